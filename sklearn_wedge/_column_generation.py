@@ -1,0 +1,431 @@
+"""The only loop: restricted problem, pricing, more columns, until the duality gap allows to stop.
+
+State goes through ``start``, ``step`` and ``finished``; a path of penalties reuses the last state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._losses import SquaredError, balanced
+from sklearn_wedge._master import Columns, QuadraticLoss, solve_quadratic_l1
+from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
+from sklearn_wedge._samples import TrainingSample
+
+Array = NDArray[np.float64]
+
+# Neurons added in one round.
+COLUMNS_PER_ROUND = 150
+# Columns without a coefficient stay while their value is at least this fraction of alpha.
+NEARLY_ACTIVE = 0.9
+# A column is tight if its value is at least this fraction of alpha.
+TIGHT = 1 - 1e-6
+# A neuron enters only if it violates the dual constraint by this fraction of what the tolerance
+# leaves open, and by more than rounding: the tight columns themselves are found again and again.
+WORTHWHILE = 0.1
+ROUNDING = 1e-10
+# On the way to the target each penalty is this fraction of the last, solved to this relative gap.
+WARM_UP_FACTOR = 0.3
+WARM_UP_TOLERANCE = 0.01
+WARM_UP_ROUNDS = 6
+# The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
+# is asked to confirm it.
+CONFIRM_AT = 0.5
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far a network can be from the best network of any width.
+
+    Everything is in the units of the problem solved: standardised if ``standardize=True``, the
+    target centred, weights summing to 1.
+
+    Attributes
+    ----------
+    objective : float
+        Mean loss plus penalty of the network.
+    lower_bound : float
+        No network in ``scope`` has a lower objective; an estimate unless ``exact``.
+    gap : float
+        ``objective - lower_bound``.
+    relative_gap : float
+        ``gap / objective``; 0 for an objective of 0.
+    max_violation : float
+        ``M / alpha - 1``, the largest relative violation of the dual constraint.
+    exact : bool
+        Whether the whole class was priced. If not, bound and gap are estimates over the neurons
+        priced.
+    scope : str
+        The class of networks that the bound is about, in words.
+    """
+
+    objective: float
+    lower_bound: float
+    gap: float
+    relative_gap: float
+    max_violation: float
+    exact: bool
+    scope: str
+
+    def __str__(self) -> str:
+        kind = "certified" if self.exact else "estimated, not certified"
+        return (
+            f"objective {self.objective:.6g}, lower bound {self.lower_bound:.6g}, "
+            f"relative gap {self.relative_gap:.2e} ({kind}): {self.scope}"
+        )
+
+
+@dataclass(frozen=True)
+class Round:
+    """One pricing round: ``objective``, best ``lower_bound`` so far, columns, what was priced."""
+
+    objective: float
+    lower_bound: float
+    n_columns: int
+    n_neurons: int
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The network at one penalty, as unit-norm neurons with coefficients.
+
+    Attributes
+    ----------
+    alpha : float
+        Penalty, in the units of the problem solved.
+    neurons : Neurons
+        Those with a non-zero coefficient, most important first.
+    coef : ndarray of shape (m, q)
+        ``z``.
+    intercept : ndarray of shape (q,)
+        ``t``.
+    certificate : Certificate
+    history : tuple of Round
+        One entry per pricing round.
+    converged : bool
+        Whether the gap met the tolerance.
+    """
+
+    alpha: float
+    neurons: Neurons
+    coef: Array
+    intercept: Array
+    certificate: Certificate
+    history: tuple[Round, ...]
+    converged: bool
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When to stop: gap at most ``tolerance`` × the constant model's objective, or the rounds."""
+
+    tolerance: float
+    max_rounds: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is solved: samples, loss, the class of neurons, and whether it can be certified."""
+
+    sample: TrainingSample
+    loss: SquaredError
+    pricing: Pricing
+    exact: bool
+    scope: str
+
+    @property
+    def constant_objective(self) -> float:
+        """Objective of the best constant model."""
+        sample = self.sample
+        constant = self.loss.constant_model(sample.target, sample.weight)
+        prediction = np.broadcast_to(constant, sample.target.shape)
+        return self.loss.value(prediction, sample.target, sample.weight)
+
+    @property
+    def quadratic(self) -> QuadraticLoss:
+        """The loss as the restricted problem sees it."""
+        return QuadraticLoss(self.sample.target, self.sample.weight)
+
+    def activations(self, neurons: Neurons) -> Array:
+        """Activations on the samples, (m, n)."""
+        return self.sample.at_samples(neurons.activations(self.pricing.columns).T).T
+
+    def dual_on_points(self, dual: Array) -> Array:
+        """A dual point on the samples, summed on the points."""
+        return self.sample.sum_over_points(dual)
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a round hands to the next."""
+
+    alpha: float
+    neurons: Neurons
+    columns: Columns
+    coef: Array
+    intercept: Array
+    objective: float
+    dual: Array
+    priced: Priced | None = None
+    exact: bool = False
+    lower_bound: float = -np.inf
+    estimated_bound: float = -np.inf
+    rounds: tuple[Round, ...] = field(default=())
+
+
+def solve_restricted(problem: Problem, state: State) -> State:
+    """Optimise the coefficients of the columns at hand; the dual point comes with them."""
+    sample, columns = problem.sample, state.columns
+    coef = solve_quadratic_l1(columns.gram, columns.linear[:, 0], state.alpha, state.coef[:, 0])
+    coef = coef[:, None]
+    intercept = problem.quadratic.intercept(columns, coef)
+    prediction = columns.predict(coef, intercept)
+    loss = problem.loss.value(prediction, sample.target, sample.weight)
+    return replace(
+        state,
+        coef=coef,
+        intercept=intercept,
+        objective=loss + state.alpha * float(np.abs(coef).sum()),
+        dual=balanced(problem.loss.dual_point(prediction, sample.target, sample.weight)),
+    )
+
+
+def start(problem: Problem, alpha: float) -> State:
+    """The constant model."""
+    columns = problem.quadratic.no_columns()
+    q = problem.sample.target.shape[1]
+    nothing = State(
+        alpha=alpha,
+        neurons=Neurons.empty(problem.pricing.order),
+        columns=columns,
+        coef=np.empty((0, q)),
+        intercept=np.zeros(q),
+        objective=np.inf,
+        dual=np.empty_like(problem.sample.target),
+    )
+    return solve_restricted(problem, nothing)
+
+
+def at_penalty(problem: Problem, state: State, alpha: float) -> State:
+    """The same columns at another penalty, before any pricing there."""
+    fresh = replace(
+        state,
+        alpha=alpha,
+        priced=None,
+        exact=False,
+        lower_bound=-np.inf,
+        estimated_bound=-np.inf,
+        rounds=(),
+    )
+    return solve_restricted(problem, fresh)
+
+
+def _bound(problem: Problem, state: State, largest_value: float) -> float:
+    """Lower bound from the dual point scaled into the feasible set."""
+    shrink = 1.0 if largest_value <= state.alpha else state.alpha / largest_value
+    sample = problem.sample
+    return problem.loss.dual_value(state.dual * shrink, sample.target, sample.weight)
+
+
+def price(problem: Problem, state: State, exactly: bool) -> State:
+    """Price the dual point and keep the best bound so far."""
+    dual = problem.dual_on_points(state.dual)
+    if exactly:
+        priced = problem.pricing.price_exactly(dual)
+    else:
+        # The tight columns rather than those in use: the dual point is unique and decides which
+        # are tight, while rounding may decide which of several dependent columns are in use.
+        tight = np.flatnonzero(_column_values(state) >= TIGHT * state.alpha)
+        priced = problem.pricing.propose(dual, state.neurons.take(tight), len(state.rounds))
+    bound = _bound(problem, state, priced.bound)
+    estimate = max(state.estimated_bound, bound)
+    certain = max(state.lower_bound, bound) if exactly else state.lower_bound
+    latest = Round(
+        objective=state.objective,
+        lower_bound=certain if problem.exact else estimate,
+        n_columns=len(state.columns),
+        n_neurons=int(np.count_nonzero(state.coef.any(axis=1))),
+        exact=exactly,
+    )
+    return replace(
+        state,
+        priced=priced,
+        exact=exactly,
+        lower_bound=certain,
+        estimated_bound=estimate,
+        rounds=(*state.rounds, latest),
+    )
+
+
+def _column_values(state: State) -> Array:
+    """``‖V·(Xu + c)_+‖`` of the columns of the restricted problem."""
+    return np.linalg.norm(state.columns.activations @ state.dual, axis=1)
+
+
+def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
+    """Neurons with a coefficient, largest first, and their indices."""
+    size = np.abs(state.coef).sum(axis=1)
+    used = np.flatnonzero(size)
+    order = used[np.argsort(-size[used], kind="stable")]
+    return state.neurons.take(order), order
+
+
+def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """Drop the columns that have become useless, add the best of those just priced."""
+    kept = _worth_keeping(state)
+    violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
+    candidates = state.priced.neurons.take(violating)
+    activations = problem.activations(candidates)
+    chosen = diverse(activations, problem.sample.weight, COLUMNS_PER_ROUND)
+    q = state.coef.shape[1]
+    return replace(
+        state,
+        neurons=state.neurons.take(kept).join(candidates.take(chosen)),
+        columns=problem.quadratic.extend(state.columns.take(kept), activations[chosen]),
+        coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
+    )
+
+
+def step(problem: Problem, state: State, rule: StoppingRule, certify: bool) -> State:
+    """One round: re-optimise, price by search, and exactly once the search has nothing to add."""
+    if state.priced is not None:
+        state = solve_restricted(problem, add_columns(problem, state, rule))
+    state = price(problem, state, exactly=False)
+    allowed = CONFIRM_AT * rule.tolerance * problem.constant_objective
+    quiet = state.objective - state.estimated_bound <= allowed or _found_nothing(problem, state, rule)
+    if certify and (quiet or len(state.rounds) >= rule.max_rounds):
+        state = price(problem, replace(state, rounds=state.rounds[:-1]), exactly=True)
+    return state
+
+
+def _worth_keeping(state: State) -> NDArray[np.bool_]:
+    """Columns in use, and those closest to being so: at most as many again."""
+    in_use = state.coef.any(axis=1)
+    values = _column_values(state)
+    spare = np.flatnonzero(~in_use & (values >= NEARLY_ACTIVE * state.alpha))
+    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()))
+    in_use[spare[np.argsort(-significant(values[spare]), kind="stable")[:at_most]]] = True
+    return in_use
+
+
+def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
+    """The value from which on a neuron is worth a column."""
+    # The gap is about (M / alpha - 1) times the penalty.
+    penalty = state.alpha * float(np.abs(state.coef).sum())
+    allowed = rule.tolerance * problem.constant_objective
+    relative = WORTHWHILE * allowed / max(penalty, allowed)
+    return state.alpha * (1 + max(relative, ROUNDING))
+
+
+def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    return not np.any(state.priced.values > _least_violation(problem, state, rule))
+
+
+def gap(state: State, certify: bool) -> float:
+    """Objective minus the bound that counts."""
+    return state.objective - (state.lower_bound if certify else state.estimated_bound)
+
+
+def solve_penalty(problem: Problem, state: State, rule: StoppingRule, certify: bool) -> State:
+    """Column generation at one penalty."""
+    allowed = rule.tolerance * problem.constant_objective
+    while True:
+        state = step(problem, state, rule, certify)
+        stuck = _found_nothing(problem, state, rule) and (state.exact or not certify)
+        if gap(state, certify) <= allowed or stuck or len(state.rounds) >= rule.max_rounds:
+            return state
+
+
+def _warm_up(state_alpha: float, target: float) -> list[float]:
+    """Penalties between two, excluding both."""
+    steps = []
+    alpha = state_alpha * WARM_UP_FACTOR
+    while alpha > target / WARM_UP_FACTOR**0.5:
+        steps.append(alpha)
+        alpha *= WARM_UP_FACTOR
+    return steps
+
+
+def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
+    """What the last state amounts to."""
+    neurons, order = _by_importance(state)
+    bound = state.lower_bound if problem.exact else state.estimated_bound
+    # A bound above the objective is one by rounding.
+    bound = min(bound, state.objective)
+    difference = state.objective - bound
+    certificate = Certificate(
+        objective=state.objective,
+        lower_bound=bound,
+        gap=difference,
+        relative_gap=difference / state.objective if state.objective > 0 else 0.0,
+        max_violation=state.priced.bound / state.alpha - 1.0,
+        exact=problem.exact,
+        scope=problem.scope,
+    )
+    return Solution(
+        alpha=state.alpha,
+        neurons=neurons,
+        coef=state.coef[order],
+        intercept=state.intercept,
+        certificate=certificate,
+        history=state.rounds,
+        converged=difference <= rule.tolerance * problem.constant_objective,
+    )
+
+
+def _report(reached: Solution, every_round: bool) -> str:
+    lines = [
+        f"  round {k}: objective {r.objective:.8g}, lower bound {r.lower_bound:.8g}, "
+        f"{r.n_neurons} of {r.n_columns} columns in use, {'exact' if r.exact else 'search'}"
+        for k, r in enumerate(reached.history, start=1)
+    ]
+    summary = (
+        f"alpha {reached.alpha:.4g}: {len(reached.neurons)} neurons, "
+        f"{len(reached.history)} rounds, {reached.certificate}"
+    )
+    return "\n".join([*lines, summary] if every_round else [summary])
+
+
+def solve_path(
+    problem: Problem, alphas: Array, rule: StoppingRule, verbose: int = 0
+) -> Iterator[Solution]:
+    """Networks at descending penalties, each started from the one before.
+
+    Parameters
+    ----------
+    problem : Problem
+    alphas : ndarray
+        Descending, positive.
+    rule : StoppingRule
+        Applies at each of them.
+    verbose : int, default=0
+        1: print a line per penalty; 2: a line per round.
+
+    Yields
+    ------
+    Solution
+    """
+    largest = largest_value_of_constant(problem, exactly=False)
+    state = start(problem, max(largest, alphas[0]))
+    loose = StoppingRule(max(WARM_UP_TOLERANCE, rule.tolerance), WARM_UP_ROUNDS)
+    for alpha in alphas:
+        for between in _warm_up(state.alpha, alpha):
+            state = solve_penalty(problem, at_penalty(problem, state, between), loose, False)
+        state = solve_penalty(
+            problem, at_penalty(problem, state, alpha), rule, certify=problem.exact
+        )
+        reached = solution(problem, state, rule)
+        if verbose:
+            print(_report(reached, every_round=verbose > 1))
+        yield reached
+
+
+def largest_value_of_constant(problem: Problem, exactly: bool) -> float:
+    """``M(v)`` at the best constant model: the least penalty at which it is optimal."""
+    return price(problem, start(problem, 1.0), exactly).priced.bound

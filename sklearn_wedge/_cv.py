@@ -1,0 +1,313 @@
+"""The penalty chosen by cross-validation: one warm path per fold, scored at every alpha."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_wedge._estimators import OPTION_CONSTRAINTS, WedgeReLURegressor, _WedgeNetwork
+from sklearn_wedge._network import network_of
+from sklearn_wedge._options import FitOptions
+from sklearn_wedge.path import build_problem, largest_alpha, solve_alphas
+
+DEFAULT_SCORING = "neg_mean_squared_error"
+
+
+def _score_fold(
+    X: NDArray,
+    y: NDArray,
+    weight: NDArray,
+    fold: tuple[NDArray, NDArray],
+    alphas: NDArray,
+    options: FitOptions,
+    scorer: Callable,
+    score_params: dict[str, NDArray],
+) -> tuple[list[float], int]:
+    """Scores of one fold at every alpha, and how many fits did not converge."""
+    train, test = fold
+    # A score needs a good network, not a proof.
+    options = replace(options, pricing="search", n_jobs=None, verbose=0)
+    problem, sample = build_problem(X[train], y[train], weight[train], options)
+    held_out = {name: values[test] for name, values in score_params.items()}
+    scores, unconverged = [], 0
+    for solution in solve_alphas(problem, alphas, options):
+        model = WedgeReLURegressor(alpha=solution.alpha)
+        model.n_features_in_ = X.shape[1]
+        model._publish(network_of(solution, sample), sample, solution)
+        scores.append(float(scorer(model, X[test], y[test], **held_out)))
+        unconverged += not solution.converged
+    return scores, unconverged
+
+
+class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
+    """Globally optimal ReLU network with the penalty chosen by cross-validation.
+
+    On every fold one warm path of networks is fitted to its training part, which is clipped and
+    standardised on its own; the alpha of the best mean score is then used on all the data.
+
+    Parameters
+    ----------
+    alphas : int or array-like, default=30
+        Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
+        at which the network is constant down to ``eps`` times that.
+    eps : float, default=1e-4
+        Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    interaction_order : int or None, default=2
+        The largest number of inputs that a neuron combines; None sets no limit.
+    standardize : bool, default=True
+        As in :class:`WedgeReLURegressor`.
+    clip_quantile : float or None, default=0.005
+        As in :class:`WedgeReLURegressor`.
+    cv : int, cross-validation generator or iterable, default=None
+        The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
+        (train, test) indices.
+    scoring : str, callable or None, default=None
+        A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
+        mean squared error.
+    pricing : {"auto", "exact", "search"}, default="auto"
+        For the final fit and the largest alpha, as in :class:`WedgeReLURegressor`. Fold fits are
+        scored, not certified: they always use ``"search"``.
+    tol : float, default=1e-4
+        As in :class:`WedgeReLURegressor`.
+    max_iter : int, default=100
+        Pricing rounds at most, for each alpha.
+    n_jobs : int or None, default=None
+        Folds fitted in parallel through joblib, and threads for exact pricing.
+    verbose : int, default=0
+        As in :class:`WedgeReLURegressor`, for the final fit.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The alphas tried, descending.
+    score_path_ : ndarray of shape (n_alphas, n_folds)
+        Held-out score of each alpha on each fold.
+    best_score_ : float
+        Mean score at ``alpha_``.
+    coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
+        The network refitted on all the data, as in :class:`WedgeReLURegressor`.
+    neurons_, support_, n_neurons_, certificate_, history_, n_iter_
+        As in :class:`WedgeReLURegressor`.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` had any.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If fold fits or the final fit end above the tolerance.
+
+    See Also
+    --------
+    WedgeReLURegressor : The network at a given alpha.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights
+    via Clifford's Geometric Algebra and Convexity", arXiv 2309.16512, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressorCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(60, 2))
+    >>> y = np.maximum(X[:, 0], 0) + 0.05 * rng.normal(size=60)
+    >>> model = WedgeReLURegressorCV(alphas=10, cv=3).fit(X, y)
+    >>> model.score_path_.shape
+    (10, 3)
+    >>> bool(model.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "eps": [Interval(Real, 0, 1, closed="neither")],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        **OPTION_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        alphas: int | ArrayLike = 30,
+        *,
+        eps: float = 1e-4,
+        interaction_order: int | None = 2,
+        standardize: bool = True,
+        clip_quantile: float | None = 0.005,
+        cv: Any = None,
+        scoring: Any = None,
+        pricing: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alphas = alphas
+        self.eps = eps
+        self.interaction_order = interaction_order
+        self.standardize = standardize
+        self.clip_quantile = clip_quantile
+        self.cv = cv
+        self.scoring = scoring
+        self.pricing = pricing
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> WedgeReLURegressorCV:
+        """Choose alpha by cross-validation and fit the network on all the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; used by the fits and by the scores.
+        **params : dict
+            With metadata routing enabled: passed to the splitter and the scorer (``groups``, ...).
+
+        Returns
+        -------
+        WedgeReLURegressorCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``WedgeReLURegressor.fit``; or if an alpha is not positive.
+        """
+        routed = self._routed(sample_weight, params)
+        X, y = self._validated_inputs(X, y=y, y_numeric=True)
+        y = np.asarray(y, dtype=np.float64)
+        weight = self._validated_weight(sample_weight, X)
+        self.alphas_ = self._alpha_grid(X, y, weight)
+        folds = list(check_cv(self.cv).split(X, y, **routed.splitter.split))
+        self.score_path_ = self._scores(X, y, weight, folds, routed.scorer.score)
+        mean_scores = self.score_path_.mean(axis=1)
+        best = int(np.argmax(mean_scores))
+        self.alpha_, self.best_score_ = float(self.alphas_[best]), float(mean_scores[best])
+        self._fit_at(self.alpha_, X, y, weight)
+        return self
+
+    def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
+        if _routing_enabled():
+            if sample_weight is not None:
+                params = {**params, "sample_weight": sample_weight}
+            return process_routing(self, "fit", **params)
+        if params:
+            raise ValueError(
+                f"fit got {sorted(params)}, which needs metadata routing: call "
+                "sklearn.set_config(enable_metadata_routing=True) and request it."
+            )
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
+
+    def _alpha_grid(self, X: NDArray, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
+        if not isinstance(self.alphas, Integral):
+            alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
+            if len(alphas) == 0 or not np.all((alphas > 0) & np.isfinite(alphas)):
+                raise ValueError(f"alphas must be positive and finite, got {self.alphas!r}.")
+            return alphas
+        largest = largest_alpha(build_problem(X, y, weight, self._options())[0])
+        # A constant target has no scale; any penalty gives the constant model.
+        largest = largest if largest > 0 else 1.0
+        return np.geomspace(largest, self.eps * largest, int(self.alphas))
+
+    def _scores(
+        self,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        folds: list[tuple[NDArray, NDArray]],
+        score_params: dict[str, Any],
+    ) -> NDArray[np.float64]:
+        scorer = check_scoring(self, scoring=self.scoring or DEFAULT_SCORING)
+        score_params = {name: np.asarray(values) for name, values in score_params.items()}
+        options = self._options()
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(_score_fold)(
+                X, y, weight, fold, self.alphas_, options, scorer, score_params
+            )
+            for fold in folds
+        )
+        unconverged = sum(count for _, count in results)
+        if unconverged:
+            warnings.warn(
+                f"{unconverged} of {len(folds) * len(self.alphas_)} fold fits ended above the "
+                f"tolerance (tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores "
+                "are those of the networks reached. Increase max_iter or tol, or use larger alphas.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return np.array([scores for scores, _ in results]).T
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict with the network fitted at ``alpha_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs in original units; clipped to ``clip_bounds_``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions in the units of the target.
+        """
+        return self._forward(X)[:, 0]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Metadata routing: the splitter and the scorer may request parameters of ``fit``.
+
+        Returns
+        -------
+        MetadataRouter
+            See scikit-learn's user guide on metadata routing.
+        """
+        scorer = check_scoring(self, scoring=self.scoring or DEFAULT_SCORING)
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=check_cv(self.cv),
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=scorer,
+                method_mapping=MethodMapping().add(caller="fit", callee="score"),
+            )
+        )

@@ -1,0 +1,273 @@
+"""The restricted problem: the convex l1 problem on the columns at hand.
+
+Its columns are exactly dependent as a rule (both orientations of a few hyperplanes span a linear
+function), so the quadratic model is singular. The active-set method below is a proximal-point
+method in the linear step; that keeps it exact where least squares and plain Cholesky fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+
+Array = NDArray[np.float64]
+
+# Relative size of the ridge in the linear step (not in the problem).
+PROXIMAL_RIDGE = 1e-12
+# Optimality conditions are met when they hold to this fraction of alpha.
+STATIONARITY_TOLERANCE = 1e-10
+# ... or to what rounding leaves of a gradient, in units of eps × Σ|z| × the largest Gram entry.
+ROUNDING = 8.0
+MAX_ROUNDS = 20_000
+# Full steps on one sign pattern before it counts as solved to machine precision.
+MAX_REFINEMENTS = 5
+# Violators that enter together; one at a time after a step that made no progress.
+ENTER_AT_ONCE = 10
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Activations of the restricted problem's neurons with their weighted cross products.
+
+    Everything is centred: the free intercept is solved for, not iterated on.
+
+    Attributes
+    ----------
+    activations : ndarray of shape (m, n)
+        One row per neuron, as activated on the samples.
+    means : ndarray of shape (m,)
+        Weighted means of the rows.
+    gram : ndarray of shape (m, m)
+        Weighted covariances of the rows.
+    linear : ndarray of shape (m, q)
+        Weighted covariances of the rows with the target.
+    """
+
+    activations: Array
+    means: Array
+    gram: Array
+    linear: Array
+
+    def __len__(self) -> int:
+        return self.means.shape[0]
+
+    def take(self, which: NDArray) -> Columns:
+        """The columns at these indices (or where a mask is true)."""
+        gram = self.gram[which][:, which]
+        return Columns(self.activations[which], self.means[which], gram, self.linear[which])
+
+    def predict(self, coef: Array, intercept: Array) -> Array:
+        """``intercept + Σ_j coef_j activation_j``, of shape (n, q)."""
+        return intercept + self.activations.T @ coef
+
+
+@dataclass(frozen=True)
+class QuadraticLoss:
+    """The weighted squared loss in the target, as seen by the restricted problem."""
+
+    target: Array
+    weight: Array
+
+    def no_columns(self) -> Columns:
+        """The restricted problem without a neuron."""
+        n, q = self.target.shape
+        return Columns(np.empty((0, n)), np.empty(0), np.empty((0, 0)), np.empty((0, q)))
+
+    def extend(self, columns: Columns, activations: Array) -> Columns:
+        """Append neurons, given by their activations of shape (k, n)."""
+        means = activations @ self.weight
+        weighted = (activations - means[:, None]) * self.weight
+        # Centring one factor of a cross product centres it.
+        old = columns.activations @ weighted.T
+        new = activations @ weighted.T
+        new = (new + new.T) / 2
+        return Columns(
+            np.concatenate([columns.activations, activations]),
+            np.concatenate([columns.means, means]),
+            np.block([[columns.gram, old], [old.T, new]]),
+            np.concatenate([columns.linear, weighted @ self.target]),
+        )
+
+    def intercept(self, columns: Columns, coef: Array) -> Array:
+        """The optimal intercept for these coefficients, of shape (q,)."""
+        return self.weight @ self.target - columns.means @ coef
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Outcome of a line search: how far, and whether it ended at a sign change."""
+
+    length: float
+    full: bool
+
+
+def _line_search(start: Array, step: Array, slope: float, curvature: float, alpha: float) -> _Move:
+    """Exact minimiser on [0, 1] of the piecewise quadratic along ``step``.
+
+    ``slope`` and ``curvature`` are those of the smooth part at 0; the l1 term has a kink wherever
+    ``start + tau step`` changes sign.
+    """
+    signs = np.where(start != 0, np.sign(start), np.sign(step))
+    slope = slope + alpha * float(signs @ step)
+    if slope >= 0:
+        return _Move(0.0, False)
+    opposed = np.flatnonzero(start * step < 0)
+    turns = -start[opposed] / step[opposed]
+    order = np.argsort(turns, kind="stable")
+    order = order[turns[order] < 1]
+    turns, jumps = turns[order], 2 * alpha * np.abs(step[opposed[order]])
+    # The slope just after each kink: the first that is not negative ends the descent there, unless
+    # the slope had changed sign on the way to it.
+    after = slope + curvature * turns + np.cumsum(jumps)
+    rising = np.flatnonzero(after >= 0)
+    last = rising[0] if len(rising) else len(turns)
+    passed = slope + jumps[:last].sum()
+    limit = turns[last] if last < len(turns) else 1.0
+    if passed + curvature * limit > 0 and curvature > 0:
+        return _Move(float(-passed / curvature), False)
+    return _Move(float(limit), last == len(turns) == 0)
+
+
+class _ActiveSet:
+    """The columns with a sign, and the Cholesky factor of their ridged Gram matrix.
+
+    The factor follows the set: columns enter at the end, and when some leave only what is behind
+    the first of them is factored again. Columns leave soon after they entered, as a rule.
+    """
+
+    def __init__(self, gram: Array, indices: NDArray[np.intp]):
+        self.all_gram = gram
+        self.indices = indices
+        self.gram = gram[np.ix_(indices, indices)]
+        self.ridge = PROXIMAL_RIDGE * max(np.trace(gram) / len(gram), np.finfo(float).tiny)
+        self.lower = np.zeros_like(self.gram)
+        self._factor(0)
+
+    def append(self, entering: NDArray[np.intp]) -> None:
+        """Let columns enter."""
+        known = len(self.indices)
+        self.indices = np.concatenate([self.indices, entering])
+        beside = self.all_gram[np.ix_(self.indices[:known], entering)]
+        corner = self.all_gram[np.ix_(entering, entering)]
+        self.gram = np.block([[self.gram, beside], [beside.T, corner]])
+        below = solve_triangular(self.lower, beside, lower=True, check_finite=False).T
+        lower = np.zeros_like(self.gram)
+        lower[:known, :known], lower[known:, :known] = self.lower, below
+        self.lower = lower
+        self._factor(known)
+
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """Let the others leave."""
+        first = int(np.argmin(kept)) if not kept.all() else len(kept)
+        self.indices = self.indices[kept]
+        places = np.ix_(kept, kept)
+        self.gram, self.lower = self.gram[places], self.lower[places]
+        self._factor(first)
+
+    def _factor(self, known: int) -> None:
+        """Factor behind the first ``known`` columns, whose rows are complete."""
+        while known < len(self.indices):
+            left = self.lower[known:, :known]
+            rest = self.gram[known:, known:] - left @ left.T
+            rest[np.diag_indices(len(rest))] += self.ridge
+            try:
+                self.lower[known:, known:] = cholesky(rest, lower=True, check_finite=False)
+                return
+            except np.linalg.LinAlgError:
+                # Rounding made a singular matrix indefinite. Every ridge has the same fixed point;
+                # a larger one only takes more steps to reach it.
+                self.ridge *= 10
+                known = 0
+
+    def proximal_step(self, residual: Array) -> Array:
+        """``(gram + ridge)⁻¹ residual``."""
+        return cho_solve((self.lower, True), residual, check_finite=False)
+
+
+def _violators(coef: Array, gradient: Array, allowed: float, at_most: int) -> NDArray[np.intp]:
+    """The zero coefficients whose gradient is beyond ``allowed`` by most, worst first."""
+    size = np.where(coef == 0, np.abs(gradient), 0.0)
+    # Rounded: dependent columns have equal gradients, and rounding must not choose among them.
+    worst = np.argsort(-np.round(size / allowed, 9), kind="stable")[:at_most]
+    return worst[size[worst] > allowed]
+
+
+def solve_quadratic_l1(gram: Array, linear: Array, alpha: float, coef: Array) -> Array:
+    """Minimise ``z·Gz/2 - b·z + α‖z‖₁`` by an active-set method (feature-sign search).
+
+    Each round lets the worst violators enter, then descends on the active columns alone until
+    their optimality conditions hold.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (m, m)
+        Positive semi-definite; may be singular.
+    linear : ndarray of shape (m,)
+        ``b``.
+    alpha : float
+        Penalty, positive.
+    coef : ndarray of shape (m,)
+        Where to start.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
+    coef = coef.copy()
+    if len(coef) == 0:
+        return coef
+    largest = np.finfo(float).eps * ROUNDING * np.abs(gram).max()
+
+    def tolerance() -> float:
+        return STATIONARITY_TOLERANCE * alpha + largest * np.abs(coef).sum()
+
+    active = _ActiveSet(gram, np.flatnonzero(coef))
+    entering = ENTER_AT_ONCE
+    _descend(active, coef, gram @ coef - linear, alpha, tolerance())
+    for _ in range(MAX_ROUNDS):
+        gradient = gram[:, active.indices] @ coef[active.indices] - linear
+        violators = _violators(coef, gradient, alpha + tolerance(), entering)
+        if len(violators) == 0:
+            return coef
+        active.append(violators)
+        if _descend(active, coef, gradient, alpha, tolerance()):
+            entering = min(2 * entering, ENTER_AT_ONCE)
+        elif entering == 1:
+            return coef  # not even one makes progress: the rest is rounding
+        else:
+            entering = 1
+    return coef
+
+
+def _descend(
+    active: _ActiveSet, coef: Array, gradient: Array, alpha: float, tolerance: float
+) -> bool:
+    """Optimise the active coefficients in place; those at zero leave. False without progress."""
+    z = coef[active.indices]
+    slope = gradient[active.indices]
+    sign = np.where(z != 0, np.sign(z), -np.sign(slope))
+    progress, refinements = False, 0
+    while len(z) and refinements <= MAX_REFINEMENTS:
+        residual = -slope - alpha * sign
+        if np.abs(residual).max() <= tolerance:
+            break
+        step = active.proximal_step(residual)
+        along = active.gram @ step
+        move = _line_search(z, step, float(slope @ step), float(step @ along), alpha)
+        if move.length == 0.0:
+            break
+        progress, refinements = True, refinements + 1 if move.full else 0
+        moved = z + move.length * step
+        moved[np.abs(moved) <= 8 * np.finfo(float).eps * np.abs(z)] = 0.0
+        slope = slope + move.length * along
+        stays = moved != 0
+        coef[active.indices] = moved
+        z, slope, sign = moved[stays], slope[stays], np.sign(moved[stays])
+        if not stays.all():
+            active.keep(stays)
+    if not np.all(z):
+        active.keep(z != 0)
+    return progress

@@ -1,0 +1,137 @@
+"""Hidden neurons as frozen arrays: unit-norm weights on few inputs, an offset, the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from sklearn_wedge.geometry import generalized_cross_product
+
+# A neuron whose unit-norm weight on an input is below this does not use that input.
+NEGLIGIBLE_WEIGHT = 1e-12
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Neurons ``x -> (u·x + c)_+`` with at most ``s`` inputs each.
+
+    Attributes
+    ----------
+    inputs : int ndarray of shape (m, s)
+        Input columns, ascending, padded with -1.
+    weights : ndarray of shape (m, s)
+        Unit-norm weights on these inputs, 0 in the padding.
+    offsets : ndarray of shape (m,)
+        ``c``.
+    points : int ndarray of shape (m, s)
+        Indices of the points that the hyperplane passes through, ascending, padded with -1.
+    """
+
+    inputs: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    points: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return self.offsets.shape[0]
+
+    @classmethod
+    def empty(cls, order: int) -> Neurons:
+        """No neurons, of a given order."""
+        none = np.empty((0, order))
+        return cls(none.astype(np.intp), none, np.empty(0), none.astype(np.intp))
+
+    def take(self, which: NDArray) -> Neurons:
+        """The neurons at these indices (or where a mask is true)."""
+        return Neurons(
+            self.inputs[which], self.weights[which], self.offsets[which], self.points[which]
+        )
+
+    def padded(self, order: int) -> Neurons:
+        """The same neurons in arrays of ``order`` columns."""
+        extra = ((0, 0), (0, order - self.inputs.shape[1]))
+        if extra[1][1] == 0:
+            return self
+        return Neurons(
+            np.pad(self.inputs, extra, constant_values=-1),
+            np.pad(self.weights, extra),
+            self.offsets,
+            np.pad(self.points, extra, constant_values=-1),
+        )
+
+    def join(self, other: Neurons) -> Neurons:
+        """These neurons followed by the others."""
+        order = max(self.inputs.shape[1], other.inputs.shape[1])
+        a, b = self.padded(order), other.padded(order)
+        return Neurons(
+            np.concatenate([a.inputs, b.inputs]),
+            np.concatenate([a.weights, b.weights]),
+            np.concatenate([a.offsets, b.offsets]),
+            np.concatenate([a.points, b.points]),
+        )
+
+    def reversed(self) -> Neurons:
+        """The same hyperplanes, active on their other side."""
+        return Neurons(self.inputs, -self.weights, -self.offsets, self.points)
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """The number of inputs of each neuron."""
+        return (self.inputs >= 0).sum(axis=1)
+
+    def weight_matrix(self, n_inputs: int) -> NDArray[np.float64]:
+        """Weights as a dense array of shape (d, m)."""
+        return self.sparse_weights(n_inputs).toarray().T
+
+    def sparse_weights(self, n_inputs: int) -> csr_array:
+        """Weights as a sparse array of shape (m, d)."""
+        used = self.inputs >= 0
+        starts = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+        shape = (len(self), n_inputs)
+        return csr_array((self.weights[used], self.inputs[used], starts), shape=shape)
+
+    def signed_distances(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``u·x + c`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
+        values = self.sparse_weights(columns.shape[0]) @ columns
+        values += self.offsets[:, None]
+        return values
+
+    def activations(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(u·x + c)_+`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
+        values = self.signed_distances(columns)
+        return np.maximum(values, 0.0, out=values)
+
+
+def neurons_through(
+    points: NDArray[np.float64], inputs: NDArray[np.intp], samples: NDArray[np.intp]
+) -> Neurons:
+    """Wedge neurons: unit l1-norm hyperplanes through given points in given inputs.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        All points.
+    inputs, samples : int ndarray of shape (m, s)
+        The ``s`` inputs each neuron uses and the ``s`` points it passes through. Sets that are
+        affinely dependent in these inputs have no such hyperplane and are left out.
+
+    Returns
+    -------
+    Neurons
+        With the orientation of the generalized cross product of the differences.
+    """
+    corners = points[samples[:, :, None], inputs[:, None, :]]
+    differences = corners[:, 1:] - corners[:, :1]
+    # Each difference in units of its own: a product of s - 1 tiny ones must not underflow.
+    size = np.abs(differences).max(axis=2, keepdims=True, initial=0.0)
+    direction = generalized_cross_product(differences / np.where(size > 0, size, 1.0))
+    length = np.abs(direction).sum(axis=1)
+    defined = length > NEGLIGIBLE_WEIGHT
+    inputs, samples, corners = inputs[defined], samples[defined], corners[defined]
+    weights = direction[defined] / length[defined, None]
+    weights = np.where(np.abs(weights) < NEGLIGIBLE_WEIGHT, 0.0, weights)
+    offsets = -np.einsum("ms,ms->m", weights, corners[:, 0])
+    return Neurons(inputs, weights, offsets, np.sort(samples, axis=1))

@@ -1,0 +1,68 @@
+"""What a fit is told besides the data, and the limits that decide whether it can be certified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sklearn_wedge._pricing import n_pencils
+
+# "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
+# same data must give the same certificate on every machine.
+AUTO_EXACT_LIMIT = 2e8
+# "exact" is refused beyond this many.
+EXACT_LIMIT = 1e10
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning."""
+
+    interaction_order: int | None = 2
+    standardize: bool = True
+    clip_quantile: float | None = 0.005
+    pricing: Literal["auto", "exact", "search"] = "auto"
+    tol: float = 1e-4
+    max_iter: int = 100
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    def order(self, n_inputs: int) -> int:
+        """The interaction order, at most the number of inputs."""
+        return n_inputs if self.interaction_order is None else min(self.interaction_order, n_inputs)
+
+
+def certifies(options: FitOptions, n_points: int, n_inputs: int) -> bool:
+    """Whether these options ask for exact pricing of data of this size.
+
+    Raises
+    ------
+    ValueError
+        If ``pricing="exact"`` is out of reach.
+    """
+    if options.pricing == "search":
+        return False
+    order = options.order(n_inputs)
+    pencils = n_pencils(n_points, n_inputs, order)
+    steps = pencils * n_points
+    if options.pricing == "auto":
+        return steps <= AUTO_EXACT_LIMIT
+    if steps > EXACT_LIMIT:
+        raise ValueError(
+            f"pricing='exact' is out of reach here: {pencils:,} pencils of hyperplanes over "
+            f"{n_points:,} distinct samples ({n_inputs} inputs, interaction order {order}) are "
+            f"{steps:.1e} steps a round, and at most {EXACT_LIMIT:.0e} are allowed. Use "
+            "pricing='search' (no certificate) or pricing='auto', lower interaction_order, or fit "
+            "on fewer rows or columns."
+        )
+    return True
+
+
+def scope(order: int, n_inputs: int, exact: bool) -> str:
+    """The class of networks that a bound is about, in words."""
+    inputs = "any number of inputs" if order >= n_inputs else f"at most {order} input"
+    inputs += "s" if 1 < order < n_inputs else ""
+    networks = f"ReLU networks with one hidden layer of any width and {inputs} per neuron (l1 norm)"
+    if exact:
+        return f"all {networks}"
+    return f"{networks}, of which only the neurons found by search were priced"

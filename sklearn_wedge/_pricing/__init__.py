@@ -1,0 +1,110 @@
+"""Pricing: the neurons that violate the dual constraint most, and by how much."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
+from sklearn_wedge._pricing.exact import n_pencils, price_all
+from sklearn_wedge._pricing.hinges import price_hinges
+from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable, significant
+from sklearn_wedge._pricing.search import local_moves
+from sklearn_wedge._pricing.sweep import sweep
+
+__all__ = ["Priced", "Pricing", "diverse", "n_pencils", "significant"]
+
+# Pencils × points swept by the local moves of one round.
+SWEEP_BUDGET = 4_000_000
+MAX_PENCILS = 1500
+# Inputs that a move may add to a neuron, those with the best hinges.
+INPUTS_TO_ADD = 16
+HINGES_PER_INPUT = 4
+HINGES_TO_TILT = 24
+BINNED_TO_REFINE = 48
+# Hyperplanes made into neurons and priced on their activations.
+EVALUATED = 400
+
+
+class Pricing:
+    """Prices dual points over the neurons with at most ``order`` inputs on given points.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        Distinct, centred, in canonical order.
+    order : int
+        Largest number of inputs of a neuron.
+    n_jobs : int or None
+        Threads of exact pricing.
+    """
+
+    def __init__(self, points: NDArray[np.float64], order: int, n_jobs: int | None = None):
+        self.table = PointTable(points)
+        self.order = order
+        self.n_jobs = n_jobs
+        self.binned = BinnedPairs(self.table) if order >= 2 else None
+
+    @property
+    def columns(self) -> NDArray[np.float64]:
+        """The points by columns, (d, p)."""
+        return self.table.columns
+
+    def price_exactly(self, dual: NDArray) -> Priced:
+        """The best neurons of the whole class; the bound is ``M(v)``.
+
+        Parameters
+        ----------
+        dual : ndarray of shape (p, q)
+            Dual point on the points, summing to zero.
+        """
+        return evaluate(
+            self.table, price_all(self.table, dual, self.order, self.n_jobs), dual, EVALUATED
+        )
+
+    def propose(self, dual: NDArray, neurons: Neurons, round_number: int) -> Priced:
+        """Good neurons by search: hinges, the binned sweep, and local moves around the best.
+
+        Parameters
+        ----------
+        dual : ndarray of shape (p, q)
+            Dual point on the points, summing to zero.
+        neurons : Neurons
+            The tight neurons of the restricted problem: the search looks around them too.
+        round_number : int
+            Varies what a limited budget leaves out.
+
+        Returns
+        -------
+        Priced
+            Its bound is the largest value seen: a lower estimate of ``M(v)``.
+        """
+        hinges = price_hinges(self.table, dual, HINGES_PER_INPUT)
+        if self.binned is None:
+            return evaluate(self.table, hinges, dual, EVALUATED)
+        promise = np.zeros(self.table.n_inputs)
+        np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
+        coarse = evaluate(
+            self.table,
+            self.binned.propose(dual, promise, round_number),
+            dual,
+            BINNED_TO_REFINE,
+        )
+        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons.join(coarse.neurons)
+        inputs = np.argsort(-promise, kind="stable")[:INPUTS_TO_ADD]
+        found = [hinges]
+        for around in (start, neurons):
+            for pencils in local_moves(around, self.order, np.sort(inputs)):
+                found.append(sweep(self.table, dual, self._affordable(pencils, round_number)))
+        planes = Hyperplanes.concatenate(found, self.order)
+        return evaluate(self.table, planes, dual, EVALUATED)
+
+    def _affordable(self, pencils: Pencils, round_number: int) -> Pencils:
+        """As many pencils as the budget allows, in turn."""
+        at_most = int(np.clip(SWEEP_BUDGET // self.table.n_points, 32, MAX_PENCILS))
+        if len(pencils) <= at_most:
+            return pencils
+        which = (np.arange(at_most) + round_number * at_most) % len(pencils)
+        return Pencils(pencils.inputs[which], pencils.points[which])

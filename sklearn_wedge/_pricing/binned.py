@@ -1,0 +1,126 @@
+"""Binned sweep: every pair of inputs searched on a coarse grid of cells, at a cost free of n.
+
+The value of a hyperplane needs, of the cells that it does not cut, only the sums of ``v`` and
+``v x``. These are three weighted histograms per pair; the sweep then runs over cells instead of
+samples. The values are approximate: they propose and are priced again on all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
+from sklearn_wedge._pricing.sweep import sweep_positions
+
+Array = NDArray[np.float64]
+
+# Cells per input: all pencils through cells of a pair cost (BINS²)² steps at most.
+BINS = 16
+# Pairs of inputs searched in one round: the most promising ones and, in turn, all the others.
+PAIRS_PER_ROUND = 64
+# Hyperplanes proposed from each pair.
+KEPT_PER_PAIR = 6
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Occupied cells of a quantile grid in two inputs.
+
+    Attributes
+    ----------
+    cell_of_point : int ndarray of shape (p,)
+        The cell that each point lies in.
+    representative : int ndarray of shape (m,)
+        The point nearest to the centre of each cell.
+    """
+
+    cell_of_point: NDArray[np.int32]
+    representative: NDArray[np.intp]
+
+
+def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
+    """Bin of each value: one per distinct value if there are few, else of equal numbers."""
+    distinct = np.unique(values)
+    if len(distinct) > n_bins:
+        ordered = np.sort(values)
+        distinct = np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
+    return (np.searchsorted(distinct, values, side="right") - 1).astype(np.int32)
+
+
+class BinnedPairs:
+    """Grids of all pairs of inputs over the points; built once, used for every dual point."""
+
+    def __init__(self, table: PointTable):
+        self.table = table
+        self.inputs = table.varying_inputs()
+        self._bins = {int(k): quantile_bins(table.columns[k], BINS) for k in self.inputs}
+        self._cells: dict[tuple[int, int], Cells] = {}
+
+    def cells(self, pair: tuple[int, int]) -> Cells:
+        """The grid of one pair of inputs."""
+        if pair not in self._cells:
+            grid = self._bins[pair[0]] * BINS + self._bins[pair[1]]
+            _, cell = np.unique(grid, return_inverse=True)
+            self._cells[pair] = Cells(cell.astype(np.int32), self._nearest_to_centre(pair, cell))
+        return self._cells[pair]
+
+    def _nearest_to_centre(self, pair: tuple[int, int], cell: NDArray) -> NDArray[np.intp]:
+        count = np.bincount(cell)
+        distance = np.zeros(len(cell))
+        for k in pair:
+            column = self.table.columns[k]
+            centre = np.bincount(cell, column) / count
+            distance += (column - centre[cell]) ** 2
+        order = np.lexsort((significant(distance), cell))
+        return order[np.searchsorted(cell[order], np.arange(len(count)))]
+
+    def propose(self, dual: Array, promise: Array, round_number: int) -> Hyperplanes:
+        """Good hyperplanes of order 2 by approximate value.
+
+        Parameters
+        ----------
+        dual : ndarray of shape (p, q)
+            Dual point on the points, summing to zero.
+        promise : ndarray of shape (d,)
+            Larger for inputs that are more likely to matter (their best hinge).
+        round_number : int
+            Which of the less promising pairs have their turn.
+        """
+        parts = [self._propose_pair(pair, dual) for pair in self._pairs(promise, round_number)]
+        return Hyperplanes.concatenate(parts, order=2)
+
+    def _pairs(self, promise: Array, round_number: int) -> list[tuple[int, int]]:
+        pairs = [(int(k), int(j)) for k, j in combinations(self.inputs, 2)]
+        if len(pairs) <= PAIRS_PER_ROUND:
+            return pairs
+        promise = significant(promise)
+        score = np.array([promise[k] + promise[j] for k, j in pairs])
+        ranking = np.argsort(-score, kind="stable")
+        half = PAIRS_PER_ROUND // 2
+        others = np.sort(ranking[half:])
+        turn = (np.arange(half) + round_number * half) % len(others)
+        return [pairs[k] for k in np.concatenate([ranking[:half], others[turn]])]
+
+    def _propose_pair(self, pair: tuple[int, int], dual: Array) -> Hyperplanes:
+        cells = self.cells(pair)
+        n_cells = len(cells.representative)
+
+        def histogram(values: Array) -> Array:
+            return np.bincount(cells.cell_of_point, values, minlength=n_cells)
+
+        columns = self.table.columns[list(pair)]
+        summed = np.array([histogram(v) for v in dual.T])
+        moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
+        positions = np.ascontiguousarray(columns[:, cells.representative])
+        pivots = np.arange(n_cells)[:, None]
+        values, events = sweep_positions(positions, summed, pivots, moments)
+        points = np.sort(cells.representative[np.column_stack([pivots[:, 0], events])], axis=1)
+        found = np.flatnonzero(values > 0)
+        # A hyperplane through two cells is found from both.
+        found = found[np.unique(points[found], axis=0, return_index=True)[1]]
+        inputs = np.tile(np.array(pair, dtype=np.intp), (len(found), 1))
+        return Hyperplanes(inputs, points[found], values[found]).best(KEPT_PER_PAIR)

@@ -1,0 +1,114 @@
+"""From hyperplanes to columns: evaluate, remove repetitions, choose a diverse batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._neurons import Neurons, neurons_through
+from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
+
+# Two columns that correlate more than this do the same work in one round.
+SAME_DIRECTION = 0.95
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Answer of a pricing: the best neurons, best first, and the largest value seen.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        Distinct, with the orientation of the larger value.
+    values : ndarray of shape (k,)
+        ``‖V·(Xu + c)_+‖`` of exactly these neurons, recomputed from their activations.
+    bound : float
+        The largest value over everything priced: ``M(v)`` if the whole class was.
+    n_hyperplanes : int
+        Hyperplanes reported by the sweeps.
+    """
+
+    neurons: Neurons
+    values: NDArray[np.float64]
+    bound: float
+    n_hyperplanes: int
+
+
+def _neurons_of(table: PointTable, planes: Hyperplanes) -> Neurons:
+    """Wedge neurons of hyperplanes of mixed order."""
+    width = planes.inputs.shape[1]
+    neurons = Neurons.empty(width)
+    orders = (planes.inputs >= 0).sum(axis=1)
+    for s in range(1, width + 1):
+        rows = np.flatnonzero(orders == s)
+        if len(rows):
+            inputs, points = planes.inputs[rows, :s], planes.points[rows, :s]
+            neurons = neurons.join(neurons_through(table.points, inputs, points))
+    return neurons.padded(width)
+
+
+def _distinct(neurons: Neurons, size: float) -> NDArray[np.intp]:
+    """First occurrence of every different hyperplane: each lies in several pencils."""
+    rounded = np.round(np.column_stack([neurons.weights, neurons.offsets / (size or 1.0)]), 9)
+    # One hyperplane has two orientations: that with a positive first weight names it.
+    rounded *= np.where(neurons.weights[:, :1] < 0, -1.0, 1.0)
+    keys = np.column_stack([neurons.inputs, rounded + 0.0])
+    return np.sort(np.unique(keys, axis=0, return_index=True)[1])
+
+
+def evaluate(table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
+    """Build the neurons of the best hyperplanes and price them on their activations.
+
+    Parameters
+    ----------
+    table : PointTable
+    planes : Hyperplanes
+        Of any orders, with the values found for them.
+    dual : ndarray of shape (p, q)
+        Dual point on the points.
+    at_most : int
+        Hyperplanes looked at, those of the largest values.
+    """
+    neurons = _neurons_of(table, planes.best(at_most))
+    neurons = neurons.take(_distinct(neurons, table.size))
+    values = neurons.activations(table.columns) @ dual
+    # (-h)_+ = (h)_+ - h, and V sums to zero: the other orientation costs next to nothing.
+    opposite = values - neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
+    both = neurons.join(neurons.reversed())
+    values = np.linalg.norm(np.concatenate([values, opposite]), axis=1)
+    order = np.argsort(-significant(values), kind="stable")
+    values = values[order]
+    bound = max(planes.values.max(initial=0.0), values.max(initial=0.0))
+    return Priced(both.take(order), values, float(bound), len(planes))
+
+
+def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:
+    """Greedy choice from rows in order of preference: skip what correlates with one chosen.
+
+    Parameters
+    ----------
+    activations : ndarray of shape (k, n)
+        Best first.
+    weight : ndarray of shape (n,)
+        Sample weights.
+    at_most : int
+        How many to choose.
+
+    Returns
+    -------
+    int ndarray
+        Indices of the rows chosen, ascending.
+    """
+    centred = (activations - (activations @ weight)[:, None]) * np.sqrt(weight)
+    length = np.linalg.norm(centred, axis=1)
+    centred /= np.where(length > 0, length, 1.0)[:, None]
+    similar = np.abs(centred @ centred.T) > SAME_DIRECTION
+    chosen: list[int] = []
+    for row in range(len(activations)):
+        if length[row] > 0 and not similar[row, chosen].any():
+            chosen.append(row)
+            if len(chosen) == at_most:
+                break
+    return np.array(chosen, dtype=np.intp)

@@ -1,0 +1,71 @@
+"""Exact pricing: every pencil of every order up to the limit. Only this certifies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, islice
+from math import comb
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from sklearn_wedge._pricing.hinges import price_hinges
+from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
+from sklearn_wedge._pricing.sweep import hyperplanes_of, sweep_positions
+
+# Pencils generated and swept at a time.
+CHUNK = 4096
+# Hyperplanes kept for each set of inputs: a round wants good columns from many of them.
+KEPT_PER_INPUTS = 16
+
+
+def n_pencils(n_points: int, n_inputs: int, order: int) -> int:
+    """Pencils of all orders: ``d`` of order 1 and ``C(d, s)·C(n, s - 1)`` of each order ``s``."""
+    return sum(comb(n_inputs, s) * comb(n_points, s - 1) for s in range(1, order + 1))
+
+
+def _pivot_chunks(n_positions: int, order: int) -> Iterator[NDArray[np.intp]]:
+    choices = combinations(range(n_positions), order - 1)
+    while chunk := list(islice(choices, CHUNK)):
+        yield np.array(chunk, dtype=np.intp)
+
+
+def _price_inputs(table: PointTable, dual: NDArray, inputs: tuple[int, ...]) -> Hyperplanes:
+    """The best hyperplanes in one set of inputs, through any of their pencils."""
+    projection = table.projection(inputs)
+    summed = projection.sum(dual)
+    best = Hyperplanes.empty(len(inputs))
+    for pivots in _pivot_chunks(projection.n_positions, len(inputs)):
+        values, events = sweep_positions(projection.positions, summed, pivots)
+        found = hyperplanes_of(projection, pivots, values, events)
+        best = Hyperplanes.concatenate([best, found], len(inputs)).best(KEPT_PER_INPUTS)
+    return best
+
+
+def price_all(
+    table: PointTable, dual: NDArray, order: int, n_jobs: int | None = None
+) -> Hyperplanes:
+    """The best hyperplanes of the whole class of neurons with at most ``order`` inputs.
+
+    Parameters
+    ----------
+    table : PointTable
+    dual : ndarray of shape (p, q)
+        Dual point on the points, summing to zero.
+    order : int
+        Largest number of inputs of a neuron.
+    n_jobs : int or None
+        Threads, over sets of inputs.
+
+    Returns
+    -------
+    Hyperplanes
+        The largest of the values is ``M(v)`` of the class; all zero if no neuron has a value.
+    """
+    varying = [int(k) for k in table.varying_inputs()]
+    parts = [price_hinges(table, dual, per_input=KEPT_PER_INPUTS)]
+    for s in range(2, min(order, len(varying)) + 1):
+        tasks = (delayed(_price_inputs)(table, dual, inputs) for inputs in combinations(varying, s))
+        parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
+    return Hyperplanes.concatenate(parts, order)

@@ -1,0 +1,204 @@
+"""Pencils (all hyperplanes through s - 1 samples in s inputs) and the data they are swept over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Bytes of projections kept between pricings; they do not depend on the dual point.
+PROJECTION_CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The points seen in the inputs ``T`` alone: equal ones merged, in lexicographic order.
+
+    Attributes
+    ----------
+    inputs : tuple of int
+        ``T``, ascending.
+    positions : ndarray of shape (s, m)
+        The distinct positions, one row per input.
+    order : ndarray of shape (p,)
+        Points by position; ``starts`` is where each position begins in it.
+    starts : ndarray of shape (m,)
+        See ``order``.
+    """
+
+    inputs: tuple[int, ...]
+    positions: NDArray[np.float64]
+    order: NDArray[np.int32]
+    starts: NDArray[np.int32]
+
+    @property
+    def n_positions(self) -> int:
+        """Number of distinct positions."""
+        return self.positions.shape[1]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held."""
+        return self.positions.nbytes + self.order.nbytes + self.starts.nbytes
+
+    def representatives(self, positions: NDArray) -> NDArray[np.intp]:
+        """A point at each of these positions: the first in canonical order."""
+        return self.order[self.starts[positions]].astype(np.intp)
+
+    def position_of_point(self) -> NDArray[np.intp]:
+        """The position of every point, of shape (p,)."""
+        position = np.empty(len(self.order), dtype=np.intp)
+        lengths = np.diff(np.append(self.starts, len(self.order)))
+        position[self.order] = np.repeat(np.arange(self.n_positions), lengths)
+        return position
+
+    def sum(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A dual point on the points, (p, q), summed at each position: shape (q, m)."""
+        ordered = dual.T[:, self.order]
+        if self.n_positions == len(self.order):
+            return ordered
+        return np.add.reduceat(ordered, self.starts, axis=1)
+
+
+class PointTable:
+    """The canonical points with their projections onto sets of inputs, kept between pricings.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        Centred, distinct, in lexicographic order.
+    """
+
+    def __init__(self, points: NDArray[np.float64]):
+        self.points = points
+        self.columns = np.ascontiguousarray(points.T)
+        self.size = float(np.abs(points).max(initial=0.0))
+        self._projections: dict[tuple[int, ...], Projection] = {}
+        self._free_bytes = PROJECTION_CACHE_BYTES
+
+    @property
+    def n_points(self) -> int:
+        """Number of distinct points."""
+        return self.points.shape[0]
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return self.points.shape[1]
+
+    def varying_inputs(self) -> NDArray[np.intp]:
+        """The inputs that are not constant: no other can carry a weight."""
+        return np.flatnonzero(self.columns.max(axis=1) > self.columns.min(axis=1))
+
+    def projection(self, inputs: tuple[int, ...]) -> Projection:
+        """The points in these inputs."""
+        found = self._projections.get(inputs)
+        if found is None:
+            found = self._project(inputs)
+            # Pricing visits the inputs in one order, over and over: what is kept stays useful only
+            # if nothing is ever put out for something newer.
+            if found.n_bytes <= self._free_bytes:
+                self._free_bytes -= found.n_bytes
+                self._projections[inputs] = found
+        return found
+
+    def _project(self, inputs: tuple[int, ...]) -> Projection:
+        chosen = self.columns[list(inputs)]
+        order = np.lexsort(chosen[::-1]).astype(np.int32)
+        ordered = chosen[:, order]
+        is_first = np.ones(self.n_points, dtype=bool)
+        is_first[1:] = np.any(ordered[:, 1:] != ordered[:, :-1], axis=0)
+        starts = np.flatnonzero(is_first).astype(np.int32)
+        return Projection(inputs, np.ascontiguousarray(ordered[:, starts]), order, starts)
+
+
+@dataclass(frozen=True)
+class Pencils:
+    """Pencils of one order ``s``: each is ``s`` inputs and ``s - 1`` points.
+
+    Attributes
+    ----------
+    inputs : int ndarray of shape (k, s)
+        Ascending in each row.
+    points : int ndarray of shape (k, s - 1)
+        Ascending in each row.
+    """
+
+    inputs: NDArray[np.intp]
+    points: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    @property
+    def order(self) -> int:
+        """``s``."""
+        return self.inputs.shape[1]
+
+    def by_inputs(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
+        """The pencils grouped by their inputs: pairs of inputs and distinct rows of points."""
+        table = np.unique(np.hstack([self.inputs, self.points]), axis=0)
+        s = self.order
+        is_first = np.ones(len(table), dtype=bool)
+        is_first[1:] = np.any(table[1:, :s] != table[:-1, :s], axis=1)
+        groups = np.split(table, np.flatnonzero(is_first)[1:]) if len(table) else []
+        return [(tuple(int(k) for k in group[0, :s]), group[:, s:]) for group in groups]
+
+
+@dataclass(frozen=True)
+class Hyperplanes:
+    """What pricing proposes: hyperplanes through points, with the value found for each.
+
+    Attributes
+    ----------
+    inputs, points : int ndarray of shape (k, s)
+        Each hyperplane has non-zero weights on ``s`` inputs and passes through ``s`` points;
+        padded with -1 where orders are mixed.
+    values : ndarray of shape (k,)
+        The larger of the values of the two orientations.
+    """
+
+    inputs: NDArray[np.intp]
+    points: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    @classmethod
+    def empty(cls, order: int) -> Hyperplanes:
+        """None at all."""
+        none = np.empty((0, order), dtype=np.intp)
+        return cls(none, none, np.empty(0))
+
+    @classmethod
+    def concatenate(cls, parts: list[Hyperplanes], order: int) -> Hyperplanes:
+        """All of these, padded to one order."""
+
+        def stacked(arrays: list[NDArray]) -> NDArray:
+            widths = [((0, 0), (0, order - a.shape[1])) for a in arrays]
+            padded = [np.pad(a, w, constant_values=-1) for a, w in zip(arrays, widths, strict=True)]
+            return np.concatenate(padded)
+
+        parts = [*parts, cls.empty(order)]
+        values = np.concatenate([part.values for part in parts])
+        return cls(stacked([p.inputs for p in parts]), stacked([p.points for p in parts]), values)
+
+    def take(self, which: NDArray) -> Hyperplanes:
+        """The hyperplanes at these indices."""
+        return Hyperplanes(self.inputs[which], self.points[which], self.values[which])
+
+    def best(self, at_most: int) -> Hyperplanes:
+        """Those of the largest values, in descending order; ties in canonical order."""
+        # Rounded: values that differ by rounding only must not change places from run to run.
+        order = np.argsort(-significant(self.values), kind="stable")
+        return self.take(order[:at_most])
+
+
+def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.float64]:
+    """Values rounded to some significant digits of the largest, so that ties stay ties."""
+    size = np.abs(values).max(initial=0.0)
+    if size == 0.0:
+        return values
+    return np.round(values / size, digits)

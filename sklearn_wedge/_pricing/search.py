@@ -1,0 +1,74 @@
+"""Local moves: pencils near good neurons. They propose; they do not certify."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._pricing.pencils import Pencils
+
+
+def _without(array: NDArray, left_out: tuple[int, ...]) -> NDArray:
+    return np.delete(array, left_out, axis=1)
+
+
+def replace_a_point(inputs: NDArray, points: NDArray) -> Pencils:
+    """Drop one of the points of each hyperplane: its best replacement is one sweep away."""
+    s = inputs.shape[1]
+    return Pencils(
+        np.concatenate([inputs] * s), np.concatenate([_without(points, (k,)) for k in range(s)])
+    )
+
+
+def add_an_input(inputs: NDArray, points: NDArray, candidates: NDArray) -> Pencils:
+    """Let each hyperplane tilt in one more input, keeping all its points."""
+    k = len(candidates)
+    more = np.hstack([np.repeat(inputs, k, axis=0), np.tile(candidates, len(inputs))[:, None]])
+    new = ~(more[:, :-1] == more[:, -1:]).any(axis=1)
+    return Pencils(np.sort(more[new], axis=1), np.repeat(points, k, axis=0)[new])
+
+
+def drop_an_input(inputs: NDArray, points: NDArray) -> Pencils:
+    """Let one weight of each hyperplane vanish: it needs one input and two points fewer."""
+    s = inputs.shape[1]
+    choices = [(k, pair) for k in range(s) for pair in combinations(range(s), 2)]
+    return Pencils(
+        np.concatenate([_without(inputs, (k,)) for k, _ in choices]),
+        np.concatenate([_without(points, pair) for _, pair in choices]),
+    )
+
+
+def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Pencils]:
+    """Pencils one move away from these neurons.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        Where to search around.
+    order : int
+        Largest number of inputs of a neuron.
+    candidates : int ndarray
+        Inputs that may be added.
+
+    Returns
+    -------
+    list of Pencils
+        Of orders 2 and more; order 1 is always priced completely.
+    """
+    moves = []
+    orders = (neurons.points >= 0).sum(axis=1)
+    for s in range(1, order + 1):
+        rows = np.flatnonzero((orders == s) & (neurons.order == s))
+        if len(rows) == 0:
+            continue
+        inputs, points = neurons.inputs[rows, :s], neurons.points[rows, :s]
+        if s >= 2:
+            moves.append(replace_a_point(inputs, points))
+        if s >= 3:
+            moves.append(drop_an_input(inputs, points))
+        if s < order:
+            moves.append(add_an_input(inputs, points, candidates))
+    return moves

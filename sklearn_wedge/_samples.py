@@ -1,0 +1,211 @@
+"""The canonical training sample: what the mathematics sees of ``X``, ``y`` and the weights.
+
+Rows of weight zero are dropped, equal rows are merged and the rest is put into a fixed order, so
+that a weight of ``k`` *is* ``k`` copies and the order of the rows cannot matter, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Two cumulative weights closer than this are a tie: rescaling the weights moves a sum by rounding
+# and must not move a quantile from one data value to the next.
+QUANTILE_TIE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Clip, centre, scale: an affine change of units after clipping.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of shape (d,)
+        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped.
+    mean, scale : ndarray of shape (d,)
+        Of the clipped columns, in original units.
+    """
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def clip(self, X: NDArray) -> NDArray[np.float64]:
+        """``X`` within the bounds, in original units."""
+        return np.clip(np.asarray(X, dtype=np.float64), self.lower, self.upper)
+
+    def transform(self, X: NDArray) -> NDArray[np.float64]:
+        """Original units to the units of the problem solved."""
+        return (self.clip(X) - self.mean) / self.scale
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How inputs and target are prepared before the fit."""
+
+    standardize: bool = True
+    clip_quantile: float | None = 0.005
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """Canonical samples in the units of the problem solved.
+
+    Attributes
+    ----------
+    points : ndarray of shape (p, d)
+        The distinct input rows, clipped, centred and scaled, in lexicographic order.
+    point_of_sample : ndarray of shape (n,)
+        The point of each sample, ascending: samples of one point (same inputs, different targets)
+        are neighbours.
+    target : ndarray of shape (n, q)
+        Centred and scaled targets.
+    weight : ndarray of shape (n,)
+        Positive, summing to 1.
+    first_row : ndarray of shape (p,)
+        Where each point first occurs in the ``X`` that was given.
+    input_scaling, target_scaling : Scaling
+        The way back to original units.
+    """
+
+    points: NDArray[np.float64]
+    point_of_sample: NDArray[np.intp]
+    target: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    first_row: NDArray[np.intp]
+    input_scaling: Scaling
+    target_scaling: Scaling
+
+    @property
+    def n_samples(self) -> int:
+        """Number of merged samples."""
+        return self.weight.shape[0]
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of input columns."""
+        return self.points.shape[1]
+
+    def at_samples(self, values: NDArray) -> NDArray:
+        """Values at the points, (p, ...), repeated for the samples, (n, ...)."""
+        if self.points.shape[0] == self.n_samples:
+            return values
+        return values[self.point_of_sample]
+
+    def sum_over_points(self, values: NDArray) -> NDArray:
+        """Values at the samples, (n, ...), summed over the samples of each point, (p, ...)."""
+        if self.points.shape[0] == self.n_samples:
+            return values
+        starts = np.searchsorted(self.point_of_sample, np.arange(self.points.shape[0]))
+        return np.add.reduceat(values, starts, axis=0)
+
+
+def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> float:
+    """The inverse-CDF quantile: the least value whose cumulative weight reaches ``quantile``.
+
+    Weights must be positive and sum to 1. The result is always one of the values, copies of a row
+    equal its weight, and a tie within ``QUANTILE_TIE_TOLERANCE`` counts as reached.
+    """
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weight[order])
+    reached = np.searchsorted(cumulative, quantile - QUANTILE_TIE_TOLERANCE)
+    return float(values[order[min(reached, values.shape[0] - 1)]])
+
+
+def clip_bounds(X: NDArray, weight: NDArray, quantile: float | None) -> tuple[NDArray, NDArray]:
+    """Bounds of each column at its weighted quantiles; infinite where they would coincide."""
+    d = X.shape[1]
+    lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
+    if quantile is None:
+        return lower, upper
+    for k in range(d):
+        low = weighted_quantile(X[:, k], weight, quantile)
+        high = weighted_quantile(X[:, k], weight, 1.0 - quantile)
+        if low < high:  # else a rare indicator column would vanish
+            lower[k], upper[k] = low, high
+    return lower, upper
+
+
+def mean_and_scale(
+    columns: NDArray, weight: NDArray, standardize: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean and standard deviation of each column, in two passes; constant: scale 1."""
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    # Midpoint and half range first: neither overflows nor loses the variance of a tiny column.
+    middle, half_range = low / 2 + high / 2, high / 2 - low / 2
+    constant = low == high
+    unit = np.where(constant | (half_range == 0), 1.0, half_range)
+    reduced = (columns - middle) / unit
+    mean = weight @ reduced
+    scale = np.sqrt(weight @ (reduced - mean) ** 2) * unit
+    if not standardize:
+        scale = np.ones_like(scale)
+    usable = ~constant & (scale > 0)
+    return np.where(constant, low, middle + mean * unit), np.where(usable, scale, 1.0)
+
+
+def _merge_samples(X: NDArray, y: NDArray, weight: NDArray) -> tuple[NDArray, ...]:
+    """Sort rows by ``(X, y)``, merge the equal ones: order, first of each group, group weights."""
+    # The weight is the last key: a sum over equal rows is then taken in one order, whatever the
+    # order of the rows was.
+    keys = (weight, *y.T[::-1], *X.T[::-1])
+    order = np.lexsort(keys)
+    rows = np.hstack([X, y])[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = np.any(rows[1:] != rows[:-1], axis=1)
+    starts = np.flatnonzero(is_first)
+    return np.minimum.reduceat(order, starts), np.add.reduceat(weight[order], starts)
+
+
+def canonical_sample(
+    X: NDArray, y: NDArray, weight: NDArray, options: SampleOptions
+) -> TrainingSample:
+    """Build the canonical sample.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, d)
+        Finite inputs in original units.
+    y : ndarray of shape (n_rows, q)
+        Finite targets in original units.
+    weight : ndarray of shape (n_rows,)
+        Non-negative, not all zero.
+    options : SampleOptions
+        Standardisation and clipping.
+
+    Returns
+    -------
+    TrainingSample
+    """
+    present = np.flatnonzero(weight > 0)
+    # A power of two: huge weights do not overflow in a sum, and nothing is rounded.
+    weight = np.ldexp(weight[present].astype(np.float64), -np.frexp(weight.max())[1])
+    # "+ 0.0" makes -0.0 and 0.0 one value.
+    X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
+    rows, weight = _merge_samples(X, y, weight)
+    lower, upper = clip_bounds(X[rows], weight / weight.sum(), options.clip_quantile)
+    X = np.clip(X, lower, upper)
+    # Clipping can make rows equal that were not: merge again.
+    kept, weight = _merge_samples(X[rows], y[rows], weight)
+    rows = rows[kept]
+    weight = weight / weight.sum()
+
+    mean, scale = mean_and_scale(X[rows], weight, options.standardize)
+    target_mean, target_scale = mean_and_scale(y[rows], weight, options.standardize)
+    inputs = (X[rows] - mean) / scale
+    is_first = np.ones(len(rows), dtype=bool)
+    is_first[1:] = np.any(X[rows[1:]] != X[rows[:-1]], axis=1)
+    starts = np.flatnonzero(is_first)
+    unbounded = np.full(y.shape[1], np.inf)
+    return TrainingSample(
+        points=np.ascontiguousarray(inputs[starts]),
+        point_of_sample=np.cumsum(is_first) - 1,
+        target=(y[rows] - target_mean) / target_scale,
+        weight=weight,
+        first_row=present[np.minimum.reduceat(rows, starts)],
+        input_scaling=Scaling(lower, upper, mean, scale),
+        target_scaling=Scaling(-unbounded, unbounded, target_mean, target_scale),
+    )

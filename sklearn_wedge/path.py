@@ -1,0 +1,227 @@
+"""Networks along a path of penalties, and the penalty at which the network is constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, check_X_y
+from sklearn.utils.validation import _check_sample_weight
+from threadpoolctl import ThreadpoolController
+
+from sklearn_wedge._column_generation import (
+    Certificate,
+    Problem,
+    Solution,
+    StoppingRule,
+    largest_value_of_constant,
+    solve_path,
+)
+from sklearn_wedge._losses import SquaredError
+from sklearn_wedge._network import Network, network_of
+from sklearn_wedge._options import FitOptions, certifies, scope
+from sklearn_wedge._pricing import Pricing
+from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
+
+__all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
+
+
+@dataclass(frozen=True)
+class WedgePath:
+    """Optimal networks at descending penalties.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Descending, in the units of the problem solved.
+    networks : tuple of Network
+        One per penalty, in original units: ``network.predict(X)`` has shape (n, 1).
+    certificates : tuple of Certificate
+        One per penalty.
+    n_iter : tuple of int
+        Pricing rounds at each penalty.
+    """
+
+    alphas: NDArray[np.float64]
+    networks: tuple[Network, ...]
+    certificates: tuple[Certificate, ...]
+    n_iter: tuple[int, ...]
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def single_threaded_blas():
+    """Context in which linear algebra runs on one thread.
+
+    The matrices of the restricted problem are small: threads cost more than they bring (five times
+    the time of a fit on two cores) and let the number of cores decide the rounding.
+    """
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def build_problem(
+    X: NDArray, y: NDArray, sample_weight: NDArray, options: FitOptions
+) -> tuple[Problem, TrainingSample]:
+    """The training problem of validated data: ``X`` (n, d), ``y`` (n,), ``sample_weight`` (n,)."""
+    prepared = SampleOptions(options.standardize, options.clip_quantile)
+    sample = canonical_sample(X, y[:, None], sample_weight, prepared)
+    n_points, n_inputs = sample.points.shape
+    exact = certifies(options, n_points, n_inputs)
+    order = options.order(n_inputs)
+    pricing = Pricing(sample.points, order, options.n_jobs)
+    return Problem(sample, SquaredError(), pricing, exact, scope(order, n_inputs, exact)), sample
+
+
+def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
+    """Solutions at descending penalties."""
+    rule = StoppingRule(options.tol, options.max_iter)
+    with single_threaded_blas():
+        yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+
+
+def _validated(
+    X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[NDArray, NDArray, NDArray]:
+    X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not np.any(weight > 0):
+        raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+    return X, y.astype(np.float64), weight
+
+
+def wedge_relu_path(
+    X: ArrayLike,
+    y: ArrayLike,
+    alphas: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    interaction_order: int | None = 2,
+    standardize: bool = True,
+    clip_quantile: float | None = 0.005,
+    pricing: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 100,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> WedgePath:
+    """Globally optimal ReLU networks at several penalties, each started from the one before.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Inputs, in original units.
+    y : array-like of shape (n_samples,)
+        Targets, in original units.
+    alphas : array-like of shape (n_alphas,)
+        Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights.
+    interaction_order, standardize, clip_quantile, pricing, tol, max_iter, n_jobs, verbose
+        As in :class:`~sklearn_wedge.WedgeReLURegressor`.
+
+    Returns
+    -------
+    WedgePath
+        With the alphas in descending order.
+
+    Raises
+    ------
+    ValueError
+        If an alpha is not positive and finite, the data are malformed, or ``pricing="exact"`` is
+        out of reach.
+
+    See Also
+    --------
+    alpha_max : The least penalty at which the network is constant.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity", arXiv 2309.16512.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import wedge_relu_path
+    >>> x = np.linspace(-1, 1, 21)[:, None]
+    >>> path = wedge_relu_path(x, np.abs(x[:, 0]), [0.001, 0.1])
+    >>> path.alphas
+    array([0.1  , 0.001])
+    >>> [len(network.neurons) for network in path.networks]
+    [2, 2]
+    >>> bool(path.certificates[-1].relative_gap < 1e-3)
+    True
+    """
+    X, y, weight = _validated(X, y, sample_weight)
+    options = FitOptions(
+        interaction_order, standardize, clip_quantile, pricing, tol, max_iter, n_jobs, verbose
+    )
+    alphas = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
+    if alphas.ndim != 1 or np.any(alphas <= 0):
+        raise ValueError(f"alphas must be a list of positive penalties, got {alphas!r}.")
+    alphas = np.sort(alphas)[::-1]
+    problem, sample = build_problem(X, y, weight, options)
+    solutions = tuple(solve_alphas(problem, alphas, options))
+    return WedgePath(
+        alphas=alphas,
+        networks=tuple(network_of(solution, sample) for solution in solutions),
+        certificates=tuple(solution.certificate for solution in solutions),
+        n_iter=tuple(len(solution.history) for solution in solutions),
+    )
+
+
+def largest_alpha(problem: Problem) -> float:
+    """``alpha_max`` of a problem; a lower estimate if it cannot be priced exactly."""
+    with single_threaded_blas():
+        return largest_value_of_constant(problem, exactly=problem.exact)
+
+
+def alpha_max(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    interaction_order: int | None = 2,
+    standardize: bool = True,
+    clip_quantile: float | None = 0.005,
+    pricing: str = "auto",
+    n_jobs: int | None = None,
+) -> float:
+    """The least penalty at which the optimal network is constant.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Inputs, in original units.
+    y : array-like of shape (n_samples,)
+        Targets, in original units.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights.
+    interaction_order, standardize, clip_quantile, pricing, n_jobs
+        As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
+        priced, the result is a lower estimate.
+
+    Returns
+    -------
+    float
+        The largest value of the dual constraint at the best constant model.
+
+    Raises
+    ------
+    ValueError
+        If the data are malformed or ``pricing="exact"`` is out of reach.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import alpha_max
+    >>> round(alpha_max([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], clip_quantile=None), 4)
+    0.5774
+    """
+    X, y, weight = _validated(X, y, sample_weight)
+    options = FitOptions(interaction_order, standardize, clip_quantile, pricing, n_jobs=n_jobs)
+    return largest_alpha(build_problem(X, y, weight, options)[0])
