@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,15 +81,37 @@ class Certificate:
         )
 
 
+class Effort(Enum):
+    """How much of the class of neurons a pricing looks at."""
+
+    SEARCH = "search"
+    EXACT = "exact"
+
+
 @dataclass(frozen=True)
 class Round:
-    """One pricing round: ``objective``, best ``lower_bound`` so far, columns, what was priced."""
+    """One pricing round.
+
+    Attributes
+    ----------
+    objective : float
+        Of the restricted problem: never rises.
+    lower_bound : float
+        The best bound so far; ``-inf`` before the first pricing that counts.
+    estimate : float
+        The bound as it looked in this round alone, over what was priced.
+    n_columns, n_neurons : int
+        Columns of the restricted problem, and those with a coefficient.
+    pricing : str
+        ``"search"`` or ``"exact"``.
+    """
 
     objective: float
     lower_bound: float
+    estimate: float
     n_columns: int
     n_neurons: int
-    exact: bool
+    pricing: str
 
 
 @dataclass(frozen=True)
@@ -148,6 +171,13 @@ class Problem:
         return self.loss.value(prediction, sample.target, sample.weight)
 
     @property
+    def efforts(self) -> list[Effort]:
+        """What a round may have to go through, by increasing effort; the last one counts."""
+        if self.pricing.is_cheap:
+            return [Effort.EXACT]
+        return [Effort.SEARCH, Effort.EXACT] if self.exact else [Effort.SEARCH]
+
+    @property
     def quadratic(self) -> QuadraticLoss:
         """The loss as the restricted problem sees it."""
         return QuadraticLoss(self.sample.target, self.sample.weight)
@@ -173,9 +203,7 @@ class State:
     objective: float
     dual: Array
     priced: Priced | None = None
-    exact: bool = False
     lower_bound: float = -np.inf
-    estimated_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
 
 
@@ -218,9 +246,7 @@ def at_penalty(problem: Problem, state: State, alpha: float) -> State:
         state,
         alpha=alpha,
         priced=None,
-        exact=False,
         lower_bound=-np.inf,
-        estimated_bound=-np.inf,
         rounds=(),
     )
     return solve_restricted(problem, fresh)
@@ -233,10 +259,10 @@ def _bound(problem: Problem, state: State, largest_value: float) -> float:
     return problem.loss.dual_value(state.dual * shrink, sample.target, sample.weight)
 
 
-def price(problem: Problem, state: State, exactly: bool) -> State:
-    """Price the dual point and keep the best bound so far."""
+def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
+    """Price the dual point; a bound that is conclusive counts, and the best of these is kept."""
     dual = problem.dual_on_points(state.dual)
-    if exactly:
+    if effort is Effort.EXACT:
         priced = problem.pricing.price_exactly(dual)
     else:
         # The tight columns rather than those in use: the dual point is unique and decides which
@@ -244,23 +270,16 @@ def price(problem: Problem, state: State, exactly: bool) -> State:
         tight = np.flatnonzero(_column_values(state) >= TIGHT * state.alpha)
         priced = problem.pricing.propose(dual, state.neurons.take(tight), len(state.rounds))
     bound = _bound(problem, state, priced.bound)
-    estimate = max(state.estimated_bound, bound)
-    certain = max(state.lower_bound, bound) if exactly else state.lower_bound
+    best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
         objective=state.objective,
-        lower_bound=certain if problem.exact else estimate,
+        lower_bound=best,
+        estimate=bound,
         n_columns=len(state.columns),
         n_neurons=int(np.count_nonzero(state.coef.any(axis=1))),
-        exact=exactly,
+        pricing=effort.value,
     )
-    return replace(
-        state,
-        priced=priced,
-        exact=exactly,
-        lower_bound=certain,
-        estimated_bound=estimate,
-        rounds=(*state.rounds, latest),
-    )
+    return replace(state, priced=priced, lower_bound=best, rounds=(*state.rounds, latest))
 
 
 def _column_values(state: State) -> Array:
@@ -292,24 +311,32 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     )
 
 
-def step(problem: Problem, state: State, rule: StoppingRule, certify: bool) -> State:
-    """One round: re-optimise, price by search, and exactly once the search has nothing to add."""
+def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
+    """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
         state = solve_restricted(problem, add_columns(problem, state, rule))
-    state = price(problem, state, exactly=False)
-    allowed = CONFIRM_AT * rule.tolerance * problem.constant_objective
-    quiet = state.objective - state.estimated_bound <= allowed or _found_nothing(problem, state, rule)
-    if certify and (quiet or len(state.rounds) >= rule.max_rounds):
-        state = price(problem, replace(state, rounds=state.rounds[:-1]), exactly=True)
+    before = state
+    last_round = len(before.rounds) + 1 >= rule.max_rounds
+    for effort in efforts:
+        if state is before or last_round or _is_quiet(problem, state, rule):
+            state = replace(state, rounds=before.rounds)
+            state = price(problem, state, effort, conclusive=effort is efforts[-1])
     return state
 
 
+def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether, by what was priced, there is little left to gain."""
+    allowed = CONFIRM_AT * rule.tolerance * problem.constant_objective
+    gap_seen = state.objective - _bound(problem, state, state.priced.bound)
+    return gap_seen <= allowed or _found_nothing(problem, state, rule)
+
+
 def _worth_keeping(state: State) -> NDArray[np.bool_]:
-    """Columns in use, and those closest to being so: at most as many again."""
+    """Columns in use, and those closest to being so: at most half as many."""
     in_use = state.coef.any(axis=1)
     values = _column_values(state)
     spare = np.flatnonzero(~in_use & (values >= NEARLY_ACTIVE * state.alpha))
-    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()))
+    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
     in_use[spare[np.argsort(-significant(values[spare]), kind="stable")[:at_most]]] = True
     return in_use
 
@@ -327,18 +354,21 @@ def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:
     return not np.any(state.priced.values > _least_violation(problem, state, rule))
 
 
-def gap(state: State, certify: bool) -> float:
-    """Objective minus the bound that counts."""
-    return state.objective - (state.lower_bound if certify else state.estimated_bound)
+def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> bool:
+    """Whether the gap is met, nothing more can be found, or the rounds are used up."""
+    met = state.objective - state.lower_bound <= rule.tolerance * problem.constant_objective
+    conclusive = state.rounds[-1].pricing == efforts[-1].value
+    stuck = conclusive and _found_nothing(problem, state, rule)
+    return met or stuck or len(state.rounds) >= rule.max_rounds
 
 
-def solve_penalty(problem: Problem, state: State, rule: StoppingRule, certify: bool) -> State:
+def solve_penalty(
+    problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]
+) -> State:
     """Column generation at one penalty."""
-    allowed = rule.tolerance * problem.constant_objective
     while True:
-        state = step(problem, state, rule, certify)
-        stuck = _found_nothing(problem, state, rule) and (state.exact or not certify)
-        if gap(state, certify) <= allowed or stuck or len(state.rounds) >= rule.max_rounds:
+        state = step(problem, state, rule, efforts)
+        if finished(problem, state, rule, efforts):
             return state
 
 
@@ -355,9 +385,8 @@ def _warm_up(state_alpha: float, target: float) -> list[float]:
 def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
     neurons, order = _by_importance(state)
-    bound = state.lower_bound if problem.exact else state.estimated_bound
     # A bound above the objective is one by rounding.
-    bound = min(bound, state.objective)
+    bound = min(state.lower_bound, state.objective)
     difference = state.objective - bound
     certificate = Certificate(
         objective=state.objective,
@@ -381,8 +410,8 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 
 def _report(reached: Solution, every_round: bool) -> str:
     lines = [
-        f"  round {k}: objective {r.objective:.8g}, lower bound {r.lower_bound:.8g}, "
-        f"{r.n_neurons} of {r.n_columns} columns in use, {'exact' if r.exact else 'search'}"
+        f"  round {k}: objective {r.objective:.8g}, bound {r.estimate:.8g}, "
+        f"{r.n_neurons} of {r.n_columns} columns in use, {r.pricing}"
         for k, r in enumerate(reached.history, start=1)
     ]
     summary = (
@@ -411,21 +440,21 @@ def solve_path(
     ------
     Solution
     """
-    largest = largest_value_of_constant(problem, exactly=False)
-    state = start(problem, max(largest, alphas[0]))
     loose = StoppingRule(max(WARM_UP_TOLERANCE, rule.tolerance), WARM_UP_ROUNDS)
+    efforts, quick = problem.efforts, problem.efforts[:1]
+    constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
+    state = start(problem, max(constant.priced.bound, alphas[0]))
     for alpha in alphas:
         for between in _warm_up(state.alpha, alpha):
-            state = solve_penalty(problem, at_penalty(problem, state, between), loose, False)
-        state = solve_penalty(
-            problem, at_penalty(problem, state, alpha), rule, certify=problem.exact
-        )
+            state = solve_penalty(problem, at_penalty(problem, state, between), loose, quick)
+        state = solve_penalty(problem, at_penalty(problem, state, alpha), rule, efforts)
         reached = solution(problem, state, rule)
         if verbose:
             print(_report(reached, every_round=verbose > 1))
         yield reached
 
 
-def largest_value_of_constant(problem: Problem, exactly: bool) -> float:
+def largest_value_of_constant(problem: Problem) -> float:
     """``M(v)`` at the best constant model: the least penalty at which it is optimal."""
-    return price(problem, start(problem, 1.0), exactly).priced.bound
+    effort = problem.efforts[-1]
+    return price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound

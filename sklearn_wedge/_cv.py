@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,7 +142,7 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "eps": [Interval(Real, 0, 1, closed="neither")],
         "cv": ["cv_object"],
@@ -259,9 +259,7 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
         options = self._options()
         results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_score_fold)(
-                X, y, weight, fold, self.alphas_, options, scorer, score_params
-            )
+            delayed(_score_fold)(X, y, weight, fold, self.alphas_, options, scorer, score_params)
             for fold in folds
         )
         unconverged = sum(count for _, count in results)
@@ -269,7 +267,8 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
             warnings.warn(
                 f"{unconverged} of {len(folds) * len(self.alphas_)} fold fits ended above the "
                 f"tolerance (tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores "
-                "are those of the networks reached. Increase max_iter or tol, or use larger alphas.",
+                "are those of the networks reached. Increase max_iter or tol, or use larger "
+                "alphas.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -1,4 +1,4 @@
-"""Convex losses as pure functions of prediction and target: value, dual point, conjugate, intercept.
+"""Convex losses as pure functions of prediction and target, with their duals.
 
 Every array of predictions, targets or duals has shape (n, q). Weights have shape (n,), are positive
 and sum to 1, so that a weighted sum is the mean of the training problem.

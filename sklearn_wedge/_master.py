@@ -140,41 +140,67 @@ class _ActiveSet:
 
     def __init__(self, gram: Array, indices: NDArray[np.intp]):
         self.all_gram = gram
-        self.indices = indices
-        self.gram = gram[np.ix_(indices, indices)]
+        self.indices = np.empty(0, dtype=np.intp)
         self.ridge = PROXIMAL_RIDGE * max(np.trace(gram) / len(gram), np.finfo(float).tiny)
-        self.lower = np.zeros_like(self.gram)
-        self._factor(0)
+        # Room for what enters later: leaving and entering then move little memory.
+        self._gram, self._lower = np.empty((0, 0)), np.empty((0, 0))
+        self.append(indices)
+
+    @property
+    def gram(self) -> Array:
+        """Gram matrix of the active columns."""
+        k = len(self.indices)
+        return self._gram[:k, :k]
 
     def append(self, entering: NDArray[np.intp]) -> None:
         """Let columns enter."""
         known = len(self.indices)
         self.indices = np.concatenate([self.indices, entering])
+        size = len(self.indices)
+        self._make_room(known, size)
         beside = self.all_gram[np.ix_(self.indices[:known], entering)]
-        corner = self.all_gram[np.ix_(entering, entering)]
-        self.gram = np.block([[self.gram, beside], [beside.T, corner]])
-        below = solve_triangular(self.lower, beside, lower=True, check_finite=False).T
-        lower = np.zeros_like(self.gram)
-        lower[:known, :known], lower[known:, :known] = self.lower, below
-        self.lower = lower
+        self._gram[:known, known:size] = beside
+        self._gram[known:size, :known] = beside.T
+        self._gram[known:size, known:size] = self.all_gram[np.ix_(entering, entering)]
+        if known:
+            lower = self._lower[:known, :known]
+            below = solve_triangular(lower, beside, lower=True, check_finite=False)
+            self._lower[known:size, :known] = below.T
         self._factor(known)
+
+    def _make_room(self, known: int, size: int) -> None:
+        if size <= len(self._gram):
+            return
+        for name in ("_gram", "_lower"):
+            larger = np.zeros((size + size // 2, size + size // 2))
+            larger[:known, :known] = getattr(self, name)[:known, :known]
+            setattr(self, name, larger)
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Let the others leave."""
-        first = int(np.argmin(kept)) if not kept.all() else len(kept)
+        size, places = len(kept), np.flatnonzero(kept)
+        leaving = np.flatnonzero(~kept)
+        if len(leaving) == 0:
+            return
+        first, left = int(leaving[0]), len(places)
+        moved = places[first:]
+        self._gram[first:left, :size] = self._gram[moved, :size]
+        self._gram[:left, first:left] = self._gram[:left, moved]
+        self._lower[first:left, :first] = self._lower[moved, :first]
         self.indices = self.indices[kept]
-        places = np.ix_(kept, kept)
-        self.gram, self.lower = self.gram[places], self.lower[places]
         self._factor(first)
 
     def _factor(self, known: int) -> None:
         """Factor behind the first ``known`` columns, whose rows are complete."""
-        while known < len(self.indices):
-            left = self.lower[known:, :known]
-            rest = self.gram[known:, known:] - left @ left.T
+        size = len(self.indices)
+        while known < size:
+            left = self._lower[known:size, :known]
+            rest = self._gram[known:size, known:size] - left @ left.T
             rest[np.diag_indices(len(rest))] += self.ridge
             try:
-                self.lower[known:, known:] = cholesky(rest, lower=True, check_finite=False)
+                self._lower[known:size, known:size] = cholesky(
+                    rest, lower=True, overwrite_a=True, check_finite=False
+                )
                 return
             except np.linalg.LinAlgError:
                 # Rounding made a singular matrix indefinite. Every ridge has the same fixed point;
@@ -184,7 +210,8 @@ class _ActiveSet:
 
     def proximal_step(self, residual: Array) -> Array:
         """``(gram + ridge)⁻¹ residual``."""
-        return cho_solve((self.lower, True), residual, check_finite=False)
+        k = len(self.indices)
+        return cho_solve((self._lower[:k, :k], True), residual, check_finite=False)
 
 
 def _violators(coef: Array, gradient: Array, allowed: float, at_most: int) -> NDArray[np.intp]:

@@ -178,7 +178,7 @@ def wedge_relu_path(
 def largest_alpha(problem: Problem) -> float:
     """``alpha_max`` of a problem; a lower estimate if it cannot be priced exactly."""
     with single_threaded_blas():
-        return largest_value_of_constant(problem, exactly=problem.exact)
+        return largest_value_of_constant(problem)
 
 
 def alpha_max(

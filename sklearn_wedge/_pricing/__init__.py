@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,13 +41,20 @@ class Pricing:
         Largest number of inputs of a neuron.
     n_jobs : int or None
         Threads of exact pricing.
+
+    Attributes
+    ----------
+    is_cheap : bool
+        Whether pricing the whole class costs no more than a search.
     """
 
     def __init__(self, points: NDArray[np.float64], order: int, n_jobs: int | None = None):
         self.table = PointTable(points)
         self.order = order
         self.n_jobs = n_jobs
-        self.binned = BinnedPairs(self.table) if order >= 2 else None
+        self.binned = BinnedPairs(self.table)
+        n_points, n_inputs = points.shape
+        self.is_cheap = n_pencils(n_points, n_inputs, order) * n_points <= SWEEP_BUDGET
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -60,9 +69,10 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        return evaluate(
-            self.table, price_all(self.table, dual, self.order, self.n_jobs), dual, EVALUATED
-        )
+        planes = price_all(self.table, dual, self.order, self.n_jobs)
+        priced = evaluate(self.table, planes, dual, EVALUATED)
+        # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
+        return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
 
     def propose(self, dual: NDArray, neurons: Neurons, round_number: int) -> Priced:
         """Good neurons by search: hinges, the binned sweep, and local moves around the best.
@@ -82,29 +92,29 @@ class Pricing:
             Its bound is the largest value seen: a lower estimate of ``M(v)``.
         """
         hinges = price_hinges(self.table, dual, HINGES_PER_INPUT)
-        if self.binned is None:
+        if self.order == 1:
             return evaluate(self.table, hinges, dual, EVALUATED)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
-        coarse = evaluate(
-            self.table,
-            self.binned.propose(dual, promise, round_number),
-            dual,
-            BINNED_TO_REFINE,
+        everywhere = self.binned.propose(dual, promise, round_number)
+        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons.join(
+            evaluate(self.table, everywhere, dual, BINNED_TO_REFINE).neurons
         )
-        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons.join(coarse.neurons)
-        inputs = np.argsort(-promise, kind="stable")[:INPUTS_TO_ADD]
-        found = [hinges]
-        for around in (start, neurons):
-            for pencils in local_moves(around, self.order, np.sort(inputs)):
-                found.append(sweep(self.table, dual, self._affordable(pencils, round_number)))
+        inputs = np.sort(np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD])
+        moves = [
+            move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
+        ]
+        found = [hinges, everywhere]
+        at_most = int(np.clip(SWEEP_BUDGET // self.table.n_points, 32, MAX_PENCILS))
+        for move in moves:
+            found.append(sweep(self.table, dual, _limited(move, at_most, round_number)))
         planes = Hyperplanes.concatenate(found, self.order)
         return evaluate(self.table, planes, dual, EVALUATED)
 
-    def _affordable(self, pencils: Pencils, round_number: int) -> Pencils:
-        """As many pencils as the budget allows, in turn."""
-        at_most = int(np.clip(SWEEP_BUDGET // self.table.n_points, 32, MAX_PENCILS))
-        if len(pencils) <= at_most:
-            return pencils
-        which = (np.arange(at_most) + round_number * at_most) % len(pencils)
-        return Pencils(pencils.inputs[which], pencils.points[which])
+
+def _limited(pencils: Pencils, at_most: int, round_number: int) -> Pencils:
+    """At most so many pencils; each in its turn."""
+    if len(pencils) <= at_most:
+        return pencils
+    which = (np.arange(at_most) + round_number * at_most) % len(pencils)
+    return Pencils(pencils.inputs[which], pencils.points[which])

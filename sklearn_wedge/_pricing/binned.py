@@ -18,12 +18,14 @@ from sklearn_wedge._pricing.sweep import sweep_positions
 
 Array = NDArray[np.float64]
 
-# Cells per input: all pencils through cells of a pair cost (BINS²)² steps at most.
+# Cells per input: all pencils through the cells of a pair take (BINS²)² steps at most.
 BINS = 16
 # Pairs of inputs searched in one round: the most promising ones and, in turn, all the others.
 PAIRS_PER_ROUND = 64
 # Hyperplanes proposed from each pair.
 KEPT_PER_PAIR = 6
+# Multiples of it are spread evenly modulo 1.
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,20 @@ class Cells:
     ----------
     cell_of_point : int ndarray of shape (p,)
         The cell that each point lies in.
-    representative : int ndarray of shape (m,)
-        The point nearest to the centre of each cell.
+    order : int ndarray of shape (p,)
+        Points by cell; ``starts``, of shape (m,), is where each cell begins in it and ``count`` how
+        many points it has.
     """
 
     cell_of_point: NDArray[np.int32]
-    representative: NDArray[np.intp]
+    order: NDArray[np.int32]
+    starts: NDArray[np.intp]
+    count: NDArray[np.intp]
+
+    def representatives(self, round_number: int) -> NDArray[np.intp]:
+        """A point of each cell: another one every round, spread evenly over the cell."""
+        share = (round_number + 1) * GOLDEN_RATIO % 1.0
+        return self.order[self.starts + (share * self.count).astype(np.intp)].astype(np.intp)
 
 
 def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
@@ -52,7 +62,12 @@ def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
 
 
 class BinnedPairs:
-    """Grids of all pairs of inputs over the points; built once, used for every dual point."""
+    """Grids of all pairs of inputs over the points; built once, used for every dual point.
+
+    Parameters
+    ----------
+    table : PointTable
+    """
 
     def __init__(self, table: PointTable):
         self.table = table
@@ -64,22 +79,14 @@ class BinnedPairs:
         """The grid of one pair of inputs."""
         if pair not in self._cells:
             grid = self._bins[pair[0]] * BINS + self._bins[pair[1]]
-            _, cell = np.unique(grid, return_inverse=True)
-            self._cells[pair] = Cells(cell.astype(np.int32), self._nearest_to_centre(pair, cell))
+            _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
+            order = np.argsort(cell, kind="stable").astype(np.int32)
+            starts = np.cumsum(count) - count
+            self._cells[pair] = Cells(cell.astype(np.int32), order, starts, count)
         return self._cells[pair]
 
-    def _nearest_to_centre(self, pair: tuple[int, int], cell: NDArray) -> NDArray[np.intp]:
-        count = np.bincount(cell)
-        distance = np.zeros(len(cell))
-        for k in pair:
-            column = self.table.columns[k]
-            centre = np.bincount(cell, column) / count
-            distance += (column - centre[cell]) ** 2
-        order = np.lexsort((significant(distance), cell))
-        return order[np.searchsorted(cell[order], np.arange(len(count)))]
-
     def propose(self, dual: Array, promise: Array, round_number: int) -> Hyperplanes:
-        """Good hyperplanes of order 2 by approximate value.
+        """Good hyperplanes of order 2 among all those through two cells of a grid.
 
         Parameters
         ----------
@@ -90,7 +97,16 @@ class BinnedPairs:
         round_number : int
             Which of the less promising pairs have their turn.
         """
-        parts = [self._propose_pair(pair, dual) for pair in self._pairs(promise, round_number)]
+        parts = [Hyperplanes.empty(2)]
+        for pair in self._pairs(promise, round_number):
+            points = self.cells(pair).representatives(round_number)
+            values, events = self._sweep(pair, dual, points)
+            # A hyperplane through two cells is found from both.
+            corners = np.sort(np.column_stack([points, points[events]]), axis=1)
+            first = np.sort(np.unique(corners, axis=0, return_index=True)[1])
+            first = first[values[first] > 0]
+            inputs = np.tile(np.array(pair, dtype=np.intp), (len(first), 1))
+            parts.append(Hyperplanes(inputs, corners[first], values[first]).best(KEPT_PER_PAIR))
         return Hyperplanes.concatenate(parts, order=2)
 
     def _pairs(self, promise: Array, round_number: int) -> list[tuple[int, int]]:
@@ -105,22 +121,17 @@ class BinnedPairs:
         turn = (np.arange(half) + round_number * half) % len(others)
         return [pairs[k] for k in np.concatenate([ranking[:half], others[turn]])]
 
-    def _propose_pair(self, pair: tuple[int, int], dual: Array) -> Hyperplanes:
-        cells = self.cells(pair)
-        n_cells = len(cells.representative)
+    def _sweep(
+        self, pair: tuple[int, int], dual: Array, representatives: NDArray[np.intp]
+    ) -> tuple[Array, NDArray[np.intp]]:
+        """Per cell, the best value of a hyperplane through it and another cell, and which one."""
+        cell_of_point, n_cells = self.cells(pair).cell_of_point, len(representatives)
 
         def histogram(values: Array) -> Array:
-            return np.bincount(cells.cell_of_point, values, minlength=n_cells)
+            return np.bincount(cell_of_point, values, minlength=n_cells)
 
         columns = self.table.columns[list(pair)]
         summed = np.array([histogram(v) for v in dual.T])
         moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
-        positions = np.ascontiguousarray(columns[:, cells.representative])
-        pivots = np.arange(n_cells)[:, None]
-        values, events = sweep_positions(positions, summed, pivots, moments)
-        points = np.sort(cells.representative[np.column_stack([pivots[:, 0], events])], axis=1)
-        found = np.flatnonzero(values > 0)
-        # A hyperplane through two cells is found from both.
-        found = found[np.unique(points[found], axis=0, return_index=True)[1]]
-        inputs = np.tile(np.array(pair, dtype=np.intp), (len(found), 1))
-        return Hyperplanes(inputs, points[found], values[found]).best(KEPT_PER_PAIR)
+        positions = np.ascontiguousarray(columns[:, representatives])
+        return sweep_positions(positions, summed, positions.T[:, None, :], moments)

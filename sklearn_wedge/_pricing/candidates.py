@@ -12,6 +12,8 @@ from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 # Two columns that correlate more than this do the same work in one round.
 SAME_DIRECTION = 0.95
+# ... as judged on so many rows.
+ROWS_COMPARED = 2048
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,11 @@ class Priced:
         ``‖V·(Xu + c)_+‖`` of exactly these neurons, recomputed from their activations.
     bound : float
         The largest value over everything priced: ``M(v)`` if the whole class was.
-    n_hyperplanes : int
-        Hyperplanes reported by the sweeps.
     """
 
     neurons: Neurons
     values: NDArray[np.float64]
     bound: float
-    n_hyperplanes: int
 
 
 def _neurons_of(table: PointTable, planes: Hyperplanes) -> Neurons:
@@ -65,7 +64,7 @@ def evaluate(table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int
     ----------
     table : PointTable
     planes : Hyperplanes
-        Of any orders, with the values found for them.
+        Of any orders, with exact or approximate values.
     dual : ndarray of shape (p, q)
         Dual point on the points.
     at_most : int
@@ -80,8 +79,7 @@ def evaluate(table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int
     values = np.linalg.norm(np.concatenate([values, opposite]), axis=1)
     order = np.argsort(-significant(values), kind="stable")
     values = values[order]
-    bound = max(planes.values.max(initial=0.0), values.max(initial=0.0))
-    return Priced(both.take(order), values, float(bound), len(planes))
+    return Priced(both.take(order), values, float(values.max(initial=0.0)))
 
 
 def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:
@@ -101,7 +99,9 @@ def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> 
     int ndarray
         Indices of the rows chosen, ascending.
     """
-    centred = (activations - (activations @ weight)[:, None]) * np.sqrt(weight)
+    step = -(-len(weight) // ROWS_COMPARED)
+    activations, weight = activations[:, ::step], weight[::step]
+    centred = (activations - (activations @ weight)[:, None] / weight.sum()) * np.sqrt(weight)
     length = np.linalg.norm(centred, axis=1)
     centred /= np.where(length > 0, length, 1.0)[:, None]
     similar = np.abs(centred @ centred.T) > SAME_DIRECTION

@@ -37,7 +37,8 @@ def _price_inputs(table: PointTable, dual: NDArray, inputs: tuple[int, ...]) -> 
     summed = projection.sum(dual)
     best = Hyperplanes.empty(len(inputs))
     for pivots in _pivot_chunks(projection.n_positions, len(inputs)):
-        values, events = sweep_positions(projection.positions, summed, pivots)
+        corners = projection.positions.T[pivots]
+        values, events = sweep_positions(projection.positions, summed, corners)
         found = hyperplanes_of(projection, pivots, values, events)
         best = Hyperplanes.concatenate([best, found], len(inputs)).best(KEPT_PER_INPUTS)
     return best

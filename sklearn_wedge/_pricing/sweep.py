@@ -31,20 +31,19 @@ _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 class _Plane:
     """A batch of pencils seen in the plane: coordinates of all positions, and the way back.
 
-    ``x`` and ``y`` have shape (B, m); ``basis`` has shape (B, s, 2) and maps a direction of the
-    plane to weights on the inputs.
+    ``corners``, (B, s - 1, s), are the points of each pencil; ``x`` and ``y`` have shape (B, m);
+    ``basis`` has shape (B, s, 2) and maps a direction of the plane to weights on the inputs.
     """
 
-    def __init__(self, positions: Array, pivots: NDArray[np.intp]):
-        self.pivot = positions[:, pivots[:, 0]]
+    def __init__(self, positions: Array, corners: Array):
+        self.pivot = corners[:, 0].T
         s = positions.shape[0]
         if s == 2:
-            self.basis = np.broadcast_to(np.eye(2), (len(pivots), 2, 2))
-            self.defined = np.ones(len(pivots), dtype=bool)
+            self.basis = np.broadcast_to(np.eye(2), (len(corners), 2, 2))
+            self.defined = np.ones(len(corners), dtype=bool)
             self.x, self.y = (positions[k] - self.pivot[k][:, None] for k in range(2))
             return
-        flat = positions[:, pivots[:, 1:]].transpose(1, 2, 0) - self.pivot.T[:, None, :]
-        self.basis, self.defined = _complement(flat)
+        self.basis, self.defined = _complement(corners[:, 1:] - corners[:, :1])
         relative = positions[None] - self.pivot.T[:, :, None]
         tiny = ZERO_COMPONENT * np.abs(positions).max()
         self.x, self.y = (
@@ -183,7 +182,7 @@ def _direction_length(basis: Array, slope: Array) -> tuple[Array, NDArray[np.boo
 
 
 def sweep_positions(
-    positions: Array, dual: Array, pivots: NDArray[np.intp], cell_moments: Array | None = None
+    positions: Array, dual: Array, corners: Array, cell_moments: Array | None = None
 ) -> tuple[Array, NDArray[np.intp]]:
     """The best hyperplane of each pencil in one set of inputs.
 
@@ -193,8 +192,8 @@ def sweep_positions(
         Distinct positions in ``s`` inputs.
     dual : ndarray of shape (q, m)
         Dual point, summed at each position; each row sums to zero.
-    pivots : int ndarray of shape (k, s - 1)
-        Positions that each pencil passes through.
+    corners : ndarray of shape (k, s - 1, s)
+        Points that each pencil passes through.
     cell_moments : ndarray of shape (q, 2, m), optional
         See ``_values``.
 
@@ -207,11 +206,11 @@ def sweep_positions(
     """
     # v sums to zero: the total moment is the same relative to any pivot.
     moments = dual @ positions.T if cell_moments is None else cell_moments.sum(axis=2)
-    values, events = np.zeros(len(pivots)), np.zeros(len(pivots), dtype=np.intp)
+    values, events = np.zeros(len(corners)), np.zeros(len(corners), dtype=np.intp)
     batch = max(1, BATCH_SIZE // positions.shape[1])
-    for begin in range(0, len(pivots), batch):
+    for begin in range(0, len(corners), batch):
         rows = slice(begin, begin + batch)
-        plane = _Plane(positions, pivots[rows])
+        plane = _Plane(positions, corners[rows])
         total = np.einsum("qs,bsk->qbk", moments, plane.basis)
         all_values, order = _values(plane, dual, total, cell_moments)
         best = all_values.argmax(axis=1)[:, None]
@@ -235,7 +234,8 @@ def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
     for inputs, points in pencils.by_inputs():
         projection = table.projection(inputs)
         pivots = np.unique(np.sort(projection.position_of_point()[points], axis=1), axis=0)
-        values, events = sweep_positions(projection.positions, projection.sum(dual), pivots)
+        corners = projection.positions.T[pivots]
+        values, events = sweep_positions(projection.positions, projection.sum(dual), corners)
         parts.append(hyperplanes_of(projection, pivots, values, events))
     return Hyperplanes.concatenate(parts, order=pencils.order)
 
@@ -243,7 +243,7 @@ def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
 def hyperplanes_of(
     projection: Projection, pivots: NDArray, values: Array, events: NDArray
 ) -> Hyperplanes:
-    """Name the points of the best hyperplanes of swept pencils; pencils without any are left out."""
+    """Name the points of the best hyperplane of each swept pencil that has one."""
     found = values > 0
     corners = np.hstack([pivots[found], events[found, None]])
     inputs = np.tile(np.asarray(projection.inputs, dtype=np.intp), (found.sum(), 1))
