@@ -84,6 +84,7 @@ class Certificate:
 class Effort(Enum):
     """How much of the class of neurons a pricing looks at."""
 
+    LOCAL_MOVES = "local moves"
     SEARCH = "search"
     EXACT = "exact"
 
@@ -174,8 +175,9 @@ class Problem:
     def efforts(self) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts."""
         if self.pricing.is_cheap:
-            return [Effort.EXACT]
-        return [Effort.SEARCH, Effort.EXACT] if self.exact else [Effort.SEARCH]
+            return [Effort.LOCAL_MOVES, Effort.EXACT]
+        searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
+        return [*searches, Effort.EXACT] if self.exact else searches
 
     @property
     def quadratic(self) -> QuadraticLoss:
@@ -268,7 +270,10 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         # The tight columns rather than those in use: the dual point is unique and decides which
         # are tight, while rounding may decide which of several dependent columns are in use.
         tight = np.flatnonzero(_column_values(state) >= TIGHT * state.alpha)
-        priced = problem.pricing.propose(dual, state.neurons.take(tight), len(state.rounds))
+        everywhere = effort is Effort.SEARCH
+        priced = problem.pricing.propose(
+            dual, state.neurons.take(tight), len(state.rounds), everywhere
+        )
     bound = _bound(problem, state, priced.bound)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
@@ -346,7 +351,9 @@ def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> floa
     # The gap is about (M / alpha - 1) times the penalty.
     penalty = state.alpha * float(np.abs(state.coef).sum())
     allowed = rule.tolerance * problem.constant_objective
-    relative = WORTHWHILE * allowed / max(penalty, allowed)
+    # ... plus a term of second order that counts where there is no penalty yet.
+    penalty += rule.tolerance**0.5 * problem.constant_objective
+    relative = WORTHWHILE * allowed / penalty if penalty > 0 else 0.0
     return state.alpha * (1 + max(relative, ROUNDING))
 
 

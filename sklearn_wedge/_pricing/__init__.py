@@ -21,6 +21,8 @@ __all__ = ["Priced", "Pricing", "diverse", "n_pencils", "significant"]
 # Pencils × points swept by the local moves of one round.
 SWEEP_BUDGET = 4_000_000
 MAX_PENCILS = 1500
+# Pencils × points up to which the whole class is priced instead of searched.
+CHEAP = 4_000_000
 # Inputs that a move may add to a neuron, those with the best hinges.
 INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
@@ -54,7 +56,7 @@ class Pricing:
         self.n_jobs = n_jobs
         self.binned = BinnedPairs(self.table)
         n_points, n_inputs = points.shape
-        self.is_cheap = n_pencils(n_points, n_inputs, order) * n_points <= SWEEP_BUDGET
+        self.is_cheap = n_pencils(n_points, n_inputs, order) * n_points <= CHEAP
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -74,7 +76,9 @@ class Pricing:
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
 
-    def propose(self, dual: NDArray, neurons: Neurons, round_number: int) -> Priced:
+    def propose(
+        self, dual: NDArray, neurons: Neurons, round_number: int, everywhere: bool
+    ) -> Priced:
         """Good neurons by search: hinges, the binned sweep, and local moves around the best.
 
         Parameters
@@ -85,6 +89,8 @@ class Pricing:
             The tight neurons of the restricted problem: the search looks around them too.
         round_number : int
             Varies what a limited budget leaves out.
+        everywhere : bool
+            Whether to make the binned sweep too, not only local moves.
 
         Returns
         -------
@@ -96,15 +102,15 @@ class Pricing:
             return evaluate(self.table, hinges, dual, EVALUATED)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
-        everywhere = self.binned.propose(dual, promise, round_number)
-        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons.join(
-            evaluate(self.table, everywhere, dual, BINNED_TO_REFINE).neurons
-        )
+        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons
+        found = [hinges]
+        if everywhere:
+            found.append(self.binned.propose(dual, promise, round_number))
+            start = start.join(evaluate(self.table, found[-1], dual, BINNED_TO_REFINE).neurons)
         inputs = np.sort(np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD])
         moves = [
             move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
         ]
-        found = [hinges, everywhere]
         at_most = int(np.clip(SWEEP_BUDGET // self.table.n_points, 32, MAX_PENCILS))
         for move in moves:
             found.append(sweep(self.table, dual, _limited(move, at_most, round_number)))

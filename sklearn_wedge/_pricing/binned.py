@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
-from sklearn_wedge._pricing.sweep import sweep_positions
+from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable, significant
+from sklearn_wedge._pricing.sweep import sweep_pencils
 
 Array = NDArray[np.float64]
 
@@ -134,4 +134,7 @@ class BinnedPairs:
         summed = np.array([histogram(v) for v in dual.T])
         moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
         positions = np.ascontiguousarray(columns[:, representatives])
-        return sweep_positions(positions, summed, positions.T[:, None, :], moments)
+        pencils = Pencils(
+            np.broadcast_to(np.arange(2), (n_cells, 2)), np.arange(n_cells, dtype=np.intp)[:, None]
+        )
+        return sweep_pencils(positions, summed, pencils, moments)

@@ -11,8 +11,8 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from sklearn_wedge._pricing.hinges import price_hinges
-from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
-from sklearn_wedge._pricing.sweep import hyperplanes_of, sweep_positions
+from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
+from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
 # Pencils generated and swept at a time.
 CHUNK = 4096
@@ -35,13 +35,14 @@ def _price_inputs(table: PointTable, dual: NDArray, inputs: tuple[int, ...]) -> 
     """The best hyperplanes in one set of inputs, through any of their pencils."""
     projection = table.projection(inputs)
     summed = projection.sum(dual)
-    best = Hyperplanes.empty(len(inputs))
-    for pivots in _pivot_chunks(projection.n_positions, len(inputs)):
-        corners = projection.positions.T[pivots]
-        values, events = sweep_positions(projection.positions, summed, corners)
-        found = hyperplanes_of(projection, pivots, values, events)
-        best = Hyperplanes.concatenate([best, found], len(inputs)).best(KEPT_PER_INPUTS)
-    return best
+    s = len(inputs)
+    best = Hyperplanes.empty(s)
+    for pivots in _pivot_chunks(projection.n_positions, s):
+        pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
+        found = completed(pencils, *sweep_pencils(projection.positions, summed, pencils))
+        best = Hyperplanes.concatenate([best, found], s).best(KEPT_PER_INPUTS)
+    points = projection.representatives(best.points)
+    return Hyperplanes(np.asarray(inputs, dtype=np.intp)[best.inputs], points, best.values)
 
 
 def price_all(

@@ -46,13 +46,6 @@ class Projection:
         """A point at each of these positions: the first in canonical order."""
         return self.order[self.starts[positions]].astype(np.intp)
 
-    def position_of_point(self) -> NDArray[np.intp]:
-        """The position of every point, of shape (p,)."""
-        position = np.empty(len(self.order), dtype=np.intp)
-        lengths = np.diff(np.append(self.starts, len(self.order)))
-        position[self.order] = np.repeat(np.arange(self.n_positions), lengths)
-        return position
-
     def sum(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """A dual point on the points, (p, q), summed at each position: shape (q, m)."""
         ordered = dual.T[:, self.order]
@@ -136,14 +129,10 @@ class Pencils:
         """``s``."""
         return self.inputs.shape[1]
 
-    def by_inputs(self) -> list[tuple[tuple[int, ...], NDArray[np.intp]]]:
-        """The pencils grouped by their inputs: pairs of inputs and distinct rows of points."""
-        table = np.unique(np.hstack([self.inputs, self.points]), axis=0)
-        s = self.order
-        is_first = np.ones(len(table), dtype=bool)
-        is_first[1:] = np.any(table[1:, :s] != table[:-1, :s], axis=1)
-        groups = np.split(table, np.flatnonzero(is_first)[1:]) if len(table) else []
-        return [(tuple(int(k) for k in group[0, :s]), group[:, s:]) for group in groups]
+    def distinct(self) -> Pencils:
+        """Every pencil once, in lexicographic order."""
+        table = np.unique(np.hstack([self.inputs, np.sort(self.points, axis=1)]), axis=0)
+        return Pencils(table[:, : self.order], table[:, self.order :])
 
 
 @dataclass(frozen=True)
@@ -177,9 +166,13 @@ class Hyperplanes:
         """All of these, padded to one order."""
 
         def stacked(arrays: list[NDArray]) -> NDArray:
-            widths = [((0, 0), (0, order - a.shape[1])) for a in arrays]
-            padded = [np.pad(a, w, constant_values=-1) for a, w in zip(arrays, widths, strict=True)]
-            return np.concatenate(padded)
+            missing = [((0, 0), (0, order - a.shape[1])) for a in arrays]
+            return np.concatenate(
+                [
+                    np.pad(a, width, constant_values=-1) if width[1][1] else a
+                    for a, width in zip(arrays, missing, strict=True)
+                ]
+            )
 
         parts = [*parts, cls.empty(order)]
         values = np.concatenate([part.values for part in parts])

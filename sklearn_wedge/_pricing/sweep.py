@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable, Projection
+from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
 
 Array = NDArray[np.float64]
 
@@ -31,23 +31,23 @@ _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 class _Plane:
     """A batch of pencils seen in the plane: coordinates of all positions, and the way back.
 
-    ``corners``, (B, s - 1, s), are the points of each pencil; ``x`` and ``y`` have shape (B, m);
-    ``basis`` has shape (B, s, 2) and maps a direction of the plane to weights on the inputs.
+    ``positions`` have shape (B, s, m), or (1, s, m) if the pencils share their inputs; ``corners``,
+    (B, s - 1, s), are the points of each pencil; ``x`` and ``y`` have shape (B, m); ``basis`` has
+    shape (B, s, 2) and maps a direction of the plane to weights on the inputs.
     """
 
     def __init__(self, positions: Array, corners: Array):
         self.pivot = corners[:, 0].T
-        s = positions.shape[0]
-        if s == 2:
+        relative = [positions[:, k] - self.pivot[k][:, None] for k in range(positions.shape[1])]
+        if len(relative) == 2:
             self.basis = np.broadcast_to(np.eye(2), (len(corners), 2, 2))
             self.defined = np.ones(len(corners), dtype=bool)
-            self.x, self.y = (positions[k] - self.pivot[k][:, None] for k in range(2))
+            self.x, self.y = relative
             return
         self.basis, self.defined = _complement(corners[:, 1:] - corners[:, :1])
-        relative = positions[None] - self.pivot.T[:, :, None]
         tiny = ZERO_COMPONENT * np.abs(positions).max()
         self.x, self.y = (
-            _without_noise(np.matmul(self.basis[:, None, :, k], relative)[:, 0], tiny)
+            _without_noise(sum(self.basis[:, j, k, None] * z for j, z in enumerate(relative)), tiny)
             for k in range(2)
         )
 
@@ -181,21 +181,21 @@ def _direction_length(basis: Array, slope: Array) -> tuple[Array, NDArray[np.boo
     return length, smallest > ZERO_COMPONENT * length
 
 
-def sweep_positions(
-    positions: Array, dual: Array, corners: Array, cell_moments: Array | None = None
+def sweep_pencils(
+    columns: Array, dual: Array, pencils: Pencils, cell_moments: Array | None = None
 ) -> tuple[Array, NDArray[np.intp]]:
-    """The best hyperplane of each pencil in one set of inputs.
+    """The best hyperplane of each pencil over samples given by columns.
 
     Parameters
     ----------
-    positions : ndarray of shape (s, m)
-        Distinct positions in ``s`` inputs.
+    columns : ndarray of shape (d, m)
+        Positions of the samples.
     dual : ndarray of shape (q, m)
         Dual point, summed at each position; each row sums to zero.
-    corners : ndarray of shape (k, s - 1, s)
-        Points that each pencil passes through.
-    cell_moments : ndarray of shape (q, 2, m), optional
-        See ``_values``.
+    pencils : Pencils
+        k pencils of one order; their inputs are rows of ``columns``, their points columns of it.
+    cell_moments : ndarray of shape (q, d, m), optional
+        ``Σ v x`` of each position when it stands for a cell of samples (order 2 only).
 
     Returns
     -------
@@ -205,13 +205,16 @@ def sweep_positions(
         The position that completes the hyperplane.
     """
     # v sums to zero: the total moment is the same relative to any pivot.
-    moments = dual @ positions.T if cell_moments is None else cell_moments.sum(axis=2)
-    values, events = np.zeros(len(corners)), np.zeros(len(corners), dtype=np.intp)
-    batch = max(1, BATCH_SIZE // positions.shape[1])
-    for begin in range(0, len(corners), batch):
+    moments = dual @ columns.T if cell_moments is None else cell_moments.sum(axis=2)
+    values, events = np.zeros(len(pencils)), np.zeros(len(pencils), dtype=np.intp)
+    share_inputs = bool(np.all(pencils.inputs == pencils.inputs[:1]))
+    batch = max(1, BATCH_SIZE // columns.shape[1])
+    for begin in range(0, len(pencils), batch):
         rows = slice(begin, begin + batch)
-        plane = _Plane(positions, corners[rows])
-        total = np.einsum("qs,bsk->qbk", moments, plane.basis)
+        inputs, points = pencils.inputs[rows], pencils.points[rows]
+        corners = columns[inputs[:, None, :], points[:, :, None]]
+        plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
+        total = np.einsum("qbs,bsk->qbk", moments[:, inputs], plane.basis)
         all_values, order = _values(plane, dual, total, cell_moments)
         best = all_values.argmax(axis=1)[:, None]
         values[rows] = np.take_along_axis(all_values, best, axis=1)[:, 0]
@@ -220,7 +223,7 @@ def sweep_positions(
 
 
 def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
-    """The best hyperplane of every pencil, priced on all points.
+    """The best hyperplane of every pencil, priced on all points; those without one are left out.
 
     Parameters
     ----------
@@ -228,23 +231,16 @@ def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
     dual : ndarray of shape (p, q)
         Dual point on the points, summing to zero.
     pencils : Pencils
-        Repetitions, and pencils through points that are equal in the inputs, count once.
+        In any inputs; repetitions count once.
     """
-    parts = []
-    for inputs, points in pencils.by_inputs():
-        projection = table.projection(inputs)
-        pivots = np.unique(np.sort(projection.position_of_point()[points], axis=1), axis=0)
-        corners = projection.positions.T[pivots]
-        values, events = sweep_positions(projection.positions, projection.sum(dual), corners)
-        parts.append(hyperplanes_of(projection, pivots, values, events))
-    return Hyperplanes.concatenate(parts, order=pencils.order)
+    pencils = pencils.distinct()
+    if len(pencils) == 0:
+        return Hyperplanes.empty(pencils.order)
+    return completed(pencils, *sweep_pencils(table.columns, dual.T, pencils))
 
 
-def hyperplanes_of(
-    projection: Projection, pivots: NDArray, values: Array, events: NDArray
-) -> Hyperplanes:
-    """Name the points of the best hyperplane of each swept pencil that has one."""
+def completed(pencils: Pencils, values: Array, events: NDArray[np.intp]) -> Hyperplanes:
+    """The best hyperplane of each pencil that has one."""
     found = values > 0
-    corners = np.hstack([pivots[found], events[found, None]])
-    inputs = np.tile(np.asarray(projection.inputs, dtype=np.intp), (found.sum(), 1))
-    return Hyperplanes(inputs, projection.representatives(corners), values[found])
+    points = np.column_stack([pencils.points[found], events[found]])
+    return Hyperplanes(pencils.inputs[found], points, values[found])
