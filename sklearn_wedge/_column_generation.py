@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SquaredError, balanced
-from sklearn_wedge._master import Columns, QuadraticLoss, solve_quadratic_l1
+from sklearn_wedge._master import Columns, QuadraticLoss, independent_support, solve_quadratic_l1
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
 from sklearn_wedge._samples import TrainingSample
@@ -30,6 +30,8 @@ TIGHT = 1 - 1e-6
 # leaves open, and by more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
+# Objective, relative to that of the constant model, that dropping redundant columns may cost.
+LOST_TO_ROUNDING = 1e-12
 # On the way to the target each penalty is this fraction of the last, solved to this relative gap.
 WARM_UP_FACTOR = 0.3
 WARM_UP_TOLERANCE = 0.01
@@ -333,7 +335,25 @@ def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
     allowed = CONFIRM_AT * rule.tolerance * problem.constant_objective
     gap_seen = state.objective - _bound(problem, state, state.priced.bound)
-    return gap_seen <= allowed or _found_nothing(problem, state, rule)
+    if gap_seen <= allowed or _is_met(problem, state, rule):
+        return True
+    return _found_nothing(problem, state, rule) or _stands_still(problem, state, rule)
+
+
+def _is_met(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    return state.objective - state.lower_bound <= rule.tolerance * problem.constant_objective
+
+
+def _stands_still(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether the last columns were of no use."""
+    return _gained(state) <= WORTHWHILE**2 * rule.tolerance * problem.constant_objective
+
+
+def _gained(state: State) -> float:
+    """How much the last columns lowered the objective."""
+    if len(state.rounds) < 2:
+        return np.inf
+    return state.rounds[-2].objective - state.rounds[-1].objective
 
 
 def _worth_keeping(state: State) -> NDArray[np.bool_]:
@@ -363,10 +383,13 @@ def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:
 
 def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> bool:
     """Whether the gap is met, nothing more can be found, or the rounds are used up."""
-    met = state.objective - state.lower_bound <= rule.tolerance * problem.constant_objective
-    conclusive = state.rounds[-1].pricing == efforts[-1].value
-    stuck = conclusive and _found_nothing(problem, state, rule)
-    return met or stuck or len(state.rounds) >= rule.max_rounds
+    if len(state.rounds) >= rule.max_rounds:
+        return True
+    if state.rounds[-1].pricing != efforts[-1].value:
+        return False
+    before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
+    stuck = before_last == efforts[-1].value and _gained(state) <= 0.0
+    return _is_met(problem, state, rule) or stuck or _found_nothing(problem, state, rule)
 
 
 def solve_penalty(
@@ -391,6 +414,7 @@ def _warm_up(state_alpha: float, target: float) -> list[float]:
 
 def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
+    state = _with_independent_columns(problem, state)
     neurons, order = _by_importance(state)
     # A bound above the objective is one by rounding.
     bound = min(state.lower_bound, state.objective)
@@ -413,6 +437,23 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         history=state.rounds,
         converged=difference <= rule.tolerance * problem.constant_objective,
     )
+
+
+def _with_independent_columns(problem: Problem, state: State) -> State:
+    """The same network without redundant neurons."""
+    needed = independent_support(state.columns.gram, state.coef[:, 0]) != 0
+    if needed.sum() == np.count_nonzero(state.coef):
+        return state
+    fewer = replace(
+        state,
+        neurons=state.neurons.take(needed),
+        columns=state.columns.take(needed),
+        coef=state.coef[needed],
+    )
+    fewer = solve_restricted(problem, fewer)
+    # Nearly dependent columns are judged by rounding: never at the price of the objective.
+    lost = fewer.objective - state.objective
+    return fewer if lost <= LOST_TO_ROUNDING * problem.constant_objective else state
 
 
 def _report(reached: Solution, every_round: bool) -> str:

@@ -24,10 +24,10 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._estimators import OPTION_CONSTRAINTS, WedgeReLURegressor, _WedgeNetwork
+from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeNetwork
 from sklearn_wedge._network import network_of
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge.path import build_problem, largest_alpha, solve_alphas
+from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_alphas
 
 DEFAULT_SCORING = "neg_mean_squared_error"
 
@@ -238,10 +238,7 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
 
     def _alpha_grid(self, X: NDArray, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
         if not isinstance(self.alphas, Integral):
-            alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
-            if len(alphas) == 0 or not np.all((alphas > 0) & np.isfinite(alphas)):
-                raise ValueError(f"alphas must be positive and finite, got {self.alphas!r}.")
-            return alphas
+            return descending_alphas(self.alphas)
         largest = largest_alpha(build_problem(X, y, weight, self._options())[0])
         # A constant target has no scale; any penalty gives the constant model.
         largest = largest if largest > 0 else 1.0

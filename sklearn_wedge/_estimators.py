@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,25 +12,14 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._network import Network, network_of
-from sklearn_wedge._options import FitOptions
+from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge.path import build_problem, solve_alphas
-
-OPTION_CONSTRAINTS: dict[str, list[Any]] = {
-    "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
-    "standardize": ["boolean"],
-    "clip_quantile": [Interval(Real, 0, 0.5, closed="neither"), None],
-    "pricing": [StrOptions({"auto", "exact", "search"})],
-    "tol": [Interval(Real, 0, None, closed="neither")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "n_jobs": [Integral, None],
-    "verbose": ["verbose"],
-}
 
 
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:

@@ -17,10 +17,12 @@ Array = NDArray[np.float64]
 
 # Relative size of the ridge in the linear step (not in the problem).
 PROXIMAL_RIDGE = 1e-12
-# Optimality conditions are met when they hold to this fraction of alpha.
+# A column enters if it violates the optimality conditions by more than this fraction of alpha,
 STATIONARITY_TOLERANCE = 1e-10
-# ... or to what rounding leaves of a gradient, in units of eps × Σ|z| × the largest Gram entry.
-ROUNDING = 8.0
+# and than what rounding leaves of a gradient, in units of eps × Σ|z| × the largest Gram entry.
+ROUNDING = 4.0
+# A column is dependent on others if less than this fraction of its variance is left.
+DEPENDENT = 1e-13
 MAX_ROUNDS = 20_000
 # Full steps on one sign pattern before it counts as solved to machine precision.
 MAX_REFINEMENTS = 5
@@ -246,21 +248,18 @@ def solve_quadratic_l1(gram: Array, linear: Array, alpha: float, coef: Array) ->
     coef = coef.copy()
     if len(coef) == 0:
         return coef
-    largest = np.finfo(float).eps * ROUNDING * np.abs(gram).max()
-
-    def tolerance() -> float:
-        return STATIONARITY_TOLERANCE * alpha + largest * np.abs(coef).sum()
-
+    rounding = ROUNDING * np.finfo(float).eps * np.abs(gram).max()
     active = _ActiveSet(gram, np.flatnonzero(coef))
     entering = ENTER_AT_ONCE
-    _descend(active, coef, gram @ coef - linear, alpha, tolerance())
+    _descend(active, coef, linear, alpha, rounding)
     for _ in range(MAX_ROUNDS):
         gradient = gram[:, active.indices] @ coef[active.indices] - linear
-        violators = _violators(coef, gradient, alpha + tolerance(), entering)
+        allowed = (1 + STATIONARITY_TOLERANCE) * alpha + rounding * np.abs(coef).sum()
+        violators = _violators(coef, gradient, allowed, entering)
         if len(violators) == 0:
             return coef
         active.append(violators)
-        if _descend(active, coef, gradient, alpha, tolerance()):
+        if _descend(active, coef, linear, alpha, rounding):
             entering = min(2 * entering, ENTER_AT_ONCE)
         elif entering == 1:
             return coef  # not even one makes progress: the rest is rounding
@@ -269,32 +268,85 @@ def solve_quadratic_l1(gram: Array, linear: Array, alpha: float, coef: Array) ->
     return coef
 
 
-def _descend(
-    active: _ActiveSet, coef: Array, gradient: Array, alpha: float, tolerance: float
-) -> bool:
+def independent_support(gram: Array, coef: Array) -> Array:
+    """The same fit with the same penalty from columns that are linearly independent.
+
+    Among dependent columns of equal signs the optimal coefficients are not unique and rounding
+    decides where they end. Each column that depends on those before it is taken out along the null
+    direction, until it or another coefficient vanishes; neither fit nor penalty changes.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (m, m)
+        Covariances of the columns.
+    coef : ndarray of shape (m,)
+        Optimal coefficients.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        With the zeros of ``coef`` and more.
+    """
+    coef = coef.copy()
+    kept: list[int] = []
+    lower = np.zeros_like(gram)
+    for column in np.flatnonzero(coef):
+        known = len(kept)
+        factor = lower[:known, :known]
+        row = solve_triangular(factor, gram[kept, column], lower=True) if known else np.empty(0)
+        left = gram[column, column] - row @ row
+        if left > DEPENDENT * gram[column, column]:
+            lower[known, :known], lower[known, known] = row, np.sqrt(left)
+            kept.append(int(column))
+            continue
+        combination = solve_triangular(factor, row, lower=True, trans="T") if known else row
+        _take_out(coef, int(column), kept, combination)
+        if coef[column] != 0.0:  # another one vanished first: this one takes its place
+            kept = [k for k in [*kept, int(column)] if coef[k] != 0.0]
+            ridge = np.finfo(float).eps * np.trace(gram[np.ix_(kept, kept)]) * np.eye(len(kept))
+            lower[: len(kept), : len(kept)] = cholesky(gram[np.ix_(kept, kept)] + ridge, lower=True)
+    return coef
+
+
+def _take_out(coef: Array, column: int, others: list[int], combination: Array) -> None:
+    """Move the weight of a column onto the columns that it is a combination of, in place."""
+    change, before = coef[column] * combination, coef[others]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(before * change < 0, -before / change, np.inf)
+    length = min(1.0, reach.min(initial=np.inf))
+    after = before + length * change
+    if length < 1.0:
+        after[int(np.argmin(reach))] = 0.0
+    coef[others] = after
+    coef[column] *= 1.0 - length
+
+
+def _descend(active: _ActiveSet, coef: Array, linear: Array, alpha: float, rounding: float) -> bool:
     """Optimise the active coefficients in place; those at zero leave. False without progress."""
-    z = coef[active.indices]
-    slope = gradient[active.indices]
+    z, target = coef[active.indices], linear[active.indices]
+    slope = active.gram @ z - target
     sign = np.where(z != 0, np.sign(z), -np.sign(slope))
     progress, refinements = False, 0
     while len(z) and refinements <= MAX_REFINEMENTS:
         residual = -slope - alpha * sign
-        if np.abs(residual).max() <= tolerance:
+        # Down to rounding: a column that depends on the active ones can be told from a violator
+        # only if these are solved much better than it is judged.
+        if np.abs(residual).max() <= rounding * np.abs(z).sum():
             break
         step = active.proximal_step(residual)
-        along = active.gram @ step
-        move = _line_search(z, step, float(slope @ step), float(step @ along), alpha)
+        curvature = float(step @ active.gram @ step)
+        move = _line_search(z, step, float(slope @ step), curvature, alpha)
         if move.length == 0.0:
             break
         progress, refinements = True, refinements + 1 if move.full else 0
         moved = z + move.length * step
         moved[np.abs(moved) <= 8 * np.finfo(float).eps * np.abs(z)] = 0.0
-        slope = slope + move.length * along
         stays = moved != 0
         coef[active.indices] = moved
-        z, slope, sign = moved[stays], slope[stays], np.sign(moved[stays])
+        z, target, sign = moved[stays], target[stays], np.sign(moved[stays])
         if not stays.all():
             active.keep(stays)
+        slope = active.gram @ z - target
     if not np.all(z):
         active.keep(z != 0)
     return progress

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import Any, Literal
+
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from sklearn_wedge._pricing import n_pencils
 
@@ -12,6 +19,17 @@ from sklearn_wedge._pricing import n_pencils
 AUTO_EXACT_LIMIT = 2e8
 # "exact" is refused beyond this many.
 EXACT_LIMIT = 1e10
+
+OPTION_CONSTRAINTS: dict[str, list[Any]] = {
+    "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
+    "standardize": ["boolean"],
+    "clip_quantile": [Interval(Real, 0, 0.5, closed="neither"), None],
+    "pricing": [StrOptions({"auto", "exact", "search"})],
+    "tol": [Interval(Real, 0, None, closed="neither")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,11 @@ class FitOptions:
     max_iter: int = 100
     n_jobs: int | None = None
     verbose: int = 0
+
+    def validated(self, caller: str) -> FitOptions:
+        """These options, if they are valid; else the error that an estimator would raise."""
+        validate_parameter_constraints(OPTION_CONSTRAINTS, asdict(self), caller_name=caller)
+        return self
 
     def order(self, n_inputs: int) -> int:
         """The interaction order, at most the number of inputs."""

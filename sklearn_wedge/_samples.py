@@ -147,17 +147,24 @@ def mean_and_scale(
     return np.where(constant, low, middle + mean * unit), np.where(usable, scale, 1.0)
 
 
-def _merge_samples(X: NDArray, y: NDArray, weight: NDArray) -> tuple[NDArray, ...]:
-    """Sort rows by ``(X, y)``, merge the equal ones: order, first of each group, group weights."""
+def _merge_samples(
+    X: NDArray, y: NDArray, weight: NDArray, first: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+    """Sort rows by ``(X, y)``, merge equal ones: one row of each group, its weight and first."""
     # The weight is the last key: a sum over equal rows is then taken in one order, whatever the
     # order of the rows was.
     keys = (weight, *y.T[::-1], *X.T[::-1])
     order = np.lexsort(keys)
-    rows = np.hstack([X, y])[order]
-    is_first = np.ones(len(order), dtype=bool)
+    starts = _group_starts(np.hstack([X, y])[order])
+    merged = np.add.reduceat(weight[order], starts)
+    return order[starts], merged, np.minimum.reduceat(first[order], starts)
+
+
+def _group_starts(rows: NDArray) -> NDArray[np.intp]:
+    """Where runs of equal rows begin."""
+    is_first = np.ones(len(rows), dtype=bool)
     is_first[1:] = np.any(rows[1:] != rows[:-1], axis=1)
-    starts = np.flatnonzero(is_first)
-    return np.minimum.reduceat(order, starts), np.add.reduceat(weight[order], starts)
+    return np.flatnonzero(is_first)
 
 
 def canonical_sample(
@@ -185,27 +192,26 @@ def canonical_sample(
     weight = np.ldexp(weight[present].astype(np.float64), -np.frexp(weight.max())[1])
     # "+ 0.0" makes -0.0 and 0.0 one value.
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
-    rows, weight = _merge_samples(X, y, weight)
-    lower, upper = clip_bounds(X[rows], weight / weight.sum(), options.clip_quantile)
+    rows, weight, first = _merge_samples(X, y, weight, present)
+    X, y = X[rows], y[rows]
+    lower, upper = clip_bounds(X, weight / weight.sum(), options.clip_quantile)
     X = np.clip(X, lower, upper)
     # Clipping can make rows equal that were not: merge again.
-    kept, weight = _merge_samples(X[rows], y[rows], weight)
-    rows = rows[kept]
-    weight = weight / weight.sum()
+    rows, weight, first = _merge_samples(X, y, weight, first)
+    X, y, weight = X[rows], y[rows], weight / weight.sum()
 
-    mean, scale = mean_and_scale(X[rows], weight, options.standardize)
-    target_mean, target_scale = mean_and_scale(y[rows], weight, options.standardize)
-    inputs = (X[rows] - mean) / scale
-    is_first = np.ones(len(rows), dtype=bool)
-    is_first[1:] = np.any(X[rows[1:]] != X[rows[:-1]], axis=1)
-    starts = np.flatnonzero(is_first)
+    mean, scale = mean_and_scale(X, weight, options.standardize)
+    target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
+    inputs = (X - mean) / scale
+    starts = _group_starts(X)
+    lengths = np.diff(np.append(starts, len(X)))
     unbounded = np.full(y.shape[1], np.inf)
     return TrainingSample(
         points=np.ascontiguousarray(inputs[starts]),
-        point_of_sample=np.cumsum(is_first) - 1,
-        target=(y[rows] - target_mean) / target_scale,
+        point_of_sample=np.repeat(np.arange(len(starts)), lengths),
+        target=(y - target_mean) / target_scale,
         weight=weight,
-        first_row=present[np.minimum.reduceat(rows, starts)],
+        first_row=np.minimum.reduceat(first, starts),
         input_scaling=Scaling(lower, upper, mean, scale),
         target_scaling=Scaling(-unbounded, unbounded, target_mean, target_scale),
     )

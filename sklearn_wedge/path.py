@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import check_X_y
 from sklearn.utils.validation import _check_sample_weight
 from threadpoolctl import ThreadpoolController
 
@@ -83,6 +83,25 @@ def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iter
     rule = StoppingRule(options.tol, options.max_iter)
     with single_threaded_blas():
         yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+
+
+def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
+    """Penalties in descending order.
+
+    Raises
+    ------
+    ValueError
+        If they are not a non-empty sequence of positive, finite numbers.
+    """
+    try:
+        values = np.asarray(alphas, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or len(values) == 0 or not np.all((values > 0) & np.isfinite(values)):
+        raise ValueError(
+            f"alphas must be a sequence of positive, finite penalties, got {alphas!r}."
+        )
+    return np.sort(values)[::-1]
 
 
 def _validated(
@@ -160,11 +179,8 @@ def wedge_relu_path(
     X, y, weight = _validated(X, y, sample_weight)
     options = FitOptions(
         interaction_order, standardize, clip_quantile, pricing, tol, max_iter, n_jobs, verbose
-    )
-    alphas = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
-    if alphas.ndim != 1 or np.any(alphas <= 0):
-        raise ValueError(f"alphas must be a list of positive penalties, got {alphas!r}.")
-    alphas = np.sort(alphas)[::-1]
+    ).validated("wedge_relu_path")
+    alphas = descending_alphas(alphas)
     problem, sample = build_problem(X, y, weight, options)
     solutions = tuple(solve_alphas(problem, alphas, options))
     return WedgePath(
@@ -223,5 +239,7 @@ def alpha_max(
     0.5774
     """
     X, y, weight = _validated(X, y, sample_weight)
-    options = FitOptions(interaction_order, standardize, clip_quantile, pricing, n_jobs=n_jobs)
+    options = FitOptions(
+        interaction_order, standardize, clip_quantile, pricing, n_jobs=n_jobs
+    ).validated("alpha_max")
     return largest_alpha(build_problem(X, y, weight, options)[0])

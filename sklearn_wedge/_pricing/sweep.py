@@ -24,6 +24,8 @@ VERTICAL = 1e100
 ZERO_COMPONENT = 1e-12
 # Unit vectors whose least singular value is below this do not span a flat of full dimension.
 DEPENDENT = 1e-10
+# Values that differ by less than this fraction are equal but for rounding.
+TIE = 1e-9
 
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
@@ -216,9 +218,10 @@ def sweep_pencils(
         plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
         total = np.einsum("qbs,bsk->qbk", moments[:, inputs], plane.basis)
         all_values, order = _values(plane, dual, total, cell_moments)
-        best = all_values.argmax(axis=1)[:, None]
-        values[rows] = np.take_along_axis(all_values, best, axis=1)[:, 0]
-        events[rows] = np.take_along_axis(order, best, axis=1)[:, 0]
+        values[rows] = all_values.max(axis=1)
+        # Of hyperplanes that are equally good but for rounding, that through the first sample.
+        tied = all_values >= (1 - TIE) * values[rows, None]
+        events[rows] = np.where(tied, order, columns.shape[1]).min(axis=1)
     return values, events
 
 

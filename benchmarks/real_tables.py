@@ -1,0 +1,168 @@
+"""Test RMSE on real tables, beside scikit-learn's models and published networks on the same splits.
+
+On every split all settings (``alpha``, ``interaction_order``, ``clip_quantile``) are chosen by
+cross-validation on the training part. One table is too large for that: there the network is fitted
+at a given ``alpha`` and timed against ``HistGradientBoostingRegressor`` in the same run.
+
+    python benchmarks/real_tables.py --data PATH [--tables yacht concrete] [--splits 5] [--jobs 2]
+
+``PATH`` holds ``NAME.npz`` files with ``X, y, train, test`` (one row of indices a split), and
+optionally ``baselines.json`` and ``published_uci_rmse.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import KFold
+
+from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is tried on a table."""
+
+    alphas: tuple[float, ...]
+    orders: tuple[int, ...] = (2, 3)
+    clips: tuple[float | None, ...] = (0.005, None)
+    tol: float = 1e-3
+
+
+CHOSEN_BY_CV = {
+    "yacht": Protocol(alphas=(1e-3, 5e-4, 3e-4, 2e-4, 1e-4, 5e-5)),
+    "bostonHousing": Protocol(alphas=(3e-3, 1e-3, 7e-4, 5e-4, 3e-4, 2e-4), orders=(2,)),
+    "concrete": Protocol(alphas=(2e-4, 1e-4, 7e-5, 5e-5, 3e-5)),
+}
+GIVEN = {"california_housing": WedgeReLURegressor(1.5e-4, tol=3e-3, pricing="search")}
+
+
+def load(folder: Path, name: str, split: int):
+    """Training and test part of one split."""
+    table = np.load(folder / f"{name}.npz", allow_pickle=True)
+    train, test = (part[part >= 0] for part in (table["train"][split], table["test"][split]))
+    X, y = table["X"].astype(float), table["y"].astype(float)
+    return X[train], y[train], X[test], y[test]
+
+
+def choose(protocol: Protocol, X, y, jobs: int) -> WedgeReLURegressorCV:
+    """Clipping first, at the lowest order; then higher orders with the clipping chosen."""
+    cv = KFold(5, shuffle=True, random_state=0)
+
+    def fit(order: int, clip: float | None) -> WedgeReLURegressorCV:
+        model = WedgeReLURegressorCV(
+            protocol.alphas,
+            interaction_order=order,
+            clip_quantile=clip,
+            pricing="search",
+            tol=protocol.tol,
+            cv=cv,
+            n_jobs=jobs,
+        )
+        return model.fit(X, y)
+
+    best = max((fit(protocol.orders[0], clip) for clip in protocol.clips), key=_score)
+    higher = (fit(order, best.clip_quantile) for order in protocol.orders[1:])
+    return max([best, *higher], key=_score)
+
+
+def _score(model: WedgeReLURegressorCV) -> float:
+    return model.best_score_
+
+
+def chosen_by_cv(folder: Path, name: str, splits: int, jobs: int) -> list[float]:
+    """Test RMSE per split, all settings chosen on the training part."""
+    errors = []
+    for split in range(splits):
+        X, y, X_test, y_test = load(folder, name, split)
+        began = time.perf_counter()
+        model = choose(CHOSEN_BY_CV[name], X, y, jobs)
+        errors.append(root_mean_squared_error(y_test, model.predict(X_test)))
+        print(
+            f"  {name} split {split}: RMSE {errors[-1]:.3f}  alpha {model.alpha_:g}, "
+            f"order {model.interaction_order}, clip {model.clip_quantile}, "
+            f"{model.n_neurons_} neurons, {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+    return errors
+
+
+def at_given_alpha(folder: Path, name: str, splits: int) -> list[float]:
+    """Test RMSE per split at the given settings, timed against boosting."""
+    errors, ratios = [], []
+    for split in range(splits):
+        X, y, X_test, y_test = load(folder, name, split)
+        boosting = HistGradientBoostingRegressor(random_state=0)
+        model = GIVEN[name]
+        seconds = []
+        for fitted in (boosting, model):
+            began = time.perf_counter()
+            fitted.fit(X, y)
+            seconds.append(time.perf_counter() - began)
+        errors.append(root_mean_squared_error(y_test, model.predict(X_test)))
+        ratios.append(seconds[1] / seconds[0])
+        print(
+            f"  {name} split {split}: RMSE {errors[-1]:.4f} ({model.n_neurons_} neurons, "
+            f"{seconds[1]:.1f} s); boosting "
+            f"{root_mean_squared_error(y_test, boosting.predict(X_test)):.4f} ({seconds[0]:.2f} s); "
+            f"time ratio {ratios[-1]:.0f}",
+            flush=True,
+        )
+    print(f"  {name}: mean time ratio to boosting {np.mean(ratios):.0f}")
+    return errors
+
+
+def rivals(folder: Path, name: str, splits: int) -> list[str]:
+    """Lines on scikit-learn's models and published networks."""
+    lines = []
+    if (folder / "baselines.json").exists():
+        models = json.loads((folder / "baselines.json").read_text())[name]["models"]
+        scores = {
+            model: np.mean(entry["scores"][:splits])
+            for model, entry in models.items()
+            if "scores" in entry
+        }
+        ranked = sorted(scores.items(), key=lambda item: item[1])
+        lines.append("  scikit-learn: " + ", ".join(f"{m} {s:.3f}" for m, s in ranked))
+    if (folder / "published_uci_rmse.json").exists():
+        papers = json.loads((folder / "published_uci_rmse.json").read_text())
+        figures = [
+            f"{paper} {entry['rmse'][name][0]:.2f}"
+            for paper, entry in papers.items()
+            if name in entry["rmse"] and entry["provenance"].startswith(("READ", "COMPUTED"))
+        ]
+        if figures:
+            lines.append("  published (20 splits): " + ", ".join(figures))
+    return lines
+
+
+def main() -> None:
+    """Run the tables asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--tables", nargs="+", default=[*CHOSEN_BY_CV, *GIVEN])
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=None)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for name in arguments.tables:
+        if name in GIVEN:
+            errors = at_given_alpha(arguments.data, name, arguments.splits)
+        else:
+            errors = chosen_by_cv(arguments.data, name, arguments.splits, arguments.jobs)
+        error = np.std(errors, ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else np.nan
+        print(f"{name}: wedge network RMSE {np.mean(errors):.3f} ± {error:.3f} (standard error)")
+        print("\n".join(rivals(arguments.data, name, arguments.splits)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The house rules: who may import whom, what is documented, how long a file may get."""
+
+import ast
+import dataclasses
+import inspect
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import sklearn_wedge
+from sklearn_wedge import geometry
+
+PACKAGE = Path(sklearn_wedge.__file__).parent
+MAX_LINES = 600
+
+# Data flow one way: each module with the modules of the package that it may import.
+ALLOWED = {
+    "geometry": set(),
+    "_samples": set(),
+    "_losses": set(),
+    "_neurons": {"geometry"},
+    "_master": {"_losses"},
+    "_pricing": {"_neurons", "_samples"},
+    "_column_generation": {"_samples", "_neurons", "_losses", "_pricing", "_master"},
+    # The solution and the sample are what it turns into layers.
+    "_network": {"_neurons", "_samples", "_column_generation"},
+}
+CORE = set(ALLOWED)
+# What the core may import from elsewhere, besides the standard library.
+LIBRARIES = {"numpy", "scipy", "joblib", "cvxpy"}
+
+
+def source_files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path):
+    """First component below the package: files of a subpackage count as the subpackage."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path):
+    """Full names of everything imported anywhere in a file, also inside functions."""
+    package = ("sklearn_wedge", *path.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            # "from package import module" imports the module.
+            if name == "sklearn_wedge":
+                yield from (f"{name}.{alias.name}" for alias in node.names)
+            else:
+                yield name
+
+
+def own_imports(path):
+    parts = [name.split(".") for name in imports(path)]
+    return {name[1] for name in parts if name[0] == "sklearn_wedge" and len(name) > 1}
+
+
+def core_files():
+    return [path for path in source_files() if module_of(path) in CORE]
+
+
+def test_the_reader_of_imports_overlooks_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_architecture.PACKAGE", tmp_path)
+    (tmp_path / "sub").mkdir()
+    path = tmp_path / "sub" / "module.py"
+    path.write_text(
+        "import sklearn.utils as u\nfrom sklearn_wedge import _a\nfrom .. import _b\n"
+        "def f():\n    from sklearn_wedge._c.d import e\n    from .g import h\n"
+    )
+    assert own_imports(path) == {"_a", "_b", "_c", "sub"}
+    assert "sklearn.utils" in set(imports(path))
+
+
+def test_a_module_of_the_core_is_missing_here():
+    assert {module_of(path) for path in core_files()} == CORE
+
+
+@pytest.mark.parametrize("path", core_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_numerical_core_imports_against_the_flow_of_data(path):
+    module = module_of(path)
+    assert own_imports(path) <= ALLOWED[module] | {module}
+
+
+@pytest.mark.parametrize("path", core_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_numerical_core_knows_scikit_learn(path):
+    outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
+    assert outside <= LIBRARIES | sys.stdlib_module_names
+
+
+def test_the_modules_import_in_a_circle():
+    graph = {}
+    for path in source_files():
+        module = module_of(path)
+        if module != "__init__":
+            graph.setdefault(module, set()).update(own_imports(path) - {module})
+    while graph:
+        leaves = {module for module, needed in graph.items() if not needed & graph.keys()}
+        assert leaves, f"a circle among {sorted(graph)}"
+        graph = {module: needed for module, needed in graph.items() if module not in leaves}
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_is_too_long_to_read(path):
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+# --- documentation ------------------------------------------------------------------------------
+
+
+def public_objects():
+    for module in (sklearn_wedge, geometry):
+        for name in module.__all__:
+            yield pytest.param(getattr(module, name), id=f"{module.__name__}.{name}")
+
+
+def has_section(documented, title):
+    lines = [line.strip() for line in inspect.getdoc(documented).splitlines()]
+    rules = {"-" * len(title)}
+    return any(a == title and b in rules for a, b in pairwise(lines))
+
+
+def parameters(function):
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+@pytest.mark.parametrize("public", list(public_objects()))
+def test_a_public_name_lacks_a_section_of_its_documentation(public):
+    is_result = dataclasses.is_dataclass(public)
+    assert inspect.getdoc(public)
+    assert has_section(public, "Attributes" if is_result else "Parameters")
+    if not is_result:
+        assert has_section(public, "Examples")
+        assert ">>>" in inspect.getdoc(public)
+    if inspect.isfunction(public):
+        assert has_section(public, "Returns")
+    if inspect.isclass(public) and not is_result:
+        assert has_section(public, "Attributes")
+
+
+@pytest.mark.parametrize("public", list(public_objects()))
+def test_a_parameter_or_field_is_not_documented(public):
+    text = inspect.getdoc(public)
+    if dataclasses.is_dataclass(public):
+        names = [field.name for field in dataclasses.fields(public)]
+    else:
+        names = parameters(public)
+    listed = {
+        name.strip()
+        for line in text.splitlines()
+        if line and not line.startswith((" ", "-"))
+        for name in line.split(" : ")[0].split(",")
+    }
+    assert set(names) <= listed
+
+
+@pytest.mark.parametrize("public", list(public_objects()))
+def test_a_public_method_is_not_documented(public):
+    if inspect.isclass(public):
+        for name, method in vars(public).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                assert inspect.getdoc(method), name
+                if parameters(method) and not dataclasses.is_dataclass(public):
+                    assert has_section(method, "Parameters"), name
+
+
+def test_all_names_something_that_is_not_there():
+    for module in (sklearn_wedge, geometry):
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)

@@ -1,0 +1,277 @@
+"""The restricted problem against CLARABEL, Lasso and its own optimality conditions."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import every_neuron, grid, l1_objective, optimum, random_neurons
+from sklearn.linear_model import Lasso
+
+from sklearn_wedge._master import QuadraticLoss, solve_quadratic_l1
+
+SEEDS = st.integers(0, 10**6)
+ALPHAS = [1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+
+
+def restricted_problem(activations, target, weight):
+    """Columns as column generation builds them."""
+    loss = QuadraticLoss(target[:, None], weight)
+    return loss.extend(loss.no_columns(), activations)
+
+
+def solve(columns, alpha, start=None):
+    start = np.zeros(len(columns)) if start is None else start
+    return solve_quadratic_l1(columns.gram, columns.linear[:, 0], alpha, start)
+
+
+def largest_alpha(columns):
+    return np.abs(columns.linear).max()
+
+
+def assert_optimality_conditions(columns, alpha, coef):
+    """To 1e-8 of alpha, or to the rounding of the gradient itself where alpha is smaller."""
+    gradient = columns.gram @ coef - columns.linear[:, 0]
+    rounding = 100 * np.finfo(float).eps * np.abs(columns.gram).max() * np.abs(coef).sum()
+    allowed = 1e-8 * alpha + rounding
+    active = coef != 0
+    assert np.all(np.abs(gradient[~active]) <= alpha + allowed)
+    assert_allclose(gradient[active], -alpha * np.sign(coef[active]), rtol=0, atol=allowed)
+
+
+def assert_as_good_as_clarabel(activations, target, weight, alpha, coef):
+    objective = l1_objective(activations, target, weight, alpha, coef)
+    oracle = optimum(activations, target, weight, alpha)
+    rounding = 1e-13 * (weight @ target**2)
+    assert objective <= oracle.upper * (1 + 1e-9) + rounding
+    assert objective >= oracle.lower * (1 - 1e-9) - rounding
+
+
+def dependent_columns(kind, seed=0):
+    """Activations (m, n), target, weights with exactly dependent columns."""
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((25, 2))
+    if kind == "both orientations":
+        activations = random_neurons(rng, points, 2, 40).activations(points)
+    elif kind == "copies":
+        activations = random_neurons(rng, points, 2, 10).activations(points)
+        activations = np.repeat(activations, 4, axis=0)
+    elif kind == "low rank":
+        activations = rng.standard_normal((50, 6)) @ rng.standard_normal((6, 25))
+    elif kind == "more columns than rows":
+        points = points[:6]
+        activations = random_neurons(rng, points, 2, 40).activations(points)
+    elif kind == "whole dictionary of a grid":
+        points = grid(4, 3).astype(float)
+        activations = every_neuron(points, 2).activations(points)
+    elif kind == "linear functions":
+        activations = points @ rng.standard_normal((2, 30)) @ np.eye(30)
+        activations = np.concatenate([activations.T, -activations.T])
+    n = activations.shape[1]
+    weight = rng.uniform(0.2, 1.0, size=n)
+    return activations, rng.standard_normal(n), weight / weight.sum()
+
+
+DEPENDENT = [
+    "both orientations",
+    "copies",
+    "low rank",
+    "more columns than rows",
+    "whole dictionary of a grid",
+    "linear functions",
+]
+
+
+@pytest.mark.parametrize("fraction", ALPHAS)
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_dependent_columns_stop_the_active_set_short_of_the_optimum(kind, fraction):
+    activations, target, weight = dependent_columns(kind)
+    columns = restricted_problem(activations, target, weight)
+    alpha = fraction * largest_alpha(columns)
+    coef = solve(columns, alpha)
+    assert_optimality_conditions(columns, alpha, coef)
+    assert_as_good_as_clarabel(activations, target, weight, alpha, coef)
+
+
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_a_warm_start_ends_elsewhere_than_a_cold_one(kind):
+    activations, target, weight = dependent_columns(kind, seed=1)
+    columns = restricted_problem(activations, target, weight)
+    coef = None
+    for fraction in np.geomspace(1.0, 1e-5, 25):
+        alpha = fraction * largest_alpha(columns)
+        coef, cold = solve(columns, alpha, coef), solve(columns, alpha)
+        assert_optimality_conditions(columns, alpha, coef)
+        warm, cold = (l1_objective(activations, target, weight, alpha, z) for z in (coef, cold))
+        assert_allclose(warm, cold, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("start", ["wrong signs", "huge", "optimum", "tiny"])
+def test_the_start_decides_the_optimum(start):
+    activations, target, weight = dependent_columns("both orientations")
+    columns = restricted_problem(activations, target, weight)
+    alpha = 1e-2 * largest_alpha(columns)
+    best = solve(columns, alpha)
+    rng = np.random.default_rng(0)
+    coef = solve(
+        columns,
+        alpha,
+        {
+            "wrong signs": -best,
+            "huge": 1e6 * rng.standard_normal(len(columns)),
+            "optimum": best,
+            "tiny": np.full(len(columns), 1e-30),
+        }[start],
+    )
+    if start == "huge":  # rounding of the start is all that is allowed for
+        objective = [l1_objective(activations, target, weight, alpha, z) for z in (coef, best)]
+        assert_allclose(*objective, rtol=1e-9)
+    else:
+        assert_optimality_conditions(columns, alpha, coef)
+        assert_as_good_as_clarabel(activations, target, weight, alpha, coef)
+
+
+@settings(max_examples=80, deadline=None)
+@given(SEEDS, st.integers(2, 40), st.integers(1, 60), st.sampled_from(ALPHAS[1:]), st.booleans())
+@example(seed=4, n=18, n_hyperplanes=4, fraction=1e-6, ties=True)
+@example(seed=0, n=8, n_hyperplanes=4, fraction=1e-6, ties=True)
+def test_some_problem_is_left_unsolved(seed, n, n_hyperplanes, fraction, ties):
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(1, 4))
+    points = rng.integers(0, 4, (n, d)).astype(float) if ties else rng.standard_normal((n, d))
+    activations = random_neurons(rng, points, d, n_hyperplanes).activations(points)
+    target = rng.standard_normal(n)
+    weight = rng.uniform(0.05, 1.0, size=n)
+    weight /= weight.sum()
+    columns = restricted_problem(activations, target, weight)
+    if largest_alpha(columns) < 1e-12:
+        return
+    alpha = fraction * largest_alpha(columns)
+    coef = solve(columns, alpha)
+    assert_optimality_conditions(columns, alpha, coef)
+    assert_as_good_as_clarabel(activations, target, weight, alpha, coef)
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.1, 1e-2, 1e-3])
+def test_independent_columns_give_other_coefficients_than_lasso(fraction):
+    rng = np.random.default_rng(2)
+    n, m = 40, 10
+    activations, target = rng.standard_normal((m, n)), rng.standard_normal(n)
+    weight = rng.uniform(0.2, 1.0, size=n)
+    weight /= weight.sum()
+    columns = restricted_problem(activations, target, weight)
+    alpha = fraction * largest_alpha(columns)
+    root = np.sqrt(weight * n)
+    features = (activations - (activations @ weight)[:, None]).T * root[:, None]
+    lasso = Lasso(alpha=alpha, fit_intercept=False, tol=1e-14, max_iter=100_000)
+    lasso.fit(features, (target - weight @ target) * root)
+    assert_allclose(solve(columns, alpha), lasso.coef_, atol=1e-9)
+
+
+def test_a_column_is_active_above_the_largest_alpha():
+    columns = restricted_problem(*dependent_columns("both orientations"))
+    coef = solve(columns, largest_alpha(columns) * (1 + 1e-9))
+    assert_array_equal(coef, 0.0)
+    assert np.count_nonzero(solve(columns, largest_alpha(columns) * 0.999)) > 0
+
+
+def test_columns_of_zeros_get_a_coefficient_or_hide_the_others():
+    activations, target, weight = dependent_columns("both orientations")
+    silent = np.zeros((3, activations.shape[1]))
+    columns = restricted_problem(activations, target, weight)
+    alpha = 1e-2 * largest_alpha(columns)
+    padded = np.concatenate([silent, activations, silent])
+    coef = solve(restricted_problem(padded, target, weight), alpha)
+    assert_array_equal(coef[:3], 0.0)
+    assert_array_equal(coef[-3:], 0.0)
+    expected = l1_objective(activations, target, weight, alpha, solve(columns, alpha))
+    objective = l1_objective(padded, target, weight, alpha, coef)
+    assert_allclose(objective, expected, rtol=1e-12)
+    only_zeros = restricted_problem(silent, target, weight)
+    assert_array_equal(solve(only_zeros, 1e-3), 0.0)
+
+
+def test_no_columns_fail():
+    assert solve_quadratic_l1(np.empty((0, 0)), np.empty(0), 1.0, np.empty(0)).shape == (0,)
+
+
+def test_the_start_is_overwritten():
+    columns = restricted_problem(*dependent_columns("copies"))
+    start = np.ones(len(columns))
+    solve(columns, 1e-2, start)
+    assert_array_equal(start, 1.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.integers(-60, 60))
+def test_the_unit_of_the_target_matters(seed, exponent):
+    """y·c and alpha·c scale the coefficients by c, exactly for a power of two."""
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((12, 2))
+    activations = random_neurons(rng, points, 2, 15).activations(points)
+    target, weight, unit = rng.standard_normal(12), np.full(12, 1 / 12), 2.0**exponent
+    columns = restricted_problem(activations, target, weight)
+    alpha = 1e-2 * largest_alpha(columns)
+    scaled = restricted_problem(activations, unit * target, weight)
+    assert_array_equal(solve(scaled, unit * alpha), unit * solve(columns, alpha))
+
+
+# --- the columns --------------------------------------------------------------------------------
+
+
+def random_columns(rng, m=7, n=9, q=2):
+    weight = rng.uniform(0.2, 1.0, size=n)
+    loss = QuadraticLoss(rng.standard_normal((n, q)), weight / weight.sum())
+    return loss, rng.standard_normal((m, n))
+
+
+def direct_products(loss, activations):
+    """Weighted covariances, entry by entry."""
+    n_columns, q = len(activations), loss.target.shape[1]
+    means = np.array([np.average(a, weights=loss.weight) for a in activations])
+    gram, linear = np.empty((n_columns, n_columns)), np.empty((n_columns, q))
+    for j, a in enumerate(activations):
+        for k, b in enumerate(activations):
+            gram[j, k] = sum(loss.weight * (a - means[j]) * (b - means[k]))
+        for k in range(q):
+            linear[j, k] = sum(loss.weight * (a - means[j]) * loss.target[:, k])
+    return means, gram, linear
+
+
+def assert_columns(columns, loss, activations):
+    means, gram, linear = direct_products(loss, activations)
+    assert len(columns) == len(activations)
+    assert_array_equal(columns.activations, activations)
+    assert_allclose(columns.means, means, atol=1e-14)
+    assert_allclose(columns.gram, gram, atol=1e-14)
+    assert_array_equal(columns.gram, columns.gram.T)
+    assert_allclose(columns.linear, linear, atol=1e-14)
+
+
+@pytest.mark.parametrize("steps", [(7,), (1, 6), (3, 0, 4), (0, 7)])
+def test_columns_added_in_several_steps_have_other_products(steps):
+    loss, activations = random_columns(np.random.default_rng(0))
+    columns, done = loss.no_columns(), 0
+    for k in steps:
+        columns = loss.extend(columns, activations[done : done + k])
+        done += k
+    assert_columns(columns, loss, activations)
+
+
+@pytest.mark.parametrize(
+    "which", [np.array([5, 0, 2]), np.arange(7) % 2 == 0, np.array([], dtype=int)], ids=str
+)
+def test_columns_taken_are_not_those_asked_for(which):
+    loss, activations = random_columns(np.random.default_rng(1))
+    taken = loss.extend(loss.no_columns(), activations).take(which)
+    assert_columns(taken, loss, activations[which])
+
+
+def test_the_intercept_is_not_the_best_one():
+    loss, activations = random_columns(np.random.default_rng(2))
+    columns = loss.extend(loss.no_columns(), activations)
+    coef = np.random.default_rng(3).standard_normal((7, 2))
+    intercept = loss.intercept(columns, coef)
+    residual = loss.target - columns.predict(coef, intercept)
+    assert_allclose(loss.weight @ residual, 0.0, atol=1e-14)
+    assert_allclose(columns.predict(coef, intercept), activations.T @ coef + intercept)

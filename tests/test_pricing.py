@@ -1,0 +1,421 @@
+"""Pricing against enumeration: right values, on neurons that exist, and none better left out."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import (
+    Dictionary,
+    awkward_tables,
+    canonical,
+    every_neuron,
+    normals_through,
+    random_dual,
+    random_neurons,
+)
+
+from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._pricing import Pricing, diverse, n_pencils
+from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing.candidates import evaluate
+from sklearn_wedge._pricing.hinges import price_hinges
+from sklearn_wedge._pricing.pencils import Pencils, PointTable
+from sklearn_wedge._pricing.search import (
+    add_an_input,
+    drop_an_input,
+    local_moves,
+    replace_a_point,
+)
+from sklearn_wedge._pricing.sweep import sweep
+
+TABLES = awkward_tables()
+DUALS = [(1, "normal"), (2, "sparse"), (3, "integer"), (1, "integer")]
+
+on_every_table = pytest.mark.parametrize("table", TABLES)
+
+
+def problems(name):
+    """Points, order, dual point: every order, one to three outputs, three kinds of duals."""
+    points = TABLES[name]
+    for order in range(1, points.shape[1] + 1):
+        for seed, (q, kind) in enumerate(DUALS):
+            yield points, order, random_dual(np.random.default_rng(seed), len(points), q, kind)
+
+
+def value_size(points, dual, dictionary):
+    """``Σ|v|`` × the largest activation: what rounding of a value is relative to.
+
+    A hyperplane that contains all points has no activation but that left by rounding.
+    """
+    largest = dictionary.activations(points).max(initial=0.0)
+    return np.abs(dual).sum() * max(largest, 0.1 * np.abs(points).max())
+
+
+def as_dictionary(neurons, n_inputs):
+    """The same neurons, unpacked entry by entry."""
+    weights = np.zeros((len(neurons), n_inputs))
+    for row, (inputs, values) in enumerate(zip(neurons.inputs, neurons.weights, strict=True)):
+        for k, value in zip(inputs, values, strict=True):
+            if k >= 0:
+                weights[row, k] += value
+    return Dictionary(weights, neurons.offsets)
+
+
+def named_planes(points, planes):
+    """Hyperplanes by the points and inputs that they name, through our own minors."""
+    weights = np.zeros((len(planes), points.shape[1]))
+    offsets = np.zeros(len(planes))
+    for row, (inputs, corners) in enumerate(zip(planes.inputs, planes.points, strict=True)):
+        inputs, corners = inputs[inputs >= 0], corners[corners >= 0]
+        assert len(inputs) == len(corners) > 0
+        normal, defined = normals_through(points[np.ix_(corners, inputs)][None])
+        assert defined[0], f"points {corners} span no hyperplane in inputs {inputs}"
+        weights[row, inputs] = normal[0]
+        offsets[row] = -normal[0] @ points[corners[0], inputs]
+    return Dictionary(weights, offsets)
+
+
+def assert_planes_have_their_values(points, planes, dual):
+    found = named_planes(points, planes)
+    values = found.both_orientations().values(points, dual).reshape(2, -1).max(axis=0)
+    size = value_size(points, dual, found.both_orientations())
+    assert_allclose(planes.values, values, rtol=0, atol=1e-12 * size)
+
+
+def assert_neurons_have_their_values(points, priced, dual):
+    found = as_dictionary(priced.neurons, points.shape[1])
+    size = value_size(points, dual, found)
+    assert_allclose(priced.values, found.values(points, dual), rtol=0, atol=1e-12 * size)
+
+
+def assert_valid(points, neurons, order):
+    """Unit norm, at most ``order`` inputs, and through the points named."""
+    for inputs, weights, offset, corners in zip(
+        neurons.inputs, neurons.weights, neurons.offsets, neurons.points, strict=True
+    ):
+        used, named = inputs[inputs >= 0], corners[corners >= 0]
+        assert 1 <= len(used) <= order
+        assert np.all(np.diff(used) > 0)
+        assert_array_equal(weights[inputs < 0], 0.0)
+        assert_allclose(np.abs(weights).sum(), 1.0, rtol=1e-13)
+        assert len(set(named)) == len(named) == len(used)
+        reach = points[np.ix_(named, used)] @ weights[inputs >= 0] + offset
+        assert_allclose(reach, 0.0, atol=1e-13 * max(np.abs(points).max(), 1e-300) * order)
+
+
+def propose(pricing, dual, around=None, round_number=0):
+    """The search at its most thorough."""
+    around = Neurons.empty(pricing.order) if around is None else around
+    return pricing.propose(dual, around, round_number, everywhere=True)
+
+
+def all_pencils(n_points, n_inputs, order):
+    """Every pencil of one order, as a sweep takes them."""
+    inputs = np.array(list(combinations(range(n_inputs), order)))
+    corners = np.array(list(combinations(range(n_points), order - 1)))
+    return Pencils(
+        np.repeat(inputs, len(corners), axis=0).astype(np.intp),
+        np.tile(corners, (len(inputs), 1)).astype(np.intp),
+    )
+
+
+# --- the oracle itself --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "d", "count"), [(12, 1, 24), (10, 2, 130), (8, 3, 328), (7, 4, 658)])
+def test_enumeration_has_the_number_of_neurons_of_the_theorem(n, d, count):
+    points = np.random.default_rng(n).standard_normal((n, d))
+    neurons = every_neuron(points, d)
+    assert len(neurons) == count == 2 * (comb(n + d, d) - 1)
+    rounded = np.round(np.column_stack([neurons.weights, neurons.offsets]), 9) + 0.0
+    assert len(np.unique(rounded, axis=0)) == count
+
+
+@pytest.mark.parametrize(("n", "d", "order"), [(12, 1, 1), (9, 3, 1), (9, 3, 2), (7, 4, 4)])
+def test_number_of_pencils_counts_the_pencils(n, d, order):
+    """It decides whether a fit is certified."""
+    counted = sum(len(all_pencils(n, d, s)) for s in range(1, order + 1))
+    assert n_pencils(n, d, order) == counted
+
+
+# --- reported values are those of neurons -------------------------------------------------------
+
+
+@on_every_table
+def test_no_sweep_reports_a_value_that_its_hyperplane_does_not_have(table):
+    for points, order, dual in problems(table):
+        if 2 <= order <= len(points):
+            planes = sweep(PointTable(points), dual, all_pencils(*points.shape, order))
+            assert_planes_have_their_values(points, planes, dual)
+
+
+@on_every_table
+def test_no_hinge_has_a_value_of_its_own(table):
+    for points, order, dual in problems(table):
+        if order == 1:
+            planes = price_hinges(PointTable(points), dual, per_input=5)
+            assert_planes_have_their_values(points, planes, dual)
+
+
+@on_every_table
+def test_exact_pricing_returns_neurons_with_other_values(table):
+    for points, order, dual in problems(table):
+        assert_neurons_have_their_values(points, Pricing(points, order).price_exactly(dual), dual)
+
+
+@on_every_table
+def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table):
+    for points, order, dual in problems(table):
+        pricing = Pricing(points, order)
+        exact = pricing.price_exactly(dual)
+        found = propose(pricing, dual, exact.neurons.take(np.arange(len(exact.values))[:3]), 1)
+        assert_neurons_have_their_values(points, found, dual)
+        assert_valid(points, found.neurons, order)
+        size = value_size(points, dual, every_neuron(points, order))
+        assert found.bound <= exact.bound + 1e-12 * size
+        assert found.bound >= found.values.max(initial=0.0)
+
+
+@on_every_table
+def test_binned_proposals_are_not_repriced_on_all_rows(table):
+    points = TABLES[table]
+    pairs = BinnedPairs(PointTable(points))
+    for seed, (q, kind) in enumerate(DUALS):
+        dual = random_dual(np.random.default_rng(seed), len(points), q, kind)
+        planes = pairs.propose(dual, np.ones(points.shape[1]), seed)
+        priced = evaluate(PointTable(points), planes, dual, 50)
+        assert_neurons_have_their_values(points, priced, dual)
+        assert_valid(points, priced.neurons, 2)
+
+
+# --- nothing better is left out -----------------------------------------------------------------
+
+
+@on_every_table
+def test_the_bound_is_not_the_maximum_over_the_class(table):
+    dictionaries = {}
+    for points, order, dual in problems(table):
+        neurons = dictionaries.setdefault(order, every_neuron(points, order))
+        maximum = neurons.values(points, dual).max(initial=0.0)
+        bound = Pricing(points, order).price_exactly(dual).bound
+        rounding = 1e-13 * value_size(points, dual, neurons)
+        assert_allclose(bound, maximum, rtol=1e-10, atol=rounding, err_msg=f"order {order}")
+
+
+@on_every_table
+def test_the_best_neuron_does_not_attain_the_bound(table):
+    for points, order, dual in problems(table):
+        priced = Pricing(points, order).price_exactly(dual)
+        if priced.bound > 1e-12 * np.abs(dual).sum() * np.abs(points).max():
+            assert_allclose(priced.values[0], priced.bound, rtol=1e-10)
+            assert np.all(priced.values <= priced.values[0] * (1 + 1e-8))
+
+
+@on_every_table
+def test_a_random_neuron_violates_the_bound(table):
+    """Neurons of the class, not only the extreme ones that the theorem names."""
+    points = TABLES[table]
+    rng = np.random.default_rng(3)
+    for order in range(1, points.shape[1] + 1):
+        neurons = random_neurons(rng, points, order, 10_000)
+        dual = random_dual(rng, len(points), order % 3 + 1)
+        bound = Pricing(points, order).price_exactly(dual).bound
+        rounding = 1e-14 * value_size(points, dual, neurons)
+        assert neurons.values(points, dual).max() <= bound * (1 + 1e-9) + rounding
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_ties_of_any_pattern_change_the_maximum(data):
+    n, d, q = (data.draw(st.integers(1, high)) for high in (8, 3, 2))
+    coordinates = data.draw(arrays(float, (n, d), elements=st.integers(-2, 2).map(float)))
+    points = np.unique(coordinates, axis=0)  # not centred: centring would round
+    shape = (len(points), q)
+    dual = data.draw(arrays(float, shape, elements=st.integers(-3, 3).map(float)))
+    dual[-1] -= dual.sum(axis=0)
+    for order in range(1, d + 1):
+        neurons = every_neuron(points, order)
+        maximum = neurons.values(points, dual).max(initial=0.0)
+        priced = Pricing(points, order).price_exactly(dual)
+        assert_allclose(priced.bound, maximum, rtol=1e-10, atol=1e-12)
+        assert_neurons_have_their_values(points, priced, dual)
+        assert_valid(points, priced.neurons, order)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(-40, 40))
+def test_the_unit_of_the_inputs_changes_which_neuron_is_best(seed, exponent):
+    """A power of two scales every value exactly; nothing may fall below an absolute threshold."""
+    rng = np.random.default_rng(seed)
+    points, unit = canonical(rng.standard_normal((7, 3))), 2.0**exponent
+    dual = random_dual(rng, 7, 1)
+    small, large = (Pricing(p, 3).price_exactly(dual) for p in (points, points * unit))
+    assert large.bound == small.bound * unit
+    assert_array_equal(large.neurons.points, small.neurons.points)
+    assert_array_equal(large.neurons.weights, small.neurons.weights)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_renaming_or_mirroring_inputs_changes_the_bound(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-2, 3, size=(9, 3)).astype(float)
+    points = np.unique(X, axis=0)
+    dual = random_dual(rng, len(points), 1, "integer")
+    bound = Pricing(points, 3).price_exactly(dual).bound
+    changed = points[:, rng.permutation(3)] * rng.choice([-1.0, 1.0], size=3)
+    order = np.lexsort(changed.T[::-1])
+    mirrored = Pricing(changed[order], 3).price_exactly(dual[order]).bound
+    assert_allclose(mirrored, bound, rtol=1e-11, atol=1e-12)
+
+
+def test_a_dual_point_of_zeros_is_given_a_value():
+    for points in (TABLES["grid of 3 inputs"], TABLES["one point"]):
+        assert Pricing(points, 2).price_exactly(np.zeros((len(points), 1))).bound == 0.0
+
+
+# --- the neurons themselves ---------------------------------------------------------------------
+
+
+@on_every_table
+def test_a_neuron_is_not_what_it_says(table):
+    for points, order, dual in problems(table):
+        assert_valid(points, Pricing(points, order).price_exactly(dual).neurons, order)
+
+
+@on_every_table
+def test_a_neuron_is_returned_twice(table):
+    for points, order, dual in problems(table):
+        for priced in (
+            Pricing(points, order).price_exactly(dual),
+            propose(Pricing(points, order), dual),
+        ):
+            neurons = as_dictionary(priced.neurons, points.shape[1])
+            offsets = neurons.offsets / np.abs(points).max() if len(points) > 1 else neurons.offsets
+            rounded = np.round(np.column_stack([neurons.weights, offsets]), 8) + 0.0
+            assert len(np.unique(rounded, axis=0)) == len(neurons)
+
+
+@pytest.mark.parametrize(
+    "table", ["generic 3 inputs", "few values in 4 inputs", "standardised binary"]
+)
+def test_the_number_of_threads_changes_the_result(table):
+    for points, order, dual in problems(table):
+        if order < 2:
+            continue
+        one, two = (Pricing(points, order, n_jobs=jobs).price_exactly(dual) for jobs in (1, 2))
+        assert one.bound == two.bound
+        assert_array_equal(one.values, two.values)
+        for name in ("inputs", "weights", "offsets", "points"):
+            assert_array_equal(getattr(one.neurons, name), getattr(two.neurons, name))
+
+
+# --- proposals ----------------------------------------------------------------------------------
+
+
+def planted_residual(rng, n, d):
+    """Centred points in canonical order and the residual of one oblique neuron in two inputs."""
+    points = canonical(rng.standard_normal((n, d)))
+    hidden = np.maximum(0.6 * points[:, 0] - 0.4 * points[:, 2] + 0.1, 0.0)
+    return points, (hidden - hidden.mean())[:, None] / n
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_binned_sweep_misses_an_obvious_neuron(seed):
+    points, dual = planted_residual(np.random.default_rng(seed), n=150, d=4)
+    table = PointTable(points)
+    planes = BinnedPairs(table).propose(dual, np.ones(4), 0)
+    best = evaluate(table, planes, dual, 50).values[0]
+    assert best >= 0.97 * Pricing(points, 2).price_exactly(dual).bound
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_search_misses_an_obvious_neuron_of_order_3(seed):
+    rng = np.random.default_rng(seed)
+    points = canonical(rng.standard_normal((60, 4)))
+    hidden = np.maximum(points @ [0.4, -0.3, 0.0, 0.3] + 0.1, 0.0)
+    dual = (hidden - hidden.mean())[:, None] / len(points)
+    pricing = Pricing(points, 3)
+    exact = pricing.price_exactly(dual).bound
+    first = propose(pricing, dual)
+    second = propose(pricing, dual, first.neurons.take(np.arange(20)), 1)
+    assert first.bound >= 0.95 * exact
+    assert second.bound >= max(0.99 * exact, first.bound * (1 - 1e-12))
+
+
+def pencils_as_set(pencils):
+    assert len(pencils.inputs) == len(pencils.points)
+    return {
+        (tuple(map(int, inputs)), tuple(map(int, points)))
+        for inputs, points in zip(pencils.inputs, pencils.points, strict=True)
+    }
+
+
+PLANE = np.array([[1, 4]]), np.array([[5, 8]])
+SPACE = np.array([[0, 2, 3]]), np.array([[6, 7, 9]])
+
+
+def test_replacing_a_point_changes_the_inputs_or_misses_a_point():
+    assert pencils_as_set(replace_a_point(*PLANE)) == {((1, 4), (5,)), ((1, 4), (8,))}
+    assert pencils_as_set(replace_a_point(*SPACE)) == {
+        ((0, 2, 3), (6, 7)),
+        ((0, 2, 3), (6, 9)),
+        ((0, 2, 3), (7, 9)),
+    }
+
+
+def test_adding_an_input_repeats_one_or_loses_a_point():
+    added = add_an_input(*PLANE, np.array([0, 1, 2, 7]))
+    assert pencils_as_set(added) == {
+        ((0, 1, 4), (5, 8)),
+        ((1, 2, 4), (5, 8)),
+        ((1, 4, 7), (5, 8)),
+    }
+
+
+def test_dropping_an_input_keeps_too_many_points():
+    expected = {(inputs, (point,)) for inputs in [(0, 2), (0, 3), (2, 3)] for point in (6, 7, 9)}
+    assert pencils_as_set(drop_an_input(*SPACE)) == expected
+
+
+def test_a_pencil_of_a_move_does_not_contain_the_neuron_it_starts_from():
+    """Sweeping the neighbours of a neuron can then only find something at least as good."""
+    rng = np.random.default_rng(5)
+    points = canonical(rng.standard_normal((20, 4)))
+    table, dual = PointTable(points), random_dual(rng, 20, 1)
+    for order in (2, 3):
+        start = propose(Pricing(points, 4), dual)
+        of_order = np.flatnonzero(start.neurons.order == order)[:1]
+        neuron, value = start.neurons.take(of_order), start.values[of_order[0]]
+        replaced, *_, added = local_moves(neuron, order + 1, np.arange(4))
+        assert sweep(table, dual, replaced).values.max() >= value * (1 - 1e-12)
+        assert added.order == order + 1
+
+
+def test_local_moves_propose_more_inputs_than_allowed():
+    neurons = Neurons(
+        np.array([[2, -1, -1], [0, 3, -1], [0, 1, 3]]),
+        np.array([[1.0, 0, 0], [0.5, 0.5, 0], [0.2, 0.2, 0.6]]),
+        np.zeros(3),
+        np.array([[4, -1, -1], [1, 2, -1], [1, 5, 6]]),
+    )
+    orders = [pencils.order for pencils in local_moves(neurons, 3, np.arange(4))]
+    assert sorted(orders) == [2, 2, 2, 3, 3]
+    assert max(pencils.order for pencils in local_moves(neurons.take([0, 1]), 2, np.arange(4))) == 2
+
+
+def test_a_batch_is_of_one_kind_or_not_the_best():
+    """The first of similar rows is kept; a row of zeros never."""
+    rng = np.random.default_rng(0)
+    different = rng.standard_normal((4, 30))
+    rows = np.stack([different[0], 2 * different[0] + 1, different[1], -different[0], different[2]])
+    rows = np.concatenate([rows, np.zeros((1, 30)), different[3:]])
+    weight = np.full(30, 1 / 30)
+    assert_array_equal(diverse(rows, weight, 10), [0, 2, 4, 6])
+    assert_array_equal(diverse(rows, weight, 2), [0, 2])
+    assert len(diverse(rows[:0], weight, 3)) == 0
