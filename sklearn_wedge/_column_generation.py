@@ -17,6 +17,7 @@ from sklearn_wedge._master import Columns, QuadraticLoss, independent_support, s
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._solution import Certificate, Round, Solution
 
 Array = NDArray[np.float64]
 
@@ -41,110 +42,12 @@ WARM_UP_ROUNDS = 6
 CONFIRM_AT = 0.5
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """How far a network can be from the best network of any width.
-
-    Everything is in the units of the problem solved: standardised if ``standardize=True``, the
-    target centred, weights summing to 1.
-
-    Attributes
-    ----------
-    objective : float
-        Mean loss plus penalty of the network.
-    lower_bound : float
-        No network in ``scope`` has a lower objective; an estimate unless ``exact``.
-    gap : float
-        ``objective - lower_bound``.
-    relative_gap : float
-        ``gap / objective``; 0 for an objective of 0.
-    max_violation : float
-        ``M / alpha - 1``, the largest relative violation of the dual constraint.
-    exact : bool
-        Whether the whole class was priced. If not, bound and gap are estimates over the neurons
-        priced.
-    scope : str
-        The class of networks that the bound is about, in words.
-    """
-
-    objective: float
-    lower_bound: float
-    gap: float
-    relative_gap: float
-    max_violation: float
-    exact: bool
-    scope: str
-
-    def __str__(self) -> str:
-        kind = "certified" if self.exact else "estimated, not certified"
-        return (
-            f"objective {self.objective:.6g}, lower bound {self.lower_bound:.6g}, "
-            f"relative gap {self.relative_gap:.2e} ({kind}): {self.scope}"
-        )
-
-
 class Effort(Enum):
     """How much of the class of neurons a pricing looks at."""
 
     LOCAL_MOVES = "local moves"
     SEARCH = "search"
     EXACT = "exact"
-
-
-@dataclass(frozen=True)
-class Round:
-    """One pricing round.
-
-    Attributes
-    ----------
-    objective : float
-        Of the restricted problem: never rises.
-    lower_bound : float
-        The best bound so far; ``-inf`` before the first pricing that counts.
-    estimate : float
-        The bound as it looked in this round alone, over what was priced.
-    n_columns, n_neurons : int
-        Columns of the restricted problem, and those with a coefficient.
-    pricing : str
-        ``"search"`` or ``"exact"``.
-    """
-
-    objective: float
-    lower_bound: float
-    estimate: float
-    n_columns: int
-    n_neurons: int
-    pricing: str
-
-
-@dataclass(frozen=True)
-class Solution:
-    """The network at one penalty, as unit-norm neurons with coefficients.
-
-    Attributes
-    ----------
-    alpha : float
-        Penalty, in the units of the problem solved.
-    neurons : Neurons
-        Those with a non-zero coefficient, most important first.
-    coef : ndarray of shape (m, q)
-        ``z``.
-    intercept : ndarray of shape (q,)
-        ``t``.
-    certificate : Certificate
-    history : tuple of Round
-        One entry per pricing round.
-    converged : bool
-        Whether the gap met the tolerance.
-    """
-
-    alpha: float
-    neurons: Neurons
-    coef: Array
-    intercept: Array
-    certificate: Certificate
-    history: tuple[Round, ...]
-    converged: bool
 
 
 @dataclass(frozen=True)

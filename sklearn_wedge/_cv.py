@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
@@ -24,10 +24,16 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeNetwork
+from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeRegressor
 from sklearn_wedge._network import network_of
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_alphas
+from sklearn_wedge.path import (
+    build_problem,
+    descending_alphas,
+    largest_alpha,
+    solve_alphas,
+    validated_weight,
+)
 
 DEFAULT_SCORING = "neg_mean_squared_error"
 
@@ -58,7 +64,7 @@ def _score_fold(
     return scores, unconverged
 
 
-class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
+class WedgeReLURegressorCV(_WedgeRegressor):
     """Globally optimal ReLU network with the penalty chosen by cross-validation.
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
@@ -213,7 +219,7 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
         routed = self._routed(sample_weight, params)
         X, y = self._validated_inputs(X, y=y, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
-        weight = self._validated_weight(sample_weight, X)
+        weight = validated_weight(sample_weight, X)
         self.alphas_ = self._alpha_grid(X, y, weight)
         folds = list(check_cv(self.cv).split(X, y, **routed.splitter.split))
         self.score_path_ = self._scores(X, y, weight, folds, routed.scorer.score)
@@ -270,21 +276,6 @@ class WedgeReLURegressorCV(RegressorMixin, _WedgeNetwork):
                 stacklevel=3,
             )
         return np.array([scores for scores, _ in results]).T
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict with the network fitted at ``alpha_``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predictions in the units of the target.
-        """
-        return self._forward(X)[:, 0]
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata routing: the splitter and the scorer may request parameters of ``fit``.

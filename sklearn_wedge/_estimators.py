@@ -13,13 +13,13 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge.path import build_problem, solve_alphas
+from sklearn_wedge.path import build_problem, solve_alphas, validated_weight
 
 
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
@@ -50,14 +50,6 @@ class _WedgeNetwork(BaseEstimator):
         )
         _refuse_missing(self, data[0] if isinstance(data, tuple) else data)
         return data
-
-    def _validated_weight(self, sample_weight: ArrayLike | None, X: NDArray) -> NDArray:
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not np.any(weight > 0):
-            raise ValueError(
-                "sample_weight is zero for every row: at least one weight must be positive."
-            )
-        return weight
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in blocks of rows that respect ``working_memory``."""
@@ -96,6 +88,10 @@ class _WedgeNetwork(BaseEstimator):
             stacklevel=3,
         )
 
+
+class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
+    """Fit at one penalty and prediction, for a single target."""
+
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
         """Fit on validated data: the last point of the path that ends at ``alpha``."""
         options = self._options()
@@ -106,8 +102,23 @@ class _WedgeNetwork(BaseEstimator):
         self.y_scale_ = float(sample.target_scaling.scale[0])
         self._warn_unless_converged(problem, solution)
 
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict with the network.
 
-class WedgeReLURegressor(RegressorMixin, _WedgeNetwork):
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs in original units; clipped to ``clip_bounds_``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions in the units of the target.
+        """
+        return self._forward(X)[:, 0]
+
+
+class WedgeReLURegressor(_WedgeRegressor):
     """Globally optimal one-hidden-layer ReLU network for regression.
 
     The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises half the weighted mean
@@ -265,21 +276,6 @@ class WedgeReLURegressor(RegressorMixin, _WedgeNetwork):
             out of reach for data of this size.
         """
         X, y = self._validated_inputs(X, y=y, y_numeric=True)
-        weight = self._validated_weight(sample_weight, X)
+        weight = validated_weight(sample_weight, X)
         self._fit_at(self.alpha, X, np.asarray(y, dtype=np.float64), weight)
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict with the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predictions in the units of the target.
-        """
-        return self._forward(X)[:, 0]

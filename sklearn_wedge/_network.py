@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import Solution
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._solution import Solution
 
 Array = NDArray[np.float64]
 

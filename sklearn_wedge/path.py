@@ -13,9 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._column_generation import (
-    Certificate,
     Problem,
-    Solution,
     StoppingRule,
     largest_value_of_constant,
     solve_path,
@@ -25,6 +23,7 @@ from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
+from sklearn_wedge._solution import Certificate, Solution
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -108,10 +107,23 @@ def _validated(
     X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[NDArray, NDArray, NDArray]:
     X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True)
+    return X, y.astype(np.float64), validated_weight(sample_weight, X)
+
+
+def validated_weight(sample_weight: ArrayLike | None, X: NDArray) -> NDArray[np.float64]:
+    """Weights as an array of shape (n,); ones if there are none.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or all are zero.
+    """
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not np.any(weight > 0):
-        raise ValueError("sample_weight is zero for every row: at least one must be positive.")
-    return X, y.astype(np.float64), weight
+        raise ValueError(
+            "sample_weight is zero for every row: at least one weight must be positive."
+        )
+    return weight
 
 
 def wedge_relu_path(
@@ -236,7 +248,7 @@ def alpha_max(
     --------
     >>> from sklearn_wedge import alpha_max
     >>> round(alpha_max([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], clip_quantile=None), 4)
-    0.5774
+    0.866
     """
     X, y, weight = _validated(X, y, sample_weight)
     options = FitOptions(

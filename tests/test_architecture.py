@@ -23,9 +23,10 @@ ALLOWED = {
     "_neurons": {"geometry"},
     "_master": {"_losses"},
     "_pricing": {"_neurons", "_samples"},
-    "_column_generation": {"_samples", "_neurons", "_losses", "_pricing", "_master"},
+    "_solution": {"_neurons"},
+    "_column_generation": {"_samples", "_neurons", "_losses", "_pricing", "_master", "_solution"},
     # The solution and the sample are what it turns into layers.
-    "_network": {"_neurons", "_samples", "_column_generation"},
+    "_network": {"_samples", "_solution"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.
