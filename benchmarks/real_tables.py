@@ -92,7 +92,8 @@ def chosen_by_cv(folder: Path, name: str, splits: int, jobs: int) -> list[float]
         errors.append(root_mean_squared_error(y_test, model.predict(X_test)))
         print(
             f"  {name} split {split}: RMSE {errors[-1]:.3f}  alpha {model.alpha:g}, "
-            f"order {model.interaction_order}, {model.n_neurons_} neurons, {time.perf_counter() - began:.0f} s",
+            f"order {model.interaction_order}, {model.n_neurons_} neurons, "
+            f"{time.perf_counter() - began:.0f} s",
             flush=True,
         )
     return errors

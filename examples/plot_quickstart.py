@@ -13,7 +13,6 @@ read: each is a hinge on one or two inputs, through one or two named training ro
 
 import warnings
 
-import numpy as np
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LassoCV
@@ -24,8 +23,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import WedgeReLURegressorCV
 
-X, y = load_diabetes(return_X_y=True, as_frame=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+diabetes = load_diabetes()
+X_train, X_test, y_train, y_test = train_test_split(
+    diabetes.data, diabetes.target, test_size=0.2, random_state=0
+)
 
 wedge = WedgeReLURegressorCV(alphas=20, eps=1e-3, n_jobs=-1).fit(X_train, y_train)
 lasso = LassoCV().fit(X_train, y_train)
@@ -77,4 +78,4 @@ def in_words(neurons, j: int, names) -> str:
 
 print("\nThe strongest neurons")
 for j in range(min(5, wedge.n_neurons_)):
-    print("  " + in_words(wedge.neurons_, j, np.asarray(X.columns)))
+    print("  " + in_words(wedge.neurons_, j, diabetes.feature_names))
