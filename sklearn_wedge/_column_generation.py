@@ -394,8 +394,8 @@ def solve_path(
     loose = StoppingRule(max(WARM_UP_TOLERANCE, rule.tolerance), WARM_UP_ROUNDS)
     efforts, quick = problem.efforts, problem.efforts[:1]
     constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
-    state = start(problem, max(constant.priced.bound, alphas[0]))
-    for alpha in alphas:
+    state = start(problem, max(constant.priced.bound, float(alphas[0])))
+    for alpha in map(float, alphas):
         for between in _warm_up(state.alpha, alpha):
             state = solve_penalty(problem, at_penalty(problem, state, between), loose, quick)
         state = solve_penalty(problem, at_penalty(problem, state, alpha), rule, efforts)

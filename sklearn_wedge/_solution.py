@@ -69,7 +69,7 @@ class Round:
     n_columns, n_neurons : int
         Columns of the restricted problem, and those with a coefficient.
     pricing : str
-        ``"search"`` or ``"exact"``.
+        ``"local moves"``, ``"search"`` (with the binned sweep) or ``"exact"``.
     """
 
     objective: float
