@@ -47,7 +47,7 @@ class Certificate:
     scope: str
 
     def __str__(self) -> str:
-        kind = "certified" if self.exact else "estimated, not certified"
+        kind = "certified bound" if self.exact else "estimated bound, not certified"
         return (
             f"objective {self.objective:.6g}, lower bound {self.lower_bound:.6g}, "
             f"relative gap {self.relative_gap:.2e} ({kind}): {self.scope}"
