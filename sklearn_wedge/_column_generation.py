@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 # Neurons added in one round.
 COLUMNS_PER_ROUND = 150
+# Whether they differ enough is judged on so many samples.
+ROWS_COMPARED = 2048
 # Columns without a coefficient stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
@@ -92,6 +94,13 @@ class Problem:
     def activations(self, neurons: Neurons) -> Array:
         """Activations on the samples, (m, n)."""
         return self.sample.at_samples(neurons.activations(self.pricing.columns).T).T
+
+    def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
+        """Indices of neurons, best first, none of which does nearly the work of another."""
+        sample = self.sample
+        rows = np.arange(0, sample.n_samples, -(-sample.n_samples // ROWS_COMPARED))
+        compared = self.pricing.columns[:, sample.point_of_sample[rows]]
+        return diverse(neurons.activations(compared), sample.weight[rows], at_most)
 
     def dual_on_points(self, dual: Array) -> Array:
         """A dual point on the samples, summed on the points."""
@@ -210,13 +219,12 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = _worth_keeping(state)
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    activations = problem.activations(candidates)
-    chosen = diverse(activations, problem.sample.weight, COLUMNS_PER_ROUND)
+    chosen = candidates.take(problem.diverse(candidates, COLUMNS_PER_ROUND))
     q = state.coef.shape[1]
     return replace(
         state,
-        neurons=state.neurons.take(kept).join(candidates.take(chosen)),
-        columns=problem.quadratic.extend(state.columns.take(kept), activations[chosen]),
+        neurons=state.neurons.take(kept).join(chosen),
+        columns=problem.quadratic.extend(state.columns.take(kept), problem.activations(chosen)),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 

@@ -20,8 +20,8 @@ from oracles import (
 )
 
 from sklearn_wedge._neurons import Neurons
-from sklearn_wedge._pricing import Pricing, diverse, n_pencils
-from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, n_pencils
+from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import evaluate
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Pencils, PointTable
@@ -332,6 +332,42 @@ def test_the_binned_sweep_misses_an_obvious_neuron(seed):
     planes = BinnedPairs(table).propose(dual, np.ones(4), 0)
     best = evaluate(table, planes, dual, 50).values[0]
     assert best >= 0.97 * Pricing(points, 2).price_exactly(dual).bound
+
+
+def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
+    """On a grid of few values a cell is a position, and nothing is approximate."""
+    rng = np.random.default_rng(0)
+    points = canonical(rng.integers(-4, 5, size=(200, 3)).astype(float))
+    dual = random_dual(rng, len(points), 2, "normal")
+    pencils, table = all_pencils(len(points), 3, 2), PointTable(points)
+    by_points = sweep(table, dual, pencils)
+    by_cells = BinnedPairs(table, FINE_BINS).around(pencils, dual, 0)
+    assert_allclose(by_cells.values, by_points.values, rtol=1e-12)
+    assert_array_equal(by_cells.inputs, by_points.inputs)
+    assert_planes_have_their_values(points, by_cells, dual)
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number):
+    points, dual = planted_residual(np.random.default_rng(0), n=6000, d=3)
+    table, chosen = PointTable(points), all_pencils(6000, 3, 2)
+    pencils = Pencils(chosen.inputs[::57], chosen.points[::57])
+    by_points = evaluate(table, sweep(table, dual, pencils), dual, 50)
+    by_cells = evaluate(
+        table, BinnedPairs(table, FINE_BINS).around(pencils, dual, round_number), dual, 50
+    )
+    assert by_cells.bound >= 0.995 * by_points.bound
+    assert_valid(points, by_cells.neurons, 2)
+
+
+def test_many_points_and_local_moves_alone_find_poor_neurons():
+    points, dual = planted_residual(np.random.default_rng(0), n=CELLS_FROM + 1, d=3)
+    pricing = Pricing(points, 2)
+    first = pricing.propose(dual, Neurons.empty(2), 0, everywhere=False)
+    second = pricing.propose(dual, first.neurons.take(np.arange(20)), 1, everywhere=False)
+    thorough = propose(pricing, dual, second.neurons.take(np.arange(20)), 2)
+    assert second.bound >= 0.99 * thorough.bound
+    assert_neurons_have_their_values(points, second, dual)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import Neurons
-from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
 from sklearn_wedge._pricing.exact import n_pencils, price_all
 from sklearn_wedge._pricing.hinges import price_hinges
@@ -23,13 +23,15 @@ SWEEP_BUDGET = 4_000_000
 MAX_PENCILS = 1500
 # Pencils × points up to which the whole class is priced instead of searched.
 CHEAP = 4_000_000
+# Points from which on local moves are swept over cells at first.
+CELLS_FROM = 4096
 # Inputs that a move may add to a neuron, those with the best hinges.
 INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
 BINNED_TO_REFINE = 48
 # Hyperplanes made into neurons and priced on their activations.
-EVALUATED = 400
+EVALUATED = 1000
 
 
 class Pricing:
@@ -56,6 +58,7 @@ class Pricing:
         self.n_jobs = n_jobs
         self.binned = BinnedPairs(self.table)
         n_points, n_inputs = points.shape
+        self.fine = BinnedPairs(self.table, FINE_BINS) if n_points > CELLS_FROM else None
         self.is_cheap = n_pencils(n_points, n_inputs, order) * n_points <= CHEAP
 
     @property
@@ -90,7 +93,8 @@ class Pricing:
         round_number : int
             Varies what a limited budget leaves out.
         everywhere : bool
-            Whether to make the binned sweep too, not only local moves.
+            Whether to make the binned sweep too, not only local moves, and to sweep these over all
+            points even if they are many.
 
         Returns
         -------
@@ -111,11 +115,22 @@ class Pricing:
         moves = [
             move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
         ]
-        at_most = int(np.clip(SWEEP_BUDGET // self.table.n_points, 32, MAX_PENCILS))
         for move in moves:
-            found.append(sweep(self.table, dual, _limited(move, at_most, round_number)))
+            found.append(self._sweep(move, dual, round_number, everywhere))
         planes = Hyperplanes.concatenate(found, self.order)
         return evaluate(self.table, planes, dual, EVALUATED)
+
+    def _sweep(
+        self, pencils: Pencils, dual: NDArray, round_number: int, everywhere: bool
+    ) -> Hyperplanes:
+        """The best hyperplanes of these pencils, or of those whose turn it is."""
+        by_cells = self.fine is not None and pencils.order == 2 and not everywhere
+        positions = FINE_BINS**2 if by_cells else self.table.n_points
+        at_most = int(np.clip(SWEEP_BUDGET // positions, 32, MAX_PENCILS))
+        pencils = _limited(pencils, at_most, round_number)
+        if by_cells:
+            return self.fine.around(pencils, dual, round_number)
+        return sweep(self.table, dual, pencils)
 
 
 def _limited(pencils: Pencils, at_most: int, round_number: int) -> Pencils:

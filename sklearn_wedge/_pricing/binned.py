@@ -1,4 +1,4 @@
-"""Binned sweep: every pair of inputs searched on a coarse grid of cells, at a cost free of n.
+"""Binned sweep: pairs of inputs searched on a grid of cells, at a cost almost free of n.
 
 The value of a hyperplane needs, of the cells that it does not cut, only the sums of ``v`` and
 ``v x``. These are three weighted histograms per pair; the sweep then runs over cells instead of
@@ -13,13 +13,23 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable, significant
-from sklearn_wedge._pricing.sweep import sweep_pencils
+from sklearn_wedge._pricing.pencils import (
+    Hyperplanes,
+    KeptWhileThereIsRoom,
+    Pencils,
+    PointTable,
+    significant,
+)
+from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
 Array = NDArray[np.float64]
 
 # Cells per input: all pencils through the cells of a pair take (BINS²)² steps at most.
 BINS = 16
+# Cells per input for pencils that are given: they are few, and the grid may be finer.
+FINE_BINS = 48
+# Bytes of grids kept between pricings.
+GRID_CACHE_BYTES = 256 * 2**20
 # Pairs of inputs searched in one round: the most promising ones and, in turn, all the others.
 PAIRS_PER_ROUND = 64
 # Hyperplanes proposed from each pair.
@@ -46,6 +56,12 @@ class Cells:
     starts: NDArray[np.intp]
     count: NDArray[np.intp]
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory held."""
+        arrays = (self.cell_of_point, self.order, self.starts, self.count)
+        return sum(array.nbytes for array in arrays)
+
     def representatives(self, round_number: int) -> NDArray[np.intp]:
         """A point of each cell: another one every round, spread evenly over the cell."""
         share = (round_number + 1) * GOLDEN_RATIO % 1.0
@@ -62,28 +78,31 @@ def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
 
 
 class BinnedPairs:
-    """Grids of all pairs of inputs over the points; built once, used for every dual point.
+    """Grids of pairs of inputs over the points; built once, used for every dual point.
 
     Parameters
     ----------
     table : PointTable
+    n_bins : int
+        Cells per input.
     """
 
-    def __init__(self, table: PointTable):
+    def __init__(self, table: PointTable, n_bins: int = BINS):
         self.table = table
+        self.n_bins = n_bins
         self.inputs = table.varying_inputs()
-        self._bins = {int(k): quantile_bins(table.columns[k], BINS) for k in self.inputs}
-        self._cells: dict[tuple[int, int], Cells] = {}
+        self._bins = {int(k): quantile_bins(table.columns[k], n_bins) for k in self.inputs}
+        self._cells = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
 
     def cells(self, pair: tuple[int, int]) -> Cells:
         """The grid of one pair of inputs."""
-        if pair not in self._cells:
-            grid = self._bins[pair[0]] * BINS + self._bins[pair[1]]
-            _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
-            order = np.argsort(cell, kind="stable").astype(np.int32)
-            starts = np.cumsum(count) - count
-            self._cells[pair] = Cells(cell.astype(np.int32), order, starts, count)
-        return self._cells[pair]
+        return self._cells.get(pair, self._cells_of)
+
+    def _cells_of(self, pair: tuple[int, int]) -> Cells:
+        grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
+        _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
+        order = np.argsort(cell, kind="stable").astype(np.int32)
+        return Cells(cell.astype(np.int32), order, np.cumsum(count) - count, count)
 
     def propose(self, dual: Array, promise: Array, round_number: int) -> Hyperplanes:
         """Good hyperplanes of order 2 among all those through two cells of a grid.
@@ -100,7 +119,7 @@ class BinnedPairs:
         parts = [Hyperplanes.empty(2)]
         for pair in self._pairs(promise, round_number):
             points = self.cells(pair).representatives(round_number)
-            values, events = self._sweep(pair, dual, points)
+            values, events = self._sweep(pair, dual, points, np.arange(len(points)))
             # A hyperplane through two cells is found from both.
             corners = np.sort(np.column_stack([points, points[events]]), axis=1)
             first = np.sort(np.unique(corners, axis=0, return_index=True)[1])
@@ -121,20 +140,37 @@ class BinnedPairs:
         turn = (np.arange(half) + round_number * half) % len(others)
         return [pairs[k] for k in np.concatenate([ranking[:half], others[turn]])]
 
+    def around(self, pencils: Pencils, dual: Array, round_number: int) -> Hyperplanes:
+        """The best hyperplane, by cells, of each of these pencils of order 2."""
+        pencils = pencils.distinct()
+        parts = [Hyperplanes.empty(2)]
+        starts = np.flatnonzero(np.any(np.diff(pencils.inputs, axis=0, prepend=-1), axis=1))
+        for rows in np.split(np.arange(len(pencils)), starts[1:]):
+            pair = (int(pencils.inputs[rows[0], 0]), int(pencils.inputs[rows[0], 1]))
+            cells = self.cells(pair).representatives(round_number)
+            points = np.concatenate([cells, pencils.points[rows, 0]])
+            pivots = len(cells) + np.arange(len(rows))
+            values, events = self._sweep(pair, dual, points, pivots)
+            found = Pencils(pencils.inputs[rows], pencils.points[rows])
+            parts.append(completed(found, values, points[events]))
+        return Hyperplanes.concatenate(parts, order=2)
+
     def _sweep(
-        self, pair: tuple[int, int], dual: Array, representatives: NDArray[np.intp]
+        self, pair: tuple[int, int], dual: Array, points: NDArray[np.intp], pivots: NDArray
     ) -> tuple[Array, NDArray[np.intp]]:
-        """Per cell, the best value of a hyperplane through it and another cell, and which one."""
-        cell_of_point, n_cells = self.cells(pair).cell_of_point, len(representatives)
+        """Per pivot, the best value of a hyperplane through it and another, and which one.
+
+        ``points`` are the representatives of the cells, then any others; ``pivots`` are indices
+        into them.
+        """
+        cell_of_point = self.cells(pair).cell_of_point
 
         def histogram(values: Array) -> Array:
-            return np.bincount(cell_of_point, values, minlength=n_cells)
+            return np.bincount(cell_of_point, values, minlength=len(points))
 
         columns = self.table.columns[list(pair)]
         summed = np.array([histogram(v) for v in dual.T])
         moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
-        positions = np.ascontiguousarray(columns[:, representatives])
-        pencils = Pencils(
-            np.broadcast_to(np.arange(2), (n_cells, 2)), np.arange(n_cells, dtype=np.intp)[:, None]
-        )
+        positions = np.ascontiguousarray(columns[:, points])
+        pencils = Pencils(np.broadcast_to(np.arange(2), (len(pivots), 2)), pivots[:, None])
         return sweep_pencils(positions, summed, pencils, moments)

@@ -12,8 +12,6 @@ from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 # Two columns that correlate more than this do the same work in one round.
 SAME_DIRECTION = 0.95
-# ... as judged on so many rows.
-ROWS_COMPARED = 2048
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,6 @@ def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> 
     int ndarray
         Indices of the rows chosen, ascending.
     """
-    step = -(-len(weight) // ROWS_COMPARED)
-    activations, weight = activations[:, ::step], weight[::step]
     centred = (activations - (activations @ weight)[:, None] / weight.sum()) * np.sqrt(weight)
     length = np.linalg.norm(centred, axis=1)
     centred /= np.where(length > 0, length, 1.0)[:, None]

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Bytes of projections kept between pricings; they do not depend on the dual point.
 PROJECTION_CACHE_BYTES = 256 * 2**20
+
+
+class KeptWhileThereIsRoom:
+    """Results kept for the next call, up to a number of bytes (each says its ``n_bytes``).
+
+    Pricing visits the inputs in one order, over and over: what is kept stays useful only if nothing
+    is ever put out for something newer.
+    """
+
+    def __init__(self, n_bytes: int):
+        self._items: dict[Hashable, Any] = {}
+        self._free_bytes = n_bytes
+
+    def get(self, key: Hashable, compute: Callable[[Any], Any]) -> Any:
+        """What belongs to a key, computed unless it was kept."""
+        found = self._items.get(key)
+        if found is None:
+            found = compute(key)
+            if found.n_bytes <= self._free_bytes:
+                self._free_bytes -= found.n_bytes
+                self._items[key] = found
+        return found
 
 
 @dataclass(frozen=True)
@@ -67,8 +91,7 @@ class PointTable:
         self.points = points
         self.columns = np.ascontiguousarray(points.T)
         self.size = float(np.abs(points).max(initial=0.0))
-        self._projections: dict[tuple[int, ...], Projection] = {}
-        self._free_bytes = PROJECTION_CACHE_BYTES
+        self._projections = KeptWhileThereIsRoom(PROJECTION_CACHE_BYTES)
 
     @property
     def n_points(self) -> int:
@@ -86,15 +109,7 @@ class PointTable:
 
     def projection(self, inputs: tuple[int, ...]) -> Projection:
         """The points in these inputs."""
-        found = self._projections.get(inputs)
-        if found is None:
-            found = self._project(inputs)
-            # Pricing visits the inputs in one order, over and over: what is kept stays useful only
-            # if nothing is ever put out for something newer.
-            if found.n_bytes <= self._free_bytes:
-                self._free_bytes -= found.n_bytes
-                self._projections[inputs] = found
-        return found
+        return self._projections.get(inputs, self._project)
 
     def _project(self, inputs: tuple[int, ...]) -> Projection:
         chosen = self.columns[list(inputs)]
