@@ -1,6 +1,7 @@
 """Globally optimal ReLU networks for scikit-learn, trained by convex optimisation."""
 
-from sklearn_wedge._cv import WedgeReLURegressorCV
+from sklearn_wedge._classifier import WedgeReLUClassifier
+from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._solution import Certificate
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
@@ -8,6 +9,8 @@ from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 __all__ = [
     "Certificate",
     "WedgePath",
+    "WedgeReLUClassifier",
+    "WedgeReLUClassifierCV",
     "WedgeReLURegressor",
     "WedgeReLURegressorCV",
     "alpha_max",

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import SquaredError, balanced
-from sklearn_wedge._master import Columns, QuadraticLoss, independent_support, solve_quadratic_l1
+from sklearn_wedge._losses import Loss, balanced
+from sklearn_wedge._master import Columns, RestrictedProblem, independent_support
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
 from sklearn_wedge._samples import TrainingSample
@@ -65,12 +66,17 @@ class Problem:
     """What is solved: samples, loss, the class of neurons, and whether it can be certified."""
 
     sample: TrainingSample
-    loss: SquaredError
+    restricted: RestrictedProblem
     pricing: Pricing
     exact: bool
     scope: str
 
     @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.restricted.loss
+
+    @cached_property
     def constant_objective(self) -> float:
         """Objective of the best constant model."""
         sample = self.sample
@@ -85,11 +91,6 @@ class Problem:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         return [*searches, Effort.EXACT] if self.exact else searches
-
-    @property
-    def quadratic(self) -> QuadraticLoss:
-        """The loss as the restricted problem sees it."""
-        return QuadraticLoss(self.sample.target, self.sample.weight)
 
     def activations(self, neurons: Neurons) -> Array:
         """Activations on the samples, (m, n)."""
@@ -126,9 +127,7 @@ class State:
 def solve_restricted(problem: Problem, state: State) -> State:
     """Optimise the coefficients of the columns at hand; the dual point comes with them."""
     sample, columns = problem.sample, state.columns
-    coef = solve_quadratic_l1(columns.gram, columns.linear[:, 0], state.alpha, state.coef[:, 0])
-    coef = coef[:, None]
-    intercept = problem.quadratic.intercept(columns, coef)
+    coef, intercept = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept)
     prediction = columns.predict(coef, intercept)
     loss = problem.loss.value(prediction, sample.target, sample.weight)
     return replace(
@@ -142,16 +141,16 @@ def solve_restricted(problem: Problem, state: State) -> State:
 
 def start(problem: Problem, alpha: float) -> State:
     """The constant model."""
-    columns = problem.quadratic.no_columns()
-    q = problem.sample.target.shape[1]
+    sample = problem.sample
+    q = sample.target.shape[1]
     nothing = State(
         alpha=alpha,
         neurons=Neurons.empty(problem.pricing.order),
-        columns=columns,
+        columns=problem.restricted.no_columns(),
         coef=np.empty((0, q)),
-        intercept=np.zeros(q),
+        intercept=problem.loss.constant_model(sample.target, sample.weight),
         objective=np.inf,
-        dual=np.empty_like(problem.sample.target),
+        dual=np.empty_like(sample.target),
     )
     return solve_restricted(problem, nothing)
 
@@ -224,7 +223,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     return replace(
         state,
         neurons=state.neurons.take(kept).join(chosen),
-        columns=problem.quadratic.extend(state.columns.take(kept), problem.activations(chosen)),
+        columns=problem.restricted.extend(state.columns.take(kept), problem.activations(chosen)),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 
@@ -352,8 +351,10 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 
 def _with_independent_columns(problem: Problem, state: State) -> State:
     """The same network without redundant neurons."""
-    needed = independent_support(state.columns.gram, state.coef[:, 0]) != 0
-    if needed.sum() == np.count_nonzero(state.coef):
+    used = np.flatnonzero(state.coef.any(axis=1))
+    covariance = problem.restricted.covariance(state.columns.take(used))
+    needed = used[independent_support(covariance, state.coef[used, 0]) != 0]
+    if len(needed) == len(used):
         return state
     fewer = replace(
         state,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
@@ -24,9 +25,13 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeRegressor
+from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
+from sklearn_wedge._column_generation import Problem
+from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeNetwork, _WedgeRegressor
+from sklearn_wedge._losses import LogLoss, Loss, SquaredError
 from sklearn_wedge._network import network_of
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge.path import (
     build_problem,
     descending_alphas,
@@ -35,36 +40,136 @@ from sklearn_wedge.path import (
     validated_weight,
 )
 
-DEFAULT_SCORING = "neg_mean_squared_error"
+
+@dataclass(frozen=True)
+class _Task:
+    """Validated training data: what is fitted, and what is scored.
+
+    ``labels`` is ``y`` as given, ``target`` what the loss sees, ``fit_weight`` the sample weight
+    times that of the classes; the others are as in ``fit``.
+    """
+
+    X: NDArray
+    labels: NDArray
+    target: NDArray[np.float64]
+    fit_weight: NDArray[np.float64]
+    loss: Loss
+    options: FitOptions
+
+    def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, TrainingSample]:
+        """The training problem on some of the rows."""
+        data = self.X[rows], self.target[rows], self.fit_weight[rows]
+        return build_problem(*data, options, self.loss)
 
 
 def _score_fold(
-    X: NDArray,
-    y: NDArray,
-    weight: NDArray,
+    task: _Task,
     fold: tuple[NDArray, NDArray],
     alphas: NDArray,
-    options: FitOptions,
+    unfitted: _WedgeNetwork,
     scorer: Callable,
     score_params: dict[str, NDArray],
 ) -> tuple[list[float], int]:
     """Scores of one fold at every alpha, and how many fits did not converge."""
     train, test = fold
     # A score needs a good network, not a proof.
-    options = replace(options, pricing="search", n_jobs=None, verbose=0)
-    problem, sample = build_problem(X[train], y[train], weight[train], options)
+    options = replace(task.options, pricing="search", n_jobs=None, verbose=0)
+    problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, unconverged = [], 0
     for solution in solve_alphas(problem, alphas, options):
-        model = WedgeReLURegressor(alpha=solution.alpha)
-        model.n_features_in_ = X.shape[1]
+        model = copy(unfitted).set_params(alpha=solution.alpha)
         model._publish(network_of(solution, sample), sample, solution)
-        scores.append(float(scorer(model, X[test], y[test], **held_out)))
+        scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
         unconverged += not solution.converged
     return scores, unconverged
 
 
-class WedgeReLURegressorCV(_WedgeRegressor):
+class _AlphaByCV:
+    """Choice of ``alpha`` by cross-validation, for any of the networks."""
+
+    _default_scoring: ClassVar[str]
+
+    def _unfitted(self) -> _WedgeNetwork:
+        """A network of the same kind at one alpha, to be scored."""
+        raise NotImplementedError
+
+    def _choose_alpha(self, task: _Task, routed: Bunch) -> None:
+        """Set ``alphas_``, ``score_path_``, ``alpha_`` and ``best_score_``."""
+        self.alphas_ = self._alpha_grid(task)
+        splitter = check_cv(self.cv, task.labels, classifier=is_classifier(self))
+        folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
+        self.score_path_ = self._scores(task, folds, routed.scorer.score)
+        mean_scores = self.score_path_.mean(axis=1)
+        best = int(np.argmax(mean_scores))
+        self.alpha_, self.best_score_ = float(self.alphas_[best]), float(mean_scores[best])
+
+    def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
+        if _routing_enabled():
+            if sample_weight is not None:
+                params = {**params, "sample_weight": sample_weight}
+            return process_routing(self, "fit", **params)
+        if params:
+            raise ValueError(
+                f"fit got {sorted(params)}, which needs metadata routing: call "
+                "sklearn.set_config(enable_metadata_routing=True) and request it."
+            )
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
+
+    def _alpha_grid(self, task: _Task) -> NDArray[np.float64]:
+        if not isinstance(self.alphas, Integral):
+            return descending_alphas(self.alphas)
+        largest = largest_alpha(task.problem(slice(None), task.options)[0])
+        # A constant target has no scale; any penalty gives the constant model.
+        largest = largest if largest > 0 else 1.0
+        return np.geomspace(largest, self.eps * largest, int(self.alphas))
+
+    def _scores(
+        self, task: _Task, folds: list[tuple[NDArray, NDArray]], score_params: dict[str, Any]
+    ) -> NDArray[np.float64]:
+        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring)
+        score_params = {name: np.asarray(values) for name, values in score_params.items()}
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(_score_fold)(task, fold, self.alphas_, self._unfitted(), scorer, score_params)
+            for fold in folds
+        )
+        unconverged = sum(count for _, count in results)
+        if unconverged:
+            warnings.warn(
+                f"{unconverged} of {len(folds) * len(self.alphas_)} fold fits ended above the "
+                f"tolerance (tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores "
+                "are those of the networks reached. Increase max_iter or tol, or use larger "
+                "alphas.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return np.array([scores for scores, _ in results]).T
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Metadata routing: the splitter and the scorer may request parameters of ``fit``.
+
+        Returns
+        -------
+        MetadataRouter
+            See scikit-learn's user guide on metadata routing.
+        """
+        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring)
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=check_cv(self.cv, classifier=is_classifier(self)),
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=scorer,
+                method_mapping=MethodMapping().add(caller="fit", callee="score"),
+            )
+        )
+
+
+class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
     """Globally optimal ReLU network with the penalty chosen by cross-validation.
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
@@ -79,6 +184,8 @@ class WedgeReLURegressorCV(_WedgeRegressor):
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines; None sets no limit.
+    norm : {"l1", "l2"}, default="l1"
+        As in :class:`WedgeReLURegressor`.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : float or None, default=0.005
@@ -92,6 +199,8 @@ class WedgeReLURegressorCV(_WedgeRegressor):
     pricing : {"auto", "exact", "search"}, default="auto"
         For the final fit and the largest alpha, as in :class:`WedgeReLURegressor`. Fold fits are
         scored, not certified: they always use ``"search"``.
+    solver : {"auto", "active_set", "cvxpy"}, default="auto"
+        As in :class:`WedgeReLURegressor`.
     tol : float, default=1e-4
         As in :class:`WedgeReLURegressor`.
     max_iter : int, default=100
@@ -148,6 +257,8 @@ class WedgeReLURegressorCV(_WedgeRegressor):
     True
     """
 
+    _default_scoring = "neg_mean_squared_error"
+
     _parameter_constraints: ClassVar[dict] = {
         "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "eps": [Interval(Real, 0, 1, closed="neither")],
@@ -162,11 +273,13 @@ class WedgeReLURegressorCV(_WedgeRegressor):
         *,
         eps: float = 1e-4,
         interaction_order: int | None = 2,
+        norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
+        solver: str = "auto",
         tol: float = 1e-4,
         max_iter: int = 100,
         n_jobs: int | None = None,
@@ -175,11 +288,13 @@ class WedgeReLURegressorCV(_WedgeRegressor):
         self.alphas = alphas
         self.eps = eps
         self.interaction_order = interaction_order
+        self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
+        self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
@@ -220,81 +335,196 @@ class WedgeReLURegressorCV(_WedgeRegressor):
         X, y = self._validated_inputs(X, y=y, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         weight = validated_weight(sample_weight, X)
-        self.alphas_ = self._alpha_grid(X, y, weight)
-        folds = list(check_cv(self.cv).split(X, y, **routed.splitter.split))
-        self.score_path_ = self._scores(X, y, weight, folds, routed.scorer.score)
-        mean_scores = self.score_path_.mean(axis=1)
-        best = int(np.argmax(mean_scores))
-        self.alpha_, self.best_score_ = float(self.alphas_[best]), float(mean_scores[best])
+        self._choose_alpha(_Task(X, y, y, weight, SquaredError(), self._options()), routed)
         self._fit_at(self.alpha_, X, y, weight)
         return self
 
-    def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
-        if _routing_enabled():
-            if sample_weight is not None:
-                params = {**params, "sample_weight": sample_weight}
-            return process_routing(self, "fit", **params)
-        if params:
-            raise ValueError(
-                f"fit got {sorted(params)}, which needs metadata routing: call "
-                "sklearn.set_config(enable_metadata_routing=True) and request it."
-            )
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
+    def _unfitted(self) -> WedgeReLURegressor:
+        model = WedgeReLURegressor(**asdict(self._options()))
+        model.n_features_in_ = self.n_features_in_
+        return model
 
-    def _alpha_grid(self, X: NDArray, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
-        if not isinstance(self.alphas, Integral):
-            return descending_alphas(self.alphas)
-        largest = largest_alpha(build_problem(X, y, weight, self._options())[0])
-        # A constant target has no scale; any penalty gives the constant model.
-        largest = largest if largest > 0 else 1.0
-        return np.geomspace(largest, self.eps * largest, int(self.alphas))
 
-    def _scores(
+class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
+    """Globally optimal ReLU network for two classes with the penalty chosen by cross-validation.
+
+    On every fold one warm path of networks is fitted to its training part, which is clipped and
+    standardised on its own; the alpha of the best mean score is then used on all the data.
+
+    Parameters
+    ----------
+    alphas : int or array-like, default=30
+        Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
+        at which the network is constant down to ``eps`` times that.
+    eps : float, default=1e-4
+        Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    interaction_order : int or None, default=2
+        The largest number of inputs that a neuron combines; None sets no limit.
+    norm : {"l1", "l2"}, default="l1"
+        As in :class:`WedgeReLUClassifier`.
+    standardize : bool, default=True
+        As in :class:`WedgeReLUClassifier`.
+    clip_quantile : float or None, default=0.005
+        As in :class:`WedgeReLUClassifier`.
+    class_weight : dict, "balanced" or None, default=None
+        As in :class:`WedgeReLUClassifier`; for the fits, not for the scores. ``"balanced"`` goes by
+        all the data, not by those of a fold.
+    cv : int, cross-validation generator or iterable, default=None
+        The folds: None for 5-fold, an int for the number of folds, both stratified, a splitter, or
+        an iterable of (train, test) indices.
+    scoring : str, callable or None, default=None
+        A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
+        log loss.
+    pricing : {"auto", "exact", "search"}, default="auto"
+        For the final fit and the largest alpha, as in :class:`WedgeReLUClassifier`. Fold fits are
+        scored, not certified: they always use ``"search"``.
+    solver : {"auto", "active_set", "cvxpy"}, default="auto"
+        As in :class:`WedgeReLUClassifier`.
+    tol : float, default=1e-4
+        As in :class:`WedgeReLUClassifier`.
+    max_iter : int, default=100
+        Pricing rounds at most, for each alpha.
+    n_jobs : int or None, default=None
+        Folds fitted in parallel through joblib, and threads for exact pricing.
+    verbose : int, default=0
+        As in :class:`WedgeReLUClassifier`, for the final fit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    alpha_ : float
+        The alpha chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The alphas tried, descending.
+    score_path_ : ndarray of shape (n_alphas, n_folds)
+        Held-out score of each alpha on each fold.
+    best_score_ : float
+        Mean score at ``alpha_``.
+    coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
+        The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
+    neurons_, support_, n_neurons_, certificate_, history_, n_iter_
+        As in :class:`WedgeReLUClassifier`.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` had any.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If fold fits or the final fit end above the tolerance.
+
+    See Also
+    --------
+    WedgeReLUClassifier : The network at a given alpha.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights
+    via Clifford's Geometric Algebra and Convexity", arXiv 2309.16512, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLUClassifierCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(80, 2))
+    >>> y = np.where(X[:, 0] > 0.2 * rng.normal(size=80), "right", "left")
+    >>> model = WedgeReLUClassifierCV(alphas=8, eps=0.01, cv=3).fit(X, y)
+    >>> model.score_path_.shape
+    (8, 3)
+    >>> bool(model.score(X, y) > 0.8)
+    True
+    """
+
+    _default_scoring = "neg_log_loss"
+
+    _parameter_constraints: ClassVar[dict] = {
+        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "eps": [Interval(Real, 0, 1, closed="neither")],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        **OPTION_CONSTRAINTS,
+    }
+
+    def __init__(
         self,
-        X: NDArray,
-        y: NDArray,
-        weight: NDArray,
-        folds: list[tuple[NDArray, NDArray]],
-        score_params: dict[str, Any],
-    ) -> NDArray[np.float64]:
-        scorer = check_scoring(self, scoring=self.scoring or DEFAULT_SCORING)
-        score_params = {name: np.asarray(values) for name, values in score_params.items()}
-        options = self._options()
-        results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_score_fold)(X, y, weight, fold, self.alphas_, options, scorer, score_params)
-            for fold in folds
-        )
-        unconverged = sum(count for _, count in results)
-        if unconverged:
-            warnings.warn(
-                f"{unconverged} of {len(folds) * len(self.alphas_)} fold fits ended above the "
-                f"tolerance (tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores "
-                "are those of the networks reached. Increase max_iter or tol, or use larger "
-                "alphas.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return np.array([scores for scores, _ in results]).T
+        alphas: int | ArrayLike = 30,
+        *,
+        eps: float = 1e-4,
+        interaction_order: int | None = 2,
+        norm: str = "l1",
+        standardize: bool = True,
+        clip_quantile: float | None = 0.005,
+        class_weight: dict | str | None = None,
+        cv: Any = None,
+        scoring: Any = None,
+        pricing: str = "auto",
+        solver: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alphas = alphas
+        self.eps = eps
+        self.interaction_order = interaction_order
+        self.norm = norm
+        self.standardize = standardize
+        self.clip_quantile = clip_quantile
+        self.class_weight = class_weight
+        self.cv = cv
+        self.scoring = scoring
+        self.pricing = pricing
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Metadata routing: the splitter and the scorer may request parameters of ``fit``.
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> WedgeReLUClassifierCV:
+        """Choose alpha by cross-validation and fit the network on all the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Labels of two classes, of any type.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; used by the fits and by the scores.
+        **params : dict
+            With metadata routing enabled: passed to the splitter and the scorer (``groups``, ...).
 
         Returns
         -------
-        MetadataRouter
-            See scikit-learn's user guide on metadata routing.
+        WedgeReLUClassifierCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``WedgeReLUClassifier.fit``; or if an alpha is not positive.
         """
-        scorer = check_scoring(self, scoring=self.scoring or DEFAULT_SCORING)
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(
-                splitter=check_cv(self.cv),
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-            .add(
-                scorer=scorer,
-                method_mapping=MethodMapping().add(caller="fit", callee="score"),
-            )
-        )
+        routed = self._routed(sample_weight, params)
+        X, y, weight = self._validated_labels(X, y, sample_weight)
+        fit_weight = self._class_weighted(y, weight)
+        task = _Task(X, y, self._encoded(y), fit_weight, LogLoss(), self._options())
+        self._choose_alpha(task, routed)
+        self._fit_at(self.alpha_, X, y, weight)
+        return self
+
+    def _unfitted(self) -> WedgeReLUClassifier:
+        options = asdict(self._options())
+        model = WedgeReLUClassifier(class_weight=self.class_weight, **options)
+        model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
+        return model

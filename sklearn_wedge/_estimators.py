@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
+from sklearn_wedge._losses import Loss, SquaredError
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
@@ -74,6 +75,17 @@ class _WedgeNetwork(BaseEstimator):
         self.history_ = solution.history
         self.n_iter_ = len(solution.history)
 
+    def _fit_network(
+        self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
+    ) -> TrainingSample:
+        """Fit on validated data: the last point of the path that ends at ``alpha``."""
+        options = self._options()
+        problem, sample = build_problem(X, y, weight, options, loss)
+        (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
+        self._publish(network_of(solution, sample), sample, solution)
+        self._warn_unless_converged(problem, solution)
+        return sample
+
     def _warn_unless_converged(self, problem: Problem, solution: Solution) -> None:
         if solution.converged:
             return
@@ -85,7 +97,7 @@ class _WedgeNetwork(BaseEstimator):
             f"is {self.tol * problem.constant_objective:.3e} (tol={self.tol:g} times the objective "
             "of the best constant model). Increase max_iter, or accept the gap with a larger tol.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
 
 
@@ -93,14 +105,9 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     """Fit at one penalty and prediction, for a single target."""
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
-        """Fit on validated data: the last point of the path that ends at ``alpha``."""
-        options = self._options()
-        problem, sample = build_problem(X, y, weight, options)
-        (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
-        self._publish(network_of(solution, sample), sample, solution)
+        sample = self._fit_network(alpha, X, y, weight, SquaredError())
         self.y_mean_ = float(sample.target_scaling.mean[0])
         self.y_scale_ = float(sample.target_scaling.scale[0])
-        self._warn_unless_converged(problem, solution)
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict with the network.
@@ -122,7 +129,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     """Globally optimal one-hidden-layer ReLU network for regression.
 
     The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises half the weighted mean
-    squared error plus ``alpha / 2 · Σ_j (‖w_j‖₁² + a_j²)`` over all networks whose neurons combine
+    squared error plus ``alpha / 2 · Σ_j (‖w_j‖² + a_j²)`` over all networks whose neurons combine
     at most ``interaction_order`` inputs. The optimal hidden weights are wedge products of training
     samples, which makes training a convex l1 problem [1]_; it is solved by column generation, and
     ``certificate_`` bounds how far the result can be from the global optimum.
@@ -137,6 +144,10 @@ class WedgeReLURegressor(_WedgeRegressor):
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines. 1 gives an additive model; None sets
         no limit. More than the number of inputs means no limit.
+    norm : {"l1", "l2"}, default="l1"
+        Norm of the hidden weights in the penalty. Under ``"l1"`` every neuron passes through as
+        many training samples as it has inputs; under ``"l2"``, which singles out no directions
+        of the input space, possibly through fewer.
     standardize : bool, default=True
         Scale inputs and target to unit weighted variance before the fit (constant columns are
         left alone). Everything is mapped back to original units afterwards.
@@ -147,7 +158,11 @@ class WedgeReLURegressor(_WedgeRegressor):
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
-        ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8.
+        ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
+        ``norm="l2"``, neurons have at most two inputs.
+    solver : {"auto", "active_set", "cvxpy"}, default="auto"
+        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method;
+        ``"cvxpy"`` (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model.
@@ -231,9 +246,11 @@ class WedgeReLURegressor(_WedgeRegressor):
         alpha: float = 0.01,
         *,
         interaction_order: int | None = 2,
+        norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         pricing: str = "auto",
+        solver: str = "auto",
         tol: float = 1e-4,
         max_iter: int = 100,
         n_jobs: int | None = None,
@@ -241,9 +258,11 @@ class WedgeReLURegressor(_WedgeRegressor):
     ):
         self.alpha = alpha
         self.interaction_order = interaction_order
+        self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.pricing = pricing
+        self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs

@@ -7,11 +7,42 @@ and sum to 1, so that a weighted sum is the mean of the training problem.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit, xlogy
+
+if TYPE_CHECKING:
+    import cvxpy
 
 Array = NDArray[np.float64]
+
+# Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
+# model of the loss singular.
+LEAST_CURVATURE = 1e-12
+
+
+class Loss(Protocol):
+    """What the restricted problem and the certificate need to know of a loss."""
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss in the prediction, (n, q)."""
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction, (n,); positive."""
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``: a lower bound on the problem wherever ``dual`` is feasible."""
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (q,)."""
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +68,50 @@ class SquaredError:
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,)."""
         return weight @ target
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        return cvxpy.square(prediction - target) / 2
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """The log loss of two classes, ``log(1 + exp f) - y f`` with targets 0 and 1."""
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        # log(1 + exp f) - y f, from the side on which nothing cancels.
+        margin = np.where(target > 0.5, prediction, -prediction)
+        return float(weight @ np.logaddexp(0.0, -margin).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss: weight times (target - probability)."""
+        residual = np.where(target > 0.5, expit(-prediction), -expit(prediction))
+        return weight[:, None] * residual
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction, one per sample."""
+        curvature = expit(prediction[:, 0]) * expit(-prediction[:, 0])
+        return weight * np.maximum(curvature, LEAST_CURVATURE)
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``; the conjugate is minus the entropy of the probability ``y - v/w``."""
+        # |v| / w is the probability of the class that the sample is not of.
+        other = np.clip(np.abs(dual) / weight[:, None], 0.0, 1.0)
+        entropy = -xlogy(other, other) - xlogy(1.0 - other, 1.0 - other)
+        return float(weight @ entropy.sum(axis=1))
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (1,): the log odds."""
+        return logit(weight @ target)
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        return cvxpy.logistic(cvxpy.multiply(1.0 - 2.0 * target, prediction))
 
 
 def balanced(dual: Array) -> Array:

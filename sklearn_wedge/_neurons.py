@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,43 @@ from sklearn_wedge.geometry import generalized_cross_product
 
 # A neuron whose unit-norm weight on an input is below this does not use that input.
 NEGLIGIBLE_WEIGHT = 1e-12
+
+
+Norm = Literal["l1", "l2"]
+
+
+def length(vectors: NDArray[np.float64], norm: Norm) -> NDArray[np.float64]:
+    """Norm of each row of ``vectors``, (..., s)."""
+    return np.linalg.norm(vectors, ord=1 if norm == "l1" else 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class NeuronClass:
+    """Which neurons a network may have.
+
+    Attributes
+    ----------
+    order : int
+        The largest number of inputs of a neuron.
+    norm : {"l1", "l2"}
+        The norm in which weights have unit length.
+    wedge : bool
+        Whether every hyperplane has to pass through as many samples as it has inputs. Under l1 the
+        best ones do anyway.
+    """
+
+    order: int
+    norm: Norm = "l1"
+    wedge: bool = False
+
+    @property
+    def has_rejections(self) -> bool:
+        """Whether the best hyperplane may pass through fewer samples than it has inputs.
+
+        Under l2 it is orthogonal to the rejection of a moment of the dual point from the blade of
+        the samples that it does pass through.
+        """
+        return self.norm == "l2" and not self.wedge
 
 
 @dataclass(frozen=True)
@@ -82,6 +120,11 @@ class Neurons:
         """The number of inputs of each neuron."""
         return (self.inputs >= 0).sum(axis=1)
 
+    @property
+    def n_points(self) -> NDArray[np.intp]:
+        """The number of points that each neuron passes through."""
+        return (self.points >= 0).sum(axis=1)
+
     def weight_matrix(self, n_inputs: int) -> NDArray[np.float64]:
         """Weights as a dense array of shape (d, m)."""
         return self.sparse_weights(n_inputs).toarray().T
@@ -106,9 +149,12 @@ class Neurons:
 
 
 def neurons_through(
-    points: NDArray[np.float64], inputs: NDArray[np.intp], samples: NDArray[np.intp]
+    points: NDArray[np.float64],
+    inputs: NDArray[np.intp],
+    samples: NDArray[np.intp],
+    norm: Norm = "l1",
 ) -> Neurons:
-    """Wedge neurons: unit l1-norm hyperplanes through given points in given inputs.
+    """Wedge neurons: unit-norm hyperplanes through given points in given inputs.
 
     Parameters
     ----------
@@ -117,6 +163,8 @@ def neurons_through(
     inputs, samples : int ndarray of shape (m, s)
         The ``s`` inputs each neuron uses and the ``s`` points it passes through. Sets that are
         affinely dependent in these inputs have no such hyperplane and are left out.
+    norm : {"l1", "l2"}
+        Of the weights.
 
     Returns
     -------
@@ -128,10 +176,34 @@ def neurons_through(
     # Each difference in units of its own: a product of s - 1 tiny ones must not underflow.
     size = np.abs(differences).max(axis=2, keepdims=True, initial=0.0)
     direction = generalized_cross_product(differences / np.where(size > 0, size, 1.0))
-    length = np.abs(direction).sum(axis=1)
-    defined = length > NEGLIGIBLE_WEIGHT
-    inputs, samples, corners = inputs[defined], samples[defined], corners[defined]
-    weights = direction[defined] / length[defined, None]
+    defined = length(direction, norm) > NEGLIGIBLE_WEIGHT
+    return neurons_at(points, inputs[defined], samples[defined], direction[defined], norm)
+
+
+def neurons_at(
+    points: NDArray[np.float64],
+    inputs: NDArray[np.intp],
+    samples: NDArray[np.intp],
+    normals: NDArray[np.float64],
+    norm: Norm,
+) -> Neurons:
+    """Neurons with given normals, through the first of the samples given for each.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        All points.
+    inputs, samples : int ndarray of shape (m, s)
+        Inputs used and points passed through; ``samples`` padded with -1.
+    normals : ndarray of shape (m, s)
+        Non-zero; of any length.
+    norm : {"l1", "l2"}
+        In which the weights get unit length.
+    """
+    weights = normals / length(normals, norm)[:, None]
     weights = np.where(np.abs(weights) < NEGLIGIBLE_WEIGHT, 0.0, weights)
-    offsets = -np.einsum("ms,ms->m", weights, corners[:, 0])
-    return Neurons(inputs, weights, offsets, np.sort(samples, axis=1))
+    pivots = points[samples[:, :1], inputs]
+    offsets = -np.einsum("ms,ms->m", weights, pivots)
+    none = np.iinfo(samples.dtype).max
+    named = np.sort(np.where(samples < 0, none, samples), axis=1)
+    return Neurons(inputs, weights, offsets, np.where(named == none, -1, named))

@@ -12,6 +12,8 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from sklearn_wedge._master import Solver
+from sklearn_wedge._neurons import NeuronClass, Norm
 from sklearn_wedge._pricing import n_pencils
 
 # "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
@@ -22,9 +24,11 @@ EXACT_LIMIT = 1e10
 
 OPTION_CONSTRAINTS: dict[str, list[Any]] = {
     "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
+    "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
     "clip_quantile": [Interval(Real, 0, 0.5, closed="neither"), None],
     "pricing": [StrOptions({"auto", "exact", "search"})],
+    "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
     "tol": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_jobs": [Integral, None],
@@ -37,9 +41,11 @@ class FitOptions:
     """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning."""
 
     interaction_order: int | None = 2
+    norm: Norm = "l1"
     standardize: bool = True
     clip_quantile: float | None = 0.005
     pricing: Literal["auto", "exact", "search"] = "auto"
+    solver: Solver = "auto"
     tol: float = 1e-4
     max_iter: int = 100
     n_jobs: int | None = None
@@ -50,12 +56,13 @@ class FitOptions:
         validate_parameter_constraints(OPTION_CONSTRAINTS, asdict(self), caller_name=caller)
         return self
 
-    def order(self, n_inputs: int) -> int:
-        """The interaction order, at most the number of inputs."""
-        return n_inputs if self.interaction_order is None else min(self.interaction_order, n_inputs)
+    def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
+        """The neurons that may enter; their order is at most the number of inputs."""
+        order = n_inputs if self.interaction_order is None else self.interaction_order
+        return NeuronClass(min(order, n_inputs), self.norm, wedge)
 
 
-def certifies(options: FitOptions, n_points: int, n_inputs: int) -> bool:
+def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:
     """Whether these options ask for exact pricing of data of this size.
 
     Raises
@@ -65,7 +72,16 @@ def certifies(options: FitOptions, n_points: int, n_inputs: int) -> bool:
     """
     if options.pricing == "search":
         return False
-    order = options.order(n_inputs)
+    order = neuron_class.order
+    if neuron_class.has_rejections and order > 2:
+        if options.pricing == "exact":
+            raise ValueError(
+                "pricing='exact' is out of reach with norm='l2' beyond interaction_order=2 "
+                f"(here {order} of {n_inputs} inputs): the best neurons may lie between samples "
+                "and are searched for. Use pricing='search' or 'auto' (no certificate), "
+                "interaction_order=2, or norm='l1'."
+            )
+        return False
     pencils = n_pencils(n_points, n_inputs, order)
     steps = pencils * n_points
     if options.pricing == "auto":
@@ -81,11 +97,17 @@ def certifies(options: FitOptions, n_points: int, n_inputs: int) -> bool:
     return True
 
 
-def scope(order: int, n_inputs: int, exact: bool) -> str:
+def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
     """The class of networks that a bound is about, in words."""
+    order = neuron_class.order
     inputs = "any number of inputs" if order >= n_inputs else f"at most {order} input"
     inputs += "s" if 1 < order < n_inputs else ""
-    networks = f"ReLU networks with one hidden layer of any width and {inputs} per neuron (l1 norm)"
+    networks = (
+        f"ReLU networks with one hidden layer of any width and {inputs} per neuron "
+        f"({neuron_class.norm} norm)"
+    )
+    if neuron_class.norm == "l2" and neuron_class.wedge:
+        networks += ", each hyperplane through as many samples as it has inputs"
     if exact:
         return f"all {networks}"
     return f"{networks}, of which only the neurons found by search were priced"

@@ -44,10 +44,14 @@ class Scaling:
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """How inputs and target are prepared before the fit."""
+    """How inputs and target are prepared before the fit.
+
+    ``center_target`` is False where the target is not a quantity but a class.
+    """
 
     standardize: bool = True
     clip_quantile: float | None = 0.005
+    center_target: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class TrainingSample:
         The point of each sample, ascending: samples of one point (same inputs, different targets)
         are neighbours.
     target : ndarray of shape (n, q)
-        Centred and scaled targets.
+        Targets, centred and scaled unless they are classes.
     weight : ndarray of shape (n,)
         Positive, summing to 1.
     first_row : ndarray of shape (p,)
@@ -201,7 +205,10 @@ def canonical_sample(
     X, y, weight = X[rows], y[rows], weight / weight.sum()
 
     mean, scale = mean_and_scale(X, weight, options.standardize)
-    target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
+    if options.center_target:
+        target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
+    else:
+        target_mean, target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
     inputs = (X - mean) / scale
     starts = _group_starts(X)
     lengths = np.diff(np.append(starts, len(X)))

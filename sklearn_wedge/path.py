@@ -18,7 +18,8 @@ from sklearn_wedge._column_generation import (
     largest_value_of_constant,
     solve_path,
 )
-from sklearn_wedge._losses import SquaredError
+from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._pricing import Pricing
@@ -65,16 +66,29 @@ def single_threaded_blas():
 
 
 def build_problem(
-    X: NDArray, y: NDArray, sample_weight: NDArray, options: FitOptions
+    X: NDArray,
+    y: NDArray,
+    sample_weight: NDArray,
+    options: FitOptions,
+    loss: Loss | None = None,
+    wedge: bool = False,
 ) -> tuple[Problem, TrainingSample]:
-    """The training problem of validated data: ``X`` (n, d), ``y`` (n,), ``sample_weight`` (n,)."""
-    prepared = SampleOptions(options.standardize, options.clip_quantile)
+    """The training problem of validated data: ``X`` (n, d), ``y`` (n,), ``sample_weight`` (n,).
+
+    ``loss`` is the squared loss unless given; ``wedge`` admits only hyperplanes through as many
+    samples as inputs.
+    """
+    loss = SquaredError() if loss is None else loss
+    regression = isinstance(loss, SquaredError)
+    prepared = SampleOptions(options.standardize, options.clip_quantile, center_target=regression)
     sample = canonical_sample(X, y[:, None], sample_weight, prepared)
     n_points, n_inputs = sample.points.shape
-    exact = certifies(options, n_points, n_inputs)
-    order = options.order(n_inputs)
-    pricing = Pricing(sample.points, order, options.n_jobs)
-    return Problem(sample, SquaredError(), pricing, exact, scope(order, n_inputs, exact)), sample
+    neuron_class = options.neuron_class(n_inputs, wedge)
+    exact = certifies(options, neuron_class, n_points, n_inputs)
+    pricing = Pricing(sample.points, neuron_class, options.n_jobs)
+    restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
+    words = scope(neuron_class, n_inputs, exact)
+    return Problem(sample, restricted, pricing, exact, words), sample
 
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
@@ -133,9 +147,12 @@ def wedge_relu_path(
     *,
     sample_weight: ArrayLike | None = None,
     interaction_order: int | None = 2,
+    norm: str = "l1",
+    dictionary: str = "full",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
     pricing: str = "auto",
+    solver: str = "auto",
     tol: float = 1e-4,
     max_iter: int = 100,
     n_jobs: int | None = None,
@@ -153,8 +170,13 @@ def wedge_relu_path(
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    interaction_order, standardize, clip_quantile, pricing, tol, max_iter, n_jobs, verbose
+    interaction_order, norm, standardize, clip_quantile, pricing, solver, tol, max_iter, n_jobs, \
+verbose
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
+    dictionary : {"full", "wedge"}, default="full"
+        ``"wedge"`` admits only neurons whose hyperplane passes through as many samples as it has
+        inputs: the dictionary of the paper. Under l1 the best neurons are such anyway; under l2 the
+        optimum over them is slightly above that over all neurons.
 
     Returns
     -------
@@ -190,10 +212,21 @@ def wedge_relu_path(
     """
     X, y, weight = _validated(X, y, sample_weight)
     options = FitOptions(
-        interaction_order, standardize, clip_quantile, pricing, tol, max_iter, n_jobs, verbose
+        interaction_order=interaction_order,
+        norm=norm,
+        standardize=standardize,
+        clip_quantile=clip_quantile,
+        pricing=pricing,
+        solver=solver,
+        tol=tol,
+        max_iter=max_iter,
+        n_jobs=n_jobs,
+        verbose=verbose,
     ).validated("wedge_relu_path")
+    if dictionary not in ("full", "wedge"):
+        raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
-    problem, sample = build_problem(X, y, weight, options)
+    problem, sample = build_problem(X, y, weight, options, wedge=dictionary == "wedge")
     solutions = tuple(solve_alphas(problem, alphas, options))
     return WedgePath(
         alphas=alphas,
@@ -215,6 +248,7 @@ def alpha_max(
     *,
     sample_weight: ArrayLike | None = None,
     interaction_order: int | None = 2,
+    norm: str = "l1",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
     pricing: str = "auto",
@@ -230,7 +264,7 @@ def alpha_max(
         Targets, in original units.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    interaction_order, standardize, clip_quantile, pricing, n_jobs
+    interaction_order, norm, standardize, clip_quantile, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
         priced, the result is a lower estimate.
 
@@ -252,6 +286,11 @@ def alpha_max(
     """
     X, y, weight = _validated(X, y, sample_weight)
     options = FitOptions(
-        interaction_order, standardize, clip_quantile, pricing, n_jobs=n_jobs
+        interaction_order=interaction_order,
+        norm=norm,
+        standardize=standardize,
+        clip_quantile=clip_quantile,
+        pricing=pricing,
+        n_jobs=n_jobs,
     ).validated("alpha_max")
     return largest_alpha(build_problem(X, y, weight, options)[0])

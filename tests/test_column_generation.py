@@ -222,7 +222,7 @@ def test_a_round_raises_the_objective_or_lowers_or_overstates_the_bound(data, or
 
 def solve_by_search(X, y, fractions, order, certified, tolerance=1e-6):
     """The loop where pricing everything is too dear for every round, as on larger data."""
-    options = FitOptions(order, False, None, "exact" if certified else "search")
+    options = FitOptions(order, "l1", False, None, "exact" if certified else "search")
     problem, _ = build_problem(X, y, np.ones(len(X)), options)
     problem.pricing.is_cheap = False
     alphas = np.array(fractions) * largest(X, y, order)

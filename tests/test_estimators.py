@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max, wedge_relu_path
+from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import FitOptions, certifies
 
 NEURON_ARRAYS = ["inputs", "weights", "offsets", "rows", "coef"]
@@ -112,9 +113,11 @@ def test_clone_keeps_every_parameter_and_no_fit(data):
     parameters = {
         "alpha": 30.0,
         "interaction_order": None,
+        "norm": "l2",
         "standardize": False,
         "clip_quantile": None,
         "pricing": "search",
+        "solver": "active_set",
         "tol": 1e-3,
         "max_iter": 7,
         "n_jobs": 2,
@@ -514,10 +517,10 @@ def test_auto_is_exact_up_to_pencils_times_samples_of_2e8(d):
     n = 2
     while pencils_of_order_2(n + 1, d) * (n + 1) <= 2e8:
         n += 1
-    assert certifies(FitOptions(pricing="auto"), n, d)
-    assert not certifies(FitOptions(pricing="auto"), n + 1, d)
-    assert certifies(FitOptions(pricing="exact"), n + 1, d)
-    assert not certifies(FitOptions(pricing="search"), 2, d)
+    assert certifies(FitOptions(pricing="auto"), NeuronClass(2), n, d)
+    assert not certifies(FitOptions(pricing="auto"), NeuronClass(2), n + 1, d)
+    assert certifies(FitOptions(pricing="exact"), NeuronClass(2), n + 1, d)
+    assert not certifies(FitOptions(pricing="search"), NeuronClass(2), 2, d)
 
 
 def test_auto_gives_up_the_certificate_of_a_large_table():

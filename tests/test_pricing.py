@@ -19,7 +19,7 @@ from oracles import (
     random_neurons,
 )
 
-from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, n_pencils
 from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import evaluate
@@ -150,7 +150,9 @@ def test_number_of_pencils_counts_the_pencils(n, d, order):
 def test_no_sweep_reports_a_value_that_its_hyperplane_does_not_have(table):
     for points, order, dual in problems(table):
         if 2 <= order <= len(points):
-            planes = sweep(PointTable(points), dual, all_pencils(*points.shape, order))
+            planes = sweep(
+                PointTable(points), dual, all_pencils(*points.shape, order), NeuronClass(order)
+            )
             assert_planes_have_their_values(points, planes, dual)
 
 
@@ -165,13 +167,15 @@ def test_no_hinge_has_a_value_of_its_own(table):
 @on_every_table
 def test_exact_pricing_returns_neurons_with_other_values(table):
     for points, order, dual in problems(table):
-        assert_neurons_have_their_values(points, Pricing(points, order).price_exactly(dual), dual)
+        assert_neurons_have_their_values(
+            points, Pricing(points, NeuronClass(order)).price_exactly(dual), dual
+        )
 
 
 @on_every_table
 def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table):
     for points, order, dual in problems(table):
-        pricing = Pricing(points, order)
+        pricing = Pricing(points, NeuronClass(order))
         exact = pricing.price_exactly(dual)
         found = propose(pricing, dual, exact.neurons.take(np.arange(len(exact.values))[:3]), 1)
         assert_neurons_have_their_values(points, found, dual)
@@ -184,7 +188,7 @@ def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table
 @on_every_table
 def test_binned_proposals_are_not_repriced_on_all_rows(table):
     points = TABLES[table]
-    pairs = BinnedPairs(PointTable(points))
+    pairs = BinnedPairs(PointTable(points), NeuronClass(2))
     for seed, (q, kind) in enumerate(DUALS):
         dual = random_dual(np.random.default_rng(seed), len(points), q, kind)
         planes = pairs.propose(dual, np.ones(points.shape[1]), seed)
@@ -202,7 +206,7 @@ def test_the_bound_is_not_the_maximum_over_the_class(table):
     for points, order, dual in problems(table):
         neurons = dictionaries.setdefault(order, every_neuron(points, order))
         maximum = neurons.values(points, dual).max(initial=0.0)
-        bound = Pricing(points, order).price_exactly(dual).bound
+        bound = Pricing(points, NeuronClass(order)).price_exactly(dual).bound
         rounding = 1e-13 * value_size(points, dual, neurons)
         assert_allclose(bound, maximum, rtol=1e-10, atol=rounding, err_msg=f"order {order}")
 
@@ -210,7 +214,7 @@ def test_the_bound_is_not_the_maximum_over_the_class(table):
 @on_every_table
 def test_the_best_neuron_does_not_attain_the_bound(table):
     for points, order, dual in problems(table):
-        priced = Pricing(points, order).price_exactly(dual)
+        priced = Pricing(points, NeuronClass(order)).price_exactly(dual)
         if priced.bound > 1e-12 * np.abs(dual).sum() * np.abs(points).max():
             assert_allclose(priced.values[0], priced.bound, rtol=1e-10)
             assert np.all(priced.values <= priced.values[0] * (1 + 1e-8))
@@ -224,7 +228,7 @@ def test_a_random_neuron_violates_the_bound(table):
     for order in range(1, points.shape[1] + 1):
         neurons = random_neurons(rng, points, order, 10_000)
         dual = random_dual(rng, len(points), order % 3 + 1)
-        bound = Pricing(points, order).price_exactly(dual).bound
+        bound = Pricing(points, NeuronClass(order)).price_exactly(dual).bound
         rounding = 1e-14 * value_size(points, dual, neurons)
         assert neurons.values(points, dual).max() <= bound * (1 + 1e-9) + rounding
 
@@ -241,7 +245,7 @@ def test_ties_of_any_pattern_change_the_maximum(data):
     for order in range(1, d + 1):
         neurons = every_neuron(points, order)
         maximum = neurons.values(points, dual).max(initial=0.0)
-        priced = Pricing(points, order).price_exactly(dual)
+        priced = Pricing(points, NeuronClass(order)).price_exactly(dual)
         assert_allclose(priced.bound, maximum, rtol=1e-10, atol=1e-12)
         assert_neurons_have_their_values(points, priced, dual)
         assert_valid(points, priced.neurons, order)
@@ -254,7 +258,7 @@ def test_the_unit_of_the_inputs_changes_which_neuron_is_best(seed, exponent):
     rng = np.random.default_rng(seed)
     points, unit = canonical(rng.standard_normal((7, 3))), 2.0**exponent
     dual = random_dual(rng, 7, 1)
-    small, large = (Pricing(p, 3).price_exactly(dual) for p in (points, points * unit))
+    small, large = (Pricing(p, NeuronClass(3)).price_exactly(dual) for p in (points, points * unit))
     assert large.bound == small.bound * unit
     assert_array_equal(large.neurons.points, small.neurons.points)
     assert_array_equal(large.neurons.weights, small.neurons.weights)
@@ -267,16 +271,18 @@ def test_renaming_or_mirroring_inputs_changes_the_bound(seed):
     X = rng.integers(-2, 3, size=(9, 3)).astype(float)
     points = np.unique(X, axis=0)
     dual = random_dual(rng, len(points), 1, "integer")
-    bound = Pricing(points, 3).price_exactly(dual).bound
+    bound = Pricing(points, NeuronClass(3)).price_exactly(dual).bound
     changed = points[:, rng.permutation(3)] * rng.choice([-1.0, 1.0], size=3)
     order = np.lexsort(changed.T[::-1])
-    mirrored = Pricing(changed[order], 3).price_exactly(dual[order]).bound
+    mirrored = Pricing(changed[order], NeuronClass(3)).price_exactly(dual[order]).bound
     assert_allclose(mirrored, bound, rtol=1e-11, atol=1e-12)
 
 
 def test_a_dual_point_of_zeros_is_given_a_value():
     for points in (TABLES["grid of 3 inputs"], TABLES["one point"]):
-        assert Pricing(points, 2).price_exactly(np.zeros((len(points), 1))).bound == 0.0
+        assert (
+            Pricing(points, NeuronClass(2)).price_exactly(np.zeros((len(points), 1))).bound == 0.0
+        )
 
 
 # --- the neurons themselves ---------------------------------------------------------------------
@@ -285,15 +291,15 @@ def test_a_dual_point_of_zeros_is_given_a_value():
 @on_every_table
 def test_a_neuron_is_not_what_it_says(table):
     for points, order, dual in problems(table):
-        assert_valid(points, Pricing(points, order).price_exactly(dual).neurons, order)
+        assert_valid(points, Pricing(points, NeuronClass(order)).price_exactly(dual).neurons, order)
 
 
 @on_every_table
 def test_a_neuron_is_returned_twice(table):
     for points, order, dual in problems(table):
         for priced in (
-            Pricing(points, order).price_exactly(dual),
-            propose(Pricing(points, order), dual),
+            Pricing(points, NeuronClass(order)).price_exactly(dual),
+            propose(Pricing(points, NeuronClass(order)), dual),
         ):
             neurons = as_dictionary(priced.neurons, points.shape[1])
             offsets = neurons.offsets / np.abs(points).max() if len(points) > 1 else neurons.offsets
@@ -308,7 +314,9 @@ def test_the_number_of_threads_changes_the_result(table):
     for points, order, dual in problems(table):
         if order < 2:
             continue
-        one, two = (Pricing(points, order, n_jobs=jobs).price_exactly(dual) for jobs in (1, 2))
+        one, two = (
+            Pricing(points, NeuronClass(order), n_jobs=jobs).price_exactly(dual) for jobs in (1, 2)
+        )
         assert one.bound == two.bound
         assert_array_equal(one.values, two.values)
         for name in ("inputs", "weights", "offsets", "points"):
@@ -329,9 +337,9 @@ def planted_residual(rng, n, d):
 def test_the_binned_sweep_misses_an_obvious_neuron(seed):
     points, dual = planted_residual(np.random.default_rng(seed), n=150, d=4)
     table = PointTable(points)
-    planes = BinnedPairs(table).propose(dual, np.ones(4), 0)
+    planes = BinnedPairs(table, NeuronClass(2)).propose(dual, np.ones(4), 0)
     best = evaluate(table, planes, dual, 50).values[0]
-    assert best >= 0.97 * Pricing(points, 2).price_exactly(dual).bound
+    assert best >= 0.97 * Pricing(points, NeuronClass(2)).price_exactly(dual).bound
 
 
 def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
@@ -340,8 +348,8 @@ def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
     points = canonical(rng.integers(-4, 5, size=(200, 3)).astype(float))
     dual = random_dual(rng, len(points), 2, "normal")
     pencils, table = all_pencils(len(points), 3, 2), PointTable(points)
-    by_points = sweep(table, dual, pencils)
-    by_cells = BinnedPairs(table, FINE_BINS).around(pencils, dual, 0)
+    by_points = sweep(table, dual, pencils, NeuronClass(2))
+    by_cells = BinnedPairs(table, NeuronClass(2), FINE_BINS).around(pencils, dual, 0)
     assert_allclose(by_cells.values, by_points.values, rtol=1e-12)
     assert_array_equal(by_cells.inputs, by_points.inputs)
     assert_planes_have_their_values(points, by_cells, dual)
@@ -352,9 +360,12 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
     points, dual = planted_residual(np.random.default_rng(0), n=6000, d=3)
     table, chosen = PointTable(points), all_pencils(6000, 3, 2)
     pencils = Pencils(chosen.inputs[::57], chosen.points[::57])
-    by_points = evaluate(table, sweep(table, dual, pencils), dual, 50)
+    by_points = evaluate(table, sweep(table, dual, pencils, NeuronClass(2)), dual, 50)
     by_cells = evaluate(
-        table, BinnedPairs(table, FINE_BINS).around(pencils, dual, round_number), dual, 50
+        table,
+        BinnedPairs(table, NeuronClass(2), FINE_BINS).around(pencils, dual, round_number),
+        dual,
+        50,
     )
     assert by_cells.bound >= 0.995 * by_points.bound
     assert_valid(points, by_cells.neurons, 2)
@@ -362,7 +373,7 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
 
 def test_many_points_and_local_moves_alone_find_poor_neurons():
     points, dual = planted_residual(np.random.default_rng(0), n=CELLS_FROM + 1, d=3)
-    pricing = Pricing(points, 2)
+    pricing = Pricing(points, NeuronClass(2))
     first = pricing.propose(dual, Neurons.empty(2), 0, everywhere=False)
     second = pricing.propose(dual, first.neurons.take(np.arange(20)), 1, everywhere=False)
     thorough = propose(pricing, dual, second.neurons.take(np.arange(20)), 2)
@@ -376,7 +387,7 @@ def test_the_search_misses_an_obvious_neuron_of_order_3(seed):
     points = canonical(rng.standard_normal((60, 4)))
     hidden = np.maximum(points @ [0.4, -0.3, 0.0, 0.3] + 0.1, 0.0)
     dual = (hidden - hidden.mean())[:, None] / len(points)
-    pricing = Pricing(points, 3)
+    pricing = Pricing(points, NeuronClass(3))
     exact = pricing.price_exactly(dual).bound
     first = propose(pricing, dual)
     second = propose(pricing, dual, first.neurons.take(np.arange(20)), 1)
@@ -425,11 +436,11 @@ def test_a_pencil_of_a_move_does_not_contain_the_neuron_it_starts_from():
     points = canonical(rng.standard_normal((20, 4)))
     table, dual = PointTable(points), random_dual(rng, 20, 1)
     for order in (2, 3):
-        start = propose(Pricing(points, 4), dual)
+        start = propose(Pricing(points, NeuronClass(4)), dual)
         of_order = np.flatnonzero(start.neurons.order == order)[:1]
         neuron, value = start.neurons.take(of_order), start.values[of_order[0]]
         replaced, *_, added = local_moves(neuron, order + 1, np.arange(4))
-        assert sweep(table, dual, replaced).values.max() >= value * (1 - 1e-12)
+        assert sweep(table, dual, replaced, NeuronClass(4)).values.max() >= value * (1 - 1e-12)
         assert added.order == order + 1
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._neurons import NeuronClass, Neurons
+from sklearn_wedge._pricing.ascent import ascend
 from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
 from sklearn_wedge._pricing.exact import n_pencils, price_all
@@ -30,19 +31,22 @@ INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
 BINNED_TO_REFINE = 48
+# Under l2: neurons of the restricted problem from which a round climbs, and random directions.
+CLIMBS = 200
+NEW_CLIMBS = 64
 # Hyperplanes made into neurons and priced on their activations.
 EVALUATED = 1000
 
 
 class Pricing:
-    """Prices dual points over the neurons with at most ``order`` inputs on given points.
+    """Prices dual points over a class of neurons on given points.
 
     Parameters
     ----------
     points : ndarray of shape (p, d)
         Distinct, centred, in canonical order.
-    order : int
-        Largest number of inputs of a neuron.
+    neuron_class : NeuronClass
+        Which neurons are priced.
     n_jobs : int or None
         Threads of exact pricing.
 
@@ -52,14 +56,18 @@ class Pricing:
         Whether pricing the whole class costs no more than a search.
     """
 
-    def __init__(self, points: NDArray[np.float64], order: int, n_jobs: int | None = None):
+    def __init__(
+        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_jobs: int | None = None
+    ):
         self.table = PointTable(points)
-        self.order = order
+        self.neuron_class = neuron_class
+        self.order = neuron_class.order
         self.n_jobs = n_jobs
-        self.binned = BinnedPairs(self.table)
+        self.binned = BinnedPairs(self.table, neuron_class)
         n_points, n_inputs = points.shape
-        self.fine = BinnedPairs(self.table, FINE_BINS) if n_points > CELLS_FROM else None
-        self.is_cheap = n_pencils(n_points, n_inputs, order) * n_points <= CHEAP
+        many = n_points > CELLS_FROM
+        self.fine = BinnedPairs(self.table, neuron_class, FINE_BINS) if many else None
+        self.is_cheap = n_pencils(n_points, n_inputs, self.order) * n_points <= CHEAP
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -74,8 +82,8 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        planes = price_all(self.table, dual, self.order, self.n_jobs)
-        priced = evaluate(self.table, planes, dual, EVALUATED)
+        planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
+        priced = self._evaluate(planes, dual, EVALUATED)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
 
@@ -103,22 +111,38 @@ class Pricing:
         """
         hinges = price_hinges(self.table, dual, HINGES_PER_INPUT)
         if self.order == 1:
-            return evaluate(self.table, hinges, dual, EVALUATED)
+            return self._evaluate(hinges, dual, EVALUATED)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
-        start = evaluate(self.table, hinges, dual, HINGES_TO_TILT).neurons
+        start = self._evaluate(hinges, dual, HINGES_TO_TILT).neurons
         found = [hinges]
         if everywhere:
             found.append(self.binned.propose(dual, promise, round_number))
-            start = start.join(evaluate(self.table, found[-1], dual, BINNED_TO_REFINE).neurons)
+            start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
         inputs = np.sort(np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD])
         moves = [
             move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
         ]
         for move in moves:
             found.append(self._sweep(move, dual, round_number, everywhere))
+        if self.neuron_class.has_rejections:
+            found.append(self._ascend(start.join(neurons), dual, round_number))
         planes = Hyperplanes.concatenate(found, self.order)
-        return evaluate(self.table, planes, dual, EVALUATED)
+        return self._evaluate(planes, dual, EVALUATED)
+
+    def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
+        return evaluate(self.table, planes, dual, at_most, self.neuron_class.norm)
+
+    def _ascend(self, neurons: Neurons, dual: NDArray, round_number: int) -> Hyperplanes:
+        """Climb from the directions of neurons whose turn it is, and from new ones."""
+        n_inputs = self.table.n_inputs
+        known = neurons.weight_matrix(n_inputs).T
+        turn = (np.arange(CLIMBS) + round_number * CLIMBS) % max(len(known), 1)
+        known = known[np.unique(turn)] if len(known) > CLIMBS else known
+        # Seeded by the round alone: the same data give the same network everywhere.
+        new = np.random.default_rng(round_number).standard_normal((NEW_CLIMBS, n_inputs))
+        directions = np.concatenate([known, new])
+        return ascend(self.table, dual, directions, self.neuron_class)
 
     def _sweep(
         self, pencils: Pencils, dual: NDArray, round_number: int, everywhere: bool
@@ -130,7 +154,7 @@ class Pricing:
         pencils = _limited(pencils, at_most, round_number)
         if by_cells:
             return self.fine.around(pencils, dual, round_number)
-        return sweep(self.table, dual, pencils)
+        return sweep(self.table, dual, pencils, self.neuron_class)
 
 
 def _limited(pencils: Pencils, at_most: int, round_number: int) -> Pencils:

@@ -7,12 +7,13 @@ samples. The values are approximate: they propose and are priced again on all ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.pencils import (
     Hyperplanes,
     KeptWhileThereIsRoom,
@@ -83,12 +84,15 @@ class BinnedPairs:
     Parameters
     ----------
     table : PointTable
+    neuron_class : NeuronClass
+        Its norm, and whether hyperplanes between two cells count.
     n_bins : int
         Cells per input.
     """
 
-    def __init__(self, table: PointTable, n_bins: int = BINS):
+    def __init__(self, table: PointTable, neuron_class: NeuronClass, n_bins: int = BINS):
         self.table = table
+        self.neuron_class = neuron_class
         self.n_bins = n_bins
         self.inputs = table.varying_inputs()
         self._bins = {int(k): quantile_bins(table.columns[k], n_bins) for k in self.inputs}
@@ -119,13 +123,11 @@ class BinnedPairs:
         parts = [Hyperplanes.empty(2)]
         for pair in self._pairs(promise, round_number):
             points = self.cells(pair).representatives(round_number)
-            values, events = self._sweep(pair, dual, points, np.arange(len(points)))
+            found = self._sweep(pair, dual, points, np.arange(len(points)))
             # A hyperplane through two cells is found from both.
-            corners = np.sort(np.column_stack([points, points[events]]), axis=1)
-            first = np.sort(np.unique(corners, axis=0, return_index=True)[1])
-            first = first[values[first] > 0]
-            inputs = np.tile(np.array(pair, dtype=np.intp), (len(first), 1))
-            parts.append(Hyperplanes(inputs, corners[first], values[first]).best(KEPT_PER_PAIR))
+            corners = np.sort(found.points, axis=1)
+            once = np.unique(corners, axis=0, return_index=True)[1]
+            parts.append(found.take(np.sort(once)).best(KEPT_PER_PAIR))
         return Hyperplanes.concatenate(parts, order=2)
 
     def _pairs(self, promise: Array, round_number: int) -> list[tuple[int, int]]:
@@ -150,15 +152,13 @@ class BinnedPairs:
             cells = self.cells(pair).representatives(round_number)
             points = np.concatenate([cells, pencils.points[rows, 0]])
             pivots = len(cells) + np.arange(len(rows))
-            values, events = self._sweep(pair, dual, points, pivots)
-            found = Pencils(pencils.inputs[rows], pencils.points[rows])
-            parts.append(completed(found, values, points[events]))
+            parts.append(self._sweep(pair, dual, points, pivots))
         return Hyperplanes.concatenate(parts, order=2)
 
     def _sweep(
         self, pair: tuple[int, int], dual: Array, points: NDArray[np.intp], pivots: NDArray
-    ) -> tuple[Array, NDArray[np.intp]]:
-        """Per pivot, the best value of a hyperplane through it and another, and which one.
+    ) -> Hyperplanes:
+        """Per pivot, the best hyperplane through it, by cells.
 
         ``points`` are the representatives of the cells, then any others; ``pivots`` are indices
         into them.
@@ -172,5 +172,12 @@ class BinnedPairs:
         summed = np.array([histogram(v) for v in dual.T])
         moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
         positions = np.ascontiguousarray(columns[:, points])
-        pencils = Pencils(np.broadcast_to(np.arange(2), (len(pivots), 2)), pivots[:, None])
-        return sweep_pencils(positions, summed, pencils, moments)
+        both = np.broadcast_to(np.arange(2), (len(pivots), 2))
+        pencils = Pencils(both, pivots[:, None])
+        swept = sweep_pencils(positions, summed, pencils, self.neuron_class, moments)
+        found = completed(pencils, swept)
+        return replace(
+            found,
+            inputs=np.asarray(pair, dtype=np.intp)[found.inputs],
+            points=np.where(found.points >= 0, points[found.points], -1),
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import Neurons, neurons_through
+from sklearn_wedge._neurons import Neurons, Norm, neurons_at, neurons_through
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 # Two columns that correlate more than this do the same work in one round.
@@ -33,16 +33,23 @@ class Priced:
     bound: float
 
 
-def _neurons_of(table: PointTable, planes: Hyperplanes) -> Neurons:
-    """Wedge neurons of hyperplanes of mixed order."""
+def _neurons_of(table: PointTable, planes: Hyperplanes, norm: Norm) -> Neurons:
+    """Neurons of hyperplanes of mixed order."""
     width = planes.inputs.shape[1]
     neurons = Neurons.empty(width)
     orders = (planes.inputs >= 0).sum(axis=1)
+    by_points = np.isnan(planes.normals[:, 0])
     for s in range(1, width + 1):
-        rows = np.flatnonzero(orders == s)
-        if len(rows):
-            inputs, points = planes.inputs[rows, :s], planes.points[rows, :s]
-            neurons = neurons.join(neurons_through(table.points, inputs, points))
+        for through in (True, False):
+            rows = np.flatnonzero((orders == s) & (by_points == through))
+            if len(rows) == 0:
+                continue
+            named = planes.inputs[rows, :s], planes.points[rows, :s]
+            if through:
+                made = neurons_through(table.points, *named, norm)
+            else:
+                made = neurons_at(table.points, *named, planes.normals[rows, :s], norm)
+            neurons = neurons.join(made)
     return neurons.padded(width)
 
 
@@ -55,7 +62,9 @@ def _distinct(neurons: Neurons, size: float) -> NDArray[np.intp]:
     return np.sort(np.unique(keys, axis=0, return_index=True)[1])
 
 
-def evaluate(table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
+def evaluate(
+    table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int, norm: Norm = "l1"
+) -> Priced:
     """Build the neurons of the best hyperplanes and price them on their activations.
 
     Parameters
@@ -67,8 +76,10 @@ def evaluate(table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int
         Dual point on the points.
     at_most : int
         Hyperplanes looked at, those of the largest values.
+    norm : {"l1", "l2"}
+        In which weights have unit length.
     """
-    neurons = _neurons_of(table, planes.best(at_most))
+    neurons = _neurons_of(table, planes.best(at_most), norm)
     neurons = neurons.take(_distinct(neurons, table.size))
     values = neurons.activations(table.columns) @ dual
     # (-h)_+ = (h)_+ - h, and V sums to zero: the other orientation costs next to nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, islice
 from math import comb
 
@@ -10,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
 from sklearn_wedge._pricing.sweep import completed, sweep_pencils
@@ -31,7 +33,9 @@ def _pivot_chunks(n_positions: int, order: int) -> Iterator[NDArray[np.intp]]:
         yield np.array(chunk, dtype=np.intp)
 
 
-def _price_inputs(table: PointTable, dual: NDArray, inputs: tuple[int, ...]) -> Hyperplanes:
+def _price_inputs(
+    table: PointTable, dual: NDArray, inputs: tuple[int, ...], neuron_class: NeuronClass
+) -> Hyperplanes:
     """The best hyperplanes in one set of inputs, through any of their pencils."""
     projection = table.projection(inputs)
     summed = projection.sum(dual)
@@ -39,24 +43,27 @@ def _price_inputs(table: PointTable, dual: NDArray, inputs: tuple[int, ...]) -> 
     best = Hyperplanes.empty(s)
     for pivots in _pivot_chunks(projection.n_positions, s):
         pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
-        found = completed(pencils, *sweep_pencils(projection.positions, summed, pencils))
+        swept = sweep_pencils(projection.positions, summed, pencils, neuron_class)
+        found = completed(pencils, swept)
         best = Hyperplanes.concatenate([best, found], s).best(KEPT_PER_INPUTS)
-    points = projection.representatives(best.points)
-    return Hyperplanes(np.asarray(inputs, dtype=np.intp)[best.inputs], points, best.values)
+    points = np.where(best.points >= 0, projection.representatives(best.points), -1)
+    return replace(best, inputs=np.asarray(inputs, dtype=np.intp)[best.inputs], points=points)
 
 
 def price_all(
-    table: PointTable, dual: NDArray, order: int, n_jobs: int | None = None
+    table: PointTable, dual: NDArray, neuron_class: NeuronClass, n_jobs: int | None = None
 ) -> Hyperplanes:
-    """The best hyperplanes of the whole class of neurons with at most ``order`` inputs.
+    """The best hyperplanes of a whole class of neurons.
+
+    Rejections are complete up to order 2 only: beyond, a best hyperplane under l2 may pass through
+    fewer than ``s - 1`` samples and lie in no pencil.
 
     Parameters
     ----------
     table : PointTable
     dual : ndarray of shape (p, q)
         Dual point on the points, summing to zero.
-    order : int
-        Largest number of inputs of a neuron.
+    neuron_class : NeuronClass
     n_jobs : int or None
         Threads, over sets of inputs.
 
@@ -67,7 +74,10 @@ def price_all(
     """
     varying = [int(k) for k in table.varying_inputs()]
     parts = [price_hinges(table, dual, per_input=KEPT_PER_INPUTS)]
-    for s in range(2, min(order, len(varying)) + 1):
-        tasks = (delayed(_price_inputs)(table, dual, inputs) for inputs in combinations(varying, s))
+    for s in range(2, min(neuron_class.order, len(varying)) + 1):
+        tasks = (
+            delayed(_price_inputs)(table, dual, inputs, neuron_class)
+            for inputs in combinations(varying, s)
+        )
         parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
-    return Hyperplanes.concatenate(parts, order)
+    return Hyperplanes.concatenate(parts, neuron_class.order)

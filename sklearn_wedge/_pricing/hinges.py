@@ -59,5 +59,5 @@ def price_hinges(table: PointTable, dual: NDArray, per_input: int) -> Hyperplane
         best = local_maxima(values, per_input)
         points = projection.representatives(best)
         inputs = np.full((len(best), 1), k, dtype=np.intp)
-        parts.append(Hyperplanes(inputs, points[:, None], values[best]))
+        parts.append(Hyperplanes.through(inputs, points[:, None], values[best]))
     return Hyperplanes.concatenate(parts, order=1)

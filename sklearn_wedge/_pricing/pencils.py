@@ -157,45 +157,59 @@ class Hyperplanes:
     Attributes
     ----------
     inputs, points : int ndarray of shape (k, s)
-        Each hyperplane has non-zero weights on ``s`` inputs and passes through ``s`` points;
-        padded with -1 where orders are mixed.
+        Each hyperplane has non-zero weights on ``s`` inputs and passes through ``s`` points, or
+        fewer if its normal is given; padded with -1.
+    normals : ndarray of shape (k, s)
+        Normals of rejections; NaN where the points determine the hyperplane.
     values : ndarray of shape (k,)
         The larger of the values of the two orientations.
     """
 
     inputs: NDArray[np.intp]
     points: NDArray[np.intp]
+    normals: NDArray[np.float64]
     values: NDArray[np.float64]
 
     def __len__(self) -> int:
         return self.values.shape[0]
 
     @classmethod
+    def through(cls, inputs: NDArray, points: NDArray, values: NDArray) -> Hyperplanes:
+        """Hyperplanes determined by the points that they pass through."""
+        return cls(inputs, points, np.full(inputs.shape, np.nan), values)
+
+    @classmethod
     def empty(cls, order: int) -> Hyperplanes:
         """None at all."""
         none = np.empty((0, order), dtype=np.intp)
-        return cls(none, none, np.empty(0))
+        return cls.through(none, none, np.empty(0))
 
     @classmethod
     def concatenate(cls, parts: list[Hyperplanes], order: int) -> Hyperplanes:
         """All of these, padded to one order."""
 
-        def stacked(arrays: list[NDArray]) -> NDArray:
+        def stacked(arrays: list[NDArray], padding: float) -> NDArray:
             missing = [((0, 0), (0, order - a.shape[1])) for a in arrays]
             return np.concatenate(
                 [
-                    np.pad(a, width, constant_values=-1) if width[1][1] else a
+                    np.pad(a, width, constant_values=padding) if width[1][1] else a
                     for a, width in zip(arrays, missing, strict=True)
                 ]
             )
 
         parts = [*parts, cls.empty(order)]
-        values = np.concatenate([part.values for part in parts])
-        return cls(stacked([p.inputs for p in parts]), stacked([p.points for p in parts]), values)
+        return cls(
+            stacked([p.inputs for p in parts], -1),
+            stacked([p.points for p in parts], -1),
+            stacked([p.normals for p in parts], np.nan),
+            np.concatenate([part.values for part in parts]),
+        )
 
     def take(self, which: NDArray) -> Hyperplanes:
-        """The hyperplanes at these indices."""
-        return Hyperplanes(self.inputs[which], self.points[which], self.values[which])
+        """The hyperplanes at these indices (or where a mask is true)."""
+        return Hyperplanes(
+            self.inputs[which], self.points[which], self.normals[which], self.values[which]
+        )
 
     def best(self, at_most: int) -> Hyperplanes:
         """Those of the largest values, in descending order; ties in canonical order."""

@@ -41,6 +41,11 @@ def drop_an_input(inputs: NDArray, points: NDArray) -> Pencils:
     )
 
 
+def turn(inputs: NDArray, points: NDArray) -> Pencils:
+    """The pencils that hyperplanes through ``s - 1`` points lie in."""
+    return Pencils(inputs, points[:, : inputs.shape[1] - 1])
+
+
 def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Pencils]:
     """Pencils one move away from these neurons.
 
@@ -59,9 +64,12 @@ def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Penci
         Of orders 2 and more; order 1 is always priced completely.
     """
     moves = []
-    orders = (neurons.points >= 0).sum(axis=1)
+    for s in range(2, order + 1):
+        rows = np.flatnonzero((neurons.order == s) & (neurons.n_points == s - 1))
+        if len(rows):
+            moves.append(turn(neurons.inputs[rows, :s], neurons.points[rows, :s]))
     for s in range(1, order + 1):
-        rows = np.flatnonzero((orders == s) & (neurons.order == s))
+        rows = np.flatnonzero((neurons.order == s) & (neurons.n_points == s))
         if len(rows) == 0:
             continue
         inputs, points = neurons.inputs[rows, :s], neurons.points[rows, :s]

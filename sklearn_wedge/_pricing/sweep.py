@@ -9,9 +9,12 @@ angle does and costs a division.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._neurons import NeuronClass, Norm
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
 
 Array = NDArray[np.float64]
@@ -123,26 +126,36 @@ def _row_starts(order: NDArray) -> NDArray[np.intp]:
     return np.arange(order.shape[0])[:, None] * order.shape[1]
 
 
-def _values(
-    plane: _Plane, dual: Array, total: Array, cell_moments: Array | None = None
-) -> tuple[Array, NDArray[np.int64]]:
-    """Values of all hyperplanes of a batch of pencils, in the order of their slopes.
+@dataclass(frozen=True)
+class _Turn:
+    """A batch of pencils on the way round: slopes, and moments of what is active after each.
 
-    Parameters
+    Attributes
     ----------
-    plane : _Plane
-        B pencils over m positions.
-    dual : ndarray of shape (q, m)
-        The dual point, summed at each position.
-    total : ndarray of shape (q, B, 2)
-        ``Σ_i v_i Z_i``.
-    cell_moments : ndarray of shape (q, 2, m), optional
-        ``Σ v x`` of each position when it stands for a cell of samples (order 2 only).
+    order : ndarray of shape (B, m)
+        Positions by slope.
+    slope : ndarray of shape (B, m)
+        Ascending.
+    on_flat : ndarray of shape (B, m)
+        Whether a position lies on the flat of the pencil, so that there is no slope.
+    moments : ndarray of shape (q, 2, B, m + 1)
+        ``Σ v Z`` over the active side, of the normal ``(-slope, 1)``, before the first event and
+        after each.
+    total : ndarray of shape (q, 2, B, 1)
+        ``Σ v Z`` over all samples.
+    """
 
-    Returns
-    -------
-    values, order : ndarrays of shape (B, m)
-        0 where the hyperplane belongs to a lower order or there is none.
+    order: NDArray[np.int64]
+    slope: Array
+    on_flat: NDArray[np.bool_]
+    moments: Array
+    total: Array
+
+
+def _turned(plane: _Plane, dual: Array, total: Array, cell_moments: Array | None = None) -> _Turn:
+    """Sort a batch of pencils over m positions and sum up; see ``sweep_pencils``.
+
+    ``total``, (q, B, 2), is ``Σ_i v_i Z_i``.
     """
     order = _order_by_slope(_slopes(plane.x, plane.y))
     places = order + _row_starts(order)
@@ -151,20 +164,77 @@ def _values(
     # Every sample is turned into the right half-plane: its side is its sign, counted in v.
     np.abs(x, out=x)
     np.copysign(y, slope, out=y)
-    length, uses_all = _direction_length(plane.basis, slope)
-    squares = None
+    moments = np.empty((len(total), 2, x.shape[0], x.shape[1] + 1))
     for k, total_moment in enumerate(total):
         cells = None if cell_moments is None else cell_moments[k]
-        of_x, of_y = _turned_moments(plane, order, x, y, dual[k], cells)
-        sum_x, sum_y = np.cumsum(of_x, axis=1), np.cumsum(of_y, axis=1)
-        # At the start the right half-plane is active: (sum of both sides + their difference) / 2.
-        start = (total_moment + np.stack([sum_x[:, -1], sum_y[:, -1]], axis=1)) / 2
-        value = (start[:, 1:] - sum_y) - slope * (start[:, :1] - sum_x)
-        opposite = value - (total_moment[:, 1:] - slope * total_moment[:, :1])
+        turned = _turned_moments(plane, order, x, y, dual[k], cells)
+        for axis, of_axis in enumerate(turned):
+            sums = moments[k, axis]
+            np.cumsum(of_axis, axis=1, out=sums[:, 1:])
+            # At first the right half-plane is active: (sum of both sides + their difference) / 2.
+            sums[:, 0] = (total_moment[:, axis] + sums[:, -1]) / 2
+            np.subtract(sums[:, :1], sums[:, 1:], out=sums[:, 1:])
+    return _Turn(
+        order, slope, (x == 0) & (y == 0), moments, total.transpose(0, 2, 1)[:, :, :, None]
+    )
+
+
+def _values(plane: _Plane, turn: _Turn, norm: Norm) -> Array:
+    """Values of all hyperplanes of a batch of pencils through one more position, (B, m).
+
+    0 where the hyperplane belongs to a lower order or there is none.
+    """
+    length, uses_all = _direction_length(plane.basis, turn.slope, norm)
+    squares = None
+    for (x, y), (total_x, total_y) in zip(turn.moments, turn.total, strict=True):
+        value = y[:, 1:] - turn.slope * x[:, 1:]
+        opposite = value - (total_y - turn.slope * total_x)
         squares = _add_squares(squares, value / length, opposite / length)
     values = np.sqrt(np.maximum(*squares))
-    values[~uses_all | ((x == 0) & (y == 0)) | ~plane.defined[:, None]] = 0.0
-    return values, order
+    values[~uses_all | turn.on_flat | ~plane.defined[:, None]] = 0.0
+    return values
+
+
+def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
+    """Values and slopes, (B, m + 1), of the best hyperplane strictly between two events.
+
+    With the active set of an interval, the value is the length of the projection of its moment onto
+    the normal: largest, under l2, for the normal along the moment (for several outputs: along the
+    leading singular vector). It is a hyperplane of the interval only if its slope lies in it;
+    elsewhere the value is 0.
+    """
+    edge = np.full((len(turn.slope), 1), np.inf)
+    edges = np.hstack([-edge, turn.slope, edge])
+    best = np.zeros_like(edges[:, 1:])
+    slopes = np.zeros_like(best)
+    for moments in (turn.moments, turn.moments - turn.total):
+        value, slope = _leading_direction(moments)
+        inside = (edges[:, :-1] <= slope) & (slope <= edges[:, 1:])
+        _, uses_all = _direction_length(plane.basis, slope, "l2")
+        better = inside & uses_all & (value > best)
+        np.copyto(best, value, where=better)
+        np.copyto(slopes, slope, where=better)
+    best[~plane.defined] = 0.0
+    return best, slopes
+
+
+def _leading_direction(moments: Array) -> tuple[Array, Array]:
+    """Largest ``‖G^T u‖₂`` over unit ``u = (-slope, 1) / length``, for moments G (q, 2, B, m)."""
+    unit = np.abs(moments).max(initial=0.0) or 1.0
+    x, y = moments[:, 0] / unit, moments[:, 1] / unit
+    half_difference = ((x**2).sum(axis=0) - (y**2).sum(axis=0)) / 2
+    mixed = (x * y).sum(axis=0)
+    radius = np.hypot(half_difference, mixed)
+    square = ((x**2).sum(axis=0) + (y**2).sum(axis=0)) / 2 + radius
+    # The eigenvector, in that of its two forms that does not cancel.
+    flat = half_difference < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(
+            flat, -mixed / (radius - half_difference), -(half_difference + radius) / mixed
+        )
+    return unit * np.sqrt(square), np.nan_to_num(
+        slope, nan=VERTICAL, posinf=VERTICAL, neginf=-VERTICAL
+    )
 
 
 def _add_squares(squares: tuple[Array, Array] | None, *values: Array) -> tuple[Array, Array]:
@@ -172,20 +242,45 @@ def _add_squares(squares: tuple[Array, Array] | None, *values: Array) -> tuple[A
     return added if squares is None else tuple(map(np.add, squares, added))
 
 
-def _direction_length(basis: Array, slope: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """l1 norm of the weights ``Q (-slope, 1)``, and where none of the weights is zero."""
-    length = np.zeros_like(slope)
+def _direction_length(basis: Array, slope: Array, norm: Norm) -> tuple[Array, NDArray[np.bool_]]:
+    """Norm of the weights ``Q (-slope, 1)``, and where none of the weights is zero."""
+    total = np.zeros_like(slope)
     smallest = np.full_like(slope, np.inf)
     for k in range(basis.shape[1]):
         weight = np.abs(basis[:, k, 1:] - slope * basis[:, k, :1])
-        length += weight
+        total += weight
         np.minimum(smallest, weight, out=smallest)
-    return length, smallest > ZERO_COMPONENT * length
+    # Q has orthonormal columns.
+    length = total if norm == "l1" else np.hypot(slope, 1.0)
+    return length, smallest > ZERO_COMPONENT * total
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The best hyperplane of each pencil.
+
+    Attributes
+    ----------
+    values : ndarray of shape (k,)
+        ``max ‖V·(u·x + c)_+‖`` over the pencil; 0 if it has no hyperplane of order ``s``.
+    events : int ndarray of shape (k,)
+        The position that completes the hyperplane; -1 for a rejection.
+    normals : ndarray of shape (k, s)
+        Of rejections; NaN elsewhere.
+    """
+
+    values: Array
+    events: NDArray[np.intp]
+    normals: Array
 
 
 def sweep_pencils(
-    columns: Array, dual: Array, pencils: Pencils, cell_moments: Array | None = None
-) -> tuple[Array, NDArray[np.intp]]:
+    columns: Array,
+    dual: Array,
+    pencils: Pencils,
+    neuron_class: NeuronClass,
+    cell_moments: Array | None = None,
+) -> Swept:
     """The best hyperplane of each pencil over samples given by columns.
 
     Parameters
@@ -196,19 +291,15 @@ def sweep_pencils(
         Dual point, summed at each position; each row sums to zero.
     pencils : Pencils
         k pencils of one order; their inputs are rows of ``columns``, their points columns of it.
+    neuron_class : NeuronClass
+        Its norm, and whether hyperplanes between two positions count.
     cell_moments : ndarray of shape (q, d, m), optional
         ``Σ v x`` of each position when it stands for a cell of samples (order 2 only).
-
-    Returns
-    -------
-    values : ndarray of shape (k,)
-        ``max ‖V·(u·x + c)_+‖`` over the pencil; 0 if it has no hyperplane of order ``s``.
-    events : int ndarray of shape (k,)
-        The position that completes the hyperplane.
     """
     # v sums to zero: the total moment is the same relative to any pivot.
     moments = dual @ columns.T if cell_moments is None else cell_moments.sum(axis=2)
     values, events = np.zeros(len(pencils)), np.zeros(len(pencils), dtype=np.intp)
+    normals = np.full((len(pencils), pencils.order), np.nan)
     share_inputs = bool(np.all(pencils.inputs == pencils.inputs[:1]))
     batch = max(1, BATCH_SIZE // columns.shape[1])
     for begin in range(0, len(pencils), batch):
@@ -217,15 +308,35 @@ def sweep_pencils(
         corners = columns[inputs[:, None, :], points[:, :, None]]
         plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
         total = np.einsum("qbs,bsk->qbk", moments[:, inputs], plane.basis)
-        all_values, order = _values(plane, dual, total, cell_moments)
+        turn = _turned(plane, dual, total, cell_moments)
+        all_values = _values(plane, turn, neuron_class.norm)
         values[rows] = all_values.max(axis=1)
         # Of hyperplanes that are equally good but for rounding, that through the first sample.
         tied = all_values >= (1 - TIE) * values[rows, None]
-        events[rows] = np.where(tied, order, columns.shape[1]).min(axis=1)
-    return values, events
+        events[rows] = np.where(tied, turn.order, columns.shape[1]).min(axis=1)
+        if neuron_class.has_rejections:
+            _prefer_rejections(plane, turn, values[rows], events[rows], normals[rows])
+    return Swept(values, events, normals)
 
 
-def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
+def _prefer_rejections(
+    plane: _Plane, turn: _Turn, values: Array, events: NDArray[np.intp], normals: Array
+) -> None:
+    """Replace, in place, the best hyperplanes through a position by better ones between two."""
+    between, slopes = _rejections(plane, turn)
+    best = np.argmax(between, axis=1)
+    rows = np.arange(len(best))
+    better = between[rows, best] > (1 + TIE) * values
+    values[better] = between[rows, best][better]
+    events[better] = -1
+    slope = slopes[rows, best][better]
+    directions = plane.basis[better, :, 1] - slope[:, None] * plane.basis[better, :, 0]
+    normals[better] = directions / np.linalg.norm(directions, axis=1)[:, None]
+
+
+def sweep(
+    table: PointTable, dual: Array, pencils: Pencils, neuron_class: NeuronClass
+) -> Hyperplanes:
     """The best hyperplane of every pencil, priced on all points; those without one are left out.
 
     Parameters
@@ -235,15 +346,17 @@ def sweep(table: PointTable, dual: Array, pencils: Pencils) -> Hyperplanes:
         Dual point on the points, summing to zero.
     pencils : Pencils
         In any inputs; repetitions count once.
+    neuron_class : NeuronClass
+        Its norm, and whether hyperplanes between two samples count.
     """
     pencils = pencils.distinct()
     if len(pencils) == 0:
         return Hyperplanes.empty(pencils.order)
-    return completed(pencils, *sweep_pencils(table.columns, dual.T, pencils))
+    return completed(pencils, sweep_pencils(table.columns, dual.T, pencils, neuron_class))
 
 
-def completed(pencils: Pencils, values: Array, events: NDArray[np.intp]) -> Hyperplanes:
+def completed(pencils: Pencils, swept: Swept) -> Hyperplanes:
     """The best hyperplane of each pencil that has one."""
-    found = values > 0
-    points = np.column_stack([pencils.points[found], events[found]])
-    return Hyperplanes(pencils.inputs[found], points, values[found])
+    found = swept.values > 0
+    points = np.column_stack([pencils.points[found], swept.events[found]])
+    return Hyperplanes(pencils.inputs[found], points, swept.normals[found], swept.values[found])

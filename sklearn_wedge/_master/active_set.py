@@ -1,8 +1,9 @@
-"""The restricted problem: the convex l1 problem on the columns at hand.
+"""The quadratic l1 problem, by an active-set method that survives dependent columns.
 
-Its columns are exactly dependent as a rule (both orientations of a few hyperplanes span a linear
-function), so the quadratic model is singular. The active-set method below is a proximal-point
-method in the linear step; that keeps it exact where least squares and plain Cholesky fail.
+The columns of a restricted problem are exactly dependent as a rule (both orientations of a few
+hyperplanes span a linear function), so the quadratic model is singular. The active-set method below
+is a proximal-point method in the linear step; that keeps it exact where least squares and plain
+Cholesky fail.
 """
 
 from __future__ import annotations
@@ -28,74 +29,6 @@ MAX_ROUNDS = 20_000
 MAX_REFINEMENTS = 5
 # Violators that enter together; one at a time after a step that made no progress.
 ENTER_AT_ONCE = 10
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Activations of the restricted problem's neurons with their weighted cross products.
-
-    Everything is centred: the free intercept is solved for, not iterated on.
-
-    Attributes
-    ----------
-    activations : ndarray of shape (m, n)
-        One row per neuron, as activated on the samples.
-    means : ndarray of shape (m,)
-        Weighted means of the rows.
-    gram : ndarray of shape (m, m)
-        Weighted covariances of the rows.
-    linear : ndarray of shape (m, q)
-        Weighted covariances of the rows with the target.
-    """
-
-    activations: Array
-    means: Array
-    gram: Array
-    linear: Array
-
-    def __len__(self) -> int:
-        return self.means.shape[0]
-
-    def take(self, which: NDArray) -> Columns:
-        """The columns at these indices (or where a mask is true)."""
-        gram = self.gram[which][:, which]
-        return Columns(self.activations[which], self.means[which], gram, self.linear[which])
-
-    def predict(self, coef: Array, intercept: Array) -> Array:
-        """``intercept + Σ_j coef_j activation_j``, of shape (n, q)."""
-        return intercept + self.activations.T @ coef
-
-
-@dataclass(frozen=True)
-class QuadraticLoss:
-    """The weighted squared loss in the target, as seen by the restricted problem."""
-
-    target: Array
-    weight: Array
-
-    def no_columns(self) -> Columns:
-        """The restricted problem without a neuron."""
-        n, q = self.target.shape
-        return Columns(np.empty((0, n)), np.empty(0), np.empty((0, 0)), np.empty((0, q)))
-
-    def extend(self, columns: Columns, activations: Array) -> Columns:
-        """Append neurons, given by their activations of shape (k, n)."""
-        means = activations @ self.weight
-        weighted = (activations - means[:, None]) * self.weight
-        # Centring one factor of a cross product centres it.
-        old = columns.activations @ weighted.T
-        new = activations @ weighted.T
-        new = (new + new.T) / 2
-        return Columns(
-            np.concatenate([columns.activations, activations]),
-            np.concatenate([columns.means, means]),
-            np.block([[columns.gram, old], [old.T, new]]),
-            np.concatenate([columns.linear, weighted @ self.target]),
-        )
-
-    def intercept(self, columns: Columns, coef: Array) -> Array:
-        """The optimal intercept for these coefficients, of shape (q,)."""
-        return self.weight @ self.target - columns.means @ coef
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""The restricted problem: the convex problem on the columns at hand, and the ways to solve it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._master.active_set import independent_support
+from sklearn_wedge._master.columns import Columns, RestrictedProblem
+from sklearn_wedge._master.interior_point import InteriorPoint
+from sklearn_wedge._master.least_squares import LeastSquares
+from sklearn_wedge._master.newton import ProximalNewton
+
+__all__ = [
+    "Columns",
+    "RestrictedProblem",
+    "Solver",
+    "independent_support",
+    "restricted_problem",
+]
+
+Solver = Literal["auto", "active_set", "cvxpy"]
+
+
+def restricted_problem(
+    loss: Loss, target: NDArray[np.float64], weight: NDArray[np.float64], solver: Solver
+) -> RestrictedProblem:
+    """The restricted problem of a loss, with the solver asked for.
+
+    Parameters
+    ----------
+    loss : Loss
+    target : ndarray of shape (n, q)
+    weight : ndarray of shape (n,)
+    solver : {"auto", "active_set", "cvxpy"}
+        ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic.
+    """
+    if solver == "cvxpy":
+        return InteriorPoint(loss, target, weight)
+    if isinstance(loss, SquaredError):
+        return LeastSquares(loss, target, weight)
+    return ProximalNewton(loss, target, weight)

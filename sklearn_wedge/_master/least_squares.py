@@ -1,0 +1,76 @@
+"""The restricted problem of the squared loss: cross products kept, an active set, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._master.active_set import solve_quadratic_l1
+from sklearn_wedge._master.columns import Columns, RestrictedProblem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MomentColumns(Columns):
+    """Activations with their weighted cross products.
+
+    Everything is centred: the free intercept is solved for, not iterated on.
+
+    Attributes
+    ----------
+    activations : ndarray of shape (m, n)
+        One row per neuron, as activated on the samples.
+    means : ndarray of shape (m,)
+        Weighted means of the rows.
+    gram : ndarray of shape (m, m)
+        Weighted covariances of the rows.
+    linear : ndarray of shape (m, q)
+        Weighted covariances of the rows with the target.
+    """
+
+    means: Array
+    gram: Array
+    linear: Array
+
+    def take(self, which: NDArray) -> MomentColumns:
+        """The columns at these indices (or where a mask is true)."""
+        gram = self.gram[which][:, which]
+        return MomentColumns(self.activations[which], self.means[which], gram, self.linear[which])
+
+
+class LeastSquares(RestrictedProblem[MomentColumns]):
+    """The weighted squared loss."""
+
+    def no_columns(self) -> MomentColumns:
+        """The restricted problem without a neuron."""
+        n, q = self.target.shape
+        return MomentColumns(np.empty((0, n)), np.empty(0), np.empty((0, 0)), np.empty((0, q)))
+
+    def extend(self, columns: MomentColumns, activations: Array) -> MomentColumns:
+        """Append neurons, given by their activations of shape (k, n)."""
+        means = activations @ self.weight
+        weighted = (activations - means[:, None]) * self.weight
+        # Centring one factor of a cross product centres it.
+        old = columns.activations @ weighted.T
+        new = activations @ weighted.T
+        new = (new + new.T) / 2
+        return MomentColumns(
+            np.concatenate([columns.activations, activations]),
+            np.concatenate([columns.means, means]),
+            np.block([[columns.gram, old], [old.T, new]]),
+            np.concatenate([columns.linear, weighted @ self.target]),
+        )
+
+    def solve(
+        self, columns: MomentColumns, alpha: float, coef: Array, intercept: Array
+    ) -> tuple[Array, Array]:
+        """Optimal coefficients (m, 1) and intercept (1,), started from those given."""
+        coef = solve_quadratic_l1(columns.gram, columns.linear[:, 0], alpha, coef[:, 0])[:, None]
+        return coef, self.weight @ self.target - columns.means @ coef
+
+    def covariance(self, columns: MomentColumns) -> Array:
+        """Weighted covariances of the columns, (m, m)."""
+        return columns.gram
