@@ -123,10 +123,12 @@ class Pricing:
         moves = [
             move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
         ]
-        for move in moves:
-            found.append(self._sweep(move, dual, round_number, everywhere))
         if self.neuron_class.has_rejections:
             found.append(self._ascend(start.join(neurons), dual, round_number))
+        # Of many inputs, best hyperplanes lie in few pencils, and the ascent is much cheaper.
+        if everywhere or self.order == 2 or not self.neuron_class.has_rejections:
+            for move in moves:
+                found.append(self._sweep(move, dual, round_number, everywhere))
         planes = Hyperplanes.concatenate(found, self.order)
         return self._evaluate(planes, dual, EVALUATED)
 

@@ -14,67 +14,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._pricing.hinges import hinge_values
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
 
 Array = NDArray[np.float64]
 
 # Steps at most; most directions stop earlier.
-MAX_STEPS = 12
+MAX_STEPS = 8
 # A step counts if it raises the value by this fraction.
-IMPROVEMENT = 1e-6
+IMPROVEMENT = 1e-3
+# Offsets tried on the way, evenly spaced; at the end, those through every sample.
+OFFSETS = 256
 # Directions × points in one batch.
-BATCH_SIZE = 1_000_000
+BATCH_SIZE = 500_000
 
 
 @dataclass(frozen=True)
 class _Climb:
-    """Hyperplanes on the way: unit directions (m, d), pivots (m,), values (m,), moments (m, d)."""
+    """Where climbs are: unit directions (m, d), values (m,), moments (m, d) on the active side."""
 
     directions: Array
-    pivots: NDArray[np.intp]
     values: Array
     moments: Array
 
     def take(self, which: NDArray) -> _Climb:
-        """The hyperplanes at these indices."""
-        return _Climb(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+        """Those at these indices (or where a mask is true)."""
+        return _Climb(self.directions[which], self.values[which], self.moments[which])
 
     def put(self, which: NDArray, other: _Climb) -> _Climb:
-        """These hyperplanes with others at these indices."""
+        """These with others at some indices."""
         arrays = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
         for name, array in arrays.items():
             array[which] = getattr(other, name)
         return _Climb(**arrays)
 
 
-def _at_best_pivots(points: Array, dual: Array, directions: Array) -> _Climb:
-    """The best hyperplane with each of these normals, through any sample, on either side."""
+def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
+    """Hyperplanes with these normals at the best of some offsets, on the better side.
+
+    Two histograms of the projections give the value at every edge between bins.
+    """
     reach = directions @ points.T
-    order = np.argsort(reach, axis=1)
-    ordered = np.take_along_axis(reach, order, axis=1)
-    gaps = np.diff(ordered, axis=1)
-    values = np.zeros((2, *reach.shape))
+    low, high = reach.min(axis=1, keepdims=True), reach.max(axis=1, keepdims=True)
+    width = np.maximum((high - low) / OFFSETS, np.finfo(float).tiny)
+    bins = np.minimum(((reach - low) / width).astype(np.int32), OFFSETS - 1)
+    places = (bins + OFFSETS * np.arange(len(bins), dtype=np.int32)[:, None]).ravel()
+    edges = low + width * np.arange(1, OFFSETS)
+    values = np.zeros((2, len(reach), OFFSETS - 1))
     for v in dual.T:
-        sorted_dual = v[order]
-        # Sums over gaps: no cancellation however far from 0 the points are.
-        left = np.cumsum(np.cumsum(sorted_dual, axis=1)[:, :-1] * gaps, axis=1)
-        right = np.cumsum(np.cumsum(sorted_dual[:, :0:-1], axis=1) * gaps[:, ::-1], axis=1)[:, ::-1]
-        values[0, :, 1:] += left**2
-        values[1, :, :-1] += right**2
-    rows = np.arange(len(directions))
+        mass, moment = (
+            np.bincount(places, weights.ravel(), minlength=len(bins) * OFFSETS)
+            .reshape(-1, OFFSETS)
+            .cumsum(axis=1)
+            for weights in (np.broadcast_to(v, reach.shape), reach * v)
+        )
+        below = edges * mass[:, :-1] - moment[:, :-1]
+        above = (moment[:, -1:] - moment[:, :-1]) - edges * (mass[:, -1:] - mass[:, :-1])
+        values += np.stack([below**2, above**2])
+    rows = np.arange(len(reach))
     best = np.argmax(values.transpose(1, 0, 2).reshape(len(rows), -1), axis=1)
-    side, place = np.divmod(best, reach.shape[1])
-    pivots = order[rows, place]
-    sign = np.where(side == 0, -1.0, 1.0)
-    active = sign[:, None] * (reach - ordered[rows, place][:, None]) > 0
+    side, place = np.divmod(best, OFFSETS - 1)
+    sign = np.where(side == 0, -1.0, 1.0)[:, None]
+    active = (bins > place[:, None]) == (side == 1)[:, None]
     moments = np.stack([(active * v) @ points for v in dual.T])
-    moments -= (active @ dual).T[:, :, None] * points[pivots]
-    return _Climb(
-        sign[:, None] * directions,
-        pivots,
-        np.sqrt(values[side, rows, place]),
-        _leading(moments, sign[:, None] * directions),
-    )
+    # Relative to a point of the hyperplane; the active mass is next to nothing at a best offset.
+    foot = directions * edges[rows, place][:, None]
+    moments -= (active @ dual).T[:, :, None] * foot
+    directions = sign * directions
+    return _Climb(directions, np.sqrt(values[side, rows, place]), _leading(moments, directions))
 
 
 def _leading(moments: Array, directions: Array) -> Array:
@@ -109,7 +116,7 @@ def ascend(
     dual : ndarray of shape (p, q)
         Dual point on the points, summing to zero.
     directions : ndarray of shape (m, d)
-        Where to start; of any length, with at most ``order`` non-zero components.
+        Where to start; of any length.
     neuron_class : NeuronClass
         How many inputs a neuron may have.
 
@@ -118,26 +125,27 @@ def ascend(
     Hyperplanes
         With their normals, each through one sample.
     """
+    order = neuron_class.order
     batch = max(1, BATCH_SIZE // table.n_points)
-    parts = [Hyperplanes.empty(neuron_class.order)]
+    parts = [Hyperplanes.empty(order)]
     for begin in range(0, len(directions), batch):
-        start = _sparse_unit(directions[begin : begin + batch], neuron_class.order)
-        climbed = _climb(table.points, dual, start, neuron_class.order)
-        parts.append(_as_hyperplanes(climbed, neuron_class.order))
-    return Hyperplanes.concatenate(parts, neuron_class.order)
+        start = _sparse_unit(directions[begin : begin + batch], order)
+        reached = _climb(table.points, dual, start, order).directions
+        parts.append(_through_best_samples(table.points, dual, reached, order))
+    return Hyperplanes.concatenate(parts, order)
 
 
 def _climb(points: Array, dual: Array, directions: Array, order: int) -> _Climb:
-    reached = _at_best_pivots(points, dual, directions)
+    reached = _at_best_offsets(points, dual, directions)
     going = np.arange(len(directions))
     for _ in range(MAX_STEPS):
         now = reached.take(going)
         target = _sparse_unit(now.moments, order)
-        after = _at_best_pivots(points, dual, target)
+        after = _at_best_offsets(points, dual, target)
         failed = np.flatnonzero(after.values <= (1 + IMPROVEMENT) * now.values)
         if len(failed):
             half = _sparse_unit(target[failed] + now.directions[failed], order)
-            after = after.put(failed, _at_best_pivots(points, dual, half))
+            after = after.put(failed, _at_best_offsets(points, dual, half))
         better = after.values > (1 + IMPROVEMENT) * now.values
         reached = reached.put(going[better], after.take(better))
         going = going[better]
@@ -146,20 +154,29 @@ def _climb(points: Array, dual: Array, directions: Array, order: int) -> _Climb:
     return reached
 
 
-def _as_hyperplanes(climbed: _Climb, order: int) -> Hyperplanes:
-    """Name the inputs of each direction; zero components are padding."""
-    found = climbed.values > 0
-    directions = climbed.directions[found]
-    used = np.abs(directions) > 0
-    inputs = np.argsort(~used, axis=1, kind="stable")[:, :order]
-    normals = np.take_along_axis(directions, inputs, axis=1)
-    count = np.minimum(used.sum(axis=1), order)
-    padding = np.arange(order) >= count[:, None]
-    points = np.full(inputs.shape, -1, dtype=np.intp)
-    points[:, 0] = climbed.pivots[found]
-    return Hyperplanes(
-        np.where(padding, -1, inputs),
-        points,
-        np.where(padding, 0.0, normals),
-        climbed.values[found],
+def _through_best_samples(points: Array, dual: Array, directions: Array, order: int) -> Hyperplanes:
+    """The best hyperplanes with these normals, each through a sample; zero weights are padding."""
+    reach = directions @ points.T
+    by_reach = np.argsort(reach, axis=1, kind="stable")
+    ordered = np.take_along_axis(reach, by_reach, axis=1)
+    values = np.stack(
+        [
+            hinge_values(row, dual.T[:, places])
+            for row, places in zip(ordered, by_reach, strict=True)
+        ]
     )
+    best = np.argmax(values, axis=1)
+    rows = np.arange(len(directions))
+    values, pivots = values[rows, best], by_reach[rows, best]
+    used = directions != 0
+    inputs = np.argsort(~used, axis=1, kind="stable")[:, :order]
+    padding = np.arange(order) >= used.sum(axis=1, keepdims=True)
+    samples = np.full(inputs.shape, -1, dtype=np.intp)
+    samples[:, 0] = pivots
+    found = Hyperplanes(
+        np.where(padding, -1, inputs),
+        samples,
+        np.where(padding, 0.0, np.take_along_axis(directions, inputs, axis=1)),
+        values,
+    )
+    return found.take(values > 0)

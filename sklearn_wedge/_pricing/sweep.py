@@ -209,9 +209,7 @@ def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
     slopes = np.zeros_like(best)
     for moments in (turn.moments, turn.moments - turn.total):
         value, slope = _leading_direction(moments)
-        inside = (edges[:, :-1] <= slope) & (slope <= edges[:, 1:])
-        _, uses_all = _direction_length(plane.basis, slope, "l2")
-        better = inside & uses_all & (value > best)
+        better = (edges[:, :-1] <= slope) & (slope <= edges[:, 1:]) & (value > best)
         np.copyto(best, value, where=better)
         np.copyto(slopes, slope, where=better)
     best[~plane.defined] = 0.0
@@ -220,6 +218,9 @@ def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
 
 def _leading_direction(moments: Array) -> tuple[Array, Array]:
     """Largest ``‖G^T u‖₂`` over unit ``u = (-slope, 1) / length``, for moments G (q, 2, B, m)."""
+    if len(moments) == 1:
+        (x, y), value = moments[0], np.hypot(*moments[0])
+        return value, _finite(np.divide(-x, y, out=np.full_like(x, VERTICAL), where=y != 0))
     unit = np.abs(moments).max(initial=0.0) or 1.0
     x, y = moments[:, 0] / unit, moments[:, 1] / unit
     half_difference = ((x**2).sum(axis=0) - (y**2).sum(axis=0)) / 2
@@ -227,14 +228,15 @@ def _leading_direction(moments: Array) -> tuple[Array, Array]:
     radius = np.hypot(half_difference, mixed)
     square = ((x**2).sum(axis=0) + (y**2).sum(axis=0)) / 2 + radius
     # The eigenvector, in that of its two forms that does not cancel.
-    flat = half_difference < 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(
-            flat, -mixed / (radius - half_difference), -(half_difference + radius) / mixed
-        )
-    return unit * np.sqrt(square), np.nan_to_num(
-        slope, nan=VERTICAL, posinf=VERTICAL, neginf=-VERTICAL
-    )
+    steep = half_difference >= 0
+    rise = np.where(steep, half_difference + radius, mixed)
+    run = np.where(steep, mixed, radius - half_difference)
+    slope = np.divide(-rise, run, out=np.full_like(rise, VERTICAL), where=run != 0)
+    return unit * np.sqrt(square), _finite(slope)
+
+
+def _finite(slope: Array) -> Array:
+    return np.clip(slope, -VERTICAL, VERTICAL, out=slope)
 
 
 def _add_squares(squares: tuple[Array, Array] | None, *values: Array) -> tuple[Array, Array]:
@@ -243,16 +245,28 @@ def _add_squares(squares: tuple[Array, Array] | None, *values: Array) -> tuple[A
 
 
 def _direction_length(basis: Array, slope: Array, norm: Norm) -> tuple[Array, NDArray[np.bool_]]:
-    """Norm of the weights ``Q (-slope, 1)``, and where none of the weights is zero."""
+    """Norm of the weights ``Q (-slope, 1)``, and where none of the weights is zero.
+
+    Under l2 the second is left to ``_uses_all``: it costs more than the norm.
+    """
+    if norm == "l2":  # Q has orthonormal columns
+        return np.hypot(slope, 1.0), np.ones(1, dtype=bool)
     total = np.zeros_like(slope)
     smallest = np.full_like(slope, np.inf)
     for k in range(basis.shape[1]):
         weight = np.abs(basis[:, k, 1:] - slope * basis[:, k, :1])
         total += weight
         np.minimum(smallest, weight, out=smallest)
-    # Q has orthonormal columns.
-    length = total if norm == "l1" else np.hypot(slope, 1.0)
-    return length, smallest > ZERO_COMPONENT * total
+    return total, smallest > ZERO_COMPONENT * total
+
+
+def _uses_all(basis: Array, slope: Array) -> NDArray[np.bool_]:
+    """Where none of the weights of a direction, (B,), is zero. Else it is of a lower order.
+
+    The best of a pencil is then found there, with the same value, and is not missed here.
+    """
+    weights = np.abs(basis[:, :, 1] - slope[:, None] * basis[:, :, 0])
+    return weights.min(axis=1) > ZERO_COMPONENT * weights.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -314,24 +328,33 @@ def sweep_pencils(
         # Of hyperplanes that are equally good but for rounding, that through the first sample.
         tied = all_values >= (1 - TIE) * values[rows, None]
         events[rows] = np.where(tied, turn.order, columns.shape[1]).min(axis=1)
-        if neuron_class.has_rejections:
-            _prefer_rejections(plane, turn, values[rows], events[rows], normals[rows])
+        if neuron_class.norm == "l2":
+            slopes = turn.slope[np.arange(len(tied)), np.argmax(tied, axis=1)]
+            if neuron_class.has_rejections:
+                better = _prefer_rejections(plane, turn, values[rows], slopes)
+                events[rows][better] = -1
+                normals[rows][better] = _normals(plane.basis[better], slopes[better])
+            values[rows][~_uses_all(plane.basis, slopes)] = 0.0
     return Swept(values, events, normals)
 
 
 def _prefer_rejections(
-    plane: _Plane, turn: _Turn, values: Array, events: NDArray[np.intp], normals: Array
-) -> None:
+    plane: _Plane, turn: _Turn, values: Array, slopes: Array
+) -> NDArray[np.bool_]:
     """Replace, in place, the best hyperplanes through a position by better ones between two."""
-    between, slopes = _rejections(plane, turn)
+    between, their_slopes = _rejections(plane, turn)
     best = np.argmax(between, axis=1)
     rows = np.arange(len(best))
     better = between[rows, best] > (1 + TIE) * values
     values[better] = between[rows, best][better]
-    events[better] = -1
-    slope = slopes[rows, best][better]
-    directions = plane.basis[better, :, 1] - slope[:, None] * plane.basis[better, :, 0]
-    normals[better] = directions / np.linalg.norm(directions, axis=1)[:, None]
+    slopes[better] = their_slopes[rows, best][better]
+    return better
+
+
+def _normals(basis: Array, slope: Array) -> Array:
+    """Unit normals, (B, s), of the lines of these slopes."""
+    directions = basis[:, :, 1] - slope[:, None] * basis[:, :, 0]
+    return directions / np.linalg.norm(directions, axis=1)[:, None]
 
 
 def sweep(
