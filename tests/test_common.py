@@ -2,12 +2,28 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
 
 # The checks fit hundreds of times: a short path and few folds keep that affordable.
-SMALL_CV = WedgeReLURegressorCV(alphas=2, eps=0.1, cv=3)
+SMALL = {"alphas": 2, "eps": 0.1, "cv": 3}
 
 
-@parametrize_with_checks([WedgeReLURegressor(), SMALL_CV])
+@parametrize_with_checks(
+    [
+        WedgeReLURegressor(),
+        WedgeReLURegressorCV(**SMALL),
+        WedgeReLUClassifier(),
+        WedgeReLUClassifierCV(**SMALL),
+        WedgeReLURegressor(norm="l2"),
+        WedgeReLUClassifier(norm="l2"),
+        WedgeReLURegressor(solver="cvxpy"),
+        WedgeReLUClassifier(solver="cvxpy"),
+    ]
+)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
