@@ -44,7 +44,7 @@ def wedge_fit(dictionary: str) -> dict[str, float]:
         dictionary=dictionary,
         standardize=False,
         clip_quantile=None,
-        tol=1e-7,
+        tol=1e-8,
     )
     seconds = time.perf_counter() - began
     certificate = path.certificates[0]

@@ -2,9 +2,9 @@
 Two spirals, certified
 ======================
 
-Two interleaved spirals are the classic problem on which gradient descent gets stuck. The network
-here is the best of all ReLU networks of any width under an l2 penalty, with a bound that says so. In
-two dimensions each neuron is a line, and the samples that it passes through define it.
+Two interleaved spirals are the classic problem on which gradient descent gets stuck. This network
+is the best of all ReLU networks of any width under an l2 penalty, with a bound that says so. In two
+dimensions each neuron is a line, and the samples that it passes through define it.
 """
 
 # %%
@@ -23,7 +23,7 @@ spiral = (radius * [np.cos(angle), np.sin(angle)]).T
 X, y = np.vstack([spiral, -spiral]), np.repeat([1.0, -1.0], 80)
 
 model = WedgeReLURegressor(
-    alpha=1e-3 / (2 * len(y)), norm="l2", standardize=False, clip_quantile=None, tol=1e-7
+    alpha=1e-3 / (2 * len(y)), norm="l2", standardize=False, clip_quantile=None, tol=1e-8
 ).fit(X, y)
 certificate = model.certificate_
 print(f"{model.n_neurons_} neurons, {certificate}")

@@ -30,10 +30,12 @@ ROWS_COMPARED = 2048
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
 TIGHT = 1 - 1e-6
-# A neuron enters only if it violates the dual constraint by this fraction of what the tolerance
-# leaves open, and by more than rounding: the tight columns themselves are found again and again.
+# A neuron enters only if its violation of the dual constraint costs the bound this fraction of the
+# tolerance, and is more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
+# Violations considered are powers of two down to rounding.
+HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
 LOST_TO_ROUNDING = 1e-12
 # On the way to the target each penalty is this fraction of the last, solved to this relative gap.
@@ -278,13 +280,13 @@ def _worth_keeping(state: State) -> NDArray[np.bool_]:
 
 def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
     """The value from which on a neuron is worth a column."""
-    # The gap is about (M / alpha - 1) times the penalty.
-    penalty = state.alpha * float(np.abs(state.coef).sum())
-    allowed = rule.tolerance * problem.constant_objective
-    # ... plus a term of second order that counts where there is no penalty yet.
-    penalty += rule.tolerance**0.5 * problem.constant_objective
-    relative = WORTHWHILE * allowed / penalty if penalty > 0 else 0.0
-    return state.alpha * (1 + max(relative, ROUNDING))
+    allowed = WORTHWHILE * rule.tolerance * problem.constant_objective
+    unscaled = _bound(problem, state, state.alpha)
+    for halvings in range(HALVINGS):
+        violation = 0.5**halvings
+        if unscaled - _bound(problem, state, (1 + violation) * state.alpha) <= allowed:
+            break
+    return state.alpha * (1 + max(violation, ROUNDING))
 
 
 def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, xlogy
+from scipy.special import expit, logit, xlog1py, xlogy
 
 if TYPE_CHECKING:
     import cvxpy
@@ -100,7 +100,7 @@ class LogLoss:
         """``-Σ w ℓ*(-v/w)``; the conjugate is minus the entropy of the probability ``y - v/w``."""
         # |v| / w is the probability of the class that the sample is not of.
         other = np.clip(np.abs(dual) / weight[:, None], 0.0, 1.0)
-        entropy = -xlogy(other, other) - xlogy(1.0 - other, 1.0 - other)
+        entropy = -xlogy(other, other) - xlog1py(1.0 - other, -other)
         return float(weight @ entropy.sum(axis=1))
 
     def constant_model(self, target: Array, weight: Array) -> Array:

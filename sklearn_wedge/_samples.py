@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 # Two cumulative weights closer than this are a tie: rescaling the weights moves a sum by rounding
 # and must not move a quantile from one data value to the next.
 QUANTILE_TIE_TOLERANCE = 1e-9
+# Scaled values are rounded to multiples of this (a fraction of a standard deviation): a change of
+# units moves them by rounding, and must not move the fit.
+RESOLUTION = 2.0**-34
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,10 @@ def _group_starts(rows: NDArray) -> NDArray[np.intp]:
     return np.flatnonzero(is_first)
 
 
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.round(values / RESOLUTION) * RESOLUTION + 0.0
+
+
 def canonical_sample(
     X: NDArray, y: NDArray, weight: NDArray, options: SampleOptions
 ) -> TrainingSample:
@@ -209,14 +216,19 @@ def canonical_sample(
         target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
     else:
         target_mean, target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
-    inputs = (X - mean) / scale
-    starts = _group_starts(X)
-    lengths = np.diff(np.append(starts, len(X)))
+    inputs, target = (X - mean) / scale, (y - target_mean) / target_scale
+    if options.standardize:
+        inputs, target = _rounded(inputs), _rounded(target)
+        weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
+        rows, weight, first = _merge_samples(inputs, target, weight, first)
+        inputs, target, weight = inputs[rows], target[rows], weight / weight.sum()
+    starts = _group_starts(inputs)
+    lengths = np.diff(np.append(starts, len(inputs)))
     unbounded = np.full(y.shape[1], np.inf)
     return TrainingSample(
         points=np.ascontiguousarray(inputs[starts]),
         point_of_sample=np.repeat(np.arange(len(starts)), lengths),
-        target=(y - target_mean) / target_scale,
+        target=target,
         weight=weight,
         first_row=np.minimum.reduceat(first, starts),
         input_scaling=Scaling(lower, upper, mean, scale),

@@ -702,7 +702,7 @@ def test_a_network_without_neurons_works_everywhere(constant_model, data, new_ro
     assert [b.shape for b in model.intercepts_] == [(0,), (1,)]
     assert_allclose(model.predict(new_rows), y.mean(), rtol=1e-12)
     assert model.certificate_.gap <= 1e-12
-    assert_allclose(model.certificate_.objective, 0.5, rtol=1e-12)
+    assert_allclose(model.certificate_.objective, 0.5, rtol=1e-10)
     assert model.n_iter_ >= 1
     assert "WedgeReLURegressor" in repr(model)
     assert "WedgeReLURegressor" in estimator_html_repr(model)

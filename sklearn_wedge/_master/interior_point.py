@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 
 # Asked of the interior-point method; it may stop short of them and say so.
 TOLERANCES = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+# Coefficients whose penalty is a smaller part of the loss are not told from zero by their size.
+NEGLIGIBLE = 1e-6
 
 
 class InteriorPoint(ByActivations):
@@ -55,7 +57,9 @@ class InteriorPoint(ByActivations):
         prediction = columns.predict(coef, intercept)
         dual = self.loss.dual_point(prediction, self.target, self.weight)
         slack = 1 - np.abs(columns.activations @ dual)[:, 0] / alpha
-        size = np.abs(coef[:, 0]) / max(np.abs(coef).max(), np.finfo(float).tiny)
+        # In units of the largest one; if that is next to nothing, of what the loss would allow.
+        loss = self.loss.value(prediction, self.target, self.weight)
+        size = np.abs(coef[:, 0]) / max(np.abs(coef).max(), NEGLIGIBLE * loss / alpha)
         return np.where((size < slack)[:, None], 0.0, coef)
 
 

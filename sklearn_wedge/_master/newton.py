@@ -57,7 +57,7 @@ class ProximalNewton(ByActivations):
                 columns.activations[working], alpha, point, working, dual
             )
             after, promised = self._towards(columns, alpha, point, target, dual)
-            if after is None or promised == 0.0:
+            if after is None:
                 break
             point = after
             close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
@@ -117,7 +117,7 @@ class ProximalNewton(ByActivations):
             coef = target[0] if length == 1.0 else point.coef + length * change
             after = self._point(columns, alpha, coef, point.intercept + length * shift)
             if promised <= CLOSE * abs(point.objective):
-                return after, max(promised, 0.0)
+                return after, promised
             if after.objective <= point.objective - SUFFICIENT * length * promised:
                 return after, promised
             length /= 2

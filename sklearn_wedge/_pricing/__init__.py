@@ -67,7 +67,10 @@ class Pricing:
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
         self.fine = BinnedPairs(self.table, neuron_class, FINE_BINS) if many else None
-        self.is_cheap = n_pencils(n_points, n_inputs, self.order) * n_points <= CHEAP
+        # Beyond two inputs, rejections lie in no pencil: nothing prices the whole class.
+        self.is_cheap = not (neuron_class.has_rejections and self.order > 2) and (
+            n_pencils(n_points, n_inputs, self.order) * n_points <= CHEAP
+        )
 
     @property
     def columns(self) -> NDArray[np.float64]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass
 from sklearn_wedge._pricing.hinges import hinge_values
-from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
+from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable, first_of_best
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,8 @@ def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
     reach = directions @ points.T
     low, high = reach.min(axis=1, keepdims=True), reach.max(axis=1, keepdims=True)
     width = np.maximum((high - low) / OFFSETS, np.finfo(float).tiny)
-    bins = np.minimum(((reach - low) / width).astype(np.int32), OFFSETS - 1)
+    # A sample on an edge, but for rounding, belongs above it.
+    bins = np.minimum(((reach - low) / width + TIE).astype(np.int32), OFFSETS - 1)
     places = (bins + OFFSETS * np.arange(len(bins), dtype=np.int32)[:, None]).ravel()
     edges = low + width * np.arange(1, OFFSETS)
     values = np.zeros((2, len(reach), OFFSETS - 1))
@@ -72,7 +73,7 @@ def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
         above = (moment[:, -1:] - moment[:, :-1]) - edges * (mass[:, -1:] - mass[:, :-1])
         values += np.stack([below**2, above**2])
     rows = np.arange(len(reach))
-    best = np.argmax(values.transpose(1, 0, 2).reshape(len(rows), -1), axis=1)
+    best = first_of_best(values.transpose(1, 0, 2).reshape(len(rows), -1))
     side, place = np.divmod(best, OFFSETS - 1)
     sign = np.where(side == 0, -1.0, 1.0)[:, None]
     active = (bins > place[:, None]) == (side == 1)[:, None]
@@ -102,7 +103,8 @@ def _sparse_unit(vectors: Array, order: int) -> Array:
         np.put_along_axis(kept, largest, np.take_along_axis(vectors, largest, axis=1), axis=1)
         vectors = kept
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return np.where(np.abs(unit) < NEGLIGIBLE_WEIGHT, 0.0, unit)
 
 
 def ascend(
@@ -165,7 +167,7 @@ def _through_best_samples(points: Array, dual: Array, directions: Array, order: 
             for row, places in zip(ordered, by_reach, strict=True)
         ]
     )
-    best = np.argmax(values, axis=1)
+    best = first_of_best(values)
     rows = np.arange(len(directions))
     values, pivots = values[rows, best], by_reach[rows, best]
     used = directions != 0

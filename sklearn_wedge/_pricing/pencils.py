@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 # Bytes of projections kept between pricings; they do not depend on the dual point.
 PROJECTION_CACHE_BYTES = 256 * 2**20
+# Values that differ by less than this fraction are equal but for rounding.
+TIE = 1e-9
 
 
 class KeptWhileThereIsRoom:
@@ -224,3 +226,8 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
     if size == 0.0:
         return values
     return np.round(values / size, digits)
+
+
+def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """In each row the first entry that is the largest but for rounding."""
+    return np.argmax(values >= (1 - TIE) * values.max(axis=1, keepdims=True), axis=1)

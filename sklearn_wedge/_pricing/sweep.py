@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Norm
-from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
+from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, Pencils, PointTable, first_of_best
 
 Array = NDArray[np.float64]
 
@@ -27,8 +27,6 @@ VERTICAL = 1e100
 ZERO_COMPONENT = 1e-12
 # Unit vectors whose least singular value is below this do not span a flat of full dimension.
 DEPENDENT = 1e-10
-# Values that differ by less than this fraction are equal but for rounding.
-TIE = 1e-9
 
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
@@ -327,9 +325,10 @@ def sweep_pencils(
         values[rows] = all_values.max(axis=1)
         # Of hyperplanes that are equally good but for rounding, that through the first sample.
         tied = all_values >= (1 - TIE) * values[rows, None]
-        events[rows] = np.where(tied, turn.order, columns.shape[1]).min(axis=1)
+        places = np.where(tied, turn.order, columns.shape[1]).argmin(axis=1)[:, None]
+        events[rows] = np.take_along_axis(turn.order, places, axis=1)[:, 0]
         if neuron_class.norm == "l2":
-            slopes = turn.slope[np.arange(len(tied)), np.argmax(tied, axis=1)]
+            slopes = np.take_along_axis(turn.slope, places, axis=1)[:, 0]
             if neuron_class.has_rejections:
                 better = _prefer_rejections(plane, turn, values[rows], slopes)
                 events[rows][better] = -1
@@ -343,10 +342,10 @@ def _prefer_rejections(
 ) -> NDArray[np.bool_]:
     """Replace, in place, the best hyperplanes through a position by better ones between two."""
     between, their_slopes = _rejections(plane, turn)
-    best = np.argmax(between, axis=1)
+    best = first_of_best(between)
     rows = np.arange(len(best))
     better = between[rows, best] > (1 + TIE) * values
-    values[better] = between[rows, best][better]
+    np.maximum(values, between.max(axis=1), out=values)
     slopes[better] = their_slopes[rows, best][better]
     return better
 

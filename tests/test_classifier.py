@@ -1,0 +1,421 @@
+"""The classifier: optimal for the log loss, and a classifier as scikit-learn users expect one."""
+
+import re
+import signal
+import warnings
+from contextlib import contextmanager
+from functools import lru_cache
+
+import cvxpy
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import Dictionary, Optimum, every_neuron, grid, random_neurons
+from scipy.optimize import brentq
+from scipy.special import expit, logit, xlog1py, xlogy
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
+
+from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
+from sklearn_wedge._losses import LogLoss
+from sklearn_wedge._options import FitOptions
+from sklearn_wedge.path import build_problem, largest_alpha
+
+# "Changes nothing": relative to the largest log odds.
+NOTHING = 1e-7
+
+
+@contextmanager
+def time_limit(seconds):
+    """Make a loop that does not end an error."""
+
+    def stop(*_):
+        raise TimeoutError(f"not done after {seconds} s")
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# --- optimality ----------------------------------------------------------------------------------
+
+
+def log_loss_objective(activations, y, weight, alpha, coef, intercept):
+    margin = (2 * y - 1) * (activations.T @ coef + intercept)
+    return weight @ np.logaddexp(0.0, -margin) + alpha * np.abs(coef).sum()
+
+
+def feasible_entropy(activations, sign, weight, alpha, other):
+    """The dual value of probabilities of the other class, made feasible."""
+    dual = weight * sign * np.clip(other, 0.0, 1.0)
+    up, down = dual[dual > 0].sum(), -dual[dual < 0].sum()
+    dual = np.where(dual > 0, dual * min(1.0, down / up), dual * min(1.0, up / down))
+    other = np.abs(dual) / weight / max(1.0, np.abs(activations @ dual).max() / alpha)
+    return weight @ (-xlogy(other, other) - xlog1py(1 - other, -other))
+
+
+def log_loss_optimum(activations, y, weight, alpha):
+    """Bounds on the optimum, from the dual: CLARABEL loses digits on the primal problem.
+
+    ``max Σ w·entropy(p)`` with ``|Kᵀv| <= α`` and ``Σ v = 0``, where p is the probability of the
+    class that a sample is not of and ``v = ± w p``; the multipliers are the coefficients.
+    """
+    weight, sign = weight / weight.sum(), 2.0 * y - 1
+    centred = activations - (activations @ weight)[:, None]
+    length = np.sqrt(centred**2 @ weight)
+    usable = np.flatnonzero(length > 1e-13 * length.max())
+    keys = np.round(np.column_stack([centred[usable] / length[usable, None], length[usable]]), 12)
+    usable = usable[np.unique(keys, axis=0, return_index=True)[1]]
+    rows = centred[usable] * (weight * sign) / length[usable, None]
+    p = cvxpy.Variable(len(y))
+    upper, lower = rows @ p <= alpha / length[usable], -(rows @ p) <= alpha / length[usable]
+    entropy = weight @ (cvxpy.entr(p) + cvxpy.entr(1 - p))
+    problem = cvxpy.Problem(cvxpy.Maximize(entropy), [upper, lower, (weight * sign) @ p == 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the bounds below say how accurate it is
+        tight = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13}
+        problem.solve(solver=cvxpy.CLARABEL, **tight)
+    coef = np.zeros(len(activations))
+    coef[usable] = (upper.dual_value - lower.dual_value) / length[usable]
+    hidden = activations.T @ coef
+    reach = 100 + np.abs(hidden).max()
+    intercept = brentq(lambda t: weight @ (expit(hidden + t) - y), -reach, reach, xtol=1e-14)
+    return Optimum(
+        lower=feasible_entropy(activations, sign, weight, alpha, p.value),
+        upper=log_loss_objective(activations, y, weight, alpha, coef, intercept),
+        coef=coef,
+    )
+
+
+def unit_l2(neurons):
+    length = np.linalg.norm(neurons.weights, axis=1)
+    return Dictionary(neurons.weights / length[:, None], neurons.offsets / length)
+
+
+def exact_fit(X, y, alpha, order, weight=None, **parameters):
+    """In the units of the data, to all digits."""
+    parameters = {"pricing": "exact", "tol": 1e-10, "max_iter": 500, **parameters}
+    model = WedgeReLUClassifier(
+        alpha, interaction_order=order, standardize=False, clip_quantile=None, **parameters
+    )
+    with time_limit(30):
+        return model.fit(X, y, weight)
+
+
+def best(X, y, alpha, order, weight=None, norm="l1"):
+    neurons = every_neuron(np.unique(X, axis=0), order)
+    neurons = unit_l2(neurons) if norm == "l2" else neurons
+    weight = np.ones(len(X)) if weight is None else weight
+    return log_loss_optimum(neurons.activations(X), y, weight, alpha)
+
+
+def largest(X, y, order, weight=None, norm="l1"):
+    options = FitOptions(order, norm, standardize=False, clip_quantile=None, pricing="exact")
+    weight = np.ones(len(X)) if weight is None else weight
+    return largest_alpha(build_problem(X, y * 1.0, weight, options, LogLoss())[0])
+
+
+def generic(n, d, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    y = np.sin(2 * X[:, 0]) + np.abs(X[:, -1]) + 0.5 * rng.standard_normal(n)
+    return X, (y > np.median(y)).astype(int)
+
+
+def on_grid(*sides, seed=0):
+    """Points of a grid, some of them twice, labelled at random."""
+    rng = np.random.default_rng(seed)
+    X = grid(*sides).astype(float)
+    X = np.vstack([X, X[rng.integers(len(X), size=4)]])
+    return X, rng.integers(0, 2, size=len(X))
+
+
+DATA = {
+    "generic 1 input": generic(18, 1),
+    "generic 2 inputs": generic(14, 2),
+    "generic 3 inputs": generic(9, 3),
+    "tied 1 input": on_grid(9),
+    "tied 2 inputs": on_grid(4, 3),
+    "tied 3 inputs": on_grid(3, 2, 2),
+}
+CASES = [(name, order) for name, (X, _) in DATA.items() for order in range(1, X.shape[1] + 1)]
+on_all_data = pytest.mark.parametrize(("data", "order"), CASES)
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.1, 1e-2, 1e-3])
+@on_all_data
+def test_the_fit_is_not_the_global_optimum(data, order, fraction):
+    X, y = DATA[data]
+    alpha = fraction * largest(X, y, order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        certificate = exact_fit(X, y, alpha, order).certificate_
+    oracle = best(X, y, alpha, order)
+    assert oracle.relative_gap <= 1e-6
+    assert certificate.exact
+    assert_allclose(certificate.objective, oracle.upper, rtol=1e-6)
+    assert certificate.objective >= oracle.lower * (1 - 1e-10)
+    assert certificate.lower_bound <= oracle.upper * (1 + 1e-10)
+
+
+@pytest.mark.parametrize(("data", "order"), [case for case in CASES if case[1] <= 2])
+def test_under_l2_the_wedge_neurons_alone_are_better(data, order):
+    X, y = DATA[data]
+    for fraction in (0.3, 0.03):
+        alpha = fraction * largest(X, y, order, norm="l2")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            certificate = exact_fit(X, y, alpha, order, norm="l2", tol=1e-6).certificate_
+        assert certificate.exact
+        assert certificate.objective <= best(X, y, alpha, order, norm="l2").upper + 1e-6
+        assert certificate.objective >= 0.8 * best(X, y, alpha, order, norm="l2").lower
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@on_all_data
+def test_a_random_neuron_violates_the_dual_constraint(data, order, norm):
+    if norm == "l2" and order > 2:
+        pytest.skip("not priced exactly")
+    X, y = DATA[data]
+    alpha = 0.03 * largest(X, y, order, norm=norm)
+    model = exact_fit(X, y, alpha, order, norm=norm, tol=1e-10 if norm == "l1" else 1e-8)
+    dual = (y - model.predict_proba(X)[:, 1]) / len(y)
+    assert_allclose(dual.sum(), 0.0, atol=1e-12)
+    neurons = random_neurons(np.random.default_rng(0), X, order, 20_000)
+    neurons = unit_l2(neurons) if norm == "l2" else neurons
+    assert neurons.values(X, dual[:, None]).max() <= alpha * (1 + 1e-6)
+
+
+def tiny_problem(seed):
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(3, 11)), int(rng.integers(1, 4))
+    X = rng.integers(0, 3, size=(n, d)) * 1.0 if seed % 2 else rng.standard_normal((n, d))
+    y = rng.integers(0, 2, size=n)
+    y[:2], X[0, 0] = [0, 1], 3.0
+    weight = rng.uniform(0.1, 3.0, size=n) if seed % 4 >= 2 else np.ones(n)
+    order = int(rng.integers(1, d + 1))
+    return X, y, weight, order, 10 ** rng.uniform(-3, -0.1) * largest(X, y, order, weight)
+
+
+@pytest.mark.parametrize("batch", range(6))
+def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
+    for seed in range(10 * batch, 10 * batch + 10):
+        X, y, weight, order, alpha = tiny_problem(seed)
+        oracle = best(X, y, alpha, order, weight)
+        for stop in ({"max_iter": 1}, {"max_iter": 2}, {"max_iter": 3}, {"tol": 1e-2}, {}):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore" if stop else "error", ConvergenceWarning)
+                certificate = exact_fit(X, y, alpha, order, weight, **stop).certificate_
+            assert certificate.lower_bound <= oracle.upper * (1 + 1e-10), (seed, stop)
+            assert certificate.objective >= oracle.lower * (1 - 1e-10), (seed, stop)
+
+
+@pytest.mark.parametrize("labels", ["01000100101", "01101010010", "00111001011"])
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
+def test_a_small_alpha_on_equidistant_points_does_not_end(labels, alpha):
+    y = np.array([int(label) for label in labels])
+    with time_limit(10):
+        model = WedgeReLUClassifier(alpha).fit(np.arange(11.0)[:, None], y)
+    assert model.certificate_.gap <= 1e-4
+    assert alpha > 1e-6 or model.score(np.arange(11.0)[:, None], y) == 1.0
+
+
+# --- labels and weights --------------------------------------------------------------------------
+
+
+@lru_cache
+def table(kind="generic", seed=0, n=60, d=4):
+    """Training inputs, labels 0 and 1, integer weights, other inputs."""
+    rng = np.random.default_rng(seed)
+    if kind == "ties":  # heavy tailed integers, some beyond the 5 % quantiles
+        X, new = (
+            np.round(2 * rng.standard_t(2, size=(n, d))),
+            np.round(4 * rng.normal(size=(40, d))),
+        )
+    else:
+        X, new = rng.normal(size=(n, d)), 2 * rng.normal(size=(40, d))
+    score = np.abs(X[:, 0] - X[:, 1]) + X[:, 2] + rng.normal(size=n)
+    weight = rng.integers(0, 4, size=n)
+    return X, (score > np.quantile(score, 0.6)).astype(int), weight, new
+
+
+@lru_cache
+def reference():
+    X, y, _, _ = table()
+    return WedgeReLUClassifier().fit(X, y)
+
+
+def assert_same(actual, expected, tolerance=NOTHING):
+    assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["no", "yes"]),
+        np.array([False, True]),
+        np.array([-1, 1]),
+        np.array([3.0, 7.0]),
+        np.array(["ham", "spam"], dtype=object),
+    ],
+    ids=str,
+)
+def test_labels_come_back_as_others(classes):
+    X, y, _, new = table()
+    model = WedgeReLUClassifier().fit(X, classes[y])
+    assert_array_equal(model.classes_, classes)
+    assert model.classes_.dtype == model.predict(new).dtype == classes.dtype
+    assert_array_equal(model.decision_function(new), reference().decision_function(new))
+    assert_array_equal(model.predict(new), classes[reference().predict(new)])
+    assert model.score(X, classes[y]) == reference().score(X, y) > 0.7
+
+
+def test_probabilities_contradict_the_log_odds_or_the_prediction():
+    new = table()[3]
+    model = reference()
+    log_odds, probability = model.decision_function(new), model.predict_proba(new)
+    assert log_odds.shape == (40,)
+    assert probability.shape == (40, 2)
+    assert_allclose(probability.sum(axis=1), 1.0, rtol=1e-15)
+    assert_allclose(probability[:, 1], 1 / (1 + np.exp(-log_odds)), rtol=1e-13)
+    assert_array_equal(model.predict(new), probability.argmax(axis=1))
+    assert_allclose(model.predict_log_proba(new), np.log(probability), rtol=1e-10)
+
+
+def test_probabilities_that_underflow_have_no_logarithm():
+    X = np.array([[-1.0], [1.0]])
+    model = WedgeReLUClassifier(1e-4, clip_quantile=None).fit(X, [0, 1])
+    far = 1e5 * X
+    log_probability = model.predict_log_proba(far)
+    assert model.predict_proba(far).min() == 0.0
+    assert np.all(np.isfinite(log_probability))
+    assert log_probability.min() == -np.abs(model.decision_function(far)).max() < -1000
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_swapped_labels_do_not_turn_the_sign(norm):
+    X, y, _, new = table()
+    model = WedgeReLUClassifier(norm=norm).fit(X, y)
+    swapped = WedgeReLUClassifier(norm=norm).fit(X, 1 - y)
+    assert_same(swapped.decision_function(new), -model.decision_function(new))
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1.0, 1: 3.0}, {1: 0.5}, "balanced"], ids=str)
+def test_class_weights_are_not_sample_weights(class_weight):
+    X, y, weight, new = table()
+    if class_weight == "balanced":
+        by_class = weight.sum() / 2 / np.array([weight[y == 0].sum(), weight[y == 1].sum()])
+    else:
+        by_class = np.array([class_weight.get(0, 1.0), class_weight[1]])
+    model = WedgeReLUClassifier(class_weight=class_weight).fit(X, y, sample_weight=weight)
+    by_hand = WedgeReLUClassifier().fit(X, y, sample_weight=weight * by_class[y])
+    assert_same(model.decision_function(new), by_hand.decision_function(new))
+    copies = np.repeat(np.arange(60), weight)
+    copied = WedgeReLUClassifier(class_weight=class_weight).fit(X[copies], y[copies])
+    assert_same(model.decision_function(new), copied.decision_function(new))
+
+
+def test_class_weights_are_not_looked_up_by_label():
+    X, y, _, new = table()
+    labels = np.array(["no", "yes"])[y]
+    model = WedgeReLUClassifier(class_weight={"no": 1.0, "yes": 3.0}).fit(X, labels)
+    by_hand = WedgeReLUClassifier().fit(X, labels, sample_weight=1.0 + 2.0 * y)
+    assert_same(model.decision_function(new), by_hand.decision_function(new))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_above_the_largest_alpha_the_model_is_not_the_log_odds(weighted):
+    X, y, weight, new = table()
+    weight = weight if weighted else np.ones(60)
+    model = WedgeReLUClassifier(alpha=10.0).fit(X, y, sample_weight=weight)
+    expected = logit(np.average(y, weights=weight))
+    assert model.n_neurons_ == 0
+    assert [c.shape for c in model.coefs_] == [(4, 0), (0, 1)]
+    # Weights are rounded to 1e-10.
+    assert_allclose(model.decision_function(new), expected, rtol=1e-9)
+    assert_allclose(model.predict_proba(new)[:, 1], np.average(y, weights=weight), rtol=1e-9)
+    assert_array_equal(model.predict(new), int(expected > 0))
+    assert model.certificate_.gap <= 1e-12
+    entropy = log_loss(y, model.predict_proba(X), sample_weight=weight)
+    assert_allclose(model.certificate_.objective, entropy, rtol=1e-12)
+
+
+# --- what must be refused ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "weight", "message"),
+    [
+        (np.zeros(60), None, "class"),
+        (np.arange(60) % 3, None, "Only binary classification is supported.*multiclass"),
+        (np.linspace(0, 1, 60), None, "(?i)continuous"),
+        (np.eye(2, dtype=int)[np.arange(60) % 2], None, "(?i)multilabel|1d"),
+        (np.arange(60) % 2, np.arange(60) % 2, "WedgeReLUClassifier needs samples of two classes"),
+        (np.arange(60) % 2, np.zeros(60), "zero"),
+        (np.where(np.arange(60) == 3, np.nan, np.arange(60) % 2), None, "NaN"),
+    ],
+)
+@pytest.mark.parametrize("estimator", [WedgeReLUClassifier(), WedgeReLUClassifierCV(2, cv=2)])
+def test_targets_that_are_not_two_classes_are_accepted(estimator, y, weight, message):
+    with pytest.raises(ValueError, match=message.replace("Classifier ", r"Classifier\w* ")):
+        clone(estimator).fit(table()[0], y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 0.0}, {1: 0}, {0: 0.0, 1: 0.0}, {0: 1.0, 1: -1.0}])
+def test_a_class_may_lose_its_weight(class_weight):
+    X, y, _, _ = table()
+    with pytest.raises(ValueError, match=r"class_weight=.*class"):
+        WedgeReLUClassifier(class_weight=class_weight).fit(X, y)
+
+
+def test_missing_inputs_do_not_point_to_simple_imputer():
+    X, y, _, _ = table()
+    missing = np.where(np.arange(240).reshape(60, 4) == 30, np.nan, X)
+    for call in (
+        lambda: WedgeReLUClassifier().fit(missing, y),
+        lambda: reference().predict(missing),
+    ):
+        with pytest.raises(ValueError, match=r"NaN.*row 7, column 2.*SimpleImputer"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("alpha", 0.0),
+        ("alpha", "small"),
+        ("norm", "l3"),
+        ("solver", "adam"),
+        ("class_weight", "heavy"),
+        ("class_weight", 2.0),
+        ("interaction_order", 0),
+    ],
+)
+def test_a_bad_parameter_is_not_named(name, value):
+    X, y, _, _ = table()
+    with pytest.raises(ValueError, match=rf"'{name}' parameter"):
+        WedgeReLUClassifier(**{name: value}).fit(X, y)
+
+
+def test_an_unconverged_fit_does_not_warn_with_gap_and_tolerance():
+    X, y, _, _ = table()
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = WedgeReLUClassifier(1e-4, max_iter=1, tol=1e-9).fit(X, y)
+    (message,) = [str(w.message) for w in caught if w.category is ConvergenceWarning]
+    gap, tolerance = re.search(r"gap of (\S+); the tolerance is (\S+) ", message).groups()
+    assert_allclose(float(gap), model.certificate_.gap, rtol=1e-3)
+    constant = np.full(60, y.mean())
+    assert_allclose(float(tolerance), 1e-9 * log_loss(y, constant), rtol=1e-3)
+
+
+def test_an_unfitted_classifier_predicts():
+    with pytest.raises(NotFittedError):
+        WedgeReLUClassifier().predict(table()[0])
