@@ -354,15 +354,20 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 def _with_independent_columns(problem: Problem, state: State) -> State:
     """The same network without redundant neurons."""
     used = np.flatnonzero(state.coef.any(axis=1))
-    covariance = problem.restricted.covariance(state.columns.take(used))
-    needed = used[independent_support(covariance, state.coef[used, 0]) != 0]
+    columns = state.columns.take(used)
+    covariance = problem.restricted.covariance(columns)
+    moved = independent_support(covariance, state.coef[used, 0])
+    needed = used[moved != 0]
     if len(needed) == len(used):
         return state
     fewer = replace(
         state,
         neurons=state.neurons.take(needed),
         columns=state.columns.take(needed),
-        coef=state.coef[needed],
+        coef=moved[moved != 0][:, None],
+        # The columns depend on one another up to a constant.
+        intercept=state.intercept
+        + (state.coef[used, 0] - moved) @ columns.activations @ problem.sample.weight,
     )
     fewer = solve_restricted(problem, fewer)
     # Nearly dependent columns are judged by rounding: never at the price of the objective.

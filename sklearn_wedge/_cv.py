@@ -74,6 +74,7 @@ def _score_fold(
     train, test = fold
     # A score needs a good network, not a proof.
     options = replace(task.options, pricing="search", n_jobs=None, verbose=0)
+    _refuse_one_class(task, train)
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, unconverged = [], 0
@@ -83,6 +84,17 @@ def _score_fold(
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
         unconverged += not solution.converged
     return scores, unconverged
+
+
+def _refuse_one_class(task: _Task, train: NDArray) -> None:
+    """A fold on which the log loss has no minimiser."""
+    present = np.unique(task.labels[train][task.fit_weight[train] > 0])
+    if isinstance(task.loss, LogLoss) and len(present) < 2:
+        raise ValueError(
+            "The training part of a fold has samples of one class only"
+            f"{f', {present[0]!r}' if len(present) else ''}. Use fewer folds, or a splitter that "
+            "keeps both classes, such as StratifiedKFold."
+        )
 
 
 class _AlphaByCV:

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 # Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
 # model of the loss singular.
-LEAST_CURVATURE = 1e-12
+LEAST_CURVATURE = 1e-16
 
 
 class Loss(Protocol):

@@ -1,21 +1,18 @@
 """The classifier: optimal for the log loss, and a classifier as scikit-learn users expect one."""
 
 import re
-import signal
 import warnings
-from contextlib import contextmanager
 from functools import lru_cache
 
-import cvxpy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import Dictionary, Optimum, every_neuron, grid, random_neurons
-from scipy.optimize import brentq
-from scipy.special import expit, logit, xlog1py, xlogy
+from oracles import Dictionary, every_neuron, grid, random_neurons
+from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
+from test_solvers import log_loss_optimum, time_limit
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
 from sklearn_wedge._losses import LogLoss
@@ -26,73 +23,7 @@ from sklearn_wedge.path import build_problem, largest_alpha
 NOTHING = 1e-7
 
 
-@contextmanager
-def time_limit(seconds):
-    """Make a loop that does not end an error."""
-
-    def stop(*_):
-        raise TimeoutError(f"not done after {seconds} s")
-
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 # --- optimality ----------------------------------------------------------------------------------
-
-
-def log_loss_objective(activations, y, weight, alpha, coef, intercept):
-    margin = (2 * y - 1) * (activations.T @ coef + intercept)
-    return weight @ np.logaddexp(0.0, -margin) + alpha * np.abs(coef).sum()
-
-
-def feasible_entropy(activations, sign, weight, alpha, other):
-    """The dual value of probabilities of the other class, made feasible."""
-    dual = weight * sign * np.clip(other, 0.0, 1.0)
-    up, down = dual[dual > 0].sum(), -dual[dual < 0].sum()
-    dual = np.where(dual > 0, dual * min(1.0, down / up), dual * min(1.0, up / down))
-    other = np.abs(dual) / weight / max(1.0, np.abs(activations @ dual).max() / alpha)
-    return weight @ (-xlogy(other, other) - xlog1py(1 - other, -other))
-
-
-def log_loss_optimum(activations, y, weight, alpha):
-    """Bounds on the optimum, from the dual: CLARABEL loses digits on the primal problem.
-
-    ``max Σ w·entropy(p)`` with ``|Kᵀv| <= α`` and ``Σ v = 0``, where p is the probability of the
-    class that a sample is not of and ``v = ± w p``; the multipliers are the coefficients.
-    """
-    weight, sign = weight / weight.sum(), 2.0 * y - 1
-    centred = activations - (activations @ weight)[:, None]
-    length = np.sqrt(centred**2 @ weight)
-    usable = np.flatnonzero(length > 1e-13 * length.max())
-    keys = np.round(np.column_stack([centred[usable] / length[usable, None], length[usable]]), 12)
-    usable = usable[np.unique(keys, axis=0, return_index=True)[1]]
-    rows = centred[usable] * (weight * sign) / length[usable, None]
-    p = cvxpy.Variable(len(y))
-    upper, lower = rows @ p <= alpha / length[usable], -(rows @ p) <= alpha / length[usable]
-    entropy = weight @ (cvxpy.entr(p) + cvxpy.entr(1 - p))
-    problem = cvxpy.Problem(cvxpy.Maximize(entropy), [upper, lower, (weight * sign) @ p == 0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the bounds below say how accurate it is
-        tight = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13}
-        problem.solve(solver=cvxpy.CLARABEL, **tight)
-    coef = np.zeros(len(activations))
-    coef[usable] = (upper.dual_value - lower.dual_value) / length[usable]
-    hidden = activations.T @ coef
-    reach = 100 + np.abs(hidden).max()
-    intercept = brentq(lambda t: weight @ (expit(hidden + t) - y), -reach, reach, xtol=1e-14)
-    return Optimum(
-        lower=feasible_entropy(activations, sign, weight, alpha, p.value),
-        upper=log_loss_objective(activations, y, weight, alpha, coef, intercept),
-        coef=coef,
-    )
 
 
 def unit_l2(neurons):
@@ -218,14 +149,16 @@ def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
             assert certificate.objective >= oracle.lower * (1 - 1e-10), (seed, stop)
 
 
-@pytest.mark.parametrize("labels", ["01000100101", "01101010010", "00111001011"])
-@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
-def test_a_small_alpha_on_equidistant_points_does_not_end(labels, alpha):
-    y = np.array([int(label) for label in labels])
-    with time_limit(10):
-        model = WedgeReLUClassifier(alpha).fit(np.arange(11.0)[:, None], y)
-    assert model.certificate_.gap <= 1e-4
-    assert alpha > 1e-6 or model.score(np.arange(11.0)[:, None], y) == 1.0
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    "labels", ["01111000101", "01101101110", "011010100101", "010011010001", "0110111100"]
+)
+def test_equidistant_points_and_a_small_alpha_take_forever(labels, standardize):
+    X, y = np.arange(len(labels))[:, None], np.array(list(labels))
+    for alpha in (1e-4, 1e-5):
+        with time_limit(5):
+            model = WedgeReLUClassifier(alpha, standardize=standardize).fit(X, y)
+        assert model.certificate_.gap <= 1e-4
 
 
 # --- labels and weights --------------------------------------------------------------------------
@@ -419,3 +352,86 @@ def test_an_unconverged_fit_does_not_warn_with_gap_and_tolerance():
 def test_an_unfitted_classifier_predicts():
     with pytest.raises(NotFittedError):
         WedgeReLUClassifier().predict(table()[0])
+
+
+# --- the network ---------------------------------------------------------------------------------
+
+FITS = [
+    {},
+    {"norm": "l2"},
+    {"clip_quantile": None, "alpha": 1e-3},
+    {"standardize": False, "interaction_order": 1},
+    {"interaction_order": 3, "class_weight": "balanced"},
+]
+
+
+@pytest.fixture(scope="module", params=FITS, ids=str)
+def case(request):
+    X, y, weight, new = table()
+    model = WedgeReLUClassifier(**request.param).fit(X, y, sample_weight=weight)
+    assert model.n_neurons_ > 2
+    return model, X, y, weight, new
+
+
+def test_a_forward_pass_by_hand_gives_other_log_odds(case):
+    model, X, _, _, new = case
+    for rows in (X, new):
+        clipped = np.clip(rows, *model.clip_bounds_)
+        hidden = np.maximum(clipped @ model.coefs_[0] + model.intercepts_[0], 0.0)
+        by_hand = (hidden @ model.coefs_[1] + model.intercepts_[1])[:, 0]
+        assert_same(model.decision_function(rows), by_hand, 1e-10)
+
+
+def test_the_layers_are_out_of_balance_or_not_worth_the_objective(case):
+    model, X, y, weight, _ = case
+    hidden, output = model.coefs_[0] * model.x_scale_[:, None], model.coefs_[1][:, 0]
+    size = np.linalg.norm(hidden, ord=1 if model.norm == "l1" else 2, axis=0)
+    assert_allclose(size, np.abs(output), rtol=1e-9)
+    if model.class_weight == "balanced":
+        weight = weight / np.where(y == 1, weight[y == 1].sum(), weight[y == 0].sum())
+    loss = log_loss(y, model.predict_proba(X), sample_weight=weight)
+    penalty = model.alpha / 2 * (size**2 + output**2).sum()
+    assert_allclose(loss + penalty, model.certificate_.objective, rtol=1e-8)
+
+
+# --- what must not matter ------------------------------------------------------------------------
+
+INVARIANT = [(kind, norm) for kind in ("generic", "ties") for norm in ("l1", "l2")]
+each_invariance = pytest.mark.parametrize(("kind", "norm"), INVARIANT)
+
+
+def log_odds(norm, kind, X, y, weight=None, new=None):
+    clip = 0.05 if kind == "ties" else 0.005
+    model = WedgeReLUClassifier(norm=norm, clip_quantile=clip).fit(X, y, sample_weight=weight)
+    assert model.n_neurons_ > 2
+    return model.decision_function(table(kind)[3] if new is None else new)
+
+
+@each_invariance
+def test_weights_are_not_copies(kind, norm):
+    X, y, weight, _ = table(kind)
+    copies = np.random.default_rng(5).permutation(np.repeat(np.arange(60), weight))
+    weighted = log_odds(norm, kind, X, y, weight)
+    assert_same(log_odds(norm, kind, X[copies], y[copies]), weighted)
+    outliers, labels = np.vstack([1e9 * np.eye(4), X]), np.r_[0, 1, 0, 1, y]
+    assert_same(log_odds(norm, kind, outliers, labels, np.r_[np.zeros(4), weight]), weighted)
+
+
+@each_invariance
+def test_row_order_or_a_common_factor_of_the_weights_matters(kind, norm):
+    X, y, weight, _ = table(kind)
+    expected = log_odds(norm, kind, X, y, weight)
+    order = np.random.default_rng(6).permutation(60)
+    assert_same(log_odds(norm, kind, X[order], y[order], weight[order]), expected)
+    for factor in (0.1, 3.0, 1e6):
+        assert_same(log_odds(norm, kind, X, y, factor * weight), expected)
+
+
+@each_invariance
+def test_units_of_the_columns_matter(kind, norm):
+    X, y, _, new = table(kind)
+    expected = log_odds(norm, kind, X, y)
+    for unit, shift in [(1e-6, 0.0), (1e6, 0.0), (1.0, 1000.0), (0.3, -32.0)]:
+        units, shifts = np.array([1.0, unit, 1.0, unit]), np.array([0.0, shift, 0.0, 0.0])
+        moved = log_odds(norm, kind, units * X + shifts, y, None, units * new + shifts)
+        assert_same(moved, expected)

@@ -1,12 +1,17 @@
 """Ways to solve a restricted problem, against each other and their optimality conditions."""
 
+import signal
+import warnings
+from contextlib import contextmanager
 from functools import cache
 
 import cvxpy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import canonical, every_neuron, grid
+from oracles import Optimum, canonical, every_neuron, grid, random_neurons
+from scipy.optimize import brentq
+from scipy.special import expit, xlog1py, xlogy
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge._losses import LogLoss, SquaredError
@@ -178,3 +183,205 @@ def test_with_cvxpy_copies_order_or_units_matter(estimator):
 def test_a_wrong_solver_is_not_named():
     with pytest.raises(ValueError, match="'solver' parameter of WedgeReLURegressor"):
         WedgeReLURegressor(solver="adam").fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+# --- the log loss on dependent columns, to more digits -------------------------------------------
+
+
+@contextmanager
+def time_limit(seconds):
+    """Make a loop that does not end an error."""
+
+    def stop(*_):
+        raise TimeoutError(f"not done after {seconds} s")
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def log_loss_objective(activations, y, weight, alpha, coef, intercept):
+    margin = (2 * y - 1) * (activations.T @ coef + intercept)
+    return weight @ np.logaddexp(0.0, -margin) + alpha * np.abs(coef).sum()
+
+
+def feasible_entropy(activations, sign, weight, alpha, other):
+    """The dual value of probabilities of the other class, made feasible."""
+    dual = weight * sign * np.clip(other, 0.0, 1.0)
+    up, down = dual[dual > 0].sum(), -dual[dual < 0].sum()
+    dual = np.where(dual > 0, dual * min(1.0, down / up), dual * min(1.0, up / down))
+    other = np.abs(dual) / weight / max(1.0, np.abs(activations @ dual).max() / alpha)
+    return weight @ (-xlogy(other, other) - xlog1py(1 - other, -other))
+
+
+def log_loss_optimum(activations, y, weight, alpha):
+    """Bounds on the optimum, from the dual: CLARABEL loses digits on the primal problem.
+
+    ``max Σ w·entropy(p)`` with ``|Kᵀv| <= α`` and ``Σ v = 0``, where p is the probability of the
+    class that a sample is not of and ``v = ± w p``; the multipliers are the coefficients.
+    """
+    weight, sign = weight / weight.sum(), 2.0 * y - 1
+    centred = activations - (activations @ weight)[:, None]
+    length = np.sqrt(centred**2 @ weight)
+    usable = np.flatnonzero(length > 1e-13 * length.max())
+    keys = np.round(np.column_stack([centred[usable] / length[usable, None], length[usable]]), 12)
+    usable = usable[np.unique(keys, axis=0, return_index=True)[1]]
+    rows = centred[usable] * (weight * sign) / length[usable, None]
+    p = cvxpy.Variable(len(y))
+    upper, lower = rows @ p <= alpha / length[usable], -(rows @ p) <= alpha / length[usable]
+    entropy = weight @ (cvxpy.entr(p) + cvxpy.entr(1 - p))
+    problem = cvxpy.Problem(cvxpy.Maximize(entropy), [upper, lower, (weight * sign) @ p == 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the bounds below say how accurate it is
+        tight = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13}
+        problem.solve(solver=cvxpy.CLARABEL, **tight)
+    coef = np.zeros(len(activations))
+    coef[usable] = (upper.dual_value - lower.dual_value) / length[usable]
+    hidden = activations.T @ coef
+    reach = 100 + np.abs(hidden).max()
+    intercept = brentq(lambda t: weight @ (expit(hidden + t) - y), -reach, reach, xtol=1e-14)
+    return Optimum(
+        lower=feasible_entropy(activations, sign, weight, alpha, p.value),
+        upper=log_loss_objective(activations, y, weight, alpha, coef, intercept),
+        coef=coef,
+    )
+
+
+FRACTIONS = [1.0, 0.3, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
+DEPENDENT = ["both orientations", "grid", "copies", "low rank", "few rows", "separable", "clashes"]
+
+
+@cache
+def dependent(kind, heavy=1.0):
+    """Activations (m, n), labels (n,), weights (n,) with exactly dependent columns."""
+    rng = np.random.default_rng(1)
+    points = rng.standard_normal((20, 2))
+    if kind == "grid":
+        points = grid(4, 3).astype(float)
+    elif kind == "few rows":
+        points = points[:6]
+    elif kind == "clashes":
+        points = np.repeat(points[:8], 3, axis=0)
+    neurons = random_neurons(rng, points, 2, 20)
+    if kind in ("grid", "clashes", "separable"):
+        neurons = every_neuron(np.unique(points[:12], axis=0), 2)
+    activations = neurons.activations(points)
+    if kind == "copies":
+        activations = np.repeat(activations, 3, axis=0)
+    elif kind == "low rank":
+        activations = rng.standard_normal((60, 5)) @ rng.standard_normal((5, 20))
+    y = rng.integers(0, 2, size=len(points))
+    y = (points[:, 0] > points[:, 1]).astype(int) if kind == "separable" else y
+    weight = rng.uniform(0.1, 1.0, size=len(points))
+    weight[0] = heavy
+    return activations, y, weight / weight.sum()
+
+
+def newton(activations, y, weight, alpha, start=None, solver="active_set"):
+    """Coefficients (m,), prediction (n,), objective."""
+    restricted = restricted_problem(LogLoss(), y[:, None] * 1.0, weight, solver)
+    columns = restricted.extend(restricted.no_columns(), activations)
+    coef = np.zeros(len(activations)) if start is None else start
+    intercept = LogLoss().constant_model(restricted.target, weight)
+    with time_limit(10):
+        coef, intercept = restricted.solve(columns, alpha, coef[:, None], intercept)
+    objective = log_loss_objective(activations, y, weight, alpha, coef[:, 0], intercept)
+    return coef[:, 0], columns.predict(coef, intercept)[:, 0], objective
+
+
+def largest_alpha(activations, y, weight):
+    return np.abs(activations @ (weight * (y - weight @ y))).max()
+
+
+def assert_conditions_hold(activations, y, weight, alpha, coef, prediction):
+    """To 1e-8 of alpha, or to what rounding of the prediction makes of the gradient."""
+    dual = np.where(y == 1, expit(-prediction), -expit(prediction)) * weight
+    values, size = activations @ dual, np.abs(activations)
+    curvature = weight * expit(prediction) * expit(-prediction)
+    rounding = 100 * np.finfo(float).eps * (size.T @ np.abs(coef)).max()
+    allowed = 1e-8 * alpha + rounding * (size @ curvature).max()
+    used = coef != 0
+    assert np.all(np.abs(values) <= alpha + allowed)
+    assert_allclose(values[used], alpha * np.sign(coef[used]), rtol=0, atol=allowed)
+    assert_allclose(dual.sum(), 0.0, atol=1e-8 * np.abs(dual).sum() + rounding * curvature.sum())
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_newton_stops_short_of_the_optimum(kind, fraction):
+    problem = dependent(kind)
+    alpha = fraction * largest_alpha(*problem)
+    coef, prediction, objective = newton(*problem, alpha)
+    bounds = log_loss_optimum(*problem, alpha)
+    assert bounds.relative_gap < 1e-4
+    assert objective <= bounds.upper * (1 + 1e-7)
+    assert objective >= bounds.lower * (1 - 1e-9)
+    assert_conditions_hold(*problem, alpha, coef, prediction)
+
+
+@pytest.mark.parametrize("heavy", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_a_heavy_weight_stops_newton(kind, heavy):
+    problem = dependent(kind, heavy)
+    for fraction in (0.3, 1e-2, 1e-3):
+        alpha = fraction * largest_alpha(*problem)
+        coef, prediction, _ = newton(*problem, alpha)
+        assert_conditions_hold(*problem, alpha, coef, prediction)
+
+
+def test_a_heavy_weight_on_a_small_table_takes_forever():
+    X = np.unique([[1.0, 0.0], [4.0, 2.0], [2.0, 4.0], [4.0, 4.0], [3.0, 2.0]], axis=0)
+    activations, y = every_neuron(X, 2).activations(X), np.array([1, 0, 1, 1, 1])
+    problem = activations, y, np.array([100, 1, 1, 1, 1]) / 104
+    alpha = 1e-3 * largest_alpha(*problem)
+    coef, prediction, _ = newton(*problem, alpha)
+    assert_conditions_hold(*problem, alpha, coef, prediction)
+
+
+@pytest.mark.parametrize("start", ["optimum", "wrong signs", "another alpha", "far away"])
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_the_start_decides_where_newton_ends(kind, start):
+    problem = dependent(kind)
+    alpha = 1e-2 * largest_alpha(*problem)
+    cold, _, expected = newton(*problem, alpha)
+    coef, prediction, objective = newton(
+        *problem,
+        alpha,
+        {
+            "optimum": cold,
+            "wrong signs": -cold,
+            "another alpha": newton(*problem, 1e-2 * alpha)[0],
+            "far away": 100 * np.random.default_rng(0).standard_normal(len(cold)),
+        }[start],
+    )
+    assert_allclose(objective, expected, rtol=1e-9)
+    assert_conditions_hold(*problem, alpha, coef, prediction)
+
+
+@pytest.mark.parametrize("solver", ["active_set", "cvxpy"])
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_a_column_is_used_above_the_largest_alpha(kind, solver):
+    problem = dependent(kind)
+    coef, prediction, _ = newton(*problem, 2 * largest_alpha(*problem), solver=solver)
+    assert_array_equal(coef, 0.0)
+    assert_allclose(expit(prediction), problem[2] @ problem[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("fraction", [0.3, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_the_interior_point_stops_short_of_newton(kind, fraction):
+    problem = dependent(kind)
+    alpha = fraction * largest_alpha(*problem)
+    _, prediction, expected = newton(*problem, alpha)
+    coef, _, objective = newton(*problem, alpha, solver="cvxpy")
+    # On separable data and at a tiny penalty CLARABEL itself stops there.
+    assert_allclose(objective, expected, rtol=2e-6 if kind == "separable" else 1e-6)
+    dual = np.where(problem[1] == 1, expit(-prediction), -expit(prediction)) * problem[2]
+    assert_array_equal(coef[np.abs(problem[0] @ dual) < 0.99 * alpha], 0.0)

@@ -24,7 +24,8 @@ STATIONARITY_TOLERANCE = 1e-10
 ROUNDING = 4.0
 # A column is dependent on others if less than this fraction of its variance is left.
 DEPENDENT = 1e-13
-MAX_ROUNDS = 20_000
+# Descents, and moves of one: far more than any real problem takes.
+MAX_ROUNDS = 2_000
 # Full steps on one sign pattern before it counts as solved to machine precision.
 MAX_REFINEMENTS = 5
 # Violators that enter together; one at a time after a step that made no progress.
@@ -260,7 +261,9 @@ def _descend(active: _ActiveSet, coef: Array, linear: Array, alpha: float, round
     slope = active.gram @ z - target
     sign = np.where(z != 0, np.sign(z), -np.sign(slope))
     progress, refinements = False, 0
-    while len(z) and refinements <= MAX_REFINEMENTS:
+    for _ in range(MAX_ROUNDS):
+        if len(z) == 0 or refinements > MAX_REFINEMENTS:
+            break
         residual = -slope - alpha * sign
         # Down to rounding: a column that depends on the active ones can be told from a violator
         # only if these are solved much better than it is judged.

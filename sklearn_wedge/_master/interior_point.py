@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._master.columns import ByActivations, Columns
 
+if TYPE_CHECKING:
+    import cvxpy
+
 Array = NDArray[np.float64]
 
-# Asked of the interior-point method; it may stop short of them and say so.
+# Columns are scaled to unit length, but not by more than the inverse of this.
+SHORTEST = 1e-3
+# Asked of the interior-point method; it may stop short of them and say so. Then, on dependent
+# columns, it often gets closer with less regularisation, and sometimes fails.
 TOLERANCES = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+ATTEMPTS = ({}, {"static_regularization_constant": 1e-10})
+FAILED = "failed"
+# Fraction of the objective that setting coefficients to zero may cost.
+LOSS = 1e-8
 # Coefficients whose penalty is a smaller part of the loss are not told from zero by their size.
 NEGLIGIBLE = 1e-6
 
@@ -34,21 +45,34 @@ class InteriorPoint(ByActivations):
 
         if len(columns) == 0:
             return coef, self.loss.constant_model(self.target, self.weight)
+        # Columns of unit length: a better conditioned problem.
+        length = np.sqrt(columns.activations**2 @ self.weight)
+        length = np.maximum(length, SHORTEST * length.max() or 1.0)
         z, t = cvxpy.Variable(len(columns)), cvxpy.Variable()
-        prediction = columns.activations.T @ z + t
+        prediction = (columns.activations / length[:, None]).T @ z + t
         losses = self.loss.expression(prediction, self.target[:, 0])
-        problem = cvxpy.Problem(cvxpy.Minimize(self.weight @ losses + alpha * cvxpy.norm1(z)))
-        with warnings.catch_warnings():
-            # Tolerances that rounding does not allow: the duality gap of the fit says how far.
-            warnings.filterwarnings("ignore", "Solution may be inaccurate")
-            try:
-                problem.solve(solver=cvxpy.CLARABEL, **TOLERANCES)
-            except cvxpy.SolverError as error:
-                raise RuntimeError(_failure(len(columns), alpha)) from error
-        if z.value is None:
+        problem = cvxpy.Problem(
+            cvxpy.Minimize(self.weight @ losses + alpha * cvxpy.abs(z) @ (1 / length))
+        )
+        found = []
+        for settings in ATTEMPTS:
+            status = _solve(problem, settings)
+            if z.value is not None and status != FAILED:
+                candidate = (z.value / length)[:, None], np.array([float(t.value)])
+                found.append((self._objective(columns, alpha, *candidate), *candidate))
+            if status == cvxpy.OPTIMAL:
+                break
+        if not found:
             raise RuntimeError(_failure(len(columns), alpha))
-        coef, intercept = np.asarray(z.value)[:, None], np.array([float(t.value)])
-        return self._without_zeros(columns, alpha, coef, intercept), intercept
+        objective, coef, intercept = min(found, key=lambda attempt: attempt[0])
+        sparse = self._without_zeros(columns, alpha, coef, intercept)
+        # Where the solver stopped early, small and zero cannot be told apart.
+        costs = self._objective(columns, alpha, sparse, intercept) - objective
+        return (sparse if costs <= LOSS * objective else coef), intercept
+
+    def _objective(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> float:
+        loss = self.loss.value(columns.predict(coef, intercept), self.target, self.weight)
+        return loss + alpha * float(np.abs(coef).sum())
 
     def _without_zeros(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array
@@ -61,6 +85,20 @@ class InteriorPoint(ByActivations):
         loss = self.loss.value(prediction, self.target, self.weight)
         size = np.abs(coef[:, 0]) / max(np.abs(coef).max(), NEGLIGIBLE * loss / alpha)
         return np.where((size < slack)[:, None], 0.0, coef)
+
+
+def _solve(problem: cvxpy.Problem, settings: dict[str, float]) -> str:
+    """Solve in place; how that ended."""
+    import cvxpy
+
+    with warnings.catch_warnings():
+        # Tolerances that rounding does not allow: the duality gap of the fit says how far.
+        warnings.filterwarnings("ignore", "Solution may be inaccurate")
+        try:
+            problem.solve(solver=cvxpy.CLARABEL, **TOLERANCES, **settings)
+        except cvxpy.SolverError:
+            return FAILED
+    return problem.status
 
 
 def _failure(n_columns: int, alpha: float) -> str:

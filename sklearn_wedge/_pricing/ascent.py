@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass
 from sklearn_wedge._pricing.hinges import hinge_values
 from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable, first_of_best
+from sklearn_wedge._pricing.sweep import ascending_order
 
 Array = NDArray[np.float64]
 
@@ -159,7 +160,7 @@ def _climb(points: Array, dual: Array, directions: Array, order: int) -> _Climb:
 def _through_best_samples(points: Array, dual: Array, directions: Array, order: int) -> Hyperplanes:
     """The best hyperplanes with these normals, each through a sample; zero weights are padding."""
     reach = directions @ points.T
-    by_reach = np.argsort(reach, axis=1, kind="stable")
+    by_reach = ascending_order(reach)
     ordered = np.take_along_axis(reach, by_reach, axis=1)
     values = np.stack(
         [

@@ -80,17 +80,17 @@ def _slopes(x: Array, y: Array) -> Array:
     return np.clip(slope, -VERTICAL, VERTICAL, out=slope)
 
 
-def _order_by_slope(slope: Array) -> NDArray[np.int64]:
-    """Positions by ascending slope; the last bits of a slope give way to the position's index.
+def ascending_order(values: Array) -> NDArray[np.int64]:
+    """Indices of each row by ascending value; the last bits of a value give way to the index.
 
-    Sorting these keys is several times faster than ``argsort``, and slopes that differ by rounding
+    Sorting these keys is several times faster than ``argsort``, and values that differ by rounding
     only come in canonical order.
     """
-    bits = slope.view(np.int64)
+    bits = values.view(np.int64)
     keys = bits ^ ((bits >> 63) & _MAGNITUDE)  # integers in the order of the floats
-    low = np.int64((1 << max(slope.shape[1] - 1, 1).bit_length()) - 1)
+    low = np.int64((1 << max(values.shape[1] - 1, 1).bit_length()) - 1)
     keys &= ~low
-    keys |= np.arange(slope.shape[1])
+    keys |= np.arange(values.shape[1])
     keys.sort(axis=1)
     keys &= low
     return keys
@@ -155,7 +155,7 @@ def _turned(plane: _Plane, dual: Array, total: Array, cell_moments: Array | None
 
     ``total``, (q, B, 2), is ``Σ_i v_i Z_i``.
     """
-    order = _order_by_slope(_slopes(plane.x, plane.y))
+    order = ascending_order(_slopes(plane.x, plane.y))
     places = order + _row_starts(order)
     x, y = plane.x.ravel().take(places), plane.y.ravel().take(places)
     slope = _slopes(x, y)
