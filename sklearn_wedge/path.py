@@ -170,8 +170,9 @@ def wedge_relu_path(
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    interaction_order, norm, standardize, clip_quantile, pricing, solver, tol, max_iter, n_jobs, \
-verbose
+    interaction_order, norm, standardize, clip_quantile, pricing, solver
+        As in :class:`~sklearn_wedge.WedgeReLURegressor`.
+    tol, max_iter, n_jobs, verbose
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     dictionary : {"full", "wedge"}, default="full"
         ``"wedge"`` admits only neurons whose hyperplane passes through as many samples as it has

@@ -136,12 +136,12 @@ def tiny_problem(seed):
     return X, y, weight, order, 10 ** rng.uniform(-3, -0.1) * largest(X, y, order, weight)
 
 
-@pytest.mark.parametrize("batch", range(6))
+@pytest.mark.parametrize("batch", range(20))
 def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
     for seed in range(10 * batch, 10 * batch + 10):
         X, y, weight, order, alpha = tiny_problem(seed)
         oracle = best(X, y, alpha, order, weight)
-        for stop in ({"max_iter": 1}, {"max_iter": 2}, {"max_iter": 3}, {"tol": 1e-2}, {}):
+        for stop in ({"max_iter": 1 + seed % 3}, {"tol": 1e-2}, {}):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if stop else "error", ConvergenceWarning)
                 certificate = exact_fit(X, y, alpha, order, weight, **stop).certificate_

@@ -5,7 +5,15 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from oracles import every_neuron, grid, l1_objective, optimum, random_neurons, standardized
+from oracles import (
+    Dictionary,
+    every_neuron,
+    grid,
+    l1_objective,
+    optimum,
+    random_neurons,
+    standardized,
+)
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
@@ -197,6 +205,47 @@ def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
             assert_allclose(certificate.gap, gap, atol=allowed)
             if not stop:
                 assert_allclose(certificate.objective, oracle.upper, rtol=1e-6, atol=1e-9 * scale)
+
+
+STOPS = [{"max_iter": 1}, {"max_iter": 2}, {"tol": 0.1}, {"tol": 1e-3}, {"tol": 1e-6}]
+
+
+@pytest.mark.parametrize("batch", range(5))
+def test_with_cvxpy_a_bound_is_above_the_optimum_or_an_objective_below(batch):
+    for seed in range(40 * batch, 40 * batch + 40):
+        X, y, weight, order, alpha = tiny_problem(seed)
+        if alpha < 1e-12:
+            continue
+        oracle, scale = best(X, y, alpha, order, weight), constant_objective(y, weight)
+        stop = STOPS[seed % len(STOPS)]
+        certificate = fit(X, y, alpha, order, weight, solver="cvxpy", **stop).certificate_
+        assert certificate.lower_bound <= oracle.upper + 1e-10 * scale, (seed, stop)
+        assert certificate.objective >= oracle.lower - 1e-10 * scale, (seed, stop)
+        if stop == {"tol": 1e-6}:
+            assert_allclose(certificate.objective, oracle.upper, rtol=2e-6, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize("batch", range(5))
+def test_under_l2_a_bound_is_above_the_optimum_over_wedge_neurons(batch):
+    """These are fewer than all: their optimum is an upper bound, and the fit gets below it."""
+    for seed in range(40 * batch, 40 * batch + 40):
+        X, y, weight, order, alpha = tiny_problem(seed)
+        if alpha < 1e-12:
+            continue
+        neurons = every_neuron(np.unique(X, axis=0), min(order, 2))
+        length = np.linalg.norm(neurons.weights, axis=1)
+        unit = Dictionary(neurons.weights / length[:, None], neurons.offsets / length)
+        row_weight = np.ones(len(y)) if weight is None else weight
+        oracle = optimum(unit.activations(X), y, row_weight, alpha)
+        allowed = 1e-9 * constant_objective(y, weight)
+        stop = STOPS[seed % len(STOPS)]
+        model = fit(X, y, alpha, min(order, 2), weight, norm="l2", **stop)
+        certificate = model.certificate_
+        assert certificate.exact
+        assert certificate.lower_bound <= oracle.upper + allowed, (seed, stop)
+        if stop == {"tol": 1e-6}:
+            slack = 1e-6 * constant_objective(y, weight)
+            assert certificate.objective <= oracle.upper + slack + allowed, (seed, stop)
 
 
 @on_all_data
