@@ -45,7 +45,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         if len(present) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of two classes, and every sample with a "
-                f"positive weight is of one class, {present[0]!r}."
+                f"positive weight is of one class, {present[:1].tolist()[0]!r}."
             )
         return X, y, weight
 
@@ -60,13 +60,14 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
             per_class = weight.sum() / (2 * of_classes)
         else:
             per_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        weight = weight * np.where(is_second, per_class[1], per_class[0])
-        if not (np.any(weight[is_second] > 0) and np.any(weight[~is_second] > 0)):
+        if not np.all((per_class > 0) & np.isfinite(per_class)):
             raise ValueError(
                 f"class_weight={self.class_weight!r} leaves no weight to one of the classes "
-                f"{self.classes_.tolist()}: give both a positive weight."
+                f"{self.classes_.tolist()}, or is not finite: give both a finite, positive weight."
             )
-        return weight
+        # A common factor changes nothing: with the larger one 1, no product overflows.
+        per_class = per_class / np.max(per_class)
+        return weight * np.where(is_second, per_class[1], per_class[0])
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
         self._fit_network(alpha, X, self._encoded(y), self._class_weighted(y, weight), LogLoss())
@@ -144,8 +145,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
     The log odds ``t + Σ_j a_j (w_j·x + b_j)_+`` are a network of *any* width that minimises the
     weighted mean log loss plus ``alpha / 2 · Σ_j (‖w_j‖² + a_j²)`` over all networks whose neurons
     combine at most ``interaction_order`` inputs. The optimal hidden weights are wedge products of
-    training samples, which makes training a convex l1 problem [1]_; it is solved by column
-    generation, and ``certificate_`` bounds how far the result can be from the global optimum.
+    training samples (under l2: rejections from these), which makes training a convex l1 problem
+    [1]_; it is solved by column generation, and ``certificate_`` bounds how far the result can be
+    from the global optimum.
 
     The fit is deterministic: there is no width, learning rate or seed to choose.
 
@@ -177,7 +179,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
         ``norm="l2"``, neurons have at most two inputs.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
-        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method;
+        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
+        proximal Newton steps);
         ``"cvxpy"`` (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
@@ -298,7 +301,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any type.
+            Labels of two classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
@@ -310,9 +313,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Raises
         ------
         ValueError
-            If the data are malformed or missing, there are not two classes, all weights are zero,
-            or ``pricing="exact"`` is
-            out of reach for data of this size.
+            If the data are malformed or contain missing values, there are not two classes, all
+            weights are zero, or ``pricing="exact"`` is out of reach for data of this size.
         """
         X, y, weight = self._validated_labels(X, y, sample_weight)
         self._fit_at(self.alpha, X, y, weight)

@@ -46,7 +46,7 @@ class _Task:
     """Validated training data: what is fitted, and what is scored.
 
     ``labels`` is ``y`` as given, ``target`` what the loss sees, ``fit_weight`` the sample weight
-    times that of the classes; the others are as in ``fit``.
+    times that of the classes.
     """
 
     X: NDArray
@@ -74,7 +74,7 @@ def _score_fold(
     train, test = fold
     # A score needs a good network, not a proof.
     options = replace(task.options, pricing="search", n_jobs=None, verbose=0)
-    _refuse_one_class(task, train)
+    _refuse_unusable(task, train)
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, unconverged = [], 0
@@ -86,14 +86,18 @@ def _score_fold(
     return scores, unconverged
 
 
-def _refuse_one_class(task: _Task, train: NDArray) -> None:
-    """A fold on which the log loss has no minimiser."""
+def _refuse_unusable(task: _Task, train: NDArray) -> None:
+    """A fold without weight, or on which the log loss has no minimiser."""
     present = np.unique(task.labels[train][task.fit_weight[train] > 0])
+    if len(present) == 0:
+        raise ValueError(
+            "The training part of a fold has no sample with a positive weight. Use fewer folds, or "
+            "leave out rows of weight zero."
+        )
     if isinstance(task.loss, LogLoss) and len(present) < 2:
         raise ValueError(
-            "The training part of a fold has samples of one class only"
-            f"{f', {present[0]!r}' if len(present) else ''}. Use fewer folds, or a splitter that "
-            "keeps both classes, such as StratifiedKFold."
+            f"The training part of a fold has samples of one class only, {present.tolist()[0]!r}. "
+            "Use fewer folds, or a splitter that keeps both classes, such as StratifiedKFold."
         )
 
 
@@ -511,7 +515,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any type.
+            Labels of two classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
         **params : dict

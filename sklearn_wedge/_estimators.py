@@ -131,8 +131,9 @@ class WedgeReLURegressor(_WedgeRegressor):
     The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises half the weighted mean
     squared error plus ``alpha / 2 · Σ_j (‖w_j‖² + a_j²)`` over all networks whose neurons combine
     at most ``interaction_order`` inputs. The optimal hidden weights are wedge products of training
-    samples, which makes training a convex l1 problem [1]_; it is solved by column generation, and
-    ``certificate_`` bounds how far the result can be from the global optimum.
+    samples (under l2: rejections from these), which makes training a convex l1 problem [1]_; it is
+    solved by column generation, and ``certificate_`` bounds how far the result can be from the
+    global optimum.
 
     The fit is deterministic: there is no width, learning rate or seed to choose.
 

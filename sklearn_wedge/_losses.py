@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, xlog1py, xlogy
+from scipy.special import expit, xlog1py, xlogy
 
 if TYPE_CHECKING:
     import cvxpy
@@ -105,7 +105,8 @@ class LogLoss:
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (1,): the log odds."""
-        return logit(weight @ target)
+        # Not the log odds of a mean that may round to 1.
+        return np.log(weight @ target) - np.log(weight @ (1.0 - target))
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Elementwise losses for CVXPY, of the shape of ``target``."""

@@ -25,7 +25,7 @@ class HiddenNeurons:
     inputs : int ndarray of shape (n_neurons, order)
         Input columns of each neuron, ascending, padded with -1.
     weights : ndarray of shape (n_neurons, order)
-        Weights on these inputs, of unit l1 norm; 0 in the padding.
+        Weights on these inputs, of unit norm; 0 in the padding.
     offsets : ndarray of shape (n_neurons,)
         Offset of each neuron.
     rows : int ndarray of shape (n_neurons, order)

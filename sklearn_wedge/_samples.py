@@ -49,12 +49,13 @@ class Scaling:
 class SampleOptions:
     """How inputs and target are prepared before the fit.
 
-    ``center_target`` is False where the target is not a quantity but a class.
+    ``scale_target`` is False where the target is not a quantity but a class: it is then neither
+    centred nor scaled.
     """
 
     standardize: bool = True
     clip_quantile: float | None = 0.005
-    center_target: bool = True
+    scale_target: bool = True
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def canonical_sample(
     X, y, weight = X[rows], y[rows], weight / weight.sum()
 
     mean, scale = mean_and_scale(X, weight, options.standardize)
-    if options.center_target:
+    if options.scale_target:
         target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
     else:
         target_mean, target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])

@@ -17,7 +17,7 @@ class Certificate:
     """How far a network can be from the best network of any width.
 
     Everything is in the units of the problem solved: standardised if ``standardize=True``, the
-    target centred, weights summing to 1.
+    target of a regression centred, weights summing to 1.
 
     Attributes
     ----------

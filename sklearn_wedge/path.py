@@ -80,7 +80,7 @@ def build_problem(
     """
     loss = SquaredError() if loss is None else loss
     regression = isinstance(loss, SquaredError)
-    prepared = SampleOptions(options.standardize, options.clip_quantile, center_target=regression)
+    prepared = SampleOptions(options.standardize, options.clip_quantile, scale_target=regression)
     sample = canonical_sample(X, y[:, None], sample_weight, prepared)
     n_points, n_inputs = sample.points.shape
     neuron_class = options.neuron_class(n_inputs, wedge)
@@ -159,6 +159,8 @@ def wedge_relu_path(
     verbose: int = 0,
 ) -> WedgePath:
     """Globally optimal ReLU networks at several penalties, each started from the one before.
+
+    For regression, under the squared loss.
 
     Parameters
     ----------
@@ -256,6 +258,9 @@ def alpha_max(
     n_jobs: int | None = None,
 ) -> float:
     """The least penalty at which the optimal network is constant.
+
+    For regression, under the squared loss; for two classes see ``alphas_[0]`` of
+    :class:`~sklearn_wedge.WedgeReLUClassifierCV`.
 
     Parameters
     ----------

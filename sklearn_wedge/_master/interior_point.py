@@ -47,7 +47,7 @@ class InteriorPoint(ByActivations):
             return coef, self.loss.constant_model(self.target, self.weight)
         # Columns of unit length: a better conditioned problem.
         length = np.sqrt(columns.activations**2 @ self.weight)
-        length = np.maximum(length, SHORTEST * length.max() or 1.0)
+        length = np.maximum(length, (SHORTEST * length.max()) or 1.0)
         z, t = cvxpy.Variable(len(columns)), cvxpy.Variable()
         prediction = (columns.activations / length[:, None]).T @ z + t
         losses = self.loss.expression(prediction, self.target[:, 0])

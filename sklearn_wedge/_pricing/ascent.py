@@ -44,10 +44,14 @@ class _Climb:
 
     def put(self, which: NDArray, other: _Climb) -> _Climb:
         """These with others at some indices."""
-        arrays = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
-        for name, array in arrays.items():
-            array[which] = getattr(other, name)
-        return _Climb(**arrays)
+        directions, values, moments = (
+            self.directions.copy(),
+            self.values.copy(),
+            self.moments.copy(),
+        )
+        directions[which], values[which] = other.directions, other.values
+        moments[which] = other.moments
+        return _Climb(directions, values, moments)
 
 
 def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
