@@ -112,7 +112,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that a round hands to the next."""
+    """Everything that a round hands to the next.
+
+    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point.
+    """
 
     alpha: float
     neurons: Neurons
@@ -121,6 +124,7 @@ class State:
     intercept: Array
     objective: float
     dual: Array
+    values: Array
     priced: Priced | None = None
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
@@ -131,13 +135,14 @@ def solve_restricted(problem: Problem, state: State) -> State:
     sample, columns = problem.sample, state.columns
     coef, intercept = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept)
     prediction = columns.predict(coef, intercept)
-    loss = problem.loss.value(prediction, sample.target, sample.weight)
+    dual = balanced(problem.loss.dual_point(prediction, sample.target, sample.weight))
     return replace(
         state,
         coef=coef,
         intercept=intercept,
-        objective=loss + state.alpha * float(np.abs(coef).sum()),
-        dual=balanced(problem.loss.dual_point(prediction, sample.target, sample.weight)),
+        objective=problem.restricted.objective(prediction, coef, state.alpha),
+        dual=dual,
+        values=np.linalg.norm(columns.activations @ dual, axis=1),
     )
 
 
@@ -153,6 +158,7 @@ def start(problem: Problem, alpha: float) -> State:
         intercept=problem.loss.constant_model(sample.target, sample.weight),
         objective=np.inf,
         dual=np.empty_like(sample.target),
+        values=np.empty(0),
     )
     return solve_restricted(problem, nothing)
 
@@ -184,7 +190,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     else:
         # The tight columns rather than those in use: the dual point is unique and decides which
         # are tight, while rounding may decide which of several dependent columns are in use.
-        tight = np.flatnonzero(_column_values(state) >= TIGHT * state.alpha)
+        tight = np.flatnonzero(state.values >= TIGHT * state.alpha)
         everywhere = effort is Effort.SEARCH
         priced = problem.pricing.propose(
             dual, state.neurons.take(tight), len(state.rounds), everywhere
@@ -200,11 +206,6 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         pricing=effort.value,
     )
     return replace(state, priced=priced, lower_bound=best, rounds=(*state.rounds, latest))
-
-
-def _column_values(state: State) -> Array:
-    """``‖V·(Xu + c)_+‖`` of the columns of the restricted problem."""
-    return np.linalg.norm(state.columns.activations @ state.dual, axis=1)
 
 
 def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
@@ -271,10 +272,9 @@ def _gained(state: State) -> float:
 def _worth_keeping(state: State) -> NDArray[np.bool_]:
     """Columns in use, and those closest to being so: at most half as many."""
     in_use = state.coef.any(axis=1)
-    values = _column_values(state)
-    spare = np.flatnonzero(~in_use & (values >= NEARLY_ACTIVE * state.alpha))
+    spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
     at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
-    in_use[spare[np.argsort(-significant(values[spare]), kind="stable")[:at_most]]] = True
+    in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
     return in_use
 
 

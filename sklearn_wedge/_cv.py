@@ -40,6 +40,14 @@ from sklearn_wedge.path import (
     validated_weight,
 )
 
+CV_CONSTRAINTS: dict[str, list[Any]] = {
+    "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+    "eps": [Interval(Real, 0, 1, closed="neither")],
+    "cv": ["cv_object"],
+    "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+    **OPTION_CONSTRAINTS,
+}
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -275,13 +283,7 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
 
     _default_scoring = "neg_mean_squared_error"
 
-    _parameter_constraints: ClassVar[dict] = {
-        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "eps": [Interval(Real, 0, 1, closed="neither")],
-        "cv": ["cv_object"],
-        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
-        **OPTION_CONSTRAINTS,
-    }
+    _parameter_constraints: ClassVar[dict] = CV_CONSTRAINTS
 
     def __init__(
         self,
@@ -457,12 +459,8 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
     _default_scoring = "neg_log_loss"
 
     _parameter_constraints: ClassVar[dict] = {
-        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "eps": [Interval(Real, 0, 1, closed="neither")],
-        "cv": ["cv_object"],
-        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        **CV_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        **OPTION_CONSTRAINTS,
     }
 
     def __init__(

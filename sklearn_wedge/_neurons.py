@@ -51,6 +51,11 @@ class NeuronClass:
         """
         return self.norm == "l2" and not self.wedge
 
+    @property
+    def lies_in_pencils(self) -> bool:
+        """Whether pencils have every best hyperplane; some rejections lie in none."""
+        return self.order <= 2 or not self.has_rejections
+
 
 @dataclass(frozen=True)
 class Neurons:

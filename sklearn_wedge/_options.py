@@ -73,7 +73,7 @@ def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_i
     if options.pricing == "search":
         return False
     order = neuron_class.order
-    if neuron_class.has_rejections and order > 2:
+    if not neuron_class.lies_in_pencils:
         if options.pricing == "exact":
             raise ValueError(
                 "pricing='exact' is out of reach with norm='l2' beyond interaction_order=2 "

@@ -45,6 +45,14 @@ def assert_same(a, b, except_first_row=False):
         assert_array_equal(a.first_row, b.first_row)
 
 
+def assert_is_the_sample_of(rows, their_weight, X, y, weight, options):
+    """The weighted table gives the same sample as these of its rows, and names the same ones."""
+    weighted = canonical_sample(X, y, weight, options)
+    chosen = canonical_sample(X[rows], y[rows], their_weight, options)
+    assert_same(weighted, chosen, except_first_row=True)
+    assert_array_equal(weighted.first_row, rows[chosen.first_row])
+
+
 # --- weights, copies, order ---------------------------------------------------------------------
 
 
@@ -56,10 +64,7 @@ def test_a_weight_of_k_differs_from_k_copies(options, seed):
     weight = rng.integers(0, 5, size=len(X)).astype(float)
     weight[rng.integers(len(X))] = 2.0
     copies = np.repeat(np.arange(len(X)), weight.astype(int))
-    weighted = canonical_sample(X, y, weight, options)
-    copied = canonical_sample(X[copies], y[copies], np.ones(len(copies)), options)
-    assert_same(weighted, copied, except_first_row=True)
-    assert_array_equal(weighted.first_row, copies[copied.first_row])
+    assert_is_the_sample_of(copies, np.ones(len(copies)), X, y, weight, options)
 
 
 @on_all_options
@@ -70,10 +75,7 @@ def test_a_weight_of_zero_differs_from_absence(options, seed):
     weight = rng.uniform(0.1, 2.0, size=len(X)) * rng.integers(0, 2, size=len(X))
     weight[rng.integers(len(X))] = 1.0
     present = np.flatnonzero(weight)
-    full = canonical_sample(X, y, weight, options)
-    alone = canonical_sample(X[present], y[present], weight[present], options)
-    assert_same(full, alone, except_first_row=True)
-    assert_array_equal(full.first_row, present[alone.first_row])
+    assert_is_the_sample_of(present, weight[present], X, y, weight, options)
 
 
 @on_all_options

@@ -57,6 +57,11 @@ class RestrictedProblem(ABC, Generic[AnyColumns]):
         self.target = target
         self.weight = weight
 
+    def objective(self, prediction: Array, coef: Array, alpha: float) -> float:
+        """Mean loss of a prediction, (n, q), plus penalty of the coefficients."""
+        loss = self.loss.value(prediction, self.target, self.weight)
+        return loss + alpha * float(np.abs(coef).sum())
+
     @abstractmethod
     def no_columns(self) -> AnyColumns:
         """The problem without a neuron."""

@@ -23,7 +23,7 @@ TOLERANCES = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 ATTEMPTS = ({}, {"static_regularization_constant": 1e-10})
 FAILED = "failed"
 # Fraction of the objective that setting coefficients to zero may cost.
-LOSS = 1e-8
+LOST_TO_ZEROS = 1e-8
 # Coefficients whose penalty is a smaller part of the loss are not told from zero by their size.
 NEGLIGIBLE = 1e-6
 
@@ -58,8 +58,9 @@ class InteriorPoint(ByActivations):
         for settings in ATTEMPTS:
             status = _solve(problem, settings)
             if z.value is not None and status != FAILED:
-                candidate = (z.value / length)[:, None], np.array([float(t.value)])
-                found.append((self._objective(columns, alpha, *candidate), *candidate))
+                coef, intercept = (z.value / length)[:, None], np.array([float(t.value)])
+                reached = self.objective(columns.predict(coef, intercept), coef, alpha)
+                found.append((reached, coef, intercept))
             if status == cvxpy.OPTIMAL:
                 break
         if not found:
@@ -67,12 +68,8 @@ class InteriorPoint(ByActivations):
         objective, coef, intercept = min(found, key=lambda attempt: attempt[0])
         sparse = self._without_zeros(columns, alpha, coef, intercept)
         # Where the solver stopped early, small and zero cannot be told apart.
-        costs = self._objective(columns, alpha, sparse, intercept) - objective
-        return (sparse if costs <= LOSS * objective else coef), intercept
-
-    def _objective(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> float:
-        loss = self.loss.value(columns.predict(coef, intercept), self.target, self.weight)
-        return loss + alpha * float(np.abs(coef).sum())
+        cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
+        return (sparse if cost <= LOST_TO_ZEROS * objective else coef), intercept
 
     def _without_zeros(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array

@@ -68,8 +68,8 @@ class ProximalNewton(ByActivations):
     def _point(self, columns: Columns, alpha: float, coef: Array, intercept: float) -> _Point:
         used = np.flatnonzero(coef)
         prediction = intercept + columns.activations[used].T @ coef[used]
-        loss = self.loss.value(prediction[:, None], self.target, self.weight)
-        return _Point(coef, intercept, prediction, loss + alpha * float(np.abs(coef).sum()))
+        objective = self.objective(prediction[:, None], coef, alpha)
+        return _Point(coef, intercept, prediction, objective)
 
     def _working_set(
         self, columns: Columns, alpha: float, coef: Array, dual: Array

@@ -13,7 +13,13 @@ from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
 from sklearn_wedge._pricing.exact import n_pencils, price_all
 from sklearn_wedge._pricing.hinges import price_hinges
-from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable, significant
+from sklearn_wedge._pricing.pencils import (
+    Hyperplanes,
+    Pencils,
+    PointTable,
+    significant,
+    whose_turn,
+)
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
 
@@ -67,10 +73,8 @@ class Pricing:
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
         self.fine = BinnedPairs(self.table, neuron_class, FINE_BINS) if many else None
-        # Beyond two inputs, rejections lie in no pencil: nothing prices the whole class.
-        self.is_cheap = not (neuron_class.has_rejections and self.order > 2) and (
-            n_pencils(n_points, n_inputs, self.order) * n_points <= CHEAP
-        )
+        steps = n_pencils(n_points, n_inputs, self.order) * n_points
+        self.is_cheap = neuron_class.lies_in_pencils and steps <= CHEAP
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -129,7 +133,7 @@ class Pricing:
         if self.neuron_class.has_rejections:
             found.append(self._ascend(start.join(neurons), dual, round_number))
         # Of many inputs, best hyperplanes lie in few pencils, and the ascent is much cheaper.
-        if everywhere or self.order == 2 or not self.neuron_class.has_rejections:
+        if everywhere or self.neuron_class.lies_in_pencils:
             for move in moves:
                 found.append(self._sweep(move, dual, round_number, everywhere))
         planes = Hyperplanes.concatenate(found, self.order)
@@ -142,8 +146,7 @@ class Pricing:
         """Climb from the directions of neurons whose turn it is, and from new ones."""
         n_inputs = self.table.n_inputs
         known = neurons.weight_matrix(n_inputs).T
-        turn = (np.arange(CLIMBS) + round_number * CLIMBS) % max(len(known), 1)
-        known = known[np.unique(turn)] if len(known) > CLIMBS else known
+        known = known[np.sort(whose_turn(len(known), CLIMBS, round_number))]
         # Seeded by the round alone: the same data give the same network everywhere.
         new = np.random.default_rng(round_number).standard_normal((NEW_CLIMBS, n_inputs))
         directions = np.concatenate([known, new])
@@ -164,7 +167,5 @@ class Pricing:
 
 def _limited(pencils: Pencils, at_most: int, round_number: int) -> Pencils:
     """At most so many pencils; each in its turn."""
-    if len(pencils) <= at_most:
-        return pencils
-    which = (np.arange(at_most) + round_number * at_most) % len(pencils)
+    which = whose_turn(len(pencils), at_most, round_number)
     return Pencils(pencils.inputs[which], pencils.points[which])

@@ -20,6 +20,7 @@ from sklearn_wedge._pricing.pencils import (
     Pencils,
     PointTable,
     significant,
+    whose_turn,
 )
 from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
@@ -139,13 +140,15 @@ class BinnedPairs:
         ranking = np.argsort(-score, kind="stable")
         half = PAIRS_PER_ROUND // 2
         others = np.sort(ranking[half:])
-        turn = (np.arange(half) + round_number * half) % len(others)
-        return [pairs[k] for k in np.concatenate([ranking[:half], others[turn]])]
+        turn = others[whose_turn(len(others), half, round_number)]
+        return [pairs[k] for k in np.concatenate([ranking[:half], turn])]
 
     def around(self, pencils: Pencils, dual: Array, round_number: int) -> Hyperplanes:
         """The best hyperplane, by cells, of each of these pencils of order 2."""
         pencils = pencils.distinct()
-        parts = [Hyperplanes.empty(2)]
+        if len(pencils) == 0:
+            return Hyperplanes.empty(2)
+        parts = []
         starts = np.flatnonzero(np.any(np.diff(pencils.inputs, axis=0, prepend=-1), axis=1))
         for rows in np.split(np.arange(len(pencils)), starts[1:]):
             pair = (int(pencils.inputs[rows[0], 0]), int(pencils.inputs[rows[0], 1]))

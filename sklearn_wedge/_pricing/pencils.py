@@ -231,3 +231,10 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
 def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """In each row the first entry that is the largest but for rounding."""
     return np.argmax(values >= (1 - TIE) * values.max(axis=1, keepdims=True), axis=1)
+
+
+def whose_turn(n_things: int, at_most: int, round_number: int) -> NDArray[np.intp]:
+    """Indices of what a round looks at: all if they are few, else the next so many in a ring."""
+    if n_things <= at_most:
+        return np.arange(n_things)
+    return (np.arange(at_most) + round_number * at_most) % n_things

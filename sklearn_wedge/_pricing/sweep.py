@@ -77,7 +77,7 @@ def _slopes(x: Array, y: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slope = y / x
     np.copyto(slope, VERTICAL, where=x == 0)
-    return np.clip(slope, -VERTICAL, VERTICAL, out=slope)
+    return _finite(slope)
 
 
 def ascending_order(values: Array) -> NDArray[np.int64]:
