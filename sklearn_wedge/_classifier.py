@@ -7,26 +7,32 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._estimators import _WedgeNetwork
-from sklearn_wedge._losses import LogLoss
+from sklearn_wedge._losses import Loss
+from sklearn_wedge._objectives import (
+    CLASSIFICATION_CONSTRAINTS,
+    check_solver,
+    classification_loss,
+)
 from sklearn_wedge._options import OPTION_CONSTRAINTS
 from sklearn_wedge.path import validated_weight
 
 
-class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
-    """Labels of two classes and what is predicted for them."""
+def _has_probabilities(estimator: _WedgeClassifier) -> bool:
+    if estimator.loss == "log_loss":
+        return True
+    raise AttributeError(f"loss={estimator.loss!r} gives no probabilities; use loss='log_loss'.")
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
+
+class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
+    """Labels of classes and what is predicted for them."""
 
     def _validated_labels(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
@@ -34,49 +40,51 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         """Inputs, labels, and weights; ``classes_`` comes with them."""
         X, y = self._validated_inputs(X, y=y)
         check_classification_targets(y)
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
-        if kind != "binary":
-            raise ValueError(
-                f"Only binary classification is supported. The type of the target is {kind}."
-            )
         weight = validated_weight(sample_weight, X)
         self.classes_ = np.unique(y)
         present = np.unique(y[weight > 0])
-        if len(present) < 2:
+        if len(present) < len(self.classes_) or len(present) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of two classes, and every sample with a "
-                f"positive weight is of one class, {present[:1].tolist()[0]!r}."
+                f"{type(self).__name__} needs samples of at least two classes and of every class "
+                f"in y ({self.classes_.tolist()}), and those with a positive weight are of "
+                f"{len(present)} class(es): {present.tolist()}."
             )
         return X, y, weight
 
     def _class_weighted(self, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
         """Weights multiplied by those of the classes."""
-        is_second = y == self.classes_[1]
+        classes, codes = np.unique(y, return_inverse=True)
         if self.class_weight is None:
             return weight
         if isinstance(self.class_weight, str):
             # By weight rather than by count: a weight of k is k copies.
-            of_classes = np.array([weight[~is_second].sum(), weight[is_second].sum()])
-            per_class = weight.sum() / (2 * of_classes)
+            per_class = weight.sum() / (len(classes) * np.bincount(codes, weight))
         else:
-            per_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            per_class = compute_class_weight(self.class_weight, classes=classes, y=y)
         if not np.all((per_class > 0) & np.isfinite(per_class)):
             raise ValueError(
                 f"class_weight={self.class_weight!r} leaves no weight to one of the classes "
-                f"{self.classes_.tolist()}, or is not finite: give both a finite, positive weight."
+                f"{classes.tolist()}, or is not finite: give each a finite, positive weight."
             )
-        # A common factor changes nothing: with the larger one 1, no product overflows.
-        per_class = per_class / np.max(per_class)
-        return weight * np.where(is_second, per_class[1], per_class[0])
+        # A common factor changes nothing: with the largest one 1, no product overflows.
+        return weight * (per_class / np.max(per_class))[codes]
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
-        self._fit_network(alpha, X, self._encoded(y), self._class_weighted(y, weight), LogLoss())
+        weight = self._class_weighted(y, weight)
+        self._fit_network(alpha, X, self._encoded(y), weight, self._loss())
+
+    def _loss(self) -> Loss:
+        loss = classification_loss(self.loss, len(self.classes_))
+        check_solver(loss, repr(self.loss), self.solver)
+        return loss
 
     def _encoded(self, y: NDArray) -> NDArray[np.float64]:
-        return (y == self.classes_[1]).astype(np.float64)
+        """1 for the class of each output, else 0: (n, 1) for two classes, else (n, n_classes)."""
+        classes = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+        return (y[:, None] == classes).astype(np.float64)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The network's output: the log odds of the second class.
+        """The network's outputs: log odds, or log probabilities up to a constant.
 
         Parameters
         ----------
@@ -85,13 +93,15 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Positive where ``classes_[1]`` is more likely.
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes positive where ``classes_[1]`` is predicted; for several, the largest
+            is that of the class predicted. Under the hinge losses they are margins, not log odds.
         """
-        return self._forward(X)[:, 0]
+        output = self._forward(X)
+        return output[:, 0] if len(self.classes_) == 2 else output
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The more likely class.
+        """The most likely class.
 
         Parameters
         ----------
@@ -103,11 +113,13 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         ndarray of shape (n_samples,)
             Labels, as given to ``fit``.
         """
-        is_second = self.decision_function(X) > 0
-        return self.classes_[is_second.astype(np.intp)]
+        decision = self.decision_function(X)
+        chosen = (decision > 0).astype(np.intp) if decision.ndim == 1 else decision.argmax(axis=1)
+        return self.classes_[chosen]
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities of the classes.
+        """Probabilities of the classes; only with ``loss="log_loss"``.
 
         Parameters
         ----------
@@ -116,12 +128,15 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Returns
         -------
-        ndarray of shape (n_samples, 2)
+        ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        log_odds = self.decision_function(X)
-        return np.column_stack([expit(-log_odds), expit(log_odds)])
+        decision = self.decision_function(X)
+        if decision.ndim == 1:
+            return np.column_stack([expit(-decision), expit(decision)])
+        return softmax(decision, axis=1)
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Logarithms of the probabilities; finite where these underflow.
 
@@ -132,19 +147,22 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Returns
         -------
-        ndarray of shape (n_samples, 2)
+        ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        log_odds = self.decision_function(X)
-        return -np.column_stack([np.logaddexp(0.0, log_odds), np.logaddexp(0.0, -log_odds)])
+        decision = self.decision_function(X)
+        if decision.ndim == 1:
+            return -np.column_stack([np.logaddexp(0.0, decision), np.logaddexp(0.0, -decision)])
+        return log_softmax(decision, axis=1)
 
 
 class WedgeReLUClassifier(_WedgeClassifier):
-    """Globally optimal one-hidden-layer ReLU network for two classes.
+    """Globally optimal one-hidden-layer ReLU network for classification.
 
     The log odds ``t + Σ_j a_j (w_j·x + b_j)_+`` are a network of *any* width that minimises the
-    weighted mean log loss plus ``alpha / 2 · Σ_j (‖w_j‖² + a_j²)`` over all networks whose neurons
-    combine at most ``interaction_order`` inputs. The optimal hidden weights are wedge products of
+    weighted mean log loss plus ``alpha / 2 · Σ_j (‖w_j‖² + ‖a_j‖²)`` over all networks whose
+    neurons combine at most ``interaction_order`` inputs. Several classes share their neurons: one
+    network with an output for each. The optimal hidden weights are wedge products of
     training samples (under l2: rejections from these), which makes training a convex l1 problem
     [1]_; it is solved by column generation, and ``certificate_`` bounds how far the result can be
     from the global optimum.
@@ -154,8 +172,11 @@ class WedgeReLUClassifier(_WedgeClassifier):
     Parameters
     ----------
     alpha : float, default=0.01
-        Penalty, positive, of the mean log loss. With ``standardize=True`` it has no unit:
-        rescaling inputs does not change the fit.
+        Penalty, positive, of the mean loss. With ``standardize=True`` it has no unit: rescaling
+        inputs does not change the fit.
+    loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
+        ``"log_loss"``: binomial or, for several classes, multinomial. The hinge losses give no
+        probabilities; several classes are then one against the rest, still with shared neurons.
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines. 1 gives an additive model; None sets
         no limit. More than the number of inputs means no limit.
@@ -172,7 +193,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Columns whose two bounds coincide are not clipped. None: no clipping.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
-        ``"balanced"``: both classes weigh the same.
+        ``"balanced"``: all classes weigh the same.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -180,8 +201,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         ``norm="l2"``, neurons have at most two inputs.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
-        proximal Newton steps);
-        ``"cvxpy"`` (CLARABEL) is slower and independent of it.
+        proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
+        (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model.
@@ -194,11 +215,12 @@ class WedgeReLUClassifier(_WedgeClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    coefs_ : list of ndarrays of shapes (n_features_in_, n_neurons_) and (n_neurons_, 1)
-        Layer weights in original units, as in ``MLPRegressor``. They apply to clipped inputs.
-    intercepts_ : list of ndarrays of shapes (n_neurons_,) and (1,)
+    coefs_ : list of ndarrays of shapes (n_features_in_, n_neurons_) and (n_neurons_, n_outputs)
+        Layer weights in original units, as in ``MLPClassifier``. They apply to clipped inputs. Two
+        classes have one output, several one each.
+    intercepts_ : list of ndarrays of shapes (n_neurons_,) and (n_outputs,)
         Layer biases in original units.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
         Lower and upper bounds of the inputs, in original units; infinite where not clipped.
@@ -258,6 +280,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
     _parameter_constraints: ClassVar[dict] = {
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        **CLASSIFICATION_CONSTRAINTS,
         **OPTION_CONSTRAINTS,
     }
 
@@ -265,6 +288,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         self,
         alpha: float = 0.01,
         *,
+        loss: str = "log_loss",
         interaction_order: int | None = 2,
         norm: str = "l1",
         standardize: bool = True,
@@ -278,6 +302,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         verbose: int = 0,
     ):
         self.alpha = alpha
+        self.loss = loss
         self.interaction_order = interaction_order
         self.norm = norm
         self.standardize = standardize
@@ -301,7 +326,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any type that sorts.
+            Labels of two or more classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
@@ -313,8 +338,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Raises
         ------
         ValueError
-            If the data are malformed or contain missing values, there are not two classes, all
-            weights are zero, or ``pricing="exact"`` is out of reach for data of this size.
+            If the data are malformed or contain missing values, a class has no weight or there is
+            only one, parameters do not combine, or ``pricing="exact"`` is out of reach for data of
+            this size.
         """
         X, y, weight = self._validated_labels(X, y, sample_weight)
         self._fit_at(self.alpha, X, y, weight)

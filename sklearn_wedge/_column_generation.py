@@ -5,6 +5,7 @@ State goes through ``start``, ``step`` and ``finished``; a path of penalties reu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, balanced
+from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import Columns, RestrictedProblem, independent_support
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
@@ -133,14 +134,13 @@ class State:
 def solve_restricted(problem: Problem, state: State) -> State:
     """Optimise the coefficients of the columns at hand; the dual point comes with them."""
     sample, columns = problem.sample, state.columns
-    coef, intercept = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept)
-    prediction = columns.predict(coef, intercept)
-    dual = balanced(problem.loss.dual_point(prediction, sample.target, sample.weight))
+    found = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept)
+    dual = problem.loss.balanced(found.dual, sample.target, sample.weight)
     return replace(
         state,
-        coef=coef,
-        intercept=intercept,
-        objective=problem.restricted.objective(prediction, coef, state.alpha),
+        coef=found.coef,
+        intercept=found.intercept,
+        objective=problem.restricted.objective(found.prediction, found.coef, state.alpha),
         dual=dual,
         values=np.linalg.norm(columns.activations @ dual, axis=1),
     )
@@ -210,7 +210,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
 
 def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
     """Neurons with a coefficient, largest first, and their indices."""
-    size = np.abs(state.coef).sum(axis=1)
+    size = np.linalg.norm(state.coef, axis=1)
     used = np.flatnonzero(size)
     order = used[np.argsort(-size[used], kind="stable")]
     return state.neurons.take(order), order
@@ -282,11 +282,14 @@ def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> floa
     """The value from which on a neuron is worth a column."""
     allowed = WORTHWHILE * rule.tolerance * problem.constant_objective
     unscaled = _bound(problem, state, state.alpha)
-    for halvings in range(HALVINGS):
-        violation = 0.5**halvings
-        if unscaled - _bound(problem, state, (1 + violation) * state.alpha) <= allowed:
-            break
-    return state.alpha * (1 + max(violation, ROUNDING))
+
+    def affordable(halvings: int) -> bool:
+        scaled = _bound(problem, state, (1 + 0.5**halvings) * state.alpha)
+        return unscaled - scaled <= allowed
+
+    # The dual value is concave along the ray to zero: what is affordable is an interval.
+    halvings = bisect_left(range(HALVINGS - 1), True, key=affordable)
+    return state.alpha * (1 + max(0.5**halvings, ROUNDING))
 
 
 def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:
@@ -354,6 +357,9 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 def _with_independent_columns(problem: Problem, state: State) -> State:
     """The same network without redundant neurons."""
     used = np.flatnonzero(state.coef.any(axis=1))
+    if state.coef.shape[1] > 1:
+        # The length of a row is curved: rounding does not decide among several outputs.
+        return state
     columns = state.columns.take(used)
     covariance = problem.restricted.covariance(columns)
     moved = independent_support(covariance, state.coef[used, 0])

@@ -28,16 +28,18 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
 from sklearn_wedge._column_generation import Problem
 from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeNetwork, _WedgeRegressor
-from sklearn_wedge._losses import LogLoss, Loss, SquaredError
+from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import network_of
+from sklearn_wedge._objectives import CLASSIFICATION_CONSTRAINTS, REGRESSION_CONSTRAINTS
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._scoring import classification_scoring, regression_scoring
 from sklearn_wedge.path import (
+    as_columns,
     build_problem,
     descending_alphas,
     largest_alpha,
     solve_alphas,
-    validated_weight,
 )
 
 CV_CONSTRAINTS: dict[str, list[Any]] = {
@@ -53,8 +55,8 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
 class _Task:
     """Validated training data: what is fitted, and what is scored.
 
-    ``labels`` is ``y`` as given, ``target`` what the loss sees, ``fit_weight`` the sample weight
-    times that of the classes.
+    ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
+    weight times that of the classes (None for a regression).
     """
 
     X: NDArray
@@ -63,6 +65,7 @@ class _Task:
     fit_weight: NDArray[np.float64]
     loss: Loss
     options: FitOptions
+    classes: NDArray | None = None
 
     def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, TrainingSample]:
         """The training problem on some of the rows."""
@@ -95,24 +98,27 @@ def _score_fold(
 
 
 def _refuse_unusable(task: _Task, train: NDArray) -> None:
-    """A fold without weight, or on which the log loss has no minimiser."""
+    """A fold without weight, or without one of the classes: the log loss has no minimiser."""
     present = np.unique(task.labels[train][task.fit_weight[train] > 0])
     if len(present) == 0:
         raise ValueError(
             "The training part of a fold has no sample with a positive weight. Use fewer folds, or "
             "leave out rows of weight zero."
         )
-    if isinstance(task.loss, LogLoss) and len(present) < 2:
+    if task.classes is not None and len(present) < len(task.classes):
         raise ValueError(
-            f"The training part of a fold has samples of one class only, {present.tolist()[0]!r}. "
-            "Use fewer folds, or a splitter that keeps both classes, such as StratifiedKFold."
+            f"The training part of a fold has samples of {present.tolist()} only, of the classes "
+            f"{task.classes.tolist()}. Use fewer folds, or a splitter that keeps every class, such "
+            "as StratifiedKFold."
         )
 
 
 class _AlphaByCV:
     """Choice of ``alpha`` by cross-validation, for any of the networks."""
 
-    _default_scoring: ClassVar[str]
+    def _default_scoring(self) -> Any:
+        """Scorer, or name of one, that goes by the loss that is minimised."""
+        raise NotImplementedError
 
     def _unfitted(self) -> _WedgeNetwork:
         """A network of the same kind at one alpha, to be scored."""
@@ -152,7 +158,7 @@ class _AlphaByCV:
     def _scores(
         self, task: _Task, folds: list[tuple[NDArray, NDArray]], score_params: dict[str, Any]
     ) -> NDArray[np.float64]:
-        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring)
+        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring())
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(_score_fold)(task, fold, self.alphas_, self._unfitted(), scorer, score_params)
@@ -178,7 +184,7 @@ class _AlphaByCV:
         MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring)
+        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring())
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
@@ -206,6 +212,12 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         at which the network is constant down to ``eps`` times that.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    loss : str or callable, default="squared_error"
+        As in :class:`WedgeReLURegressor`.
+    quantile : float, default=0.5
+        As in :class:`WedgeReLURegressor`.
+    epsilon : float, default=1.35
+        As in :class:`WedgeReLURegressor`.
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines; None sets no limit.
     norm : {"l1", "l2"}, default="l1"
@@ -218,8 +230,8 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
         (train, test) indices.
     scoring : str, callable or None, default=None
-        A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
-        mean squared error.
+        A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: by the
+        loss, for example minus the mean squared error.
     pricing : {"auto", "exact", "search"}, default="auto"
         For the final fit and the largest alpha, as in :class:`WedgeReLURegressor`. Fold fits are
         scored, not certified: they always use ``"search"``.
@@ -281,15 +293,16 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
     True
     """
 
-    _default_scoring = "neg_mean_squared_error"
-
-    _parameter_constraints: ClassVar[dict] = CV_CONSTRAINTS
+    _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
 
     def __init__(
         self,
         alphas: int | ArrayLike = 30,
         *,
         eps: float = 1e-4,
+        loss: str | Callable = "squared_error",
+        quantile: float = 0.5,
+        epsilon: float = 1.35,
         interaction_order: int | None = 2,
         norm: str = "l1",
         standardize: bool = True,
@@ -305,6 +318,9 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
     ):
         self.alphas = alphas
         self.eps = eps
+        self.loss = loss
+        self.quantile = quantile
+        self.epsilon = epsilon
         self.interaction_order = interaction_order
         self.norm = norm
         self.standardize = standardize
@@ -332,8 +348,8 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs.
-        y : array-like of shape (n_samples,)
-            Targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; several only for the squared error.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
         **params : dict
@@ -350,21 +366,23 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
             As ``WedgeReLURegressor.fit``; or if an alpha is not positive.
         """
         routed = self._routed(sample_weight, params)
-        X, y = self._validated_inputs(X, y=y, y_numeric=True)
-        y = np.asarray(y, dtype=np.float64)
-        weight = validated_weight(sample_weight, X)
-        self._choose_alpha(_Task(X, y, y, weight, SquaredError(), self._options()), routed)
-        self._fit_at(self.alpha_, X, y, weight)
+        X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+        self._choose_alpha(_Task(X, y, as_columns(y), weight, loss, self._options()), routed)
+        self._fit_at(self.alpha_, X, y, weight, loss)
         return self
 
+    def _default_scoring(self) -> Any:
+        return regression_scoring(self.loss, self.quantile, self.epsilon)
+
     def _unfitted(self) -> WedgeReLURegressor:
-        model = WedgeReLURegressor(**asdict(self._options()))
-        model.n_features_in_ = self.n_features_in_
+        objective = {"loss": self.loss, "quantile": self.quantile, "epsilon": self.epsilon}
+        model = WedgeReLURegressor(**objective, **asdict(self._options()))
+        model.n_features_in_, model._one_target = self.n_features_in_, self._one_target
         return model
 
 
 class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
-    """Globally optimal ReLU network for two classes with the penalty chosen by cross-validation.
+    """Globally optimal ReLU network for classification with the penalty chosen by cross-validation.
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
     standardised on its own; the alpha of the best mean score is then used on all the data.
@@ -376,6 +394,8 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         at which the network is constant down to ``eps`` times that.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
+        As in :class:`WedgeReLUClassifier`.
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines; None sets no limit.
     norm : {"l1", "l2"}, default="l1"
@@ -392,7 +412,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         an iterable of (train, test) indices.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
-        log loss.
+        mean loss.
     pricing : {"auto", "exact", "search"}, default="auto"
         For the final fit and the largest alpha, as in :class:`WedgeReLUClassifier`. Fold fits are
         scored, not certified: they always use ``"search"``.
@@ -409,7 +429,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     alpha_ : float
         The alpha chosen.
@@ -456,11 +476,10 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
     True
     """
 
-    _default_scoring = "neg_log_loss"
-
     _parameter_constraints: ClassVar[dict] = {
         **CV_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        **CLASSIFICATION_CONSTRAINTS,
     }
 
     def __init__(
@@ -468,6 +487,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         alphas: int | ArrayLike = 30,
         *,
         eps: float = 1e-4,
+        loss: str = "log_loss",
         interaction_order: int | None = 2,
         norm: str = "l1",
         standardize: bool = True,
@@ -484,6 +504,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
     ):
         self.alphas = alphas
         self.eps = eps
+        self.loss = loss
         self.interaction_order = interaction_order
         self.norm = norm
         self.standardize = standardize
@@ -513,7 +534,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any type that sorts.
+            Labels of two or more classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
         **params : dict
@@ -532,13 +553,17 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         routed = self._routed(sample_weight, params)
         X, y, weight = self._validated_labels(X, y, sample_weight)
         fit_weight = self._class_weighted(y, weight)
-        task = _Task(X, y, self._encoded(y), fit_weight, LogLoss(), self._options())
+        target, options = self._encoded(y), self._options()
+        task = _Task(X, y, target, fit_weight, self._loss(), options, self.classes_)
         self._choose_alpha(task, routed)
         self._fit_at(self.alpha_, X, y, weight)
         return self
 
+    def _default_scoring(self) -> Any:
+        return classification_scoring(self.loss, getattr(self, "classes_", None))
+
     def _unfitted(self) -> WedgeReLUClassifier:
         options = asdict(self._options())
-        model = WedgeReLUClassifier(class_weight=self.class_weight, **options)
+        model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **options)
         model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
         return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -11,16 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
-from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
+from sklearn_wedge._objectives import (
+    REGRESSION_CONSTRAINTS,
+    check_regression,
+    name_of,
+    regression_loss,
+)
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge.path import build_problem, solve_alphas, validated_weight
+from sklearn_wedge.path import as_columns, build_problem, solve_alphas, validated_weight
 
 
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
@@ -80,7 +87,7 @@ class _WedgeNetwork(BaseEstimator):
     ) -> TrainingSample:
         """Fit on validated data: the last point of the path that ends at ``alpha``."""
         options = self._options()
-        problem, sample = build_problem(X, y, weight, options, loss)
+        problem, sample = build_problem(X, as_columns(y), weight, options, loss)
         (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
         self._publish(network_of(solution, sample), sample, solution)
         self._warn_unless_converged(problem, solution)
@@ -102,12 +109,32 @@ class _WedgeNetwork(BaseEstimator):
 
 
 class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
-    """Fit at one penalty and prediction, for a single target."""
+    """Fit at one penalty and prediction, for one target or several."""
 
-    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
-        sample = self._fit_network(alpha, X, y, weight, SquaredError())
-        self.y_mean_ = float(sample.target_scaling.mean[0])
-        self.y_scale_ = float(sample.target_scaling.scale[0])
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self.loss == "squared_error"
+        tags.target_tags.positive_only = self.loss == "gamma"
+        return tags
+
+    def _validated_targets(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64], Loss]:
+        """Inputs, targets, weights, and the loss in original units, which they suit."""
+        X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=np.ndim(y) > 1)
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim == 2 and self.loss != "squared_error" and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._one_target = y.ndim == 1
+        weight = validated_weight(sample_weight, X)
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
+        return X, y, weight, loss
+
+    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss) -> None:
+        target = self._fit_network(alpha, X, y, weight, loss).target_scaling
+        self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
+        self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict with the network.
@@ -119,21 +146,25 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Predictions in the units of the target.
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in the units of the target: under a log link, the exponential of the
+            network's output.
         """
-        return self._forward(X)[:, 0]
+        output = self._forward(X)
+        if self.loss in ("poisson", "gamma"):
+            output = np.exp(output)
+        return output[:, 0] if self._one_target else output
 
 
 class WedgeReLURegressor(_WedgeRegressor):
     """Globally optimal one-hidden-layer ReLU network for regression.
 
-    The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises half the weighted mean
-    squared error plus ``alpha / 2 · Σ_j (‖w_j‖² + a_j²)`` over all networks whose neurons combine
-    at most ``interaction_order`` inputs. The optimal hidden weights are wedge products of training
-    samples (under l2: rejections from these), which makes training a convex l1 problem [1]_; it is
-    solved by column generation, and ``certificate_`` bounds how far the result can be from the
-    global optimum.
+    The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises the weighted mean loss
+    (half the squared error unless another is chosen) plus ``alpha / 2 · Σ_j (‖w_j‖² + ‖a_j‖²)``
+    over all networks whose neurons combine at most ``interaction_order`` inputs. The optimal hidden
+    weights are wedge products of training samples (under l2: rejections from these), which makes
+    training a convex l1 problem [1]_; it is solved by column generation, and ``certificate_``
+    bounds how far the result can be from the global optimum.
 
     The fit is deterministic: there is no width, learning rate or seed to choose.
 
@@ -141,7 +172,26 @@ class WedgeReLURegressor(_WedgeRegressor):
     ----------
     alpha : float, default=0.01
         Penalty, positive, in the scaling of scikit-learn's ``Lasso``. With ``standardize=True`` it
-        has no unit: rescaling inputs or target does not change the fit.
+        has no unit: rescaling inputs or target does not change the fit (for ``"huber"``: if
+        ``epsilon`` is rescaled too). With a loss of your own it carries the unit of that loss.
+    loss : str or callable, default="squared_error"
+        What is minimised besides the penalty.
+
+        - ``"squared_error"``: half the squared error. For several targets, these share their
+          neurons and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
+        - ``"absolute_error"``: predicts the median.
+        - ``"huber"``: half the squared error up to ``epsilon``, then linear.
+        - ``"quantile"``: the pinball loss; predicts the given ``quantile``.
+        - ``"poisson"``: half the Poisson deviance, for counts; the network predicts the logarithm
+          of the mean and ``predict`` the mean.
+        - ``"gamma"``: half the gamma deviance, for positive quantities; likewise.
+        - a callable ``loss(f, y)`` that takes a CVXPY expression ``f`` and an array ``y``, both of
+          shape (n,) and in original units, and returns the losses of the samples as a CVXPY
+          expression of shape (n,), convex in ``f`` and bounded below. The target is not scaled.
+    quantile : float, default=0.5
+        The level, between 0 and 1, for ``loss="quantile"``.
+    epsilon : float, default=1.35
+        For ``loss="huber"``: where the loss becomes linear, in units of the target.
     interaction_order : int or None, default=2
         The largest number of inputs that a neuron combines. 1 gives an additive model; None sets
         no limit. More than the number of inputs means no limit.
@@ -162,8 +212,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
         ``norm="l2"``, neurons have at most two inputs.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
-        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method;
-        ``"cvxpy"`` (CLARABEL) is slower and independent of it.
+        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
+        CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
+        (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model.
@@ -176,17 +227,18 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     Attributes
     ----------
-    coefs_ : list of ndarrays of shapes (n_features_in_, n_neurons_) and (n_neurons_, 1)
+    coefs_ : list of ndarrays of shapes (n_features_in_, n_neurons_) and (n_neurons_, n_outputs)
         Layer weights in original units, as in ``MLPRegressor``. They apply to clipped inputs.
-    intercepts_ : list of ndarrays of shapes (n_neurons_,) and (1,)
+    intercepts_ : list of ndarrays of shapes (n_neurons_,) and (n_outputs,)
         Layer biases in original units.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
         Lower and upper bounds of the inputs, in original units; infinite where not clipped.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
         Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
         in the units of the problem solved.
-    y_mean_, y_scale_ : float
-        Likewise for the target.
+    y_mean_, y_scale_ : float, or ndarrays of shape (n_outputs,)
+        Likewise for the target: ``"poisson"`` divides it by its mean, ``"gamma"`` and a loss of
+        your own leave it alone.
     neurons_ : HiddenNeurons
         The hidden layer to be read: per neuron its inputs, unit-norm weights, offset, output
         coefficient, and the rows of ``X`` that define it. Units of the problem solved.
@@ -239,6 +291,7 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     _parameter_constraints: ClassVar[dict] = {
         "alpha": [Interval(Real, 0, None, closed="neither")],
+        **REGRESSION_CONSTRAINTS,
         **OPTION_CONSTRAINTS,
     }
 
@@ -246,6 +299,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         self,
         alpha: float = 0.01,
         *,
+        loss: str | Callable = "squared_error",
+        quantile: float = 0.5,
+        epsilon: float = 1.35,
         interaction_order: int | None = 2,
         norm: str = "l1",
         standardize: bool = True,
@@ -258,6 +314,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         verbose: int = 0,
     ):
         self.alpha = alpha
+        self.loss = loss
+        self.quantile = quantile
+        self.epsilon = epsilon
         self.interaction_order = interaction_order
         self.norm = norm
         self.standardize = standardize
@@ -279,8 +338,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs.
-        y : array-like of shape (n_samples,)
-            Targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; several only for the squared error.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
@@ -292,10 +351,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         Raises
         ------
         ValueError
-            If the data are malformed or missing, all weights are zero, or ``pricing="exact"`` is
-            out of reach for data of this size.
+            If the data are malformed or missing, all weights are zero, the loss does not suit the
+            targets or other parameters, or ``pricing="exact"`` is out of reach for data of this
+            size.
         """
-        X, y = self._validated_inputs(X, y=y, y_numeric=True)
-        weight = validated_weight(sample_weight, X)
-        self._fit_at(self.alpha, X, np.asarray(y, dtype=np.float64), weight)
+        self._fit_at(self.alpha, *self._validated_targets(X, y, sample_weight))
         return self

@@ -85,12 +85,12 @@ def network_of(solution: Solution, sample: TrainingSample) -> Network:
     hidden, bias = neurons.weight_matrix(sample.n_inputs) * root, neurons.offsets * root
     out = np.divide(coef, root[:, None], out=np.zeros_like(coef), where=root[:, None] > 0)
 
-    inputs, target = sample.input_scaling, sample.target_scaling
+    inputs, output = sample.input_scaling, sample.output_scaling
     hidden = hidden / inputs.scale[:, None]
     rows = np.where(neurons.points >= 0, sample.first_row[neurons.points], -1)
     return Network(
-        coefs=[hidden, out * target.scale],
-        intercepts=[bias - inputs.mean @ hidden, solution.intercept * target.scale + target.mean],
+        coefs=[hidden, out * output.scale],
+        intercepts=[bias - inputs.mean @ hidden, solution.intercept * output.scale + output.mean],
         clip_bounds=np.stack([inputs.lower, inputs.upper]),
         neurons=HiddenNeurons(neurons.inputs, neurons.weights, neurons.offsets, rows, coef),
     )

@@ -7,6 +7,7 @@ that a weight of ``k`` *is* ``k`` copies and the order of the rows cannot matter
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +50,13 @@ class Scaling:
 class SampleOptions:
     """How inputs and target are prepared before the fit.
 
-    ``scale_target`` is False where the target is not a quantity but a class: it is then neither
-    centred nor scaled.
+    ``target_scaling`` is ``"mean"`` where the target is divided by its mean, as the network then
+    predicts its logarithm, and ``"none"`` where it is left alone.
     """
 
     standardize: bool = True
     clip_quantile: float | None = 0.005
-    scale_target: bool = True
+    target_scaling: Literal["standardize", "mean", "none"] = "standardize"
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,15 @@ class TrainingSample:
         The point of each sample, ascending: samples of one point (same inputs, different targets)
         are neighbours.
     target : ndarray of shape (n, q)
-        Targets, centred and scaled unless they are classes.
+        Targets, scaled as their loss allows.
     weight : ndarray of shape (n,)
         Positive, summing to 1.
     first_row : ndarray of shape (p,)
         Where each point first occurs in the ``X`` that was given.
     input_scaling, target_scaling : Scaling
         The way back to original units.
+    output_scaling : Scaling
+        Likewise for the output of the network: that of the target, or of its logarithm.
     """
 
     points: NDArray[np.float64]
@@ -86,6 +89,7 @@ class TrainingSample:
     first_row: NDArray[np.intp]
     input_scaling: Scaling
     target_scaling: Scaling
+    output_scaling: Scaling
 
     @property
     def n_samples(self) -> int:
@@ -179,6 +183,22 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.round(values / RESOLUTION) * RESOLUTION + 0.0
 
 
+def _scalings_of_target(
+    y: NDArray, weight: NDArray, options: SampleOptions
+) -> tuple[Scaling, Scaling]:
+    """Scaling of the target, and of what the network predicts of it."""
+    unbounded, zero, one = np.full(y.shape[1], np.inf), np.zeros(y.shape[1]), np.ones(y.shape[1])
+    if options.target_scaling == "mean" and options.standardize:
+        mean = weight @ y
+        logarithm = Scaling(-unbounded, unbounded, np.log(mean), one)
+        return Scaling(-unbounded, unbounded, zero, mean), logarithm
+    mean, scale = zero, one
+    if options.target_scaling == "standardize":
+        mean, scale = mean_and_scale(y, weight, options.standardize)
+    scaling = Scaling(-unbounded, unbounded, mean, scale)
+    return scaling, scaling
+
+
 def canonical_sample(
     X: NDArray, y: NDArray, weight: NDArray, options: SampleOptions
 ) -> TrainingSample:
@@ -213,19 +233,16 @@ def canonical_sample(
     X, y, weight = X[rows], y[rows], weight / weight.sum()
 
     mean, scale = mean_and_scale(X, weight, options.standardize)
-    if options.scale_target:
-        target_mean, target_scale = mean_and_scale(y, weight, options.standardize)
-    else:
-        target_mean, target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
-    inputs, target = (X - mean) / scale, (y - target_mean) / target_scale
+    target_scaling, output_scaling = _scalings_of_target(y, weight, options)
+    inputs, target = (X - mean) / scale, target_scaling.transform(y)
     if options.standardize:
-        inputs, target = _rounded(inputs), _rounded(target)
+        inputs = _rounded(inputs)
+        target = target if options.target_scaling == "none" else _rounded(target)
         weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = _merge_samples(inputs, target, weight, first)
         inputs, target, weight = inputs[rows], target[rows], weight / weight.sum()
     starts = _group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
-    unbounded = np.full(y.shape[1], np.inf)
     return TrainingSample(
         points=np.ascontiguousarray(inputs[starts]),
         point_of_sample=np.repeat(np.arange(len(starts)), lengths),
@@ -233,5 +250,6 @@ def canonical_sample(
         weight=weight,
         first_row=np.minimum.reduceat(first, starts),
         input_scaling=Scaling(lower, upper, mean, scale),
-        target_scaling=Scaling(-unbounded, unbounded, target_mean, target_scale),
+        target_scaling=target_scaling,
+        output_scaling=output_scaling,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,9 +18,10 @@ from sklearn_wedge._column_generation import (
     largest_value_of_constant,
     solve_path,
 )
-from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
+from sklearn_wedge._objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
@@ -70,18 +71,17 @@ def build_problem(
     y: NDArray,
     sample_weight: NDArray,
     options: FitOptions,
-    loss: Loss | None = None,
+    loss: Loss,
     wedge: bool = False,
 ) -> tuple[Problem, TrainingSample]:
-    """The training problem of validated data: ``X`` (n, d), ``y`` (n,), ``sample_weight`` (n,).
+    """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
 
-    ``loss`` is the squared loss unless given; ``wedge`` admits only hyperplanes through as many
-    samples as inputs.
+    ``loss`` is in original units; ``wedge`` admits only hyperplanes through as many samples as
+    inputs.
     """
-    loss = SquaredError() if loss is None else loss
-    regression = isinstance(loss, SquaredError)
-    prepared = SampleOptions(options.standardize, options.clip_quantile, scale_target=regression)
-    sample = canonical_sample(X, y[:, None], sample_weight, prepared)
+    prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
+    sample = canonical_sample(X, y, sample_weight, prepared)
+    loss = loss.rescaled(sample.target_scaling.scale)
     n_points, n_inputs = sample.points.shape
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, n_points, n_inputs)
@@ -120,8 +120,13 @@ def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
 def _validated(
     X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True)
-    return X, y.astype(np.float64), validated_weight(sample_weight, X)
+    X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True, multi_output=True)
+    return X, as_columns(y), validated_weight(sample_weight, X)
+
+
+def as_columns(y: NDArray) -> NDArray[np.float64]:
+    """Targets as an array of shape (n, q)."""
+    return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
 
 
 def validated_weight(sample_weight: ArrayLike | None, X: NDArray) -> NDArray[np.float64]:
@@ -146,6 +151,9 @@ def wedge_relu_path(
     alphas: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
+    loss: str | Callable = "squared_error",
+    quantile: float = 0.5,
+    epsilon: float = 1.35,
     interaction_order: int | None = 2,
     norm: str = "l1",
     dictionary: str = "full",
@@ -160,18 +168,20 @@ def wedge_relu_path(
 ) -> WedgePath:
     """Globally optimal ReLU networks at several penalties, each started from the one before.
 
-    For regression, under the squared loss.
+    For regression. Under a log link (``"poisson"``, ``"gamma"``) the networks predict logarithms.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Inputs, in original units.
-    y : array-like of shape (n_samples,)
-        Targets, in original units.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets, in original units; several share their neurons.
     alphas : array-like of shape (n_alphas,)
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
+    loss, quantile, epsilon
+        As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, pricing, solver
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     tol, max_iter, n_jobs, verbose
@@ -214,6 +224,8 @@ def wedge_relu_path(
     True
     """
     X, y, weight = _validated(X, y, sample_weight)
+    objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
+    check_regression(objective, y, weight, name_of(loss), solver)
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -229,7 +241,7 @@ def wedge_relu_path(
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
-    problem, sample = build_problem(X, y, weight, options, wedge=dictionary == "wedge")
+    problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
     solutions = tuple(solve_alphas(problem, alphas, options))
     return WedgePath(
         alphas=alphas,
@@ -250,6 +262,9 @@ def alpha_max(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
+    loss: str | Callable = "squared_error",
+    quantile: float = 0.5,
+    epsilon: float = 1.35,
     interaction_order: int | None = 2,
     norm: str = "l1",
     standardize: bool = True,
@@ -259,17 +274,19 @@ def alpha_max(
 ) -> float:
     """The least penalty at which the optimal network is constant.
 
-    For regression, under the squared loss; for two classes see ``alphas_[0]`` of
+    For regression; for classes see ``alphas_[0]`` of
     :class:`~sklearn_wedge.WedgeReLUClassifierCV`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Inputs, in original units.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets, in original units.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
+    loss, quantile, epsilon
+        As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
         priced, the result is a lower estimate.
@@ -291,6 +308,8 @@ def alpha_max(
     0.866
     """
     X, y, weight = _validated(X, y, sample_weight)
+    objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
+    check_regression(objective, y, weight, name_of(loss), "auto")
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -299,4 +318,4 @@ def alpha_max(
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")
-    return largest_alpha(build_problem(X, y, weight, options)[0])
+    return largest_alpha(build_problem(X, y, weight, options, objective)[0])

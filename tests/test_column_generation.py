@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
 from sklearn_wedge._column_generation import StoppingRule, solve_path
+from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._options import FitOptions
 from sklearn_wedge.path import build_problem
 
@@ -272,7 +273,7 @@ def test_a_round_raises_the_objective_or_lowers_or_overstates_the_bound(data, or
 def solve_by_search(X, y, fractions, order, certified, tolerance=1e-6):
     """The loop where pricing everything is too dear for every round, as on larger data."""
     options = FitOptions(order, "l1", False, None, "exact" if certified else "search")
-    problem, _ = build_problem(X, y, np.ones(len(X)), options)
+    problem, _ = build_problem(X, y[:, None], np.ones(len(X)), options, SquaredError())
     problem.pricing.is_cheap = False
     alphas = np.array(fractions) * largest(X, y, order)
     return list(solve_path(problem, alphas, StoppingRule(tolerance, 200)))

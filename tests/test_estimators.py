@@ -112,6 +112,9 @@ def test_cross_val_score_is_the_score_of_separate_fits(data):
 def test_clone_keeps_every_parameter_and_no_fit(data):
     parameters = {
         "alpha": 30.0,
+        "loss": "huber",
+        "quantile": 0.4,
+        "epsilon": 200.0,
         "interaction_order": None,
         "norm": "l2",
         "standardize": False,
@@ -230,16 +233,21 @@ def test_tags_say_what_is_supported():
     tags = WedgeReLURegressor().__sklearn_tags__()
     assert tags.estimator_type == "regressor"
     assert tags.target_tags.required
-    assert not tags.target_tags.multi_output
+    assert tags.target_tags.multi_output
+    assert not WedgeReLURegressor(loss="huber").__sklearn_tags__().target_tags.multi_output
+    assert WedgeReLURegressor(loss="gamma").__sklearn_tags__().target_tags.positive_only
     assert not tags.input_tags.allow_nan
     assert not tags.input_tags.sparse
     assert not tags.non_deterministic
 
 
-def test_column_vector_target_warns(data):
+def test_a_target_of_one_column_is_not_predicted_as_one(data, model):
     X, y = data
+    column = clone(model).fit(X, y[:, None]).predict(X)
+    assert_array_equal(column, model.predict(X)[:, None])
     with pytest.warns(sklearn.exceptions.DataConversionWarning):
-        WedgeReLURegressor(alpha=1.0).fit(X, y[:, None])
+        flat = WedgeReLURegressor(alpha=1.0, loss="huber", epsilon=50.0).fit(X, y[:, None])
+    assert flat.predict(X).shape == y.shape
 
 
 def test_verbose_prints_and_silence_is_the_default(data, capsys):
@@ -360,8 +368,9 @@ def test_wrong_shapes_are_refused(data, model):
         WedgeReLURegressor().fit(X[:, 0], y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         WedgeReLURegressor().fit(X, y[:-1])
-    with pytest.raises(ValueError, match="1d array"):
-        WedgeReLURegressor().fit(X, np.column_stack([y, y]))
+    for loss in ("absolute_error", "huber", "quantile", "poisson", "gamma"):
+        with pytest.raises(ValueError, match=f"loss='{loss}' and several targets"):
+            WedgeReLURegressor(loss=loss).fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="0 sample"):
         WedgeReLURegressor().fit(X[:0], y[:0])
     with pytest.raises(ValueError, match="0 feature"):

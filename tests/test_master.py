@@ -272,7 +272,8 @@ def test_columns_taken_are_not_those_asked_for(which):
 def test_the_intercept_is_not_the_best_one():
     loss, activations = random_columns(np.random.default_rng(2), q=1)
     columns = loss.extend(loss.no_columns(), activations)
-    coef, intercept = loss.solve(columns, 0.05, np.zeros((7, 1)), np.zeros(1))
+    found = loss.solve(columns, 0.05, np.zeros((7, 1)), np.zeros(1))
+    coef, intercept = found.coef, found.intercept
     assert np.any(coef)
     residual = loss.target - columns.predict(coef, intercept)
     assert_allclose(loss.weight @ residual, 0.0, atol=1e-14)

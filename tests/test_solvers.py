@@ -56,10 +56,12 @@ def solved(kind, loss, alpha, solver, start=None):
     columns = restricted.extend(restricted.no_columns(), activations)
     coef = np.zeros((len(activations), 1)) if start is None else start
     intercept = LOSSES[loss].constant_model(target, weight)
-    coef, intercept = restricted.solve(columns, alpha, coef, intercept)
-    prediction = columns.predict(coef, intercept)
-    objective = LOSSES[loss].value(prediction, target, weight) + alpha * np.abs(coef).sum()
-    return coef, intercept, objective, LOSSES[loss].dual_point(prediction, target, weight)
+    found = restricted.solve(columns, alpha, coef, intercept)
+    prediction = columns.predict(found.coef, found.intercept)
+    objective = LOSSES[loss].value(prediction, target, weight) + alpha * np.abs(found.coef).sum()
+    assert_array_equal(found.prediction, prediction)
+    assert_array_equal(found.dual, LOSSES[loss].dual_point(prediction, target, weight))
+    return found.coef, found.intercept, objective, found.dual
 
 
 @cache
@@ -125,11 +127,10 @@ def test_no_columns_are_not_the_constant_model(loss, solver):
     _, target, weight = case("random", loss)
     restricted = restricted_problem(LOSSES[loss], target, weight, solver)
     constant = LOSSES[loss].constant_model(target, weight)
-    coef, intercept = restricted.solve(
-        restricted.no_columns(), 0.1, np.empty((0, 1)), np.zeros(1) + constant
-    )
-    assert coef.shape == (0, 1)
-    assert_allclose(intercept, constant, rtol=1e-12)
+    nothing = restricted.no_columns()
+    found = restricted.solve(nothing, 0.1, np.empty((0, 1)), np.zeros(1) + constant)
+    assert found.coef.shape == (0, 1)
+    assert_allclose(found.intercept, constant, rtol=1e-12)
 
 
 def tables(n=60, d=4):
@@ -291,7 +292,8 @@ def newton(activations, y, weight, alpha, start=None, solver="active_set"):
     coef = np.zeros(len(activations)) if start is None else start
     intercept = LogLoss().constant_model(restricted.target, weight)
     with time_limit(10):
-        coef, intercept = restricted.solve(columns, alpha, coef[:, None], intercept)
+        found = restricted.solve(columns, alpha, coef[:, None], intercept)
+    coef, intercept = found.coef, found.intercept
     objective = log_loss_objective(activations, y, weight, alpha, coef[:, 0], intercept)
     return coef[:, 0], columns.predict(coef, intercept)[:, 0], objective
 

@@ -7,19 +7,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._losses import KinkedLoss, Loss, SquaredError
 from sklearn_wedge._master.active_set import independent_support
-from sklearn_wedge._master.columns import Columns, RestrictedProblem
+from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, total_length
 from sklearn_wedge._master.interior_point import InteriorPoint
 from sklearn_wedge._master.least_squares import LeastSquares
 from sklearn_wedge._master.newton import ProximalNewton
 
 __all__ = [
     "Columns",
+    "Optimum",
     "RestrictedProblem",
     "Solver",
     "independent_support",
     "restricted_problem",
+    "total_length",
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]
@@ -36,9 +38,10 @@ def restricted_problem(
     target : ndarray of shape (n, q)
     weight : ndarray of shape (n,)
     solver : {"auto", "active_set", "cvxpy"}
-        ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic.
+        ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, and CVXPY
+        if the loss has no gradient.
     """
-    if solver == "cvxpy":
+    if solver == "cvxpy" or isinstance(loss, KinkedLoss):
         return InteriorPoint(loss, target, weight)
     if isinstance(loss, SquaredError):
         return LeastSquares(loss, target, weight)

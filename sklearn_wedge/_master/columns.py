@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss
+from sklearn_wedge._losses import Loss, SmoothLoss
 
 Array = NDArray[np.float64]
 
@@ -39,10 +39,39 @@ class Columns:
 
 
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
+AnyLoss = TypeVar("AnyLoss", bound=Loss)
 
 
-class RestrictedProblem(ABC, Generic[AnyColumns]):
-    """``min Σ_i w_i ℓ(t + Σ_j z_j h_ij, y_i) + α Σ_j |z_j|`` on columns ``h_j`` at hand.
+@dataclass(frozen=True)
+class Optimum:
+    """Solution of a restricted problem.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (m, q)
+    intercept : ndarray of shape (q,)
+    prediction : ndarray of shape (n, q)
+        On the samples.
+    dual : ndarray of shape (n, q)
+        Dual point: minus a (sub)gradient of the mean loss in the prediction, in the domain of the
+        conjugate.
+    """
+
+    coef: Array
+    intercept: Array
+    prediction: Array
+    dual: Array
+
+
+def total_length(coef: Array) -> float:
+    """``Σ_j ‖z_j‖₂`` over the rows of coefficients, (m, q) or (m,)."""
+    if coef.ndim == 1 or coef.shape[1] == 1:
+        return float(np.abs(coef).sum())
+    return float(np.linalg.norm(coef, axis=1).sum())
+
+
+class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
+    """``min Σ_i w_i ℓ(t + Σ_j z_j h_ij, y_i) + α Σ_j ‖z_j‖₂`` on columns ``h_j`` at hand.
 
     Parameters
     ----------
@@ -52,7 +81,7 @@ class RestrictedProblem(ABC, Generic[AnyColumns]):
         Positive, summing to 1.
     """
 
-    def __init__(self, loss: Loss, target: Array, weight: Array):
+    def __init__(self, loss: AnyLoss, target: Array, weight: Array):
         self.loss = loss
         self.target = target
         self.weight = weight
@@ -60,7 +89,7 @@ class RestrictedProblem(ABC, Generic[AnyColumns]):
     def objective(self, prediction: Array, coef: Array, alpha: float) -> float:
         """Mean loss of a prediction, (n, q), plus penalty of the coefficients."""
         loss = self.loss.value(prediction, self.target, self.weight)
-        return loss + alpha * float(np.abs(coef).sum())
+        return loss + alpha * total_length(coef)
 
     @abstractmethod
     def no_columns(self) -> AnyColumns:
@@ -71,17 +100,15 @@ class RestrictedProblem(ABC, Generic[AnyColumns]):
         """Append neurons, given by their activations of shape (k, n)."""
 
     @abstractmethod
-    def solve(
-        self, columns: AnyColumns, alpha: float, coef: Array, intercept: Array
-    ) -> tuple[Array, Array]:
-        """Optimal coefficients (m, q) and intercept (q,), started from those given."""
+    def solve(self, columns: AnyColumns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+        """Optimal coefficients and intercept, started from those given."""
 
     @abstractmethod
     def covariance(self, columns: AnyColumns) -> Array:
         """Weighted covariances of the columns, (m, m)."""
 
 
-class ByActivations(RestrictedProblem[Columns]):
+class ByActivations(RestrictedProblem[Columns, AnyLoss]):
     """A restricted problem that keeps nothing but the activations."""
 
     def no_columns(self) -> Columns:
@@ -97,3 +124,15 @@ class ByActivations(RestrictedProblem[Columns]):
         means = columns.activations @ self.weight
         centred = (columns.activations - means[:, None]) * np.sqrt(self.weight)
         return centred @ centred.T
+
+
+def at_gradient(
+    problem: RestrictedProblem[AnyColumns, SmoothLoss],
+    columns: AnyColumns,
+    coef: Array,
+    intercept: Array,
+) -> Optimum:
+    """A solution for a smooth loss, with its dual point."""
+    prediction = columns.predict(coef, intercept)
+    dual = problem.loss.dual_point(prediction, problem.target, problem.weight)
+    return Optimum(coef, intercept, prediction, dual)

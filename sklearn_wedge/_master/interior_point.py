@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._master.columns import ByActivations, Columns
+from sklearn_wedge._losses import Loss, SmoothLoss
+from sklearn_wedge._master.columns import ByActivations, Columns, Optimum, at_gradient
 
 if TYPE_CHECKING:
     import cvxpy
@@ -28,60 +30,116 @@ LOST_TO_ZEROS = 1e-8
 NEGLIGIBLE = 1e-6
 
 
-class InteriorPoint(ByActivations):
+@dataclass(frozen=True)
+class _Statement:
+    """The restricted problem in CVXPY, with its variables.
+
+    ``reached`` is the constraint whose multiplier is the dual point; None if the dual point is a
+    gradient.
+    """
+
+    problem: cvxpy.Problem
+    coef: cvxpy.Variable
+    intercept: cvxpy.Variable
+    length: Array
+    reached: cvxpy.Constraint | None
+
+    def read(self, q: int) -> tuple[Array, Array, Array | None]:
+        """Coefficients (m, q), intercept (q,) and multipliers (n, q), as found by a solver."""
+        coef = self.coef.value.reshape(-1, q) / self.length[:, None]
+        intercept = np.atleast_1d(self.intercept.value).astype(np.float64)
+        if self.reached is None:
+            return coef, intercept, None
+        return coef, intercept, np.reshape(self.reached.dual_value, (-1, q))
+
+
+class InteriorPoint(ByActivations[Loss]):
     """Any loss with a CVXPY expression, solved by CLARABEL."""
 
-    def solve(
-        self, columns: Columns, alpha: float, coef: Array, intercept: Array
-    ) -> tuple[Array, Array]:
-        """Optimal coefficients (m, 1) and intercept (1,).
+    def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+        """Optimal coefficients and intercept.
 
         Raises
         ------
         RuntimeError
             If the solver fails.
         """
+        smooth = isinstance(self.loss, SmoothLoss)
+        if len(columns) == 0 and smooth:
+            constant = self.loss.constant_model(self.target, self.weight)
+            return at_gradient(self, columns, coef, constant)
+        best = min(self._attempts(columns, alpha), key=lambda attempt: attempt[0])
+        objective, coef, intercept, multipliers = best
+        if smooth:
+            dual = at_gradient(self, columns, coef, intercept).dual
+        else:
+            dual = self.loss.within_domain(multipliers, self.target, self.weight)
+        sparse = self._without_zeros(columns, alpha, coef, intercept, dual)
+        # Where the solver stopped early, small and zero cannot be told apart.
+        cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
+        coef = sparse if cost <= LOST_TO_ZEROS * abs(objective) else coef
+        if smooth:
+            return at_gradient(self, columns, coef, intercept)
+        return Optimum(coef, intercept, columns.predict(coef, intercept), dual)
+
+    def _attempts(
+        self, columns: Columns, alpha: float
+    ) -> list[tuple[float, Array, Array, Array | None]]:
+        """Objective, coefficients, intercept and multipliers of every attempt that ended well."""
         import cvxpy
 
-        if len(columns) == 0:
-            return coef, self.loss.constant_model(self.target, self.weight)
-        # Columns of unit length: a better conditioned problem.
-        length = np.sqrt(columns.activations**2 @ self.weight)
-        length = np.maximum(length, (SHORTEST * length.max()) or 1.0)
-        z, t = cvxpy.Variable(len(columns)), cvxpy.Variable()
-        prediction = (columns.activations / length[:, None]).T @ z + t
-        losses = self.loss.expression(prediction, self.target[:, 0])
-        problem = cvxpy.Problem(
-            cvxpy.Minimize(self.weight @ losses + alpha * cvxpy.abs(z) @ (1 / length))
-        )
-        found = []
+        statement, found = self._statement(columns, alpha), []
         for settings in ATTEMPTS:
-            status = _solve(problem, settings)
-            if z.value is not None and status != FAILED:
-                coef, intercept = (z.value / length)[:, None], np.array([float(t.value)])
+            status = _solve(statement.problem, settings)
+            if statement.intercept.value is not None and status != FAILED:
+                coef, intercept, multipliers = statement.read(self.target.shape[1])
                 reached = self.objective(columns.predict(coef, intercept), coef, alpha)
-                found.append((reached, coef, intercept))
+                found.append((reached, coef, intercept, multipliers))
             if status == cvxpy.OPTIMAL:
                 break
         if not found:
             raise RuntimeError(_failure(len(columns), alpha))
-        objective, coef, intercept = min(found, key=lambda attempt: attempt[0])
-        sparse = self._without_zeros(columns, alpha, coef, intercept)
-        # Where the solver stopped early, small and zero cannot be told apart.
-        cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
-        return (sparse if cost <= LOST_TO_ZEROS * objective else coef), intercept
+        return found
+
+    def _statement(self, columns: Columns, alpha: float) -> _Statement:
+        import cvxpy
+
+        n, q = self.target.shape
+        # Columns of unit length: a better conditioned problem.
+        length = np.sqrt(columns.activations**2 @ self.weight)
+        length = np.maximum(length, (SHORTEST * length.max(initial=0.0)) or 1.0)
+        single = q == 1
+        z = cvxpy.Variable(len(columns) if single else (len(columns), q))
+        t = cvxpy.Variable(1 if single else (1, q))
+        network = (columns.activations / length[:, None]).T @ z
+        network += t if single else np.ones((n, 1)) @ t
+        target = self.target[:, 0] if single else self.target
+        constraints = []
+        if not isinstance(self.loss, SmoothLoss):
+            prediction = cvxpy.Variable(network.shape)
+            constraints = [prediction == network]
+            network = prediction
+        losses = self.loss.expression(network, target)
+        if losses.ndim == 2:
+            losses = cvxpy.sum(losses, axis=1)
+        sizes = cvxpy.abs(z) if single else cvxpy.norm(z, 2, axis=1)
+        objective = self.weight @ losses
+        if len(columns):
+            objective += alpha * (sizes @ (1 / length))
+        problem = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
+        return _Statement(problem, z, t, length, constraints[0] if constraints else None)
 
     def _without_zeros(
-        self, columns: Columns, alpha: float, coef: Array, intercept: Array
+        self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Array
     ) -> Array:
         """An interior point has no zeros: those where the dual constraint is slack become one."""
-        prediction = columns.predict(coef, intercept)
-        dual = self.loss.dual_point(prediction, self.target, self.weight)
-        slack = 1 - np.abs(columns.activations @ dual)[:, 0] / alpha
+        slack = 1 - np.linalg.norm(columns.activations @ dual, axis=1) / alpha
         # In units of the largest one; if that is next to nothing, of what the loss would allow.
+        prediction = columns.predict(coef, intercept)
         loss = self.loss.value(prediction, self.target, self.weight)
-        size = np.abs(coef[:, 0]) / max(np.abs(coef).max(), NEGLIGIBLE * loss / alpha)
-        return np.where((size < slack)[:, None], 0.0, coef)
+        size = np.linalg.norm(coef, axis=1)
+        unit = max(size.max(initial=0.0), NEGLIGIBLE * abs(loss) / alpha)
+        return np.where((size / unit < slack)[:, None], 0.0, coef) if unit > 0 else coef
 
 
 def _solve(problem: cvxpy.Problem, settings: dict[str, float]) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._master.columns import Columns, RestrictedProblem
+from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, at_gradient
+from sklearn_wedge._master.groups import SameForAllOutputs, solve_quadratic_groups
 
 Array = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class MomentColumns(Columns):
         return MomentColumns(self.activations[which], self.means[which], gram, self.linear[which])
 
 
-class LeastSquares(RestrictedProblem[MomentColumns]):
+class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
     """The weighted squared loss."""
 
     def no_columns(self) -> MomentColumns:
@@ -64,12 +66,17 @@ class LeastSquares(RestrictedProblem[MomentColumns]):
             np.concatenate([columns.linear, weighted @ self.target]),
         )
 
-    def solve(
-        self, columns: MomentColumns, alpha: float, coef: Array, intercept: Array
-    ) -> tuple[Array, Array]:
-        """Optimal coefficients (m, 1) and intercept (1,), started from those given."""
-        coef = solve_quadratic_l1(columns.gram, columns.linear[:, 0], alpha, coef[:, 0])[:, None]
-        return coef, self.weight @ self.target - columns.means @ coef
+    def solve(self, columns: MomentColumns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+        """Optimal coefficients and intercept, started from those given."""
+        q = coef.shape[1]
+        if q == 1:
+            linear = columns.linear[:, 0]
+            coef = solve_quadratic_l1(columns.gram, linear, alpha, coef[:, 0])[:, None]
+        else:
+            quadratic = SameForAllOutputs(columns.gram, q)
+            coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)
+        intercept = self.weight @ self.target - columns.means @ coef
+        return at_gradient(self, columns, coef, intercept)
 
     def covariance(self, columns: MomentColumns) -> Array:
         """Weighted covariances of the columns, (m, m)."""

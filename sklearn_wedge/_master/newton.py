@@ -7,8 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._master.columns import ByActivations, Columns
+from sklearn_wedge._losses import SmoothLoss
+from sklearn_wedge._master.columns import (
+    ByActivations,
+    Columns,
+    Optimum,
+    at_gradient,
+    total_length,
+)
+from sklearn_wedge._master.model import SingleModel, VectorModel
 
 Array = NDArray[np.float64]
 
@@ -29,29 +36,27 @@ MAX_HALVINGS = 50
 
 @dataclass(frozen=True)
 class _Point:
-    """Where the iteration is: coefficients, intercept, prediction, objective."""
+    """Where the iteration is: coefficients (m, q), intercept (q,), prediction (n, q), objective."""
 
     coef: Array
-    intercept: float
+    intercept: Array
     prediction: Array
     objective: float
 
 
-class ProximalNewton(ByActivations):
-    """A loss with a second derivative, one output.
+class ProximalNewton(ByActivations[SmoothLoss]):
+    """A loss with second derivatives.
 
     Each step minimises the quadratic model of the loss plus the penalty over the columns in use and
     the worst violators, and takes as much of it as decreases the objective.
     """
 
-    def solve(
-        self, columns: Columns, alpha: float, coef: Array, intercept: Array
-    ) -> tuple[Array, Array]:
-        """Optimal coefficients (m, 1) and intercept (1,), started from those given."""
-        point = self._point(columns, alpha, coef[:, 0].copy(), float(intercept[0]))
+    def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+        """Optimal coefficients and intercept, started from those given."""
+        point = self._point(columns, alpha, coef.copy(), intercept)
         close = 0
         for _ in range(MAX_STEPS):
-            dual = self.loss.dual_point(point.prediction[:, None], self.target, self.weight)[:, 0]
+            dual = self.loss.dual_point(point.prediction, self.target, self.weight)
             working = self._working_set(columns, alpha, point.coef, dual)
             target = self._model_minimiser(
                 columns.activations[working], alpha, point, working, dual
@@ -63,55 +68,54 @@ class ProximalNewton(ByActivations):
             close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
             if close >= CLOSE_STEPS:
                 break
-        return point.coef[:, None], np.array([point.intercept])
+        return at_gradient(self, columns, point.coef, point.intercept)
 
-    def _point(self, columns: Columns, alpha: float, coef: Array, intercept: float) -> _Point:
-        used = np.flatnonzero(coef)
+    def _point(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> _Point:
+        used = np.flatnonzero(coef.any(axis=1))
         prediction = intercept + columns.activations[used].T @ coef[used]
-        objective = self.objective(prediction[:, None], coef, alpha)
-        return _Point(coef, intercept, prediction, objective)
+        return _Point(coef, intercept, prediction, self.objective(prediction, coef, alpha))
 
     def _working_set(
         self, columns: Columns, alpha: float, coef: Array, dual: Array
     ) -> NDArray[np.intp]:
         """Columns in use and the worst violators."""
-        excess = np.abs(columns.activations @ dual) / alpha - 1
-        excess[coef != 0] = 0.0
+        in_use = coef.any(axis=1)
+        excess = np.linalg.norm(columns.activations @ dual, axis=1) / alpha - 1
+        excess[in_use] = 0.0
         # Rounded: of columns that depend on one another, rounding must not choose.
-        worst = np.argsort(-np.round(excess, 9), kind="stable")[:ENTER_AT_ONCE]
+        at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
+        worst = np.argsort(-np.round(excess, 9), kind="stable")[:at_most]
         violators = worst[excess[worst] > STATIONARITY_TOLERANCE]
-        return np.sort(np.concatenate([np.flatnonzero(coef), violators]))
+        return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
 
     def _model_minimiser(
         self, activations: Array, alpha: float, point: _Point, working: NDArray, dual: Array
-    ) -> tuple[Array, float]:
+    ) -> tuple[Array, Array]:
         """Coefficients and intercept that minimise the quadratic model plus the penalty."""
-        curvature = self.loss.curvature(point.prediction[:, None], self.target, self.weight)
-        total = curvature.sum()
-        means = activations @ (curvature / total)
-        centred = activations - means[:, None]
-        gram = (centred * curvature) @ centred.T
-        # Curvature times working response; the response itself may be huge where there is none.
-        response = curvature * (point.prediction - point.intercept) + dual
+        curvature = self.loss.curvature(point.prediction, self.target, self.weight)
+        relative = point.prediction - point.intercept
+        if point.coef.shape[1] == 1:
+            model = SingleModel(activations, curvature[:, 0], relative[:, 0], dual[:, 0])
+        else:
+            model = VectorModel(activations, curvature, relative, dual)
         coef = np.zeros_like(point.coef)
-        coef[working] = solve_quadratic_l1(gram, centred @ response, alpha, point.coef[working])
-        intercept = point.intercept + float(response.sum() / total - means @ coef[working])
-        return coef, intercept
+        coef[working], shift = model.minimiser(alpha, point.coef[working])
+        return coef, point.intercept + shift
 
     def _towards(
         self,
         columns: Columns,
         alpha: float,
         point: _Point,
-        target: tuple[Array, float],
+        target: tuple[Array, Array],
         dual: Array,
     ) -> tuple[_Point | None, float]:
         """The point reached by a line search, and the decrease that the full step promised."""
         change, shift = target[0] - point.coef, target[1] - point.intercept
-        moved = np.flatnonzero(change)
+        moved = np.flatnonzero(change.any(axis=1))
         direction = shift + columns.activations[moved].T @ change[moved]
-        before = float(np.abs(point.coef).sum())
-        promised = float(dual @ direction) - alpha * (float(np.abs(target[0]).sum()) - before)
+        penalty_rises = total_length(target[0]) - total_length(point.coef)
+        promised = float((dual * direction).sum()) - alpha * penalty_rises
         length = 1.0
         for _ in range(MAX_HALVINGS):
             coef = target[0] if length == 1.0 else point.coef + length * change

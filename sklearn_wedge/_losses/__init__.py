@@ -1,0 +1,23 @@
+"""Convex losses as pure functions of prediction and target, with their duals."""
+
+from sklearn_wedge._losses.base import KinkedLoss, Loss, SmoothLoss, balanced
+from sklearn_wedge._losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
+from sklearn_wedge._losses.own import OwnLoss
+from sklearn_wedge._losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
+
+__all__ = [
+    "Gamma",
+    "Hinge",
+    "Huber",
+    "KinkedLoss",
+    "LogLoss",
+    "Loss",
+    "Multinomial",
+    "OwnLoss",
+    "Pinball",
+    "Poisson",
+    "SmoothLoss",
+    "SquaredError",
+    "SquaredHinge",
+    "balanced",
+]

@@ -1,0 +1,101 @@
+"""What the restricted problem and the certificate need to know of a loss.
+
+Every array of predictions, targets or duals has shape (n, q). Weights have shape (n,), are positive
+and sum to 1, so that a weighted sum is the mean of the training problem.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import cvxpy
+
+Array = NDArray[np.float64]
+
+# Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
+# model of the loss singular.
+LEAST_CURVATURE = 1e-16
+
+
+class Loss(ABC):
+    """A convex loss with its dual.
+
+    Attributes
+    ----------
+    target_scaling : {"standardize", "mean", "none"}
+        How a target may be scaled before the fit: centred and scaled, divided by its mean, or not.
+    log_link : bool
+        Whether the network predicts the logarithm of the mean.
+    """
+
+    target_scaling: ClassVar[Literal["standardize", "mean", "none"]] = "standardize"
+    log_link: ClassVar[bool] = False
+
+    def rescaled(self, target_scale: Array) -> Loss:
+        """The same loss for targets divided by this, (q,)."""
+        return self
+
+    def impossible(self, target: Array) -> str | None:
+        """What is wrong with a target in original units, or None."""
+        return None
+
+    @abstractmethod
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+
+    @abstractmethod
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``: a lower bound on the problem wherever ``dual`` is feasible."""
+
+    @abstractmethod
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (q,)."""
+
+    @abstractmethod
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY: of the shape of ``target``, or of its rows."""
+
+    def balanced(self, dual: Array, target: Array, weight: Array) -> Array:
+        """A dual point of the domain made to sum to zero without leaving it."""
+        return balanced(dual)
+
+
+class SmoothLoss(Loss):
+    """A loss with derivatives: its dual point is minus the gradient."""
+
+    @abstractmethod
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss in the prediction, (n, q)."""
+
+    @abstractmethod
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction; positive.
+
+        Of shape (n, q), or (n, q, q) if the outputs of a sample interact.
+        """
+
+
+class KinkedLoss(Loss):
+    """A loss without a gradient everywhere: its dual point comes from a dual solution."""
+
+    @abstractmethod
+    def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
+        """The nearest dual point whose ``-v/w`` is in the domain of the conjugate."""
+
+
+def balanced(dual: Array) -> Array:
+    """Make every column of a dual point sum to zero by shrinking its heavier sign.
+
+    Subtracting the mean could leave the domain of the conjugate; shrinking towards zero cannot.
+    """
+    up, down = np.maximum(dual, 0.0), np.maximum(-dual, 0.0)
+    total_up, total_down = up.sum(axis=0), down.sum(axis=0)
+    level = np.minimum(total_up, total_down)
+    shrink_up = np.divide(level, total_up, out=np.ones_like(level), where=total_up > 0)
+    shrink_down = np.divide(level, total_down, out=np.ones_like(level), where=total_down > 0)
+    return up * shrink_up - down * shrink_down

@@ -1,0 +1,146 @@
+"""From the ``loss`` that a user names to the loss that is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from sklearn_wedge._losses import (
+    Gamma,
+    Hinge,
+    Huber,
+    KinkedLoss,
+    LogLoss,
+    Loss,
+    Multinomial,
+    OwnLoss,
+    Pinball,
+    Poisson,
+    SquaredError,
+    SquaredHinge,
+)
+
+REGRESSION_LOSSES = (
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "poisson",
+    "gamma",
+)
+CLASSIFICATION_LOSSES = ("log_loss", "hinge", "squared_hinge")
+
+REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
+    "loss": [StrOptions(set(REGRESSION_LOSSES)), callable],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+}
+CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
+    "loss": [StrOptions(set(CLASSIFICATION_LOSSES))]
+}
+
+
+def regression_loss(loss: str | Callable, quantile: float, epsilon: float) -> Loss:
+    """The loss of a regression.
+
+    Parameters
+    ----------
+    loss : str or callable
+        One of ``REGRESSION_LOSSES``, or a user's own.
+    quantile : float
+        Of ``"quantile"``.
+    epsilon : float
+        Of ``"huber"``, in units of the target.
+    """
+    if callable(loss):
+        return OwnLoss(loss)
+    return {
+        "squared_error": SquaredError(),
+        "absolute_error": Pinball(1.0, 1.0),
+        "huber": Huber(float(epsilon)),
+        "quantile": Pinball(float(quantile), 1.0 - float(quantile)),
+        "poisson": Poisson(),
+        "gamma": Gamma(),
+    }[loss]
+
+
+def validated_regression_loss(
+    loss: str | Callable, quantile: float, epsilon: float, caller: str
+) -> Loss:
+    """``regression_loss`` of parameters that nobody has checked before.
+
+    Raises
+    ------
+    ValueError
+        If one is not valid.
+    """
+    parameters = {"loss": loss, "quantile": quantile, "epsilon": epsilon}
+    validate_parameter_constraints(REGRESSION_CONSTRAINTS, parameters, caller_name=caller)
+    return regression_loss(loss, quantile, epsilon)
+
+
+def classification_loss(loss: str, n_classes: int) -> Loss:
+    """The loss of a classification: one output for two classes, else one for each class."""
+    if loss == "log_loss":
+        return LogLoss() if n_classes <= 2 else Multinomial()
+    return Hinge() if loss == "hinge" else SquaredHinge()
+
+
+def check_solver(loss: Loss, name: str, solver: str) -> None:
+    """Refuse a solver that needs a gradient that the loss does not have.
+
+    Raises
+    ------
+    ValueError
+        The message names the pair.
+    """
+    if solver == "active_set" and isinstance(loss, KinkedLoss):
+        raise ValueError(
+            f"solver='active_set' and loss={name} do not combine: the loss has no gradient. Use "
+            "solver='auto' or 'cvxpy'."
+        )
+
+
+def check_regression(loss: Loss, y: NDArray, weight: NDArray, name: str, solver: str) -> None:
+    """Refuse what does not combine with the loss of a regression.
+
+    Parameters
+    ----------
+    loss : Loss
+    y : ndarray of shape (n, q)
+        Targets in original units.
+    weight : ndarray of shape (n,)
+        Rows of weight zero do not count.
+    name : str
+        The loss as the user named it.
+    solver : str
+
+    Raises
+    ------
+    ValueError
+        If there is no such fit: the message names the pair, or what is wrong with the targets.
+    """
+    check_solver(loss, name, solver)
+    if y.shape[1] > 1 and not isinstance(loss, SquaredError):
+        raise ValueError(
+            f"loss={name} and several targets (y of {y.shape[1]} columns) do not combine: use "
+            "loss='squared_error', or one estimator per target "
+            "(sklearn.multioutput.MultiOutputRegressor)."
+        )
+    wrong = loss.impossible(np.asarray(y)[weight > 0])
+    if wrong is not None:
+        raise ValueError(wrong)
+
+
+def name_of(loss: str | Callable) -> str:
+    """A loss as it appears in messages."""
+    return getattr(loss, "__name__", repr(loss)) if callable(loss) else repr(loss)

@@ -1,0 +1,69 @@
+"""What cross-validation scores by unless told otherwise: the loss that is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import make_scorer, mean_pinball_loss
+
+from sklearn_wedge._losses import Loss
+from sklearn_wedge._objectives import classification_loss, regression_loss
+
+_BY_NAME = {
+    "squared_error": "neg_mean_squared_error",
+    "absolute_error": "neg_mean_absolute_error",
+    "poisson": "neg_mean_poisson_deviance",
+    "gamma": "neg_mean_gamma_deviance",
+    "log_loss": "neg_log_loss",
+}
+
+
+def mean_loss(
+    y_true: NDArray, y_pred: NDArray, *, loss: Loss, sample_weight: NDArray | None = None
+) -> float:
+    """Weighted mean of a loss of one target."""
+    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
+    total = weight.sum()
+    return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight / total)
+
+
+def mean_margin_loss(
+    y_true: NDArray,
+    decision: NDArray,
+    *,
+    loss: str,
+    classes: NDArray,
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean of a loss of margins: of two classes, or of each class against the rest."""
+    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
+    outputs = classes[1:] if len(classes) == 2 else classes
+    target = (np.asarray(y_true)[:, None] == outputs).astype(np.float64)
+    minimised = classification_loss(loss, len(classes))
+    return minimised.value(decision.reshape(target.shape), target, weight / weight.sum())
+
+
+def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) -> Any:
+    """Scorer, or name of one, for a regression; larger is better."""
+    if isinstance(loss, str) and loss in _BY_NAME:
+        return _BY_NAME[loss]
+    if loss == "quantile":
+        return make_scorer(mean_pinball_loss, greater_is_better=False, alpha=quantile)
+    minimised = regression_loss(loss, quantile, epsilon)
+    return make_scorer(mean_loss, greater_is_better=False, loss=minimised)
+
+
+def classification_scoring(loss: str, classes: NDArray | None) -> Any:
+    """Scorer, or name of one, for a classification; larger is better."""
+    if loss in _BY_NAME:
+        return _BY_NAME[loss]
+    return make_scorer(
+        mean_margin_loss,
+        greater_is_better=False,
+        response_method="decision_function",
+        loss=loss,
+        classes=classes,
+    )
