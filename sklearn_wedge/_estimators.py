@@ -114,14 +114,14 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = self.loss == "squared_error"
-        tags.target_tags.positive_only = self.loss == "gamma"
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags
 
     def _validated_targets(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64], Loss]:
         """Inputs, targets, weights, and the loss in original units, which they suit."""
-        X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=np.ndim(y) > 1)
+        X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
         y = np.asarray(y, dtype=np.float64)
         if y.ndim == 2 and self.loss != "squared_error" and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
