@@ -1,0 +1,388 @@
+"""Fits with every loss and with several outputs, against CLARABEL on the enumerated dictionary."""
+
+import pickle
+import warnings
+from dataclasses import dataclass
+
+import cvxpy
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from oracles import every_neuron, grid, random_neurons
+from scipy.special import softmax, xlogy
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
+
+# Agreement with the optimum of the enumerated problem.
+OPTIMAL = 1e-6
+
+
+def asymmetric(f, y):
+    """A loss of the user's own: expectiles."""
+    return 0.9 * cvxpy.square(cvxpy.pos(y - f)) + 0.1 * cvxpy.square(cvxpy.pos(f - y))
+
+
+def insensitive(f, y):
+    """Another one, with kinks: the epsilon-insensitive loss."""
+    return cvxpy.pos(cvxpy.abs(f - y) - 0.2)
+
+
+def side(target):
+    return 2.0 * target - 1.0
+
+
+def deviance(f, y):
+    return cvxpy.exp(f) - cvxpy.multiply(y, f) + xlogy(y, y) - y
+
+
+def gamma_deviance(f, y):
+    return f + cvxpy.multiply(y, cvxpy.exp(-f)) - np.log(y) - 1
+
+
+def multinomial(f, y):
+    return cvxpy.log_sum_exp(f, axis=1) - cvxpy.sum(cvxpy.multiply(f, y), axis=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An estimator with what it should minimise, written down a second time."""
+
+    estimator: object
+    loss: object  # of predictions (n,) or (n, q) and targets, for CVXPY
+    target: str
+
+    def __call__(self, **parameters):
+        return clone(self.estimator).set_params(**parameters)
+
+
+def regression(loss, formula, target="real", **parameters):
+    return Case(WedgeReLURegressor(loss=loss, **parameters), formula, target)
+
+
+CASES = {
+    "absolute": regression("absolute_error", lambda f, y: cvxpy.abs(f - y)),
+    "Huber": regression("huber", lambda f, y: cvxpy.huber(f - y, 0.3) / 2, epsilon=0.3),
+    "quantile": regression(
+        "quantile",
+        lambda f, y: 0.8 * cvxpy.pos(y - f) + 0.2 * cvxpy.pos(f - y),
+        quantile=0.8,
+    ),
+    "Poisson": regression("poisson", deviance, "counts"),
+    "gamma": regression("gamma", gamma_deviance, "positive"),
+    "own": regression(asymmetric, asymmetric),
+    "own with kinks": regression(insensitive, insensitive),
+    "several targets": regression(
+        "squared_error", lambda f, y: cvxpy.sum(cvxpy.square(f - y), axis=1) / 2, "vectors"
+    ),
+    "hinge": Case(
+        WedgeReLUClassifier(loss="hinge"),
+        lambda f, y: cvxpy.pos(1 - cvxpy.multiply(side(y), f)),
+        "two classes",
+    ),
+    "squared hinge": Case(
+        WedgeReLUClassifier(loss="squared_hinge"),
+        lambda f, y: cvxpy.square(cvxpy.pos(1 - cvxpy.multiply(side(y), f))),
+        "two classes",
+    ),
+    "multinomial": Case(WedgeReLUClassifier(), multinomial, "three classes"),
+    "hinge of several": Case(
+        WedgeReLUClassifier(loss="hinge"),
+        lambda f, y: cvxpy.sum(cvxpy.pos(1 - cvxpy.multiply(side(y), f)), axis=1),
+        "three classes",
+    ),
+    "squared hinge of several": Case(
+        WedgeReLUClassifier(loss="squared_hinge"),
+        lambda f, y: cvxpy.sum(cvxpy.square(cvxpy.pos(1 - cvxpy.multiply(side(y), f))), axis=1),
+        "three classes",
+    ),
+}
+each_case = pytest.mark.parametrize("name", CASES)
+
+
+def inputs(kind):
+    rng = np.random.default_rng(0)
+    if kind == "grid":
+        X = grid(4, 3).astype(float)
+        return X[rng.integers(len(X), size=14)]
+    shapes = {"1 input": (16, 1), "2 inputs": (13, 2), "3 inputs": (9, 3)}
+    return rng.standard_normal(shapes[kind])
+
+
+INPUTS = [("1 input", 1), ("2 inputs", 1), ("2 inputs", 2), ("3 inputs", 2), ("grid", 2)]
+
+
+def targets(X, kind, seed=1):
+    """What ``fit`` gets, and what the loss sees: (n,) or (n, q)."""
+    rng = np.random.default_rng(seed)
+    score = np.sin(2 * X[:, 0]) + np.abs(X[:, -1]) + 0.3 * rng.standard_normal(len(X))
+    if kind == "counts":
+        y = rng.poisson(np.exp(score)) * 1.0
+        return y, y
+    if kind == "positive":
+        y = np.exp(score) * rng.gamma(3.0, size=len(X))
+        return y, y
+    if kind == "vectors":
+        Y = np.column_stack([score, score * X[:, 0], rng.standard_normal(len(X))])
+        return Y, Y
+    if kind == "two classes":
+        y = (score > np.median(score)).astype(int)
+        return y, y * 1.0
+    if kind == "three classes":
+        y = np.digitize(score, np.quantile(score, [0.3, 0.6]))
+        return y, np.eye(3)[y]
+    return score, score
+
+
+def optimum(case, activations, target, weight, alpha):
+    """The least objective on explicit columns (m, n)."""
+    shape = target.shape[1:]
+    z = cvxpy.Variable((len(activations), *shape))
+    t = cvxpy.Variable((1, *shape))
+    network = activations.T @ z + np.ones((len(target), 1)) @ t
+    sizes = cvxpy.norm(z, 2, axis=1) if shape else cvxpy.abs(z)
+    objective = (weight / weight.sum()) @ case.loss(network, target) + alpha * cvxpy.sum(sizes)
+    problem = cvxpy.Problem(cvxpy.Minimize(objective))
+    problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    return problem.value
+
+
+def exact(case, alpha, order, **parameters):
+    parameters = {"pricing": "exact", "tol": 1e-8, "max_iter": 300, **parameters}
+    return case(
+        alpha=alpha, interaction_order=order, standardize=False, clip_quantile=None, **parameters
+    )
+
+
+@pytest.mark.parametrize(("kind", "order"), INPUTS)
+@each_case
+def test_the_fit_is_not_the_global_optimum_or_a_bound_exceeds_it(name, kind, order):
+    case, X = CASES[name], inputs(kind)
+    y, target = targets(X, case.target)
+    activations = every_neuron(np.unique(X, axis=0), order).activations(X)
+    for alpha in (0.1, 0.01):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            model = exact(case, alpha, order).fit(X, y)
+        best = optimum(case, activations, target, np.ones(len(X)), alpha)
+        assert model.certificate_.exact
+        assert_allclose(model.certificate_.objective, best, rtol=OPTIMAL, atol=1e-8)
+        bounds = [r.lower_bound for r in model.history_]
+        assert max(bounds) <= best * (1 + 1e-7) + 1e-8
+
+
+@each_case
+def test_a_bound_along_the_way_exceeds_the_optimum(name):
+    """Random weights, few rounds: bounds of networks that are far from optimal."""
+    case = CASES[name]
+    rng = np.random.default_rng(5)
+    for seed in range(4):
+        X = rng.integers(0, 4, size=(9, 2)) * 1.0 if seed % 2 else rng.standard_normal((9, 2))
+        y, target = targets(X, case.target, seed)
+        weight = rng.uniform(0.1, 3.0, size=len(X))
+        activations = every_neuron(np.unique(X, axis=0), 2).activations(X)
+        best = optimum(case, activations, target, weight, 0.02)
+        for rounds in (1, 2, 3):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = exact(case, 0.02, 2, max_iter=rounds).fit(X, y, weight)
+            assert model.certificate_.lower_bound <= best * (1 + 1e-7) + 1e-8
+            assert model.certificate_.objective >= best * (1 - 1e-7) - 1e-8
+
+
+@each_case
+def test_the_objective_reported_is_not_that_of_the_network(name):
+    case, X = CASES[name], inputs("2 inputs")
+    y, target = targets(X, case.target)
+    alpha = 0.03
+    model = exact(case, alpha, 2).fit(X, y)
+    output = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0.0) @ model.coefs_[1]
+    output = (output + model.intercepts_[1]).reshape(target.shape)
+    loss = np.mean(case.loss(cvxpy.Constant(output), target).value)
+    hidden = np.abs(model.coefs_[0]).sum(axis=0)
+    penalty = alpha / 2 * ((hidden**2).sum() + (model.coefs_[1] ** 2).sum())
+    assert_allclose(model.certificate_.objective, loss + penalty, rtol=1e-9)
+
+
+@each_case
+def test_weights_are_not_copies(name):
+    case = CASES[name]
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((25, 3))
+    y, _ = targets(X, case.target)
+    copies = rng.integers(0, 4, size=len(X))
+    weighted = case(alpha=0.05).fit(X, y, sample_weight=copies)
+    copied = case(alpha=0.05).fit(np.repeat(X, copies, axis=0), np.repeat(y, copies, axis=0))
+    new = rng.standard_normal((20, 3))
+    assert weighted.n_neurons_ > 0
+    if isinstance(weighted, WedgeReLUClassifier):
+        assert_allclose(weighted.decision_function(new), copied.decision_function(new), rtol=1e-7)
+    else:
+        assert_allclose(weighted.predict(new), copied.predict(new), rtol=1e-7)
+
+
+UNITS = {"absolute": "line", "quantile": "line", "Huber": "line", "several targets": "line"}
+
+
+@pytest.mark.parametrize("name", [*UNITS, "Poisson", "gamma"])
+def test_the_units_of_the_target_change_the_fit(name):
+    case = CASES[name]
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 3))
+    y, _ = targets(X, case.target)
+    unit, shift = 1e3, 7.0 if name in UNITS else 0.0
+    model = case(alpha=0.05).fit(X, y)
+    other = case(alpha=0.05)
+    if name == "Huber":
+        other.set_params(epsilon=other.epsilon * unit)
+    other.fit(X, unit * y + shift)
+    assert model.n_neurons_ > 0
+    assert_allclose(other.predict(X), unit * model.predict(X) + shift, rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("name", ["several targets", "multinomial", "squared hinge of several"])
+def test_a_random_neuron_violates_the_dual_constraint_of_shared_neurons(name, norm):
+    case, X = CASES[name], inputs("2 inputs")
+    y, target = targets(X, case.target)
+    model = exact(case, 0.01, 2, norm=norm, tol=1e-8).fit(X, y)
+    if name == "several targets":
+        dual = target - model.predict(X)
+    elif name == "multinomial":
+        dual = target - model.predict_proba(X)
+    else:
+        dual = 2 * side(target) * np.maximum(1 - side(target) * model.decision_function(X), 0)
+    dual = dual / len(X)
+    assert_allclose(dual.sum(axis=0), 0.0, atol=1e-9)
+    neurons = random_neurons(np.random.default_rng(0), X, 2, 20_000)
+    values = neurons.values(X, dual)
+    if norm == "l2":
+        values = values / np.linalg.norm(neurons.weights, axis=1)
+    assert values.max() <= 0.01 * (1 + 1e-4)
+    assert model.certificate_.exact
+
+
+@pytest.mark.parametrize("name", ["several targets", "multinomial"])
+def test_the_outputs_do_not_share_their_neurons(name):
+    case, X = CASES[name], inputs("2 inputs")
+    y, _ = targets(X, case.target)
+    model = case(alpha=0.02).fit(X, y)
+    assert model.coefs_[-1].shape == (model.n_neurons_, 3)
+    assert model.intercepts_[-1].shape == (3,)
+    assert model.neurons_.coef.shape == (model.n_neurons_, 3)
+    assert np.all(np.abs(model.coefs_[-1]).max(axis=1) > 0)
+
+
+def test_probabilities_of_several_classes_are_not_those_of_the_decision():
+    X = inputs("2 inputs")
+    y, _ = targets(X, "three classes")
+    names = np.array(["low", "middle", "high"])
+    model = WedgeReLUClassifier(0.02).fit(X, names[y])
+    assert_array_equal(model.classes_, ["high", "low", "middle"])
+    probability = model.predict_proba(X)
+    assert_allclose(probability, softmax(model.decision_function(X), axis=1))
+    assert_allclose(np.exp(model.predict_log_proba(X)), probability)
+    assert_array_equal(model.predict(X), model.classes_[probability.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_margins_pass_as_probabilities(loss):
+    X = inputs("2 inputs")
+    y, _ = targets(X, "two classes")
+    model = WedgeReLUClassifier(0.02, loss=loss).fit(X, y)
+    assert not hasattr(model, "predict_proba")
+    assert not hasattr(model, "predict_log_proba")
+    with pytest.raises(AttributeError, match="loss='log_loss'"):
+        _ = model.predict_proba
+
+
+def test_a_mean_is_not_the_exponential_of_the_output():
+    X = inputs("2 inputs")
+    for name in ("Poisson", "gamma"):
+        y, _ = targets(X, CASES[name].target)
+        model = CASES[name](alpha=0.02).fit(X, y)
+        assert np.all(model.predict(X) > 0)
+        # At the best intercept the means agree: for gamma in the ratios.
+        if name == "Poisson":
+            assert_allclose(model.predict(X).mean(), y.mean(), rtol=1e-9)
+        else:
+            assert_allclose((y / model.predict(X)).mean(), 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_a_quantile_covers_another_share(quantile):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(200, 1))
+    y = X[:, 0] + (0.2 + np.abs(X[:, 0])) * rng.standard_normal(200)
+    model = WedgeReLURegressor(0.01, loss="quantile", quantile=quantile).fit(X, y)
+    assert abs(np.mean(y <= model.predict(X)) - quantile) <= 0.03
+
+
+def test_an_own_loss_does_not_survive_pickling():
+    X = inputs("2 inputs")
+    y, _ = targets(X, "real")
+    model = WedgeReLURegressor(0.02, loss=asymmetric).fit(X, y)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+# --- what must be refused ------------------------------------------------------------------------
+
+
+def concave(f, y):
+    return -cvxpy.square(f - y)
+
+
+def total(f, y):
+    return cvxpy.sum_squares(f - y)
+
+
+def falling(f, y):
+    return y - f
+
+
+def number(f, y):
+    return 1.0
+
+
+REFUSED = [
+    ({"loss": "poisson"}, [-1.0, 0.0, 1.0, 2.0], "negative.*loss='poisson'"),
+    ({"loss": "poisson"}, [0.0, 0.0, 0.0, 0.0], "zero.*loss='poisson'"),
+    ({"loss": "gamma"}, [0.0, 1.0, 2.0, 3.0], "zero or negative.*loss='gamma'"),
+    ({"loss": concave}, [0.0, 1.0, 2.0, 3.0], "concave is not convex"),
+    ({"loss": total}, [0.0, 1.0, 2.0, 3.0], r"total must return one loss per sample.*shape \(\)"),
+    ({"loss": falling}, [0.0, 1.0, 2.0, 3.0], "falling is not bounded below"),
+    ({"loss": number}, [0.0, 1.0, 2.0, 3.0], "number must return a CVXPY expression"),
+    ({"loss": "quantile", "quantile": 1.0}, [0.0, 1.0, 2.0, 3.0], "quantile"),
+    ({"loss": "huber", "epsilon": 0.0}, [0.0, 1.0, 2.0, 3.0], "epsilon"),
+    ({"loss": "hinge"}, [0.0, 1.0, 2.0, 3.0], "loss"),
+    (
+        {"loss": "absolute_error", "solver": "active_set"},
+        [0.0, 1.0, 2.0, 3.0],
+        "solver='active_set' and loss='absolute_error'",
+    ),
+    (
+        {"loss": asymmetric, "solver": "active_set"},
+        [0.0, 1.0, 2.0, 3.0],
+        "solver='active_set' and loss=asymmetric",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parameters", "y", "message"), REFUSED)
+def test_what_does_not_combine_is_fitted(parameters, y, message):
+    X = np.arange(4.0)[:, None]
+    with pytest.raises(ValueError, match=message):
+        WedgeReLURegressor(**parameters).fit(X, y)
+
+
+def test_the_hinge_has_a_gradient():
+    with pytest.raises(ValueError, match="solver='active_set' and loss='hinge'"):
+        WedgeReLUClassifier(loss="hinge", solver="active_set").fit([[0.0], [1.0]], [0, 1])
+
+
+def test_rows_without_weight_make_a_target_impossible():
+    X, y = np.arange(5.0)[:, None], np.array([-1.0, 1.0, 2.0, 0.0, 3.0])
+    weight = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
+    model = WedgeReLURegressor(loss="poisson").fit(X, y, weight)
+    assert np.all(model.predict(X) > 0)
