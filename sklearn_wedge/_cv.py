@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -358,7 +358,7 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         return self
 
     def _unfitted(self) -> WedgeReLURegressor:
-        model = WedgeReLURegressor(**asdict(self._options()))
+        model = WedgeReLURegressor(**{name: getattr(self, name) for name in OPTION_CONSTRAINTS})
         model.n_features_in_ = self.n_features_in_
         return model
 
@@ -538,7 +538,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         return self
 
     def _unfitted(self) -> WedgeReLUClassifier:
-        options = asdict(self._options())
+        options = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
         model = WedgeReLUClassifier(class_weight=self.class_weight, **options)
         model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
         return model

@@ -42,8 +42,7 @@ class _WedgeNetwork(BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self) -> FitOptions:
-        names = FitOptions.__dataclass_fields__
-        return FitOptions(**{name: getattr(self, name) for name in names})
+        return FitOptions(**{name: getattr(self, name) for name in OPTION_CONSTRAINTS})
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
         data = validate_data(
