@@ -114,7 +114,8 @@ class Problem:
 class State:
     """Everything that a round hands to the next.
 
-    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point.
+    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
+    must have a sign.
     """
 
     alpha: float
@@ -142,7 +143,7 @@ def solve_restricted(problem: Problem, state: State) -> State:
         intercept=intercept,
         objective=problem.restricted.objective(prediction, coef, state.alpha),
         dual=dual,
-        values=np.linalg.norm(columns.activations @ dual, axis=1),
+        values=columns.values(dual),
     )
 
 
@@ -222,11 +223,14 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
     chosen = candidates.take(problem.diverse(candidates, COLUMNS_PER_ROUND))
+    signs = problem.pricing.neuron_class.coefficient_signs(chosen)
     q = state.coef.shape[1]
     return replace(
         state,
         neurons=state.neurons.take(kept).join(chosen),
-        columns=problem.restricted.extend(state.columns.take(kept), problem.activations(chosen)),
+        columns=problem.restricted.extend(
+            state.columns.take(kept), problem.activations(chosen), signs
+        ),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 

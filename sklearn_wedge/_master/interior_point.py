@@ -52,13 +52,15 @@ class InteriorPoint(ByActivations):
         prediction = (columns.activations / length[:, None]).T @ z + t
         losses = self.loss.expression(prediction, self.target[:, 0])
         problem = cvxpy.Problem(
-            cvxpy.Minimize(self.weight @ losses + alpha * cvxpy.abs(z) @ (1 / length))
+            cvxpy.Minimize(self.weight @ losses + alpha * cvxpy.abs(z) @ (1 / length)),
+            _of_signs(z, columns.signs),
         )
         found = []
         for settings in ATTEMPTS:
             status = _solve(problem, settings)
             if z.value is not None and status != FAILED:
-                coef, intercept = (z.value / length)[:, None], np.array([float(t.value)])
+                coef = columns.feasible((z.value / length)[:, None])
+                intercept = np.array([float(t.value)])
                 reached = self.objective(columns.predict(coef, intercept), coef, alpha)
                 found.append((reached, coef, intercept))
             if status == cvxpy.OPTIMAL:
@@ -77,11 +79,18 @@ class InteriorPoint(ByActivations):
         """An interior point has no zeros: those where the dual constraint is slack become one."""
         prediction = columns.predict(coef, intercept)
         dual = self.loss.dual_point(prediction, self.target, self.weight)
-        slack = 1 - np.abs(columns.activations @ dual)[:, 0] / alpha
+        slack = 1 - columns.values(dual) / alpha
         # In units of the largest one; if that is next to nothing, of what the loss would allow.
         loss = self.loss.value(prediction, self.target, self.weight)
         size = np.abs(coef[:, 0]) / max(np.abs(coef).max(), NEGLIGIBLE * loss / alpha)
         return np.where((size < slack)[:, None], 0.0, coef)
+
+
+def _of_signs(z: cvxpy.Variable, signs: NDArray[np.int8]) -> list[cvxpy.Constraint]:
+    """Constraints on the coefficients whose sign is given."""
+    up, down = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
+    constraints = [z[up] >= 0] if len(up) else []
+    return constraints + ([z[down] <= 0] if len(down) else [])
 
 
 def _solve(problem: cvxpy.Problem, settings: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._master.columns import Columns, RestrictedProblem
+from sklearn_wedge._master.columns import Columns, RestrictedProblem, signs_given
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,8 @@ class MomentColumns(Columns):
     ----------
     activations : ndarray of shape (m, n)
         One row per neuron, as activated on the samples.
+    signs : int ndarray of shape (m,)
+        See ``Columns``.
     means : ndarray of shape (m,)
         Weighted means of the rows.
     gram : ndarray of shape (m, m)
@@ -38,7 +40,9 @@ class MomentColumns(Columns):
     def take(self, which: NDArray) -> MomentColumns:
         """The columns at these indices (or where a mask is true)."""
         gram = self.gram[which][:, which]
-        return MomentColumns(self.activations[which], self.means[which], gram, self.linear[which])
+        return MomentColumns(
+            self.activations[which], self.signs[which], self.means[which], gram, self.linear[which]
+        )
 
 
 class LeastSquares(RestrictedProblem[MomentColumns]):
@@ -47,10 +51,18 @@ class LeastSquares(RestrictedProblem[MomentColumns]):
     def no_columns(self) -> MomentColumns:
         """The restricted problem without a neuron."""
         n, q = self.target.shape
-        return MomentColumns(np.empty((0, n)), np.empty(0), np.empty((0, 0)), np.empty((0, q)))
+        return MomentColumns(
+            np.empty((0, n)),
+            np.empty(0, dtype=np.int8),
+            np.empty(0),
+            np.empty((0, 0)),
+            np.empty((0, q)),
+        )
 
-    def extend(self, columns: MomentColumns, activations: Array) -> MomentColumns:
-        """Append neurons, given by their activations of shape (k, n)."""
+    def extend(
+        self, columns: MomentColumns, activations: Array, signs: NDArray | None = None
+    ) -> MomentColumns:
+        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
         means = activations @ self.weight
         weighted = (activations - means[:, None]) * self.weight
         # Centring one factor of a cross product centres it.
@@ -59,6 +71,7 @@ class LeastSquares(RestrictedProblem[MomentColumns]):
         new = (new + new.T) / 2
         return MomentColumns(
             np.concatenate([columns.activations, activations]),
+            np.concatenate([columns.signs, signs_given(signs, activations)]),
             np.concatenate([columns.means, means]),
             np.block([[columns.gram, old], [old.T, new]]),
             np.concatenate([columns.linear, weighted @ self.target]),
@@ -68,7 +81,9 @@ class LeastSquares(RestrictedProblem[MomentColumns]):
         self, columns: MomentColumns, alpha: float, coef: Array, intercept: Array
     ) -> tuple[Array, Array]:
         """Optimal coefficients (m, 1) and intercept (1,), started from those given."""
-        coef = solve_quadratic_l1(columns.gram, columns.linear[:, 0], alpha, coef[:, 0])[:, None]
+        coef = solve_quadratic_l1(
+            columns.gram, columns.linear[:, 0], alpha, coef[:, 0], columns.signs
+        )[:, None]
         return coef, self.weight @ self.target - columns.means @ coef
 
     def covariance(self, columns: MomentColumns) -> Array:

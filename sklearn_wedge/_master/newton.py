@@ -48,14 +48,12 @@ class ProximalNewton(ByActivations):
         self, columns: Columns, alpha: float, coef: Array, intercept: Array
     ) -> tuple[Array, Array]:
         """Optimal coefficients (m, 1) and intercept (1,), started from those given."""
-        point = self._point(columns, alpha, coef[:, 0].copy(), float(intercept[0]))
+        point = self._point(columns, alpha, columns.feasible(coef)[:, 0], float(intercept[0]))
         close = 0
         for _ in range(MAX_STEPS):
             dual = self.loss.dual_point(point.prediction[:, None], self.target, self.weight)[:, 0]
             working = self._working_set(columns, alpha, point.coef, dual)
-            target = self._model_minimiser(
-                columns.activations[working], alpha, point, working, dual
-            )
+            target = self._model_minimiser(columns.take(working), alpha, point, working, dual)
             after, promised = self._towards(columns, alpha, point, target, dual)
             if after is None:
                 break
@@ -75,7 +73,7 @@ class ProximalNewton(ByActivations):
         self, columns: Columns, alpha: float, coef: Array, dual: Array
     ) -> NDArray[np.intp]:
         """Columns in use and the worst violators."""
-        excess = np.abs(columns.activations @ dual) / alpha - 1
+        excess = columns.values(dual[:, None]) / alpha - 1
         excess[coef != 0] = 0.0
         # Rounded: of columns that depend on one another, rounding must not choose.
         worst = np.argsort(-np.round(excess, 9), kind="stable")[:ENTER_AT_ONCE]
@@ -83,9 +81,10 @@ class ProximalNewton(ByActivations):
         return np.sort(np.concatenate([np.flatnonzero(coef), violators]))
 
     def _model_minimiser(
-        self, activations: Array, alpha: float, point: _Point, working: NDArray, dual: Array
+        self, columns: Columns, alpha: float, point: _Point, working: NDArray, dual: Array
     ) -> tuple[Array, float]:
         """Coefficients and intercept that minimise the quadratic model plus the penalty."""
+        activations = columns.activations
         curvature = self.loss.curvature(point.prediction[:, None], self.target, self.weight)
         total = curvature.sum()
         means = activations @ (curvature / total)
@@ -94,7 +93,9 @@ class ProximalNewton(ByActivations):
         # Curvature times working response; the response itself may be huge where there is none.
         response = curvature * (point.prediction - point.intercept) + dual
         coef = np.zeros_like(point.coef)
-        coef[working] = solve_quadratic_l1(gram, centred @ response, alpha, point.coef[working])
+        coef[working] = solve_quadratic_l1(
+            gram, centred @ response, alpha, point.coef[working], columns.signs
+        )
         intercept = point.intercept + float(response.sum() / total - means @ coef[working])
         return coef, intercept
 
