@@ -26,8 +26,8 @@ def monotone_directions(
     Parameters
     ----------
     monotonic_cst : array-like of shape (n_features,), dict of str to int, or None
-        -1 (falling), 0 (no constraint) or 1 (rising): for each column, or for columns by name; those
-        not named are not constrained.
+        -1 (falling), 0 (no constraint) or 1 (rising): for each column, or for columns by name, the
+        others having no constraint.
     n_features : int
         Columns of X.
     feature_names : sequence of str, or None
@@ -183,7 +183,10 @@ def _columns_of(
     """The columns of one group."""
     where = f"interaction_cst[{number}]"
     if not isinstance(group, list | tuple | set | frozenset | range | np.ndarray):
-        raise ValueError(f"{where} is {group!r}. {_not_groups([group])}")
+        raise ValueError(
+            f"{where} is {group!r}; each group must be a list, tuple or set of column indices or "
+            "feature names."
+        )
     members = list(group)
     if not members:
         raise ValueError(f"{where} is an empty group: leave it out, or list columns in it.")
