@@ -26,12 +26,15 @@ from sklearn_wedge._constraints import interaction_groups, limited_order, monoto
 from sklearn_wedge._losses import LogLoss, SquaredError
 from sklearn_wedge._master import independent_support
 from sklearn_wedge._master import restricted_problem as solver_of
-from sklearn_wedge._master.active_set import solve_quadratic_l1
+from sklearn_wedge._master.active_set import _line_search, solve_quadratic_l1
 from sklearn_wedge._network import network_of
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._pricing import CELLS_FROM, Pricing, n_pencils
-from sklearn_wedge._pricing.ascent import new_directions
+from sklearn_wedge._pricing.ascent import _sparse_unit, new_directions
+from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing.candidates import evaluate
+from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge.path import build_problem
 
@@ -273,6 +276,38 @@ def test_inputs_with_poor_hinges_are_never_added_within_their_group():
     assert_array_equal(pricing._inputs_to_add(np.arange(60.0)), np.arange(60))
 
 
+def test_binned_pairs_have_the_directions_of_other_inputs():
+    rng = np.random.default_rng(0)
+    points = canonical(rng.standard_normal((150, 4)))
+    hidden = np.maximum(0.6 * points[:, 2] - 0.4 * points[:, 3] + 0.1, 0.0)
+    dual = (hidden - hidden.mean())[:, None] / len(points)
+    neuron_class, table = NeuronClass(2, monotone=(-1, -1, 1, -1)), PointTable(points)
+    planes = BinnedPairs(table, neuron_class).propose(dual, np.ones(4), 0)
+    best = evaluate(table, planes, dual, 50, neuron_class).values[0]
+    assert best >= 0.97 * Pricing(points, neuron_class).price_exactly(dual).bound
+
+
+def test_a_hyperplane_that_rounding_made_disallowed_becomes_a_neuron():
+    points = TABLES["generic 2 inputs"]
+    pairs = np.array(list(combinations(range(len(points)), 2)))
+    planes = Hyperplanes.through(np.tile([0, 1], (len(pairs), 1)), pairs, np.ones(len(pairs)))
+    dual = random_dual(np.random.default_rng(0), len(points), 1)
+    neuron_class = NeuronClass(2, monotone=(1, 1))
+    priced = evaluate(PointTable(points), planes, dual, 100, neuron_class)
+    assert 0 < len(priced.neurons) < 2 * len(pairs)
+    assert_allowed_with_their_values(points, neuron_class, priced, dual)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [(1, [[0, 0, 0, 1], [0, 1, 0, 0]]), (2, [[0, 0, 0.6, 0.8], [0.6, 0.8, 0, 0]])],
+)
+def test_a_direction_is_not_cut_to_the_group_that_carries_most_of_it(order, expected):
+    vectors = np.array([[3.5, 0.0, 3.0, 4.0], [3.0, 4.0, 1.0, 2.0]])
+    neuron_class = NeuronClass(order, "l2", groups=((0, 1), (1, 2, 3)))
+    assert_allclose(_sparse_unit(vectors, neuron_class), expected)
+
+
 @pytest.mark.parametrize("order", [2, 3])
 def test_a_climb_leaves_its_group(order):
     rng = np.random.default_rng(order)
@@ -326,6 +361,13 @@ def test_required_signs_stop_the_active_set_short_of_the_optimum(kind, share_fre
             assert objective >= oracle.lower * (1 - 1e-9) - rounding
 
 
+def test_a_step_passes_zero_where_a_sign_is_required():
+    """Down a steep slope, past the first coefficient's zero at 0.5 and the second's at 0.25."""
+    start, step = np.array([1.0, 1.0]), np.array([-2.0, -4.0])
+    for required, length in (([0, 0], 1.0), ([1, 0], 0.5), ([1, 1], 0.25), ([0, 1], 0.25)):
+        assert _line_search(start, step, -99.0, 0.0, 1.0, np.array(required)).length == length
+
+
 def test_signs_that_hold_anyway_change_the_optimum():
     columns = restricted_problem(*dependent_columns("more columns than rows"))
     alpha = 1e-2 * largest_alpha(columns)
@@ -356,8 +398,9 @@ def test_a_solver_breaks_required_signs_or_is_not_optimal(kind, loss, solver):
     problem = solver_of(loss, target[:, None], weight, solver)
     columns = problem.extend(problem.no_columns(), activations, signs)
     coef, intercept = np.zeros((len(signs), 1)), loss.constant_model(target[:, None], weight)
+    free = problem.extend(problem.no_columns(), activations)
     for alpha in (0.05, 5e-3, 5e-4):
-        for start in (coef, -coef):
+        for start in (coef, -coef, problem.solve(free, alpha, coef, intercept)[0]):
             coef, intercept = problem.solve(columns, alpha, start, intercept)[:2]
             assert np.all(signs[:, None] * coef >= 0)
             reached = problem.objective(columns.predict(coef, intercept), coef, alpha)
