@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
@@ -191,6 +193,14 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
         Columns whose two bounds coincide are not clipped. None: no clipping.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
+        overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
+        neuron; ``"pairwise"``: at most two. As in scikit-learn's ``HistGradientBoosting`` models.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
+        Direction in which the log odds of the second class must go with each column, or with
+        columns by name: 1 rising, -1 falling, 0 no constraint. It holds everywhere, by
+        construction. Only with ``norm="l1"`` and two classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
         ``"balanced"``: all classes weigh the same.
@@ -281,6 +291,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         **CLASSIFICATION_CONSTRAINTS,
+        **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,
     }
 
@@ -293,6 +304,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
         pricing: str = "auto",
         solver: str = "auto",
@@ -307,6 +320,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight
         self.pricing = pricing
         self.solver = solver

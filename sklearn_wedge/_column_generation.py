@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss
+from sklearn_wedge._losses import Loss, SmoothLoss
 from sklearn_wedge._master import Columns, RestrictedProblem, independent_support
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
@@ -79,6 +79,11 @@ class Problem:
         """The loss."""
         return self.restricted.loss
 
+    @property
+    def dual_is_unique(self) -> bool:
+        """Whether columns that do not lower the objective leave the dual point where it is."""
+        return isinstance(self.loss, SmoothLoss)
+
     @cached_property
     def constant_objective(self) -> float:
         """Objective of the best constant model."""
@@ -115,7 +120,8 @@ class Problem:
 class State:
     """Everything that a round hands to the next.
 
-    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point.
+    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
+    must have a sign.
     """
 
     alpha: float
@@ -142,7 +148,7 @@ def solve_restricted(problem: Problem, state: State) -> State:
         intercept=found.intercept,
         objective=problem.restricted.objective(found.prediction, found.coef, state.alpha),
         dual=dual,
-        values=np.linalg.norm(columns.activations @ dual, axis=1),
+        values=columns.values(dual),
     )
 
 
@@ -218,15 +224,18 @@ def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
 
 def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Drop the columns that have become useless, add the best of those just priced."""
-    kept = _worth_keeping(state)
+    kept = _worth_keeping(problem, state)
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
     chosen = candidates.take(problem.diverse(candidates, COLUMNS_PER_ROUND))
+    signs = problem.pricing.neuron_class.coefficient_signs(chosen)
     q = state.coef.shape[1]
     return replace(
         state,
         neurons=state.neurons.take(kept).join(chosen),
-        columns=problem.restricted.extend(state.columns.take(kept), problem.activations(chosen)),
+        columns=problem.restricted.extend(
+            state.columns.take(kept), problem.activations(chosen), signs
+        ),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 
@@ -269,9 +278,12 @@ def _gained(state: State) -> float:
     return state.rounds[-2].objective - state.rounds[-1].objective
 
 
-def _worth_keeping(state: State) -> NDArray[np.bool_]:
+def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
     """Columns in use, and those closest to being so: at most half as many."""
     in_use = state.coef.any(axis=1)
+    if not problem.dual_is_unique and _gained(state) <= 0.0:
+        # Columns may be there for the dual point alone, which would return to where it was.
+        return np.ones_like(in_use)
     spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
     at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
     in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
@@ -303,7 +315,7 @@ def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[E
     if state.rounds[-1].pricing != efforts[-1].value:
         return False
     before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
-    stuck = before_last == efforts[-1].value and _gained(state) <= 0.0
+    stuck = before_last == efforts[-1].value and _gained(state) <= 0.0 and problem.dual_is_unique
     return _is_met(problem, state, rule) or stuck or _found_nothing(problem, state, rule)
 
 

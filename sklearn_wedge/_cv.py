@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
 from sklearn_wedge._column_generation import Problem
+from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeNetwork, _WedgeRegressor
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import network_of
@@ -47,6 +48,7 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     "eps": [Interval(Real, 0, 1, closed="neither")],
     "cv": ["cv_object"],
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+    **CONSTRAINT_PARAMETERS,
     **OPTION_CONSTRAINTS,
 }
 
@@ -123,6 +125,11 @@ class _AlphaByCV:
     def _unfitted(self) -> _WedgeNetwork:
         """A network of the same kind at one alpha, to be scored."""
         raise NotImplementedError
+
+    def _shared_parameters(self) -> dict[str, Any]:
+        """Those that the network at one alpha has too, whatever the target."""
+        names = [*OPTION_CONSTRAINTS, *CONSTRAINT_PARAMETERS]
+        return {name: getattr(self, name) for name in names}
 
     def _choose_alpha(self, task: _Task, routed: Bunch) -> None:
         """Set ``alphas_``, ``score_path_``, ``alpha_`` and ``best_score_``."""
@@ -226,6 +233,10 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     clip_quantile : float or None, default=0.005
         As in :class:`WedgeReLURegressor`.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        As in :class:`WedgeReLURegressor`.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
+        As in :class:`WedgeReLURegressor`.
     cv : int, cross-validation generator or iterable, default=None
         The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
         (train, test) indices.
@@ -307,6 +318,8 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
@@ -325,6 +338,8 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
@@ -367,7 +382,9 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        self._choose_alpha(_Task(X, y, as_columns(y), weight, loss, self._options()), routed)
+        target = as_columns(y)
+        options = self._options(target.shape[1])
+        self._choose_alpha(_Task(X, y, target, weight, loss, options), routed)
         self._fit_at(self.alpha_, X, y, weight, loss)
         return self
 
@@ -376,7 +393,7 @@ class WedgeReLURegressorCV(_AlphaByCV, _WedgeRegressor):
 
     def _unfitted(self) -> WedgeReLURegressor:
         objective = {"loss": self.loss, "quantile": self.quantile, "epsilon": self.epsilon}
-        model = WedgeReLURegressor(**objective, **asdict(self._options()))
+        model = WedgeReLURegressor(**objective, **self._shared_parameters())
         model.n_features_in_, model._one_target = self.n_features_in_, self._one_target
         return model
 
@@ -403,6 +420,10 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
     standardize : bool, default=True
         As in :class:`WedgeReLUClassifier`.
     clip_quantile : float or None, default=0.005
+        As in :class:`WedgeReLUClassifier`.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        As in :class:`WedgeReLUClassifier`.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         As in :class:`WedgeReLUClassifier`.
     class_weight : dict, "balanced" or None, default=None
         As in :class:`WedgeReLUClassifier`; for the fits, not for the scores. ``"balanced"`` goes by
@@ -492,6 +513,8 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
         cv: Any = None,
         scoring: Any = None,
@@ -509,6 +532,8 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight
         self.cv = cv
         self.scoring = scoring
@@ -553,7 +578,8 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         routed = self._routed(sample_weight, params)
         X, y, weight = self._validated_labels(X, y, sample_weight)
         fit_weight = self._class_weighted(y, weight)
-        target, options = self._encoded(y), self._options()
+        target = self._encoded(y)
+        options = self._options(target.shape[1])
         task = _Task(X, y, target, fit_weight, self._loss(), options, self.classes_)
         self._choose_alpha(task, routed)
         self._fit_at(self.alpha_, X, y, weight)
@@ -563,7 +589,7 @@ class WedgeReLUClassifierCV(_AlphaByCV, _WedgeClassifier):
         return classification_scoring(self.loss, getattr(self, "classes_", None))
 
     def _unfitted(self) -> WedgeReLUClassifier:
-        options = asdict(self._options())
-        model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **options)
+        shared = self._shared_parameters()
+        model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **shared)
         model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
         return model

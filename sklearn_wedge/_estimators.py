@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
+from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import (
@@ -48,9 +49,11 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
 class _WedgeNetwork(BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
-    def _options(self) -> FitOptions:
-        names = FitOptions.__dataclass_fields__
-        return FitOptions(**{name: getattr(self, name) for name in names})
+    def _options(self, n_outputs: int) -> FitOptions:
+        """What the fit is told, with constraints in terms of the columns of X."""
+        options = FitOptions(**{name: getattr(self, name) for name in OPTION_CONSTRAINTS})
+        columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
+        return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
         data = validate_data(
@@ -86,8 +89,9 @@ class _WedgeNetwork(BaseEstimator):
         self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
     ) -> TrainingSample:
         """Fit on validated data: the last point of the path that ends at ``alpha``."""
-        options = self._options()
-        problem, sample = build_problem(X, as_columns(y), weight, options, loss)
+        y = as_columns(y)
+        options = self._options(y.shape[1])
+        problem, sample = build_problem(X, y, weight, options, loss)
         (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
         self._publish(network_of(solution, sample), sample, solution)
         self._warn_unless_converged(problem, solution)
@@ -206,6 +210,14 @@ class WedgeReLURegressor(_WedgeRegressor):
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
         Columns whose two bounds coincide are not clipped. None: no clipping.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
+        overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
+        neuron; ``"pairwise"``: at most two. As in scikit-learn's ``HistGradientBoosting`` models.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
+        Direction in which the prediction must go with each column, or with columns by name: 1
+        rising, -1 falling, 0 no constraint. It holds everywhere, by construction. Only with
+        ``norm="l1"`` and one output.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -292,6 +304,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     _parameter_constraints: ClassVar[dict] = {
         "alpha": [Interval(Real, 0, None, closed="neither")],
         **REGRESSION_CONSTRAINTS,
+        **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,
     }
 
@@ -306,6 +319,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         norm: str = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
         pricing: str = "auto",
         solver: str = "auto",
         tol: float = 1e-4,
@@ -321,6 +336,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         self.norm = norm
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
         self.pricing = pricing
         self.solver = solver
         self.tol = tol

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -13,6 +17,8 @@ from sklearn_wedge.geometry import generalized_cross_product
 
 # A neuron whose unit-norm weight on an input is below this does not use that input.
 NEGLIGIBLE_WEIGHT = 1e-12
+# Sets of inputs of overlapping groups are counted one by one up to this many.
+COUNTED_ONE_BY_ONE = 200_000
 
 
 Norm = Literal["l1", "l2"]
@@ -36,11 +42,19 @@ class NeuronClass:
     wedge : bool
         Whether every hyperplane has to pass through as many samples as it has inputs. Under l1 the
         best ones do anyway.
+    groups : tuple of tuple of int, or None
+        The inputs of a neuron must all lie in one of these groups, which may overlap; inputs in no
+        group are not used. None: any inputs go together.
+    monotone : tuple of int, or None
+        Per input -1, 0 or 1: whether the output of every neuron, times its coefficient, must fall
+        or rise with it. Under l1 and with one output only. None: no constraint.
     """
 
     order: int
     norm: Norm = "l1"
     wedge: bool = False
+    groups: tuple[tuple[int, ...], ...] | None = None
+    monotone: tuple[int, ...] | None = None
 
     @property
     def has_rejections(self) -> bool:
@@ -55,6 +69,79 @@ class NeuronClass:
     def lies_in_pencils(self) -> bool:
         """Whether pencils have every best hyperplane; some rejections lie in none."""
         return self.order <= 2 or not self.has_rejections
+
+    def within(self, inputs: Sequence[int]) -> NeuronClass:
+        """The class over some inputs alone, numbered anew; they must go together."""
+        if self.groups is None and self.monotone is None:
+            return self
+        directions = tuple(self.monotone[k] for k in inputs) if self.monotone else ()
+        return replace(self, groups=None, monotone=directions if any(directions) else None)
+
+    def input_sets(self, inputs: Sequence[int], size: int) -> Iterable[tuple[int, ...]]:
+        """Every set of that many of these (ascending) inputs that go together, once, in order."""
+        if self.groups is None:
+            return combinations(inputs, size)
+        members = ([k for k in inputs if k in group] for group in map(frozenset, self.groups))
+        return sorted({chosen for group in members for chosen in combinations(group, size)})
+
+    def n_input_sets(self, n_inputs: int, size: int) -> int:
+        """The number of sets of that many inputs that go together.
+
+        An upper bound if groups overlap and have very many: each set then counts once per group.
+        """
+        if self.groups is None:
+            return comb(n_inputs, size)
+        one_by_one = sum(comb(len(group), size) for group in self.groups)
+        overlap = sum(map(len, self.groups)) > len(set().union(*self.groups))
+        if overlap and one_by_one <= COUNTED_ONE_BY_ONE:
+            return sum(1 for _ in self.input_sets(range(n_inputs), size))
+        return min(one_by_one, comb(n_inputs, size))
+
+    def joins(self, inputs: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether the inputs in each row, (..., s), go together; -1 is padding."""
+        if self.groups is None:
+            return np.ones(inputs.shape[:-1], dtype=bool)
+        together = np.zeros(inputs.shape[:-1], dtype=bool)
+        for group in self.groups:
+            member = np.zeros(max(int(inputs.max(initial=0)), *group) + 2, dtype=bool)
+            member[[*group, -1]] = True  # the last entry stands for the padding
+            together |= member[inputs].all(axis=-1)
+        return together
+
+    @cached_property
+    def _directions(self) -> NDArray[np.int8]:
+        # A zero at the end: there -1, the padding of inputs, finds its direction.
+        return np.array([*(self.monotone or ()), 0], dtype=np.int8)
+
+    def _pulls(self, neurons: Neurons) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which neurons follow the direction of some constrained input, and which oppose one."""
+        with_direction = np.sign(neurons.weights) * self._directions[neurons.inputs]
+        return (with_direction > 0).any(axis=1), (with_direction < 0).any(axis=1)
+
+    def allows(self, neurons: Neurons) -> NDArray[np.bool_]:
+        """Which of these neurons are monotone as required with one sign of the coefficient."""
+        if self.monotone is None:
+            return np.ones(len(neurons), dtype=bool)
+        follow, oppose = self._pulls(neurons)
+        return ~(follow & oppose)
+
+    def coefficient_signs(self, neurons: Neurons) -> NDArray[np.int8]:
+        """The sign, -1 or 1, that the coefficient of each allowed neuron must have; 0: any."""
+        if self.monotone is None:
+            return np.zeros(len(neurons), dtype=np.int8)
+        follow, oppose = self._pulls(neurons)
+        return follow.astype(np.int8) - oppose.astype(np.int8)
+
+    def values(self, neurons: Neurons, products: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a dual point makes of allowed neurons, given ``V·(Xu + c)_+`` of each, (m, q).
+
+        The norm over outputs; where the coefficient must have a sign, the product times that sign.
+        """
+        values = np.linalg.norm(products, axis=1)
+        if self.monotone is None:
+            return values
+        signs = self.coefficient_signs(neurons)
+        return np.where(signs == 0, values, signs * products[:, 0])
 
 
 @dataclass(frozen=True)

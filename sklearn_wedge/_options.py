@@ -38,7 +38,11 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning."""
+    """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning.
+
+    ``groups`` and ``monotone``, see ``NeuronClass``, are constraints as ``_constraints`` resolves
+    them: not what users write, and not validated again.
+    """
 
     interaction_order: int | None = 2
     norm: Norm = "l1"
@@ -50,6 +54,8 @@ class FitOptions:
     max_iter: int = 100
     n_jobs: int | None = None
     verbose: int = 0
+    groups: tuple[tuple[int, ...], ...] | None = None
+    monotone: tuple[int, ...] | None = None
 
     def validated(self, caller: str) -> FitOptions:
         """These options, if they are valid; else the error that an estimator would raise."""
@@ -57,9 +63,11 @@ class FitOptions:
         return self
 
     def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
-        """The neurons that may enter; their order is at most the number of inputs."""
+        """The neurons that may enter; their order is at most the size of the largest group."""
         order = n_inputs if self.interaction_order is None else self.interaction_order
-        return NeuronClass(min(order, n_inputs), self.norm, wedge)
+        largest = n_inputs if self.groups is None else max(map(len, self.groups))
+        order = min(order, largest, n_inputs)
+        return NeuronClass(order, self.norm, wedge, self.groups, self.monotone)
 
 
 def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:
@@ -82,7 +90,7 @@ def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_i
                 "interaction_order=2, or norm='l1'."
             )
         return False
-    pencils = n_pencils(n_points, n_inputs, order)
+    pencils = n_pencils(n_points, n_inputs, neuron_class)
     steps = pencils * n_points
     if options.pricing == "auto":
         return steps <= AUTO_EXACT_LIMIT
@@ -108,6 +116,10 @@ def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
     )
     if neuron_class.norm == "l2" and neuron_class.wedge:
         networks += ", each hyperplane through as many samples as it has inputs"
+    if neuron_class.groups is not None:
+        networks += ", whose inputs share one of the interaction groups"
+    if neuron_class.monotone is not None:
+        networks += ", monotone as constrained"
     if exact:
         return f"all {networks}"
     return f"{networks}, of which only the neurons found by search were priced"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_X_y
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _get_feature_names
 from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._column_generation import (
@@ -18,6 +18,7 @@ from sklearn_wedge._column_generation import (
     largest_value_of_constant,
     solve_path,
 )
+from sklearn_wedge._constraints import constrained
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
@@ -159,6 +160,8 @@ def wedge_relu_path(
     dictionary: str = "full",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
+    interaction_cst: str | Iterable | None = None,
+    monotonic_cst: ArrayLike | dict | None = None,
     pricing: str = "auto",
     solver: str = "auto",
     tol: float = 1e-4,
@@ -180,7 +183,7 @@ def wedge_relu_path(
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon
+    loss, quantile, epsilon, interaction_cst, monotonic_cst
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, pricing, solver
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
@@ -223,6 +226,7 @@ def wedge_relu_path(
     >>> bool(path.certificates[-1].relative_gap < 1e-3)
     True
     """
+    given = X
     X, y, weight = _validated(X, y, sample_weight)
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
     check_regression(objective, y, weight, name_of(loss), solver)
@@ -238,6 +242,8 @@ def wedge_relu_path(
         n_jobs=n_jobs,
         verbose=verbose,
     ).validated("wedge_relu_path")
+    columns = X.shape[1], _get_feature_names(given)
+    options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
@@ -269,6 +275,8 @@ def alpha_max(
     norm: str = "l1",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
+    interaction_cst: str | Iterable | None = None,
+    monotonic_cst: ArrayLike | dict | None = None,
     pricing: str = "auto",
     n_jobs: int | None = None,
 ) -> float:
@@ -285,7 +293,7 @@ def alpha_max(
         Targets, in original units.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon
+    loss, quantile, epsilon, interaction_cst, monotonic_cst
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
@@ -307,6 +315,7 @@ def alpha_max(
     >>> round(alpha_max([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], clip_quantile=None), 4)
     0.866
     """
+    given = X
     X, y, weight = _validated(X, y, sample_weight)
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
     check_regression(objective, y, weight, name_of(loss), "auto")
@@ -318,4 +327,6 @@ def alpha_max(
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")
+    columns = X.shape[1], _get_feature_names(given)
+    options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
     return largest_alpha(build_problem(X, y, weight, options, objective)[0])

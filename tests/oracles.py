@@ -12,6 +12,8 @@ from scipy import sparse
 
 # Edges of unit length whose minors are all below this span no hyperplane.
 DEPENDENT_EDGES = 1e-9
+# Weights below this are rounding.
+NO_WEIGHT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ def every_neuron(points, order):
     return Dictionary(np.concatenate(weights), np.concatenate(offsets)).both_orientations()
 
 
+def signs_required(neurons, monotone):
+    """Of each neuron: may its coefficient be positive, may it be negative? Two masks."""
+    direction = np.where(np.abs(neurons.weights) > NO_WEIGHT, np.sign(neurons.weights), 0.0)
+    direction = direction * np.asarray(monotone)
+    return ~(direction < 0).any(axis=1), ~(direction > 0).any(axis=1)
+
+
+def in_a_group(neurons, groups):
+    """Whether all inputs of a neuron lie in one of the groups."""
+    used = np.abs(neurons.weights) > NO_WEIGHT
+    outside = [np.delete(used, list(group), axis=1).any(axis=1) for group in groups]
+    return ~np.all(outside, axis=0)
+
+
+def of_class(neurons, groups, monotone):
+    """The neurons that constraints allow, and the signs, (m,), required of their coefficients."""
+    groups = [range(neurons.weights.shape[1])] if groups is None else groups
+    monotone = np.zeros(neurons.weights.shape[1]) if monotone is None else monotone
+    up, down = signs_required(neurons, monotone)
+    allowed = in_a_group(neurons, groups) & (up | down)
+    signs = (up * 1 - down * 1)[allowed]
+    return Dictionary(neurons.weights[allowed], neurons.offsets[allowed]), signs
+
+
+def signed_values(products, signs):
+    """``‖V·h‖``; times the sign where one is required."""
+    return np.where(signs == 0, np.linalg.norm(products, axis=1), signs * products[:, 0])
+
+
 def random_neurons(rng, points, order, how_many):
     """Random unit-l1 neurons with at most ``order`` inputs, through a sample each."""
     n, d = points.shape
@@ -107,14 +138,16 @@ def l1_objective(activations, target, weight, alpha, coef):
     return 0.5 * weight @ residual**2 + alpha * np.abs(coef).sum()
 
 
-def optimum(activations, target, weight, alpha):
+def optimum(activations, target, weight, alpha, signs=None):
     """Solve ``min Σ w (Kz + t - y)² / 2 + α‖z‖₁`` on explicit columns, (m, n), with CLARABEL.
 
     The dual is solved: ``max v·y - Σ v²/(2w)`` with ``|Kᵀv| <= α`` and ``Σ v = 0``; the multipliers
-    of the inequalities are z.
+    of the inequalities are z. Where ``signs`` requires one, only one of the two inequalities is
+    there.
     """
     weight = weight / weight.sum()
     m, n = activations.shape
+    signs = np.zeros(m) if signs is None else signs
     centred = target - weight @ target
     unit = np.sqrt(weight @ centred**2) or 1.0
     # In u = v / (√w unit), on unique columns of unit length: well scaled, however small the rest.
@@ -123,13 +156,15 @@ def optimum(activations, target, weight, alpha):
     length = np.linalg.norm(rows, axis=1)
     usable = np.flatnonzero(length > 1e-13 * length.max(initial=0.0))
     rows, limit = rows[usable] / length[usable, None], limit[usable] / length[usable]
-    keys = np.round(np.column_stack([rows, limit / limit.max(initial=1.0)]), 12)
+    keys = np.column_stack([rows, limit / limit.max(initial=1.0), signs[usable]])
+    keys = np.round(keys, 12)
     _, unique = np.unique(keys, axis=0, return_index=True)
     usable, rows, limit = usable[unique], rows[unique], limit[unique]
 
-    constraints = sparse.csc_matrix(np.vstack([np.sqrt(weight)[None], rows, -rows]))
-    right = np.concatenate([[0.0], limit, limit])
-    cones = [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(2 * len(rows))]
+    up, down = np.flatnonzero(signs[usable] >= 0), np.flatnonzero(signs[usable] <= 0)
+    constraints = sparse.csc_matrix(np.vstack([np.sqrt(weight)[None], rows[up], -rows[down]]))
+    right = np.concatenate([[0.0], limit[up], limit[down]])
+    cones = [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(len(up) + len(down))]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-12
@@ -142,12 +177,15 @@ def optimum(activations, target, weight, alpha):
         settings,
     )
     found = solver.solve()
-    multipliers = np.array(found.z)[1:].reshape(2, -1)
+    multipliers = np.array(found.z)[1:]
     coef = np.zeros(m)
-    coef[usable] = (multipliers[0] - multipliers[1]) / length[usable] * unit
+    coef[usable[up]] += multipliers[: len(up)] / length[usable[up]] * unit
+    coef[usable[down]] -= multipliers[len(up) :] / length[usable[down]] * unit
     dual = np.array(found.x) * np.sqrt(weight) * unit
     dual = dual - weight * dual.sum()
-    dual = dual / max(1.0, np.abs(activations @ dual).max(initial=0.0) / alpha)
+    dual = dual / max(
+        1.0, signed_values((activations @ dual)[:, None], signs).max(initial=0) / alpha
+    )
     return Optimum(
         lower=max(0.0, dual @ centred - 0.5 * dual**2 @ (1 / weight)),
         upper=l1_objective(activations, target, weight, alpha, coef),

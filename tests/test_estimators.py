@@ -119,6 +119,8 @@ def test_clone_keeps_every_parameter_and_no_fit(data):
         "norm": "l2",
         "standardize": False,
         "clip_quantile": None,
+        "interaction_cst": [{0, 1}, {1, 2}],
+        "monotonic_cst": None,
         "pricing": "search",
         "solver": "active_set",
         "tol": 1e-3,

@@ -140,7 +140,7 @@ def test_enumeration_has_the_number_of_neurons_of_the_theorem(n, d, count):
 def test_number_of_pencils_counts_the_pencils(n, d, order):
     """It decides whether a fit is certified."""
     counted = sum(len(all_pencils(n, d, s)) for s in range(1, order + 1))
-    assert n_pencils(n, d, order) == counted
+    assert n_pencils(n, d, NeuronClass(order)) == counted
 
 
 # --- reported values are those of neurons -------------------------------------------------------
@@ -160,7 +160,7 @@ def test_no_sweep_reports_a_value_that_its_hyperplane_does_not_have(table):
 def test_no_hinge_has_a_value_of_its_own(table):
     for points, order, dual in problems(table):
         if order == 1:
-            planes = price_hinges(PointTable(points), dual, per_input=5)
+            planes = price_hinges(PointTable(points), dual, 5, NeuronClass(1))
             assert_planes_have_their_values(points, planes, dual)
 
 
@@ -192,7 +192,7 @@ def test_binned_proposals_are_not_repriced_on_all_rows(table):
     for seed, (q, kind) in enumerate(DUALS):
         dual = random_dual(np.random.default_rng(seed), len(points), q, kind)
         planes = pairs.propose(dual, np.ones(points.shape[1]), seed)
-        priced = evaluate(PointTable(points), planes, dual, 50)
+        priced = evaluate(PointTable(points), planes, dual, 50, NeuronClass(2))
         assert_neurons_have_their_values(points, priced, dual)
         assert_valid(points, priced.neurons, 2)
 
@@ -338,7 +338,7 @@ def test_the_binned_sweep_misses_an_obvious_neuron(seed):
     points, dual = planted_residual(np.random.default_rng(seed), n=150, d=4)
     table = PointTable(points)
     planes = BinnedPairs(table, NeuronClass(2)).propose(dual, np.ones(4), 0)
-    best = evaluate(table, planes, dual, 50).values[0]
+    best = evaluate(table, planes, dual, 50, NeuronClass(2)).values[0]
     assert best >= 0.97 * Pricing(points, NeuronClass(2)).price_exactly(dual).bound
 
 
@@ -360,12 +360,15 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
     points, dual = planted_residual(np.random.default_rng(0), n=6000, d=3)
     table, chosen = PointTable(points), all_pencils(6000, 3, 2)
     pencils = Pencils(chosen.inputs[::57], chosen.points[::57])
-    by_points = evaluate(table, sweep(table, dual, pencils, NeuronClass(2)), dual, 50)
+    by_points = evaluate(
+        table, sweep(table, dual, pencils, NeuronClass(2)), dual, 50, NeuronClass(2)
+    )
     by_cells = evaluate(
         table,
         BinnedPairs(table, NeuronClass(2), FINE_BINS).around(pencils, dual, round_number),
         dual,
         50,
+        NeuronClass(2),
     )
     assert by_cells.bound >= 0.995 * by_points.bound
     assert_valid(points, by_cells.neurons, 2)
@@ -439,7 +442,7 @@ def test_a_pencil_of_a_move_does_not_contain_the_neuron_it_starts_from():
         start = propose(Pricing(points, NeuronClass(4)), dual)
         of_order = np.flatnonzero(start.neurons.order == order)[:1]
         neuron, value = start.neurons.take(of_order), start.values[of_order[0]]
-        replaced, *_, added = local_moves(neuron, order + 1, np.arange(4))
+        replaced, *_, added = local_moves(neuron, NeuronClass(order + 1), np.arange(4))
         assert sweep(table, dual, replaced, NeuronClass(4)).values.max() >= value * (1 - 1e-12)
         assert added.order == order + 1
 
@@ -451,9 +454,10 @@ def test_local_moves_propose_more_inputs_than_allowed():
         np.zeros(3),
         np.array([[4, -1, -1], [1, 2, -1], [1, 5, 6]]),
     )
-    orders = [pencils.order for pencils in local_moves(neurons, 3, np.arange(4))]
+    orders = [pencils.order for pencils in local_moves(neurons, NeuronClass(3), np.arange(4))]
     assert sorted(orders) == [2, 2, 2, 3, 3]
-    assert max(pencils.order for pencils in local_moves(neurons.take([0, 1]), 2, np.arange(4))) == 2
+    fewer = local_moves(neurons.take([0, 1]), NeuronClass(2), np.arange(4))
+    assert max(pencils.order for pencils in fewer) == 2
 
 
 def test_a_batch_is_of_one_kind_or_not_the_best():

@@ -9,7 +9,7 @@ import cvxpy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import Optimum, canonical, every_neuron, grid, random_neurons
+from oracles import Optimum, canonical, every_neuron, grid, random_neurons, signed_values
 from scipy.optimize import brentq
 from scipy.special import expit, xlog1py, xlogy
 
@@ -213,30 +213,36 @@ def log_loss_objective(activations, y, weight, alpha, coef, intercept):
     return weight @ np.logaddexp(0.0, -margin) + alpha * np.abs(coef).sum()
 
 
-def feasible_entropy(activations, sign, weight, alpha, other):
+def feasible_entropy(activations, sign, weight, alpha, other, signs):
     """The dual value of probabilities of the other class, made feasible."""
     dual = weight * sign * np.clip(other, 0.0, 1.0)
     up, down = dual[dual > 0].sum(), -dual[dual < 0].sum()
     dual = np.where(dual > 0, dual * min(1.0, down / up), dual * min(1.0, up / down))
-    other = np.abs(dual) / weight / max(1.0, np.abs(activations @ dual).max() / alpha)
+    largest = signed_values((activations @ dual)[:, None], signs).max()
+    other = np.abs(dual) / weight / max(1.0, largest / alpha)
     return weight @ (-xlogy(other, other) - xlog1py(1 - other, -other))
 
 
-def log_loss_optimum(activations, y, weight, alpha):
+def log_loss_optimum(activations, y, weight, alpha, signs=None):
     """Bounds on the optimum, from the dual: CLARABEL loses digits on the primal problem.
 
     ``max Σ w·entropy(p)`` with ``|Kᵀv| <= α`` and ``Σ v = 0``, where p is the probability of the
-    class that a sample is not of and ``v = ± w p``; the multipliers are the coefficients.
+    class that a sample is not of and ``v = ± w p``; the multipliers are the coefficients. Where
+    ``signs`` requires one, only one of the two inequalities is there.
     """
+    signs = np.zeros(len(activations)) if signs is None else signs
     weight, sign = weight / weight.sum(), 2.0 * y - 1
     centred = activations - (activations @ weight)[:, None]
     length = np.sqrt(centred**2 @ weight)
     usable = np.flatnonzero(length > 1e-13 * length.max())
-    keys = np.round(np.column_stack([centred[usable] / length[usable, None], length[usable]]), 12)
+    keys = [centred[usable] / length[usable, None], length[usable], signs[usable]]
+    keys = np.round(np.column_stack(keys), 12)
     usable = usable[np.unique(keys, axis=0, return_index=True)[1]]
+    up, down = np.flatnonzero(signs[usable] >= 0), np.flatnonzero(signs[usable] <= 0)
     rows = centred[usable] * (weight * sign) / length[usable, None]
     p = cvxpy.Variable(len(y))
-    upper, lower = rows @ p <= alpha / length[usable], -(rows @ p) <= alpha / length[usable]
+    limit = alpha / length[usable]
+    upper, lower = rows[up] @ p <= limit[up], -(rows[down] @ p) <= limit[down]
     entropy = weight @ (cvxpy.entr(p) + cvxpy.entr(1 - p))
     problem = cvxpy.Problem(cvxpy.Maximize(entropy), [upper, lower, (weight * sign) @ p == 0])
     with warnings.catch_warnings():
@@ -244,12 +250,13 @@ def log_loss_optimum(activations, y, weight, alpha):
         tight = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13}
         problem.solve(solver=cvxpy.CLARABEL, **tight)
     coef = np.zeros(len(activations))
-    coef[usable] = (upper.dual_value - lower.dual_value) / length[usable]
+    coef[usable[up]] += upper.dual_value / length[usable[up]]
+    coef[usable[down]] -= lower.dual_value / length[usable[down]]
     hidden = activations.T @ coef
     reach = 100 + np.abs(hidden).max()
     intercept = brentq(lambda t: weight @ (expit(hidden + t) - y), -reach, reach, xtol=1e-14)
     return Optimum(
-        lower=feasible_entropy(activations, sign, weight, alpha, p.value),
+        lower=feasible_entropy(activations, sign, weight, alpha, p.value, signs),
         upper=log_loss_objective(activations, y, weight, alpha, coef, intercept),
         coef=coef,
     )

@@ -40,11 +40,18 @@ class _Move:
     full: bool
 
 
-def _line_search(start: Array, step: Array, slope: float, curvature: float, alpha: float) -> _Move:
+def _line_search(
+    start: Array,
+    step: Array,
+    slope: float,
+    curvature: float,
+    alpha: float,
+    required: NDArray | None,
+) -> _Move:
     """Exact minimiser on [0, 1] of the piecewise quadratic along ``step``.
 
     ``slope`` and ``curvature`` are those of the smooth part at 0; the l1 term has a kink wherever
-    ``start + tau step`` changes sign.
+    ``start + tau step`` changes sign. There is no passing where a sign is required.
     """
     signs = np.where(start != 0, np.sign(start), np.sign(step))
     slope = slope + alpha * float(signs @ step)
@@ -55,6 +62,8 @@ def _line_search(start: Array, step: Array, slope: float, curvature: float, alph
     order = np.argsort(turns, kind="stable")
     order = order[turns[order] < 1]
     turns, jumps = turns[order], 2 * alpha * np.abs(step[opposed[order]])
+    if required is not None:
+        jumps[required[opposed[order]] != 0] = np.inf
     # The slope just after each kink: the first that is not negative ends the descent there, unless
     # the slope had changed sign on the way to it.
     after = slope + curvature * turns + np.cumsum(jumps)
@@ -150,15 +159,25 @@ class _ActiveSet:
         return cho_solve((self._lower[:k, :k], True), residual, check_finite=False)
 
 
-def _violators(coef: Array, gradient: Array, allowed: float, at_most: int) -> NDArray[np.intp]:
-    """The zero coefficients whose gradient is beyond ``allowed`` by most, worst first."""
-    size = np.where(coef == 0, np.abs(gradient), 0.0)
+def _violators(
+    coef: Array, gradient: Array, allowed: float, at_most: int, required: NDArray | None
+) -> NDArray[np.intp]:
+    """The zero coefficients whose gradient is beyond ``allowed`` by most, worst first.
+
+    Where a sign is required, only a gradient that pushes that way counts.
+    """
+    size = np.abs(gradient)
+    if required is not None:
+        size = np.where(required == 0, size, -required * gradient)
+    size = np.where(coef == 0, size, 0.0)
     # Rounded: dependent columns have equal gradients, and rounding must not choose among them.
     worst = np.argsort(-np.round(size / allowed, 9), kind="stable")[:at_most]
     return worst[size[worst] > allowed]
 
 
-def solve_quadratic_l1(gram: Array, linear: Array, alpha: float, coef: Array) -> Array:
+def solve_quadratic_l1(
+    gram: Array, linear: Array, alpha: float, coef: Array, signs: NDArray | None = None
+) -> Array:
     """Minimise ``z·Gz/2 - b·z + α‖z‖₁`` by an active-set method (feature-sign search).
 
     Each round lets the worst violators enter, then descends on the active columns alone until
@@ -174,26 +193,29 @@ def solve_quadratic_l1(gram: Array, linear: Array, alpha: float, coef: Array) ->
         Penalty, positive.
     coef : ndarray of shape (m,)
         Where to start.
+    signs : int ndarray of shape (m,), optional
+        The sign, -1 or 1, that each coefficient must have; 0: any.
 
     Returns
     -------
     ndarray of shape (m,)
     """
-    coef = coef.copy()
+    required = signs if signs is not None and signs.any() else None
+    coef = coef.copy() if required is None else np.where(required * coef < 0, 0.0, coef)
     if len(coef) == 0:
         return coef
     rounding = ROUNDING * np.finfo(float).eps * np.abs(gram).max()
     active = _ActiveSet(gram, np.flatnonzero(coef))
     entering = ENTER_AT_ONCE
-    _descend(active, coef, linear, alpha, rounding)
+    _descend(active, coef, linear, alpha, rounding, required)
     for _ in range(MAX_ROUNDS):
         gradient = gram[:, active.indices] @ coef[active.indices] - linear
         allowed = (1 + STATIONARITY_TOLERANCE) * alpha + rounding * np.abs(coef).sum()
-        violators = _violators(coef, gradient, allowed, entering)
+        violators = _violators(coef, gradient, allowed, entering, required)
         if len(violators) == 0:
             return coef
         active.append(violators)
-        if _descend(active, coef, linear, alpha, rounding):
+        if _descend(active, coef, linear, alpha, rounding, required):
             entering = min(2 * entering, ENTER_AT_ONCE)
         elif entering == 1:
             return coef  # not even one makes progress: the rest is rounding
@@ -255,7 +277,14 @@ def _take_out(coef: Array, column: int, others: list[int], combination: Array) -
     coef[column] *= 1.0 - length
 
 
-def _descend(active: _ActiveSet, coef: Array, linear: Array, alpha: float, rounding: float) -> bool:
+def _descend(
+    active: _ActiveSet,
+    coef: Array,
+    linear: Array,
+    alpha: float,
+    rounding: float,
+    required: NDArray | None,
+) -> bool:
     """Optimise the active coefficients in place; those at zero leave. False without progress."""
     z, target = coef[active.indices], linear[active.indices]
     slope = active.gram @ z - target
@@ -270,13 +299,24 @@ def _descend(active: _ActiveSet, coef: Array, linear: Array, alpha: float, round
         if np.abs(residual).max() <= rounding * np.abs(z).sum():
             break
         step = active.proximal_step(residual)
+        own = None if required is None else required[active.indices]
+        if own is not None and np.any(wrong := (z == 0) & (own * step < 0)):
+            # Of several that enter together some may be of no use beside the others. Without the
+            # others each would move as required: one at a time they get on.
+            if np.all(z[~wrong]):
+                break
+            active.keep(~wrong)
+            z, target, sign, slope = z[~wrong], target[~wrong], sign[~wrong], slope[~wrong]
+            continue
         curvature = float(step @ active.gram @ step)
-        move = _line_search(z, step, float(slope @ step), curvature, alpha)
+        move = _line_search(z, step, float(slope @ step), curvature, alpha, own)
         if move.length == 0.0:
             break
         progress, refinements = True, refinements + 1 if move.full else 0
         moved = z + move.length * step
         moved[np.abs(moved) <= 8 * np.finfo(float).eps * np.abs(z)] = 0.0
+        if own is not None:
+            moved[own * moved < 0] = 0.0
         stays = moved != 0
         coef[active.indices] = moved
         z, target, sign = moved[stays], target[stays], np.sign(moved[stays])

@@ -22,20 +22,41 @@ class Columns:
     ----------
     activations : ndarray of shape (m, n)
         One row per neuron, as activated on the samples.
+    signs : int ndarray of shape (m,)
+        The sign, -1 or 1, that the coefficient of a neuron must have (one output only); 0: any.
     """
 
     activations: Array
+    signs: NDArray[np.int8]
 
     def __len__(self) -> int:
         return self.activations.shape[0]
 
     def take(self, which: NDArray) -> Columns:
         """The columns at these indices (or where a mask is true)."""
-        return Columns(self.activations[which])
+        return Columns(self.activations[which], self.signs[which])
 
     def predict(self, coef: Array, intercept: Array) -> Array:
         """``intercept + Σ_j coef_j activation_j``, of shape (n, q)."""
         return intercept + self.activations.T @ coef
+
+    def values(self, dual: Array) -> Array:
+        """What the dual constraint limits to ``α``, (m,), at a dual point (n, q).
+
+        The norm of ``V·h_j``; where the coefficient must have a sign, the product times that sign.
+        """
+        products = self.activations @ dual
+        values = np.linalg.norm(products, axis=1)
+        return np.where(self.signs == 0, values, self.signs * products[:, 0])
+
+    def feasible(self, coef: Array) -> Array:
+        """Coefficients, (m, q), with zeros for those of a sign that they must not have."""
+        return np.where(self.signs[:, None] * coef < 0, 0.0, coef)
+
+
+def signs_given(signs: NDArray | None, activations: Array) -> NDArray[np.int8]:
+    """The signs of new columns: any, unless they are given."""
+    return np.zeros(len(activations), dtype=np.int8) if signs is None else signs
 
 
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
@@ -73,6 +94,8 @@ def total_length(coef: Array) -> float:
 class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
     """``min Σ_i w_i ℓ(t + Σ_j z_j h_ij, y_i) + α Σ_j ‖z_j‖₂`` on columns ``h_j`` at hand.
 
+    Some ``z_j`` may have to be of a given sign.
+
     Parameters
     ----------
     loss : Loss
@@ -96,8 +119,10 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         """The problem without a neuron."""
 
     @abstractmethod
-    def extend(self, columns: AnyColumns, activations: Array) -> AnyColumns:
-        """Append neurons, given by their activations of shape (k, n)."""
+    def extend(
+        self, columns: AnyColumns, activations: Array, signs: NDArray | None = None
+    ) -> AnyColumns:
+        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
 
     @abstractmethod
     def solve(self, columns: AnyColumns, alpha: float, coef: Array, intercept: Array) -> Optimum:
@@ -113,11 +138,14 @@ class ByActivations(RestrictedProblem[Columns, AnyLoss]):
 
     def no_columns(self) -> Columns:
         """The problem without a neuron."""
-        return Columns(np.empty((0, len(self.target))))
+        return Columns(np.empty((0, len(self.target))), np.empty(0, dtype=np.int8))
 
-    def extend(self, columns: Columns, activations: Array) -> Columns:
-        """Append neurons, given by their activations of shape (k, n)."""
-        return Columns(np.concatenate([columns.activations, activations]))
+    def extend(self, columns: Columns, activations: Array, signs: NDArray | None = None) -> Columns:
+        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
+        return Columns(
+            np.concatenate([columns.activations, activations]),
+            np.concatenate([columns.signs, signs_given(signs, activations)]),
+        )
 
     def covariance(self, columns: Columns) -> Array:
         """Weighted covariances of the columns, (m, m)."""

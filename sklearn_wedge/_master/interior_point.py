@@ -93,6 +93,7 @@ class InteriorPoint(ByActivations[Loss]):
             status = _solve(statement.problem, settings)
             if statement.intercept.value is not None and status != FAILED:
                 coef, intercept, multipliers = statement.read(self.target.shape[1])
+                coef = columns.feasible(coef)
                 reached = self.objective(columns.predict(coef, intercept), coef, alpha)
                 found.append((reached, coef, intercept, multipliers))
             if status == cvxpy.OPTIMAL:
@@ -114,11 +115,11 @@ class InteriorPoint(ByActivations[Loss]):
         network = (columns.activations / length[:, None]).T @ z
         network += t if single else np.ones((n, 1)) @ t
         target = self.target[:, 0] if single else self.target
-        constraints = []
+        constraints, reached = _of_signs(z, columns.signs), None
         if not isinstance(self.loss, SmoothLoss):
             prediction = cvxpy.Variable(network.shape)
-            constraints = [prediction == network]
-            network = prediction
+            reached = prediction == network
+            constraints, network = [*constraints, reached], prediction
         losses = self.loss.expression(network, target)
         if losses.ndim == 2:
             losses = cvxpy.sum(losses, axis=1)
@@ -127,19 +128,26 @@ class InteriorPoint(ByActivations[Loss]):
         if len(columns):
             objective += alpha * (sizes @ (1 / length))
         problem = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
-        return _Statement(problem, z, t, length, constraints[0] if constraints else None)
+        return _Statement(problem, z, t, length, reached)
 
     def _without_zeros(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Array
     ) -> Array:
         """An interior point has no zeros: those where the dual constraint is slack become one."""
-        slack = 1 - np.linalg.norm(columns.activations @ dual, axis=1) / alpha
+        slack = 1 - columns.values(dual) / alpha
         # In units of the largest one; if that is next to nothing, of what the loss would allow.
         prediction = columns.predict(coef, intercept)
         loss = self.loss.value(prediction, self.target, self.weight)
         size = np.linalg.norm(coef, axis=1)
         unit = max(size.max(initial=0.0), NEGLIGIBLE * abs(loss) / alpha)
         return np.where((size / unit < slack)[:, None], 0.0, coef) if unit > 0 else coef
+
+
+def _of_signs(z: cvxpy.Variable, signs: NDArray[np.int8]) -> list[cvxpy.Constraint]:
+    """Constraints on the coefficients whose sign is given."""
+    up, down = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
+    constraints = [z[up] >= 0] if len(up) else []
+    return constraints + ([z[down] <= 0] if len(down) else [])
 
 
 def _solve(problem: cvxpy.Problem, settings: dict[str, float]) -> str:

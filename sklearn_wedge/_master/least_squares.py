@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, at_gradient
+from sklearn_wedge._master.columns import (
+    Columns,
+    Optimum,
+    RestrictedProblem,
+    at_gradient,
+    signs_given,
+)
 from sklearn_wedge._master.groups import SameForAllOutputs, solve_quadratic_groups
 
 Array = NDArray[np.float64]
@@ -25,6 +31,8 @@ class MomentColumns(Columns):
     ----------
     activations : ndarray of shape (m, n)
         One row per neuron, as activated on the samples.
+    signs : int ndarray of shape (m,)
+        See ``Columns``.
     means : ndarray of shape (m,)
         Weighted means of the rows.
     gram : ndarray of shape (m, m)
@@ -40,7 +48,9 @@ class MomentColumns(Columns):
     def take(self, which: NDArray) -> MomentColumns:
         """The columns at these indices (or where a mask is true)."""
         gram = self.gram[which][:, which]
-        return MomentColumns(self.activations[which], self.means[which], gram, self.linear[which])
+        return MomentColumns(
+            self.activations[which], self.signs[which], self.means[which], gram, self.linear[which]
+        )
 
 
 class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
@@ -49,10 +59,18 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
     def no_columns(self) -> MomentColumns:
         """The restricted problem without a neuron."""
         n, q = self.target.shape
-        return MomentColumns(np.empty((0, n)), np.empty(0), np.empty((0, 0)), np.empty((0, q)))
+        return MomentColumns(
+            np.empty((0, n)),
+            np.empty(0, dtype=np.int8),
+            np.empty(0),
+            np.empty((0, 0)),
+            np.empty((0, q)),
+        )
 
-    def extend(self, columns: MomentColumns, activations: Array) -> MomentColumns:
-        """Append neurons, given by their activations of shape (k, n)."""
+    def extend(
+        self, columns: MomentColumns, activations: Array, signs: NDArray | None = None
+    ) -> MomentColumns:
+        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
         means = activations @ self.weight
         weighted = (activations - means[:, None]) * self.weight
         # Centring one factor of a cross product centres it.
@@ -61,6 +79,7 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         new = (new + new.T) / 2
         return MomentColumns(
             np.concatenate([columns.activations, activations]),
+            np.concatenate([columns.signs, signs_given(signs, activations)]),
             np.concatenate([columns.means, means]),
             np.block([[columns.gram, old], [old.T, new]]),
             np.concatenate([columns.linear, weighted @ self.target]),
@@ -71,7 +90,8 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         q = coef.shape[1]
         if q == 1:
             linear = columns.linear[:, 0]
-            coef = solve_quadratic_l1(columns.gram, linear, alpha, coef[:, 0])[:, None]
+            start, signs = coef[:, 0], columns.signs
+            coef = solve_quadratic_l1(columns.gram, linear, alpha, start, signs)[:, None]
         else:
             quadratic = SameForAllOutputs(columns.gram, q)
             coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)

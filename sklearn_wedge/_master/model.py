@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._master.active_set import solve_quadratic_l1
+from sklearn_wedge._master.columns import Columns
 from sklearn_wedge._master.groups import AcrossOutputs, solve_quadratic_groups
 
 Array = NDArray[np.float64]
@@ -24,7 +25,8 @@ class SingleModel:
 
     Attributes
     ----------
-    activations : ndarray of shape (m, n)
+    columns : Columns
+        m of them.
     curvature : ndarray of shape (n,)
     relative : ndarray of shape (n,)
         Current prediction minus intercept.
@@ -32,20 +34,21 @@ class SingleModel:
         Minus the gradient of the mean loss.
     """
 
-    activations: Array
+    columns: Columns
     curvature: Array
     relative: Array
     dual: Array
 
     def minimiser(self, alpha: float, coef: Array) -> tuple[Array, Array]:
         """Coefficients (m, 1), started from ``coef``, and the shift of the intercept, (1,)."""
-        total = self.curvature.sum()
-        means = self.activations @ (self.curvature / total)
-        centred = self.activations - means[:, None]
+        activations, total = self.columns.activations, self.curvature.sum()
+        means = activations @ (self.curvature / total)
+        centred = activations - means[:, None]
         gram = (centred * self.curvature) @ centred.T
         # Curvature times working response; the response itself may be huge where there is none.
         response = self.curvature * self.relative + self.dual
-        single = solve_quadratic_l1(gram, centred @ response, alpha, coef[:, 0])
+        signs = self.columns.signs
+        single = solve_quadratic_l1(gram, centred @ response, alpha, coef[:, 0], signs)
         shift = response.sum() / total - means @ single
         return single[:, None], np.array([shift])
 

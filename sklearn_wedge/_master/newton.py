@@ -53,14 +53,12 @@ class ProximalNewton(ByActivations[SmoothLoss]):
 
     def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
-        point = self._point(columns, alpha, coef.copy(), intercept)
+        point = self._point(columns, alpha, columns.feasible(coef), intercept)
         close = 0
         for _ in range(MAX_STEPS):
             dual = self.loss.dual_point(point.prediction, self.target, self.weight)
             working = self._working_set(columns, alpha, point.coef, dual)
-            target = self._model_minimiser(
-                columns.activations[working], alpha, point, working, dual
-            )
+            target = self._model_minimiser(columns.take(working), alpha, point, working, dual)
             after, promised = self._towards(columns, alpha, point, target, dual)
             if after is None:
                 break
@@ -80,7 +78,7 @@ class ProximalNewton(ByActivations[SmoothLoss]):
     ) -> NDArray[np.intp]:
         """Columns in use and the worst violators."""
         in_use = coef.any(axis=1)
-        excess = np.linalg.norm(columns.activations @ dual, axis=1) / alpha - 1
+        excess = columns.values(dual) / alpha - 1
         excess[in_use] = 0.0
         # Rounded: of columns that depend on one another, rounding must not choose.
         at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
@@ -89,15 +87,15 @@ class ProximalNewton(ByActivations[SmoothLoss]):
         return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
 
     def _model_minimiser(
-        self, activations: Array, alpha: float, point: _Point, working: NDArray, dual: Array
+        self, columns: Columns, alpha: float, point: _Point, working: NDArray, dual: Array
     ) -> tuple[Array, Array]:
         """Coefficients and intercept that minimise the quadratic model plus the penalty."""
         curvature = self.loss.curvature(point.prediction, self.target, self.weight)
         relative = point.prediction - point.intercept
         if point.coef.shape[1] == 1:
-            model = SingleModel(activations, curvature[:, 0], relative[:, 0], dual[:, 0])
+            model = SingleModel(columns, curvature[:, 0], relative[:, 0], dual[:, 0])
         else:
-            model = VectorModel(activations, curvature, relative, dual)
+            model = VectorModel(columns.activations, curvature, relative, dual)
         coef = np.zeros_like(point.coef)
         coef[working], shift = model.minimiser(alpha, point.coef[working])
         return coef, point.intercept + shift

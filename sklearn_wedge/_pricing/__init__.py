@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing.ascent import ascend
+from sklearn_wedge._pricing.ascent import ascend, new_directions
 from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
 from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
 from sklearn_wedge._pricing.exact import n_pencils, price_all
@@ -73,7 +73,7 @@ class Pricing:
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
         self.fine = BinnedPairs(self.table, neuron_class, FINE_BINS) if many else None
-        steps = n_pencils(n_points, n_inputs, self.order) * n_points
+        steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
         self.is_cheap = neuron_class.lies_in_pencils and steps <= CHEAP
 
     @property
@@ -116,7 +116,7 @@ class Pricing:
         Priced
             Its bound is the largest value seen: a lower estimate of ``M(v)``.
         """
-        hinges = price_hinges(self.table, dual, HINGES_PER_INPUT)
+        hinges = price_hinges(self.table, dual, HINGES_PER_INPUT, self.neuron_class)
         if self.order == 1:
             return self._evaluate(hinges, dual, EVALUATED)
         promise = np.zeros(self.table.n_inputs)
@@ -126,9 +126,11 @@ class Pricing:
         if everywhere:
             found.append(self.binned.propose(dual, promise, round_number))
             start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
-        inputs = np.sort(np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD])
+        inputs = self._inputs_to_add(promise)
         moves = [
-            move for around in (start, neurons) for move in local_moves(around, self.order, inputs)
+            move
+            for around in (start, neurons)
+            for move in local_moves(around, self.neuron_class, inputs)
         ]
         if self.neuron_class.has_rejections:
             found.append(self._ascend(start.join(neurons), dual, round_number))
@@ -140,15 +142,21 @@ class Pricing:
         return self._evaluate(planes, dual, EVALUATED)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
-        return evaluate(self.table, planes, dual, at_most, self.neuron_class.norm)
+        return evaluate(self.table, planes, dual, at_most, self.neuron_class)
+
+    def _inputs_to_add(self, promise: NDArray) -> NDArray[np.intp]:
+        """The inputs of the best hinges, of each group if there are any."""
+        ranking = np.argsort(-significant(promise), kind="stable")
+        groups = self.neuron_class.groups
+        best = [ranking] if groups is None else [ranking[np.isin(ranking, g)] for g in groups]
+        return np.unique(np.concatenate([inputs[:INPUTS_TO_ADD] for inputs in best]))
 
     def _ascend(self, neurons: Neurons, dual: NDArray, round_number: int) -> Hyperplanes:
         """Climb from the directions of neurons whose turn it is, and from new ones."""
         n_inputs = self.table.n_inputs
         known = neurons.weight_matrix(n_inputs).T
         known = known[np.sort(whose_turn(len(known), CLIMBS, round_number))]
-        # Seeded by the round alone: the same data give the same network everywhere.
-        new = np.random.default_rng(round_number).standard_normal((NEW_CLIMBS, n_inputs))
+        new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
         directions = np.concatenate([known, new])
         return ascend(self.table, dual, directions, self.neuron_class)
 
@@ -159,13 +167,7 @@ class Pricing:
         by_cells = self.fine is not None and pencils.order == 2 and not everywhere
         positions = FINE_BINS**2 if by_cells else self.table.n_points
         at_most = int(np.clip(SWEEP_BUDGET // positions, 32, MAX_PENCILS))
-        pencils = _limited(pencils, at_most, round_number)
+        pencils = pencils.take(whose_turn(len(pencils), at_most, round_number))
         if by_cells:
             return self.fine.around(pencils, dual, round_number)
         return sweep(self.table, dual, pencils, self.neuron_class)
-
-
-def _limited(pencils: Pencils, at_most: int, round_number: int) -> Pencils:
-    """At most so many pencils; each in its turn."""
-    which = whose_turn(len(pencils), at_most, round_number)
-    return Pencils(pencils.inputs[which], pencils.points[which])

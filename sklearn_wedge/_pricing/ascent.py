@@ -100,16 +100,53 @@ def _leading(moments: Array, directions: Array) -> Array:
     return sign[:, None] * leading
 
 
-def _sparse_unit(vectors: Array, order: int) -> Array:
-    """Unit vectors along the ``order`` largest components of each row."""
-    if order < vectors.shape[1]:
-        largest = np.argsort(-np.abs(vectors), axis=1, kind="stable")[:, :order]
-        kept = np.zeros_like(vectors)
-        np.put_along_axis(kept, largest, np.take_along_axis(vectors, largest, axis=1), axis=1)
-        vectors = kept
+def _largest(vectors: Array, order: int) -> Array:
+    """The ``order`` largest components of each row, zeros elsewhere."""
+    if order >= vectors.shape[1]:
+        return vectors
+    largest = np.argsort(-np.abs(vectors), axis=1, kind="stable")[:, :order]
+    kept = np.zeros_like(vectors)
+    np.put_along_axis(kept, largest, np.take_along_axis(vectors, largest, axis=1), axis=1)
+    return kept
+
+
+def _largest_that_go_together(vectors: Array, neuron_class: NeuronClass) -> Array:
+    """Of each row the ``order`` largest components in the group in which they are longest."""
+    if neuron_class.groups is None:
+        return _largest(vectors, neuron_class.order)
+    kept, longest = np.zeros_like(vectors), np.zeros(len(vectors))
+    for group in map(list, neuron_class.groups):
+        inside = _largest(vectors[:, group], neuron_class.order)
+        length = np.linalg.norm(inside, axis=1)
+        better = length > (1 + TIE) * longest
+        longest[better] = length[better]
+        kept[better] = 0.0
+        kept[np.ix_(better, group)] = inside[better]
+    return kept
+
+
+def _sparse_unit(vectors: Array, neuron_class: NeuronClass) -> Array:
+    """Unit vectors along the largest components of each row that a neuron may combine."""
+    vectors = _largest_that_go_together(vectors, neuron_class)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return np.where(np.abs(unit) < NEGLIGIBLE_WEIGHT, 0.0, unit)
+
+
+def new_directions(
+    neuron_class: NeuronClass, n_inputs: int, how_many: int, round_number: int
+) -> Array:
+    """Random directions to climb from, (how_many, d), in each group in its turn."""
+    # Seeded by the round alone: the same data give the same network everywhere.
+    directions = np.random.default_rng(round_number).standard_normal((how_many, n_inputs))
+    if neuron_class.groups is None:
+        return directions
+    inside = np.zeros_like(directions)
+    for row in range(how_many):
+        turn = (round_number * how_many + row) % len(neuron_class.groups)
+        group = list(neuron_class.groups[turn])
+        inside[row, group] = directions[row, group]
+    return inside
 
 
 def ascend(
@@ -125,7 +162,7 @@ def ascend(
     directions : ndarray of shape (m, d)
         Where to start; of any length.
     neuron_class : NeuronClass
-        How many inputs a neuron may have.
+        How many inputs a neuron may have, and which go together.
 
     Returns
     -------
@@ -136,22 +173,22 @@ def ascend(
     batch = max(1, BATCH_SIZE // table.n_points)
     parts = [Hyperplanes.empty(order)]
     for begin in range(0, len(directions), batch):
-        start = _sparse_unit(directions[begin : begin + batch], order)
-        reached = _climb(table.points, dual, start, order).directions
+        start = _sparse_unit(directions[begin : begin + batch], neuron_class)
+        reached = _climb(table.points, dual, start, neuron_class).directions
         parts.append(_through_best_samples(table.points, dual, reached, order))
     return Hyperplanes.concatenate(parts, order)
 
 
-def _climb(points: Array, dual: Array, directions: Array, order: int) -> _Climb:
+def _climb(points: Array, dual: Array, directions: Array, neuron_class: NeuronClass) -> _Climb:
     reached = _at_best_offsets(points, dual, directions)
     going = np.arange(len(directions))
     for _ in range(MAX_STEPS):
         now = reached.take(going)
-        target = _sparse_unit(now.moments, order)
+        target = _sparse_unit(now.moments, neuron_class)
         after = _at_best_offsets(points, dual, target)
         failed = np.flatnonzero(after.values <= (1 + IMPROVEMENT) * now.values)
         if len(failed):
-            half = _sparse_unit(target[failed] + now.directions[failed], order)
+            half = _sparse_unit(target[failed] + now.directions[failed], neuron_class)
             after = after.put(failed, _at_best_offsets(points, dual, half))
         better = after.values > (1 + IMPROVEMENT) * now.values
         reached = reached.put(going[better], after.take(better))

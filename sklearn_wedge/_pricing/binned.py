@@ -8,7 +8,6 @@ samples. The values are approximate: they propose and are priced again on all ro
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +85,7 @@ class BinnedPairs:
     ----------
     table : PointTable
     neuron_class : NeuronClass
-        Its norm, and whether hyperplanes between two cells count.
+        Its norm, its constraints, and whether hyperplanes between two cells count.
     n_bins : int
         Cells per input.
     """
@@ -132,7 +131,7 @@ class BinnedPairs:
         return Hyperplanes.concatenate(parts, order=2)
 
     def _pairs(self, promise: Array, round_number: int) -> list[tuple[int, int]]:
-        pairs = [(int(k), int(j)) for k, j in combinations(self.inputs, 2)]
+        pairs = [(int(k), int(j)) for k, j in self.neuron_class.input_sets(self.inputs, 2)]
         if len(pairs) <= PAIRS_PER_ROUND:
             return pairs
         promise = significant(promise)
@@ -177,7 +176,8 @@ class BinnedPairs:
         positions = np.ascontiguousarray(columns[:, points])
         both = np.broadcast_to(np.arange(2), (len(pivots), 2))
         pencils = Pencils(both, pivots[:, None])
-        swept = sweep_pencils(positions, summed, pencils, self.neuron_class, moments)
+        own_class = self.neuron_class.within(pair)
+        swept = sweep_pencils(positions, summed, pencils, own_class, moments)
         found = completed(pencils, swept)
         return replace(
             found,

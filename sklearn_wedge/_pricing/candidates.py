@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import Neurons, Norm, neurons_at, neurons_through
+from sklearn_wedge._neurons import NeuronClass, Neurons, Norm, neurons_at, neurons_through
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 # Two columns that correlate more than this do the same work in one round.
@@ -23,7 +23,8 @@ class Priced:
     neurons : Neurons
         Distinct, with the orientation of the larger value.
     values : ndarray of shape (k,)
-        ``‖V·(Xu + c)_+‖`` of exactly these neurons, recomputed from their activations.
+        ``‖V·(Xu + c)_+‖`` of exactly these neurons, recomputed from their activations; signed
+        where the coefficient must have a sign.
     bound : float
         The largest value over everything priced: ``M(v)`` if the whole class was.
     """
@@ -63,7 +64,7 @@ def _distinct(neurons: Neurons, size: float) -> NDArray[np.intp]:
 
 
 def evaluate(
-    table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int, norm: Norm = "l1"
+    table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int, neuron_class: NeuronClass
 ) -> Priced:
     """Build the neurons of the best hyperplanes and price them on their activations.
 
@@ -76,16 +77,18 @@ def evaluate(
         Dual point on the points.
     at_most : int
         Hyperplanes looked at, those of the largest values.
-    norm : {"l1", "l2"}
-        In which weights have unit length.
+    neuron_class : NeuronClass
+        The norm in which weights have unit length, and which signs they may have.
     """
-    neurons = _neurons_of(table, planes.best(at_most), norm)
+    neurons = _neurons_of(table, planes.best(at_most), neuron_class.norm)
+    # Before repetitions go: of two that differ by rounding only, one may not be allowed.
+    neurons = neurons.take(neuron_class.allows(neurons))
     neurons = neurons.take(_distinct(neurons, table.size))
     values = neurons.activations(table.columns) @ dual
     # (-h)_+ = (h)_+ - h, and V sums to zero: the other orientation costs next to nothing.
     opposite = values - neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
     both = neurons.join(neurons.reversed())
-    values = np.linalg.norm(np.concatenate([values, opposite]), axis=1)
+    values = neuron_class.values(both, np.concatenate([values, opposite]))
     order = np.argsort(-significant(values), kind="stable")
     values = values[order]
     return Priced(both.take(order), values, float(values.max(initial=0.0)))

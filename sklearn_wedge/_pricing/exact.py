@@ -22,9 +22,16 @@ CHUNK = 4096
 KEPT_PER_INPUTS = 16
 
 
-def n_pencils(n_points: int, n_inputs: int, order: int) -> int:
-    """Pencils of all orders: ``d`` of order 1 and ``C(d, s)·C(n, s - 1)`` of each order ``s``."""
-    return sum(comb(n_inputs, s) * comb(n_points, s - 1) for s in range(1, order + 1))
+def n_pencils(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> int:
+    """Pencils of all orders: ``C(n, s - 1)`` for each set of ``s`` inputs that go together.
+
+    Of ``d`` inputs that are ``d`` of order 1 and, unless there are groups, ``C(d, s)·C(n, s - 1)``
+    of each order ``s``.
+    """
+    return sum(
+        neuron_class.n_input_sets(n_inputs, s) * comb(n_points, s - 1)
+        for s in range(1, neuron_class.order + 1)
+    )
 
 
 def _pivot_chunks(n_positions: int, order: int) -> Iterator[NDArray[np.intp]]:
@@ -39,11 +46,11 @@ def _price_inputs(
     """The best hyperplanes in one set of inputs, through any of their pencils."""
     projection = table.projection(inputs)
     summed = projection.sum(dual)
-    s = len(inputs)
+    s, own_class = len(inputs), neuron_class.within(inputs)
     best = Hyperplanes.empty(s)
     for pivots in _pivot_chunks(projection.n_positions, s):
         pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
-        swept = sweep_pencils(projection.positions, summed, pencils, neuron_class)
+        swept = sweep_pencils(projection.positions, summed, pencils, own_class)
         found = completed(pencils, swept)
         best = Hyperplanes.concatenate([best, found], s).best(KEPT_PER_INPUTS)
     points = np.where(best.points >= 0, projection.representatives(best.points), -1)
@@ -73,11 +80,11 @@ def price_all(
         The largest of the values is ``M(v)`` of the class; all zero if no neuron has a value.
     """
     varying = [int(k) for k in table.varying_inputs()]
-    parts = [price_hinges(table, dual, per_input=KEPT_PER_INPUTS)]
+    parts = [price_hinges(table, dual, KEPT_PER_INPUTS, neuron_class)]
     for s in range(2, min(neuron_class.order, len(varying)) + 1):
         tasks = (
             delayed(_price_inputs)(table, dual, inputs, neuron_class)
-            for inputs in combinations(varying, s)
+            for inputs in neuron_class.input_sets(varying, s)
         )
         parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
     return Hyperplanes.concatenate(parts, neuron_class.order)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 
-def hinge_values(positions: NDArray, dual: NDArray) -> NDArray[np.float64]:
+def hinge_values(positions: NDArray, dual: NDArray, direction: int = 0) -> NDArray[np.float64]:
     """``‖V·(±(x - t))_+‖`` at every position ``t``, the larger of the two orientations.
+
+    With a direction, -1 or 1, that of a coefficient with which the hinge falls or rises; at least
+    0.
 
     Parameters
     ----------
@@ -17,6 +21,8 @@ def hinge_values(positions: NDArray, dual: NDArray) -> NDArray[np.float64]:
         Ascending.
     dual : ndarray of shape (q, m)
         The dual point, summed at each position.
+    direction : {-1, 0, 1}
+        0: falling and rising hinges count.
 
     Returns
     -------
@@ -27,6 +33,10 @@ def hinge_values(positions: NDArray, dual: NDArray) -> NDArray[np.float64]:
     from_left = np.cumsum(np.cumsum(dual, axis=1)[:, :-1] * gaps, axis=1)
     from_right = np.cumsum((np.cumsum(dual[:, :0:-1], axis=1) * gaps[::-1]), axis=1)[:, ::-1]
     values = np.zeros(len(positions))
+    if direction != 0:
+        values[1:] = np.maximum(-direction * from_left[0], 0.0)
+        values[:-1] = np.maximum(values[:-1], direction * from_right[0])
+        return values
     values[1:] = np.sqrt((from_left**2).sum(axis=0))
     values[:-1] = np.maximum(values[:-1], np.sqrt((from_right**2).sum(axis=0)))
     return values
@@ -41,7 +51,9 @@ def local_maxima(values: NDArray[np.float64], at_most: int) -> NDArray[np.intp]:
     return peaks[np.argsort(-rounded[peaks], kind="stable")[:at_most]]
 
 
-def price_hinges(table: PointTable, dual: NDArray, per_input: int) -> Hyperplanes:
+def price_hinges(
+    table: PointTable, dual: NDArray, per_input: int, neuron_class: NeuronClass
+) -> Hyperplanes:
     """The best axis hinges of every input; exact: none of order 1 is better than the best here.
 
     Parameters
@@ -51,11 +63,15 @@ def price_hinges(table: PointTable, dual: NDArray, per_input: int) -> Hyperplane
         Summing to zero over the points.
     per_input : int
         Hinges returned per input, at local maxima of the value.
+    neuron_class : NeuronClass
+        Which inputs may be used, and in which direction.
     """
     parts = [Hyperplanes.empty(1)]
-    for k in table.varying_inputs():
-        projection = table.projection((int(k),))
-        values = hinge_values(projection.positions[0], projection.sum(dual))
+    varying = [int(k) for k in table.varying_inputs()]
+    for (k,) in neuron_class.input_sets(varying, 1):
+        projection = table.projection((k,))
+        direction = 0 if neuron_class.monotone is None else neuron_class.monotone[k]
+        values = hinge_values(projection.positions[0], projection.sum(dual), direction)
         best = local_maxima(values, per_input)
         points = projection.representatives(best)
         inputs = np.full((len(best), 1), k, dtype=np.intp)

@@ -146,6 +146,10 @@ class Pencils:
         """``s``."""
         return self.inputs.shape[1]
 
+    def take(self, which: NDArray) -> Pencils:
+        """The pencils at these indices (or where a mask is true)."""
+        return Pencils(self.inputs[which], self.points[which])
+
     def distinct(self) -> Pencils:
         """Every pencil once, in lexicographic order."""
         table = np.unique(np.hstack([self.inputs, np.sort(self.points, axis=1)]), axis=0)

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.pencils import Pencils
 
 
@@ -46,15 +46,15 @@ def turn(inputs: NDArray, points: NDArray) -> Pencils:
     return Pencils(inputs, points[:, : inputs.shape[1] - 1])
 
 
-def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Pencils]:
+def local_moves(neurons: Neurons, neuron_class: NeuronClass, candidates: NDArray) -> list[Pencils]:
     """Pencils one move away from these neurons.
 
     Parameters
     ----------
     neurons : Neurons
         Where to search around.
-    order : int
-        Largest number of inputs of a neuron.
+    neuron_class : NeuronClass
+        How many inputs a neuron may have, and which go together.
     candidates : int ndarray
         Inputs that may be added.
 
@@ -63,7 +63,7 @@ def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Penci
     list of Pencils
         Of orders 2 and more; order 1 is always priced completely.
     """
-    moves = []
+    order, moves = neuron_class.order, []
     for s in range(2, order + 1):
         rows = np.flatnonzero((neurons.order == s) & (neurons.n_points == s - 1))
         if len(rows):
@@ -78,5 +78,6 @@ def local_moves(neurons: Neurons, order: int, candidates: NDArray) -> list[Penci
         if s >= 3:
             moves.append(drop_an_input(inputs, points))
         if s < order:
-            moves.append(add_an_input(inputs, points, candidates))
+            tilted = add_an_input(inputs, points, candidates)
+            moves.append(tilted.take(neuron_class.joins(tilted.inputs)))
     return moves

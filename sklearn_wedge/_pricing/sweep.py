@@ -177,20 +177,45 @@ def _turned(plane: _Plane, dual: Array, total: Array, cell_moments: Array | None
     )
 
 
-def _values(plane: _Plane, turn: _Turn, norm: Norm) -> Array:
+def _values(plane: _Plane, turn: _Turn, norm: Norm, directions: NDArray | None) -> Array:
     """Values of all hyperplanes of a batch of pencils through one more position, (B, m).
 
-    0 where the hyperplane belongs to a lower order or there is none.
+    0 where the hyperplane belongs to a lower order or there is none. ``directions``, (B, s), are
+    those in which inputs are constrained, if any are (one output only).
     """
     length, uses_all = _direction_length(plane.basis, turn.slope, norm)
     squares = None
     for (x, y), (total_x, total_y) in zip(turn.moments, turn.total, strict=True):
         value = y[:, 1:] - turn.slope * x[:, 1:]
         opposite = value - (total_y - turn.slope * total_x)
-        squares = _add_squares(squares, value / length, opposite / length)
-    values = np.sqrt(np.maximum(*squares))
+        value, opposite = value / length, opposite / length
+        if directions is None:
+            squares = _add_squares(squares, value, opposite)
+    if directions is None:
+        values = np.sqrt(np.maximum(*squares))
+    else:
+        values = _monotone_values(plane.basis, turn.slope, directions, value, opposite)
     values[~uses_all | turn.on_flat | ~plane.defined[:, None]] = 0.0
     return values
+
+
+def _monotone_values(
+    basis: Array, slope: Array, directions: NDArray, value: Array, opposite: Array
+) -> Array:
+    """Values, (B, m), with coefficients of the sign that the weights require; at least 0.
+
+    0 where some weights follow the directions of their inputs and others oppose them: with no
+    coefficient is such a neuron monotone.
+    """
+    agreement = np.zeros_like(slope)
+    for k in np.flatnonzero(directions.any(axis=0)):
+        agreement += directions[:, k, None] * np.sign(basis[:, k, 1:] - slope * basis[:, k, :1])
+    n_constrained = np.abs(directions).sum(axis=1)[:, None]
+    # The other orientation has the opposite weights.
+    either = np.maximum(agreement * value, -agreement * opposite) / np.maximum(n_constrained, 1)
+    either[(np.abs(agreement) < n_constrained) | (either < 0)] = 0.0
+    free = np.maximum(np.abs(value), np.abs(opposite))
+    return np.where(n_constrained == 0, free, either)
 
 
 def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
@@ -304,7 +329,8 @@ def sweep_pencils(
     pencils : Pencils
         k pencils of one order; their inputs are rows of ``columns``, their points columns of it.
     neuron_class : NeuronClass
-        Its norm, and whether hyperplanes between two positions count.
+        Its norm, the directions of the rows of ``columns``, and whether hyperplanes between two
+        positions count.
     cell_moments : ndarray of shape (q, d, m), optional
         ``Σ v x`` of each position when it stands for a cell of samples (order 2 only).
     """
@@ -312,6 +338,8 @@ def sweep_pencils(
     moments = dual @ columns.T if cell_moments is None else cell_moments.sum(axis=2)
     values, events = np.zeros(len(pencils)), np.zeros(len(pencils), dtype=np.intp)
     normals = np.full((len(pencils), pencils.order), np.nan)
+    monotone = neuron_class.monotone
+    directions = None if monotone is None else np.array(monotone)[pencils.inputs]
     share_inputs = bool(np.all(pencils.inputs == pencils.inputs[:1]))
     batch = max(1, BATCH_SIZE // columns.shape[1])
     for begin in range(0, len(pencils), batch):
@@ -321,7 +349,8 @@ def sweep_pencils(
         plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
         total = np.einsum("qbs,bsk->qbk", moments[:, inputs], plane.basis)
         turn = _turned(plane, dual, total, cell_moments)
-        all_values = _values(plane, turn, neuron_class.norm)
+        own_directions = None if directions is None else directions[rows]
+        all_values = _values(plane, turn, neuron_class.norm, own_directions)
         values[rows] = all_values.max(axis=1)
         # Of hyperplanes that are equally good but for rounding, that through the first sample.
         tied = all_values >= (1 - TIE) * values[rows, None]
@@ -369,7 +398,7 @@ def sweep(
     pencils : Pencils
         In any inputs; repetitions count once.
     neuron_class : NeuronClass
-        Its norm, and whether hyperplanes between two samples count.
+        Its norm, its directions, and whether hyperplanes between two samples count.
     """
     pencils = pencils.distinct()
     if len(pencils) == 0:
