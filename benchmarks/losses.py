@@ -54,7 +54,8 @@ def quantiles(folder: Path) -> None:
         ]
         print(
             f"  quantile {quantile}: covers {covered[0]:.3f} (boosting {covered[1]:.3f}), pinball "
-            f"loss {pinball[0]:.4f} ({pinball[1]:.4f}), {network.n_neurons_} neurons, {taken:.0f} s",
+            f"loss {pinball[0]:.4f} ({pinball[1]:.4f}), {network.n_neurons_} neurons, "
+            f"{taken:.0f} s",
             flush=True,
         )
 
