@@ -201,7 +201,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         priced = problem.pricing.propose(
             dual, state.neurons.take(tight), len(state.rounds), everywhere
         )
-    bound = _bound(problem, state, priced.bound)
+    bound = max(_bound(problem, state, priced.bound), problem.loss.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
         objective=state.objective,

@@ -154,7 +154,8 @@ def test_tags_claim_what_is_not_supported():
     for estimator in (WedgeReLUClassifier(), WedgeReLUClassifierCV()):
         tags = estimator.__sklearn_tags__()
         assert tags.estimator_type == "classifier"
-        assert not tags.classifier_tags.multi_class
+        assert tags.classifier_tags.multi_class
+        assert not tags.classifier_tags.multi_label
         assert tags.target_tags.required
         assert not tags.input_tags.allow_nan
 

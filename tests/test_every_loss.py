@@ -311,6 +311,19 @@ def test_a_mean_is_not_the_exponential_of_the_output():
             assert_allclose((y / model.predict(X)).mean(), 1.0, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]
+)
+@pytest.mark.parametrize("rows", [1, 7])
+def test_a_constant_target_is_not_predicted_or_warns(loss, rows):
+    X = np.arange(14.0).reshape(7, 2)[:rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model = WedgeReLURegressor(loss=loss).fit(X, np.full(rows, 3.0))
+    assert model.n_neurons_ == 0
+    assert_allclose(model.predict(X), 3.0, rtol=1e-12)
+
+
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
 def test_a_quantile_covers_another_share(quantile):
     rng = np.random.default_rng(0)

@@ -29,12 +29,12 @@ class Loss(ABC):
     ----------
     target_scaling : {"standardize", "mean", "none"}
         How a target may be scaled before the fit: centred and scaled, divided by its mean, or not.
-    log_link : bool
-        Whether the network predicts the logarithm of the mean.
+    least : float
+        A value that no sample's loss is below.
     """
 
     target_scaling: ClassVar[Literal["standardize", "mean", "none"]] = "standardize"
-    log_link: ClassVar[bool] = False
+    least: ClassVar[float] = 0.0
 
     def rescaled(self, target_scale: Array) -> Loss:
         """The same loss for targets divided by this, (q,)."""

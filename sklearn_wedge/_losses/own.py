@@ -37,6 +37,7 @@ class OwnLoss(KinkedLoss):
     _kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     target_scaling = "none"
+    least = -np.inf
 
     def __getstate__(self) -> dict[str, Any]:
         return {"function": self.function, "_kept": {}}

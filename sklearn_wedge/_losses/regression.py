@@ -140,14 +140,8 @@ class Pinball(KinkedLoss):
         return cvxpy.maximum(self.above * residual, -self.below * residual)
 
 
-class _LogLink(SmoothLoss):
-    """A loss of a positive quantity whose logarithm the network predicts."""
-
-    log_link = True
-
-
 @dataclass(frozen=True)
-class Poisson(_LogLink):
+class Poisson(SmoothLoss):
     """Half the Poisson deviance with log link, ``exp f - y f + (y log y - y)``."""
 
     target_scaling = "mean"
@@ -192,7 +186,7 @@ class Poisson(_LogLink):
 
 
 @dataclass(frozen=True)
-class Gamma(_LogLink):
+class Gamma(SmoothLoss):
     """Half the gamma deviance with log link, ``f + y exp(-f) - log y - 1``."""
 
     target_scaling = "none"

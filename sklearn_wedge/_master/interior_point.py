@@ -74,6 +74,8 @@ class InteriorPoint(ByActivations[Loss]):
             dual = at_gradient(self, columns, coef, intercept).dual
         else:
             dual = self.loss.within_domain(multipliers, self.target, self.weight)
+        if len(columns) == 0:
+            intercept = self.loss.constant_model(self.target, self.weight)
         sparse = self._without_zeros(columns, alpha, coef, intercept, dual)
         # Where the solver stopped early, small and zero cannot be told apart.
         cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
