@@ -3,8 +3,8 @@ What is known beforehand: monotone and interaction constraints
 ==============================================================
 
 A simulated dose-response study. More of the drug has more effect, the more so in light patients;
-the hour of day matters, but not to the drug. Few and noisy data do not show that on their own: the
-network is told so, and is the best of all those that comply.
+the hour of day matters, but not to the drug. A hundred noisy samples do not show that on their own,
+so the network is told.
 """
 
 # %%
@@ -28,17 +28,19 @@ def draw(n):
 def response(X):
     """The effect that a noiseless study would measure."""
     dose, weight, hour = X.T
-    effect = 10 / (1 + (0.3 * weight / dose) ** 4)
-    return effect + np.cos((hour - 8) * np.pi / 12)
+    return 10 * dose / (dose + 0.2 * weight) + np.cos((hour - 8) * np.pi / 12)
 
 
 X, X_test = draw(100), draw(5000)
-y = response(X) + 2.0 * rng.normal(size=100)
+y = response(X) + 1.5 * rng.normal(size=100)
 
 # %%
 # One direction for each column: 1 rising, -1 falling, 0 either. Groups of columns may share a
 # neuron; here dose and weight, and the hour alone. With a data frame both go by name as well:
 # ``monotonic_cst={"dose": 1, "weight": -1}, interaction_cst=[("dose", "weight"), ("hour",)]``.
+#
+# The directions are those of each neuron. That makes the whole network monotone, and rules out some
+# monotone functions too: those that are flat, then steep, then flat again.
 
 constraints = {
     "unconstrained": {},
