@@ -199,8 +199,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         neuron; ``"pairwise"``: at most two. As in scikit-learn's ``HistGradientBoosting`` models.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         Direction in which the log odds of the second class must go with each column, or with
-        columns by name: 1 rising, -1 falling, 0 no constraint. It holds everywhere, by
-        construction. Only with ``norm="l1"`` and two classes.
+        columns by name: 1 rising, -1 falling, 0 no constraint. It holds everywhere, because every
+        neuron complies; therefore the log odds cannot be flat, then steep, then flat again along
+        such a column. Only with ``norm="l1"`` and two classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
         ``"balanced"``: all classes weigh the same.

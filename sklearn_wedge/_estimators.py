@@ -216,8 +216,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         neuron; ``"pairwise"``: at most two. As in scikit-learn's ``HistGradientBoosting`` models.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         Direction in which the prediction must go with each column, or with columns by name: 1
-        rising, -1 falling, 0 no constraint. It holds everywhere, by construction. Only with
-        ``norm="l1"`` and one output.
+        rising, -1 falling, 0 no constraint. It holds everywhere, because every neuron complies;
+        therefore the network cannot be flat, then steep, then flat again along such a column. Only
+        with ``norm="l1"`` and one output.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;

@@ -119,7 +119,7 @@ def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
     if neuron_class.groups is not None:
         networks += ", whose inputs share one of the interaction groups"
     if neuron_class.monotone is not None:
-        networks += ", monotone as constrained"
+        networks += ", every neuron monotone as constrained"
     if exact:
         return f"all {networks}"
     return f"{networks}, of which only the neurons found by search were priced"

@@ -229,6 +229,17 @@ def test_constraints_exclude_each_other():
     assert "monotone" in model.certificate_.scope
 
 
+def test_the_scope_claims_rising_networks_of_falling_neurons():
+    x = np.linspace(-2, 2, 61)[:, None]
+    y = np.clip(x[:, 0], -0.5, 0.5)
+    settings = {"alpha": 0.01, "clip_quantile": None, "tol": 1e-6}
+    free = WedgeReLURegressor(**settings).fit(x, y)
+    model = WedgeReLURegressor(**settings, monotonic_cst=[1]).fit(x, y)
+    assert np.all(np.diff(free.predict(3 * x)) > 0)
+    assert free.certificate_.objective < model.certificate_.lower_bound
+    assert model.certificate_.scope.endswith("every neuron monotone as constrained")
+
+
 def test_a_refit_remembers_constraints_that_were_taken_away():
     model = WedgeReLURegressor(0.02, monotonic_cst=MONOTONE, interaction_cst=GROUPS).fit(X, Y)
     model.set_params(monotonic_cst=None, interaction_cst=None).fit(X, Y)

@@ -204,7 +204,7 @@ def test_groups_do_not_bring_a_certificate_within_reach():
 def test_the_scope_of_a_certificate_does_not_name_the_constraints():
     constrained = NeuronClass(2, groups=((0, 1), (2,)), monotone=(1, 0, 0))
     words = scope(constrained, 3, True)
-    assert words.endswith("share one of the interaction groups, monotone as constrained")
+    assert words.endswith("interaction groups, every neuron monotone as constrained")
     assert "group" not in scope(NeuronClass(2), 3, True)
     assert "monotone" not in scope(NeuronClass(2), 3, True)
 
