@@ -24,8 +24,10 @@ SHORTEST = 1e-3
 TOLERANCES = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 ATTEMPTS = ({}, {"static_regularization_constant": 1e-10})
 FAILED = "failed"
-# Fraction of the objective that setting coefficients to zero may cost.
+# Fraction of the objective that setting coefficients to zero may cost; for a loss with kinks the
+# solver itself often stops further off.
 LOST_TO_ZEROS = 1e-8
+LOST_TO_ZEROS_WITH_KINKS = 2e-7
 # Coefficients whose penalty is a smaller part of the loss are not told from zero by their size.
 NEGLIGIBLE = 1e-6
 
@@ -79,7 +81,8 @@ class InteriorPoint(ByActivations[Loss]):
         sparse = self._without_zeros(columns, alpha, coef, intercept, dual)
         # Where the solver stopped early, small and zero cannot be told apart.
         cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
-        coef = sparse if cost <= LOST_TO_ZEROS * abs(objective) else coef
+        allowed = LOST_TO_ZEROS if smooth else LOST_TO_ZEROS_WITH_KINKS
+        coef = sparse if cost <= allowed * abs(objective) else coef
         if smooth:
             return at_gradient(self, columns, coef, intercept)
         return Optimum(coef, intercept, columns.predict(coef, intercept), dual)
