@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
 Array = NDArray[np.float64]
 
@@ -58,6 +59,9 @@ def _line_search(
     if slope >= 0:
         return _Move(0.0, False)
     opposed = np.flatnonzero(start * step < 0)
+    if len(opposed) == 0:
+        length = min(1.0, -slope / curvature) if curvature > 0 else 1.0
+        return _Move(float(length), length == 1.0)
     turns = -start[opposed] / step[opposed]
     order = np.argsort(turns, kind="stable")
     order = order[turns[order] < 1]
@@ -108,8 +112,8 @@ class _ActiveSet:
         self._gram[known:size, :known] = beside.T
         self._gram[known:size, known:size] = self.all_gram[np.ix_(entering, entering)]
         if known:
-            lower = self._lower[:known, :known]
-            below = solve_triangular(lower, beside, lower=True, check_finite=False)
+            # LAPACK itself: the checks around so many small systems cost more than these do.
+            below, _ = dtrtrs(self._lower[:known, :known], beside, lower=1)
             self._lower[known:size, :known] = below.T
         self._factor(known)
 
@@ -142,21 +146,19 @@ class _ActiveSet:
             left = self._lower[known:size, :known]
             rest = self._gram[known:size, known:size] - left @ left.T
             rest[np.diag_indices(len(rest))] += self.ridge
-            try:
-                self._lower[known:size, known:size] = cholesky(
-                    rest, lower=True, overwrite_a=True, check_finite=False
-                )
+            factor, failed = dpotrf(rest, lower=1, clean=1)
+            if not failed:
+                self._lower[known:size, known:size] = factor
                 return
-            except np.linalg.LinAlgError:
-                # Rounding made a singular matrix indefinite. Every ridge has the same fixed point;
-                # a larger one only takes more steps to reach it.
-                self.ridge *= 10
-                known = 0
+            # Rounding made a singular matrix indefinite. Every ridge has the same fixed point; a
+            # larger one only takes more steps to reach it.
+            self.ridge *= 10
+            known = 0
 
     def proximal_step(self, residual: Array) -> Array:
         """``(gram + ridge)⁻¹ residual``."""
         k = len(self.indices)
-        return cho_solve((self._lower[:k, :k], True), residual, check_finite=False)
+        return dpotrs(self._lower[:k, :k], residual, lower=1)[0]
 
 
 def _violators(
