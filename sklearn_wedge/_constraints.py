@@ -58,8 +58,9 @@ def constrained(
         )
     if monotone is not None and n_outputs > 1:
         raise ValueError(
-            f"monotonic_cst and {n_outputs} outputs do not combine: they share their neurons, and "
-            "a constraint could not hold for each. Use one target or two classes."
+            f"monotonic_cst and {n_outputs} outputs (several targets or classes) do not combine: "
+            "they share their neurons, and a constraint could not hold for each. Use one target or "
+            "two classes."
         )
     order = limited_order(interaction_cst, options.interaction_order)
     return replace(options, interaction_order=order, groups=groups, monotone=monotone)
@@ -265,7 +266,8 @@ def _positions(
     if feature_names is None:
         raise ValueError(
             f"{where} names features, but X has no feature names: pass X as a data frame whose "
-            "columns are all named by strings, or give columns by position."
+            "columns are all named by strings, or give columns by position (monotonic_cst: a list "
+            "with one entry per column)."
         )
     positions = {name: column for column, name in enumerate(feature_names)}
     unknown = sorted({str(name) for name in names if name not in positions})

@@ -359,7 +359,12 @@ def number(f, y):
     return 1.0
 
 
+def in_numpy(f, y):
+    return np.abs(f - y)
+
+
 REFUSED = [
+    ({"loss": in_numpy}, [0.0, 1.0, 2.0, 3.0], "loss=in_numpy failed .* RuntimeError"),
     ({"loss": "poisson"}, [-1.0, 0.0, 1.0, 2.0], "negative.*loss='poisson'"),
     ({"loss": "poisson"}, [0.0, 0.0, 0.0, 0.0], "zero.*loss='poisson'"),
     ({"loss": "gamma"}, [0.0, 1.0, 2.0, 3.0], "zero or negative.*loss='gamma'"),

@@ -47,7 +47,14 @@ class OwnLoss(KinkedLoss):
         import cvxpy
 
         n = len(target)
-        losses = self.function(cvxpy.Variable(n), target[:, 0])
+        try:
+            losses = self.function(cvxpy.Variable(n), target[:, 0])
+        except Exception as error:
+            raise ValueError(
+                f"{self._name} failed when called with a CVXPY variable and an array, both of "
+                f"shape ({n},): {type(error).__name__}: {error} Write it with CVXPY's own functions "
+                "(https://www.cvxpy.org/tutorial/functions/)."
+            ) from error
         if not isinstance(losses, cvxpy.Expression):
             return f"{self._name} must return a CVXPY expression, got {type(losses).__name__}."
         if losses.shape != (n,):
