@@ -52,8 +52,8 @@ class OwnLoss(KinkedLoss):
         except Exception as error:
             raise ValueError(
                 f"{self._name} failed when called with a CVXPY variable and an array, both of "
-                f"shape ({n},): {type(error).__name__}: {error} Write it with CVXPY's own functions "
-                "(https://www.cvxpy.org/tutorial/functions/)."
+                f"shape ({n},): {type(error).__name__}: {error} Write it with CVXPY's own "
+                "functions (https://www.cvxpy.org/tutorial/functions/)."
             ) from error
         if not isinstance(losses, cvxpy.Expression):
             return f"{self._name} must return a CVXPY expression, got {type(losses).__name__}."
