@@ -49,7 +49,7 @@ class Task:
     """Validated training data: what is fitted, and what is scored.
 
     ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
-    weight times that of the classes (None for a regression).
+    weight times that of the classes; ``classes`` is None for a regression.
     """
 
     X: NDArray
@@ -104,6 +104,9 @@ def _refuse_unusable(task: Task, train: NDArray) -> None:
             f"{task.classes.tolist()}. Use fewer folds, or a splitter that keeps every class, such "
             "as StratifiedKFold."
         )
+    wrong = task.loss.impossible(task.target[train][task.fit_weight[train] > 0])
+    if wrong is not None:
+        raise ValueError(f"In the training part of a fold: {wrong} Use fewer or other folds.")
 
 
 class AlphaByCV:

@@ -1,4 +1,4 @@
-"""The classifier: labels of two classes around the network of the log odds."""
+"""The classifier: labels around a network of log odds or margins."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Effort(Enum):
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When to stop: gap at most ``tolerance`` × the constant model's objective, or the rounds."""
+    """When to stop: gap at most ``tolerance`` × the scale of the problem, or the rounds."""
 
     tolerance: float
     max_rounds: int
@@ -91,6 +91,14 @@ class Problem:
         constant = self.loss.constant_model(sample.target, sample.weight)
         prediction = np.broadcast_to(constant, sample.target.shape)
         return self.loss.value(prediction, sample.target, sample.weight)
+
+    @cached_property
+    def scale(self) -> float:
+        """What tolerances are relative to: the objective of the best constant model, above what no
+        loss can be below.
+        """
+        sample = self.sample
+        return self.constant_objective - self.loss.floor(sample.target, sample.weight)
 
     @property
     def efforts(self) -> list[Effort]:
@@ -255,7 +263,7 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
-    allowed = CONFIRM_AT * rule.tolerance * problem.constant_objective
+    allowed = CONFIRM_AT * rule.tolerance * problem.scale
     gap_seen = state.objective - _bound(problem, state, state.priced.bound)
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
@@ -263,12 +271,17 @@ def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
 
 
 def _is_met(problem: Problem, state: State, rule: StoppingRule) -> bool:
-    return state.objective - state.lower_bound <= rule.tolerance * problem.constant_objective
+    return state.objective - state.lower_bound <= _allowed(problem, rule)
+
+
+def _allowed(problem: Problem, rule: StoppingRule) -> float:
+    """The gap that meets a rule; at the least, what rounding leaves."""
+    return max(rule.tolerance * problem.scale, LOST_TO_ROUNDING * abs(problem.constant_objective))
 
 
 def _stands_still(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether the last columns were of no use."""
-    return _gained(state) <= WORTHWHILE**2 * rule.tolerance * problem.constant_objective
+    return _gained(state) <= WORTHWHILE**2 * rule.tolerance * problem.scale
 
 
 def _gained(state: State) -> float:
@@ -292,13 +305,15 @@ def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
 
 def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
     """The value from which on a neuron is worth a column."""
-    allowed = WORTHWHILE * rule.tolerance * problem.constant_objective
+    allowed = WORTHWHILE * rule.tolerance * problem.scale
     unscaled = _bound(problem, state, state.alpha)
 
     def affordable(halvings: int) -> bool:
         scaled = _bound(problem, state, (1 + 0.5**halvings) * state.alpha)
         return unscaled - scaled <= allowed
 
+    if not np.isfinite(unscaled):
+        return state.alpha * (1 + ROUNDING)
     # The dual value is concave along the ray to zero: what is affordable is an interval.
     halvings = bisect_left(range(HALVINGS - 1), True, key=affordable)
     return state.alpha * (1 + max(0.5**halvings, ROUNDING))
@@ -350,7 +365,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         objective=state.objective,
         lower_bound=bound,
         gap=difference,
-        relative_gap=difference / state.objective if state.objective > 0 else 0.0,
+        relative_gap=difference / abs(state.objective) if state.objective != 0 else 0.0,
         max_violation=state.priced.bound / state.alpha - 1.0,
         exact=problem.exact,
         scope=problem.scope,
@@ -362,7 +377,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         intercept=state.intercept,
         certificate=certificate,
         history=state.rounds,
-        converged=difference <= rule.tolerance * problem.constant_objective,
+        converged=difference <= _allowed(problem, rule),
     )
 
 
@@ -390,7 +405,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
     fewer = solve_restricted(problem, fewer)
     # Nearly dependent columns are judged by rounding: never at the price of the objective.
     lost = fewer.objective - state.objective
-    return fewer if lost <= LOST_TO_ROUNDING * problem.constant_objective else state
+    return fewer if lost <= LOST_TO_ROUNDING * problem.scale else state
 
 
 def _report(reached: Solution, every_round: bool) -> str:

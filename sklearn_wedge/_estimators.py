@@ -105,7 +105,7 @@ class _WedgeNetwork(BaseEstimator):
         warnings.warn(
             f"{type(self).__name__} stopped after {len(solution.history)} pricing rounds at alpha="
             f"{solution.alpha:g} with a {kind}duality gap of {certificate.gap:.3e}; the tolerance "
-            f"is {self.tol * problem.constant_objective:.3e} (tol={self.tol:g} times the objective "
+            f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
             "of the best constant model). Increase max_iter, or accept the gap with a larger tol.",
             ConvergenceWarning,
             stacklevel=6,

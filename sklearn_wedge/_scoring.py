@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import make_scorer, mean_pinball_loss
+from sklearn.metrics import log_loss, make_scorer, mean_pinball_loss
 
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import classification_loss, regression_loss
@@ -17,7 +17,6 @@ _BY_NAME = {
     "absolute_error": "neg_mean_absolute_error",
     "poisson": "neg_mean_poisson_deviance",
     "gamma": "neg_mean_gamma_deviance",
-    "log_loss": "neg_log_loss",
 }
 
 
@@ -28,6 +27,20 @@ def mean_loss(
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
     total = weight.sum()
     return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight / total)
+
+
+def mean_log_loss(
+    y_true: NDArray,
+    probability: NDArray,
+    *,
+    classes: NDArray,
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean log loss, also of rows that are not of every class."""
+    # Of two classes, scikit-learn hands on the probability of the second.
+    if probability.ndim == 1:
+        probability = np.column_stack([1.0 - probability, probability])
+    return log_loss(y_true, probability, sample_weight=sample_weight, labels=classes)
 
 
 def mean_margin_loss(
@@ -58,8 +71,13 @@ def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) ->
 
 def classification_scoring(loss: str, classes: NDArray | None) -> Any:
     """Scorer, or name of one, for a classification; larger is better."""
-    if loss in _BY_NAME:
-        return _BY_NAME[loss]
+    if loss == "log_loss":
+        return make_scorer(
+            mean_log_loss,
+            greater_is_better=False,
+            response_method="predict_proba",
+            classes=classes,
+        )
     return make_scorer(
         mean_margin_loss,
         greater_is_better=False,

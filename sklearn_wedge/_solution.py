@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 class Certificate:
     """How far a network can be from the best network of any width.
 
-    Everything is in the units of the problem solved: standardised if ``standardize=True``, the
-    target of a regression centred, weights summing to 1.
+    Everything is in the units of the problem solved: inputs, and the target as far as its loss
+    allows, standardised if ``standardize=True``; weights summing to 1.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Certificate:
     gap : float
         ``objective - lower_bound``.
     relative_gap : float
-        ``gap / objective``; 0 for an objective of 0.
+        ``gap / |objective|``; 0 for an objective of 0.
     max_violation : float
         ``M / alpha - 1``, the largest relative violation of the dual constraint.
     exact : bool

@@ -340,6 +340,45 @@ def test_an_own_loss_does_not_survive_pickling():
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+# --- a loss of the user's own, in awkward units --------------------------------------------------
+
+
+def own_fit(loss, y, alpha, **parameters):
+    X = inputs("2 inputs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        case = Case(WedgeReLURegressor(loss=loss), loss, "real")
+        return exact(case, alpha, 2, tol=1e-7, **parameters).fit(X, y)
+
+
+def kinked(f, y):
+    return cvxpy.abs(f - y)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9])
+def test_the_bound_of_an_own_loss_exceeds_the_optimum_in_other_units(unit):
+    """The problem is homogeneous: the optimum is that of unit 1, times the unit."""
+    y, _ = targets(inputs("2 inputs"), "real")
+    best = own_fit(kinked, y, 0.03).certificate_
+    assert best.relative_gap <= 1e-7
+    certificate = own_fit(kinked, unit * y, 0.03, max_iter=20).certificate_
+    assert certificate.lower_bound <= unit * best.objective * (1 + 1e-10)
+    assert certificate.objective >= unit * best.lower_bound * (1 - 1e-10)
+
+
+@pytest.mark.parametrize("offset", [-1000.0, 1e6])
+def test_a_constant_in_an_own_loss_changes_the_fit(offset):
+    y, _ = targets(inputs("2 inputs"), "real")
+    plain = own_fit(lambda f, y: cvxpy.square(f - y), y, 0.03)
+    shifted = own_fit(lambda f, y: cvxpy.square(f - y) + offset, y, 0.03)
+    assert shifted.n_neurons_ > 0
+    X = inputs("2 inputs")
+    assert_allclose(shifted.predict(X), plain.predict(X), atol=1e-3)
+    objective = plain.certificate_.objective + offset
+    assert_allclose(shifted.certificate_.objective, objective, rtol=1e-9)
+    assert 0 <= shifted.certificate_.gap <= 1e-6
+
+
 # --- what must be refused ------------------------------------------------------------------------
 
 
@@ -363,7 +402,20 @@ def in_numpy(f, y):
     return np.abs(f - y)
 
 
+CAPTURED = np.array([1.0, 2.0, 3.0, 4.0])
+
+
+def weighted_inside(f, y):
+    return cvxpy.multiply(CAPTURED, cvxpy.abs(f - y))
+
+
+def cumulative(f, y):
+    return cvxpy.abs(cvxpy.cumsum(f - y))
+
+
 REFUSED = [
+    ({"loss": weighted_inside}, [0.0, 1.0, 2.0, 3.0], "weighted_inside .* element by element"),
+    ({"loss": cumulative}, [0.0, 1.0, 2.0, 3.0], "cumulative must .* element by element"),
     ({"loss": in_numpy}, [0.0, 1.0, 2.0, 3.0], "loss=in_numpy failed .* RuntimeError"),
     ({"loss": "poisson"}, [-1.0, 0.0, 1.0, 2.0], "negative.*loss='poisson'"),
     ({"loss": "poisson"}, [0.0, 0.0, 0.0, 0.0], "zero.*loss='poisson'"),

@@ -1,6 +1,6 @@
 """Convex losses as pure functions of prediction and target, with their duals."""
 
-from sklearn_wedge._losses.base import KinkedLoss, Loss, SmoothLoss, balanced
+from sklearn_wedge._losses.base import KinkedLoss, Loss, SmoothLoss, Units, balanced
 from sklearn_wedge._losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
 from sklearn_wedge._losses.own import OwnLoss
 from sklearn_wedge._losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
@@ -19,5 +19,6 @@ __all__ = [
     "SmoothLoss",
     "SquaredError",
     "SquaredHinge",
+    "Units",
     "balanced",
 ]

@@ -7,6 +7,7 @@ and sum to 1, so that a weighted sum is the mean of the training problem.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,23 @@ Array = NDArray[np.float64]
 # Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
 # model of the loss singular.
 LEAST_CURVATURE = 1e-16
+
+
+@dataclass(frozen=True)
+class Units:
+    """What makes a restricted problem well scaled for a numerical solver.
+
+    Attributes
+    ----------
+    centre, spread : float
+        Of predictions.
+    worth : float
+        Of the loss: what it varies by over a spread.
+    """
+
+    centre: float = 0.0
+    spread: float = 1.0
+    worth: float = 1.0
 
 
 class Loss(ABC):
@@ -55,6 +73,14 @@ class Loss(ABC):
     @abstractmethod
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,)."""
+
+    def floor(self, target: Array, weight: Array) -> float:
+        """A value that no mean loss is below: what counts is how far above it one is."""
+        return 0.0
+
+    def units(self, target: Array, weight: Array) -> Units:
+        """Units in which the problem is well scaled; targets that were scaled have them already."""
+        return Units()
 
     @abstractmethod
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_wedge._losses.base import Array, KinkedLoss
+from sklearn_wedge._losses.base import Array, KinkedLoss, Units
 
 if TYPE_CHECKING:
     import cvxpy
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 FAR = 1e6
 # Fraction by which a dual point stays inside its domain: on the edge, a solver cannot tell.
 INSIDE = 1e-9
+# Asked of the solver; how close it gets does not matter for a bound, only for how good it is.
+TOLERANCES = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
+# Distances, in units, at which losses are looked at on both sides of where the solver ended.
+STEPS = 10.0 ** np.arange(-9.0, 3.0, 0.5)
+# What is left of a difference of two values by rounding, relative to the largest of them, with
+# chords prolonged by up to three times their length.
+ROUNDING = 16 * np.finfo(float).eps
+# Agreement of losses with those of the same samples in another order, or fewer of them.
+ELEMENTWISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,29 @@ class OwnLoss(KinkedLoss):
                 f"{self._name} is not convex in its first argument by the rules of CVXPY (DCP): "
                 f"its curvature is {losses.curvature}. See https://dcp.stanford.edu/."
             )
+        return self._not_elementwise(target) or self._not_bounded(target)
+
+    def _not_elementwise(self, target: Array) -> str | None:
+        """Whether the loss of a sample depends on anything but its prediction and target."""
+        reverse, first = slice(None, None, -1), slice(0, (len(target) + 1) // 2)
+        prediction = _spread(target) * np.cos(np.arange(len(target))) + np.median(target)
+        losses = self._losses(prediction, target)
+        for part in (reverse, first):
+            try:
+                again = self._losses(prediction[part], target[part])
+                size = np.abs(losses[np.isfinite(losses)]).max(initial=0.0)
+                same = np.allclose(again, losses[part], rtol=0.0, atol=ELEMENTWISE * size)
+            except ValueError:  # shapes: it holds on to an array of its own
+                same = False
+            if not same and np.all(np.isfinite(losses)):
+                return (
+                    f"{self._name} must depend on f and y element by element: the loss of a sample "
+                    "changes with the other samples, or with their order. Rows are merged and "
+                    "reordered inside; pass weights as sample_weight."
+                )
+        return None
+
+    def _not_bounded(self, target: Array) -> str | None:
         low, high = self._slopes(target)
         if np.any(low > 0) or np.any(high < 0):
             return (
@@ -84,19 +118,52 @@ class OwnLoss(KinkedLoss):
         return float(weight @ self._losses(prediction[:, 0], target))
 
     def _losses(self, prediction: Array, target: Array) -> Array:
+        """Losses of the samples; infinite outside the domain of the expression."""
         import cvxpy
 
-        losses = self.function(cvxpy.Constant(prediction), target[:, 0])
-        return np.asarray(losses.value, dtype=np.float64)
+        variable = cvxpy.Variable(len(prediction), value=prediction)
+        losses = self.function(variable, target[:, 0])
+        with np.errstate(all="ignore"):
+            values = np.array(losses.value, dtype=np.float64)
+        for constraint in losses.domain:
+            violated = np.asarray(constraint.violation())
+            if violated.shape == values.shape:
+                values[violated > 0] = np.inf
+        return values
+
+    def units(self, target: Array, weight: Array) -> Units:
+        """A centre and spread of predictions, and what the loss varies by over these."""
+        if not self._keeps(target, weight):
+            self._kept.clear()
+            order = np.argsort(target[:, 0], kind="stable")
+            middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+            centre = float(target[order[min(middle, len(order) - 1)], 0])
+            units = Units(centre, _spread(target), self._variation(centre, target, weight))
+            self._kept.update(target=target, weight=weight, units=units)
+        return self._kept["units"]
+
+    def _keeps(self, target: Array, weight: Array) -> bool:
+        return self._kept.get("target") is target and self._kept.get("weight") is weight
+
+    def _variation(self, centre: float, target: Array, weight: Array) -> float:
+        spread, ones = _spread(target), np.ones(len(target))
+        middle, low, high = (
+            self._losses((centre + side * spread) * ones, target) for side in (0.0, -1.0, 1.0)
+        )
+        with np.errstate(invalid="ignore"):
+            change = np.concatenate([np.abs(low - middle), np.abs(high - middle)])
+        usable = np.isfinite(change)
+        if not usable.any():
+            return 1.0
+        return float(np.tile(weight, 2)[usable] @ change[usable]) or 1.0
 
     def _slopes(self, target: Array) -> tuple[Array, Array]:
         """Slopes of the losses far to the left and far to the right, (n,) each."""
-        far = FAR * max(1.0, float(np.abs(target).max(initial=0.0)))
-        ends = np.array([-2.0, -1.0, 1.0, 2.0]) * far
+        far = FAR * (float(np.abs(target).max(initial=0.0)) or 1.0)
+        losses = [self._losses(np.full(len(target), end * far), target) for end in (-2, -1, 1, 2)]
         with np.errstate(over="ignore", invalid="ignore"):
-            losses = [self._losses(np.full(len(target), end), target) for end in ends]
             low, high = (losses[1] - losses[0]) / far, (losses[3] - losses[2]) / far
-        # Where both ends overflow the loss rises beyond all bounds.
+        # Where both ends are infinite the loss rises beyond all bounds.
         return np.nan_to_num(low, nan=-np.inf), np.nan_to_num(high, nan=np.inf)
 
     def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
@@ -107,32 +174,121 @@ class OwnLoss(KinkedLoss):
         return np.clip(dual[:, 0], *bounds)[:, None]
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
-        """``-Σ w ℓ*(-v/w)``: the least value of ``Σ w ℓ(f) + v·f``."""
-        problem, multiplier = self._lagrangian(target, weight)
-        multiplier.value = dual[:, 0]
-        least = problem.solve(solver="CLARABEL")
-        return float(least) if np.isfinite(least) else -np.inf
+        """``-Σ w ℓ*(-v/w)``: the least value of ``Σ w ℓ(f) + v·f``, bounded from below."""
+        units = self.units(target, weight)
+        problem, multiplier, prediction = self._lagrangian(target, weight)
+        multiplier.value = dual[:, 0] * (units.spread / units.worth)
+        self._try(problem)
+        if prediction.value is None:
+            return -np.inf
+        at = units.centre + units.spread * prediction.value
+        least = self._bounds(at, dual[:, 0] / weight, units.spread * STEPS, target)
+        return float(weight @ least) if np.all(np.isfinite(least)) else -np.inf
 
-    def _lagrangian(self, target: Array, weight: Array) -> tuple[cvxpy.Problem, cvxpy.Parameter]:
-        """The problem of ``dual_value``, compiled once for a sample."""
+    def _bounds(self, at: Array, slope: Array, steps: Array, target: Array) -> Array:
+        """Lower bounds on the least values of ``ℓ(f) + slope·f``, (n,), from values alone.
+
+        Between two points, a convex function is above the chords of the points to the left and of
+        those to the right, prolonged. No solver has to be trusted for that.
+        """
+        offsets = np.concatenate([-steps[::-1], [0.0], steps])
+        points = at[:, None] + offsets
+        n, k = points.shape
+        tiled = np.repeat(target, k, axis=0)
+        losses, linear = self._losses(points.ravel(), tiled).reshape(n, k), slope[:, None] * points
+        values = losses + linear
+        sizes = np.where(np.isfinite(losses), np.abs(losses), 0.0) + np.abs(linear)
+        noise = ROUNDING * sizes.max(axis=1)
+        with np.errstate(all="ignore"):
+            bounds = _below_chords(values, np.diff(offsets)) - noise
+            # A rise that is less than rounding may be a fall, and the minimum farther out.
+            left, right = values[:, 0] - values[:, 1], values[:, -1] - values[:, -2]
+        ends = np.isinf(values[:, 0]) | (left > noise), np.isinf(values[:, -1]) | (right > noise)
+        return np.where(ends[0] & ends[1] & np.isfinite(bounds), bounds, -np.inf)
+
+    def floor(self, target: Array, weight: Array) -> float:
+        """The mean of the least losses of the samples, as near as the solver gets."""
+        units = self.units(target, weight)
+        problem, multiplier, prediction = self._lagrangian(target, weight)
+        multiplier.value = np.zeros(len(target))
+        self._try(problem)
+        if prediction.value is None:
+            return 0.0
+        return self.value(units.centre + units.spread * prediction.value[:, None], target, weight)
+
+    def _lagrangian(
+        self, target: Array, weight: Array
+    ) -> tuple[cvxpy.Problem, cvxpy.Parameter, cvxpy.Variable]:
+        """The problem of ``dual_value`` in units, compiled once for a sample."""
         import cvxpy
 
-        if self._kept.get("target") is not target or self._kept.get("weight") is not weight:
+        units = self.units(target, weight)
+        if "lagrangian" not in self._kept:
             f, multiplier = cvxpy.Variable(len(target)), cvxpy.Parameter(len(target))
-            losses = weight @ self.function(f, target[:, 0])
-            problem = cvxpy.Problem(cvxpy.Minimize(losses + multiplier @ f))
-            self._kept.update(target=target, weight=weight, lagrangian=(problem, multiplier))
+            losses = self.function(units.centre + units.spread * f, target[:, 0]) / units.worth
+            problem = cvxpy.Problem(cvxpy.Minimize(weight @ losses + multiplier @ f))
+            self._kept["lagrangian"] = problem, multiplier, f
         return self._kept["lagrangian"]
+
+    def _try(self, problem: cvxpy.Problem) -> None:
+        """Solve in place, as well as it goes."""
+        import cvxpy
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Solution may be inaccurate")
+            with contextlib.suppress(cvxpy.SolverError):
+                problem.solve(solver=cvxpy.CLARABEL, **TOLERANCES)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (1,)."""
         import cvxpy
 
-        constant = cvxpy.Variable()
-        losses = self.function(constant * np.ones(len(target)), target[:, 0])
-        cvxpy.Problem(cvxpy.Minimize(weight @ losses)).solve(solver="CLARABEL")
-        return np.array([float(constant.value)])
+        units, constant = self.units(target, weight), cvxpy.Variable()
+        everywhere = (units.centre + units.spread * constant) * np.ones(len(target))
+        losses = self.function(everywhere, target[:, 0]) / units.worth
+        problem = cvxpy.Problem(cvxpy.Minimize(weight @ losses))
+        self._try(problem)
+        if constant.value is None:
+            raise ValueError(
+                f"{self._name} has no best constant prediction that CVXPY (CLARABEL) can find: it "
+                f"ended as {problem.status}. Check that the loss is finite and not badly scaled."
+            )
+        return np.array([units.centre + units.spread * float(constant.value)])
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Losses of the samples for CVXPY, (n,)."""
         return self.function(prediction, target)
+
+
+def _below_chords(values: Array, gaps: Array) -> Array:
+    """The least that convex functions can be between their second and last but one points, (n,).
+
+    ``values``, (n, k), are at points that are ``gaps`` apart.
+    """
+    finite = np.isfinite(values)
+    rise = np.diff(np.where(finite, values, 0.0), axis=1) / gaps
+    known = finite[:, :-1] & finite[:, 1:]
+    gap, low, high = gaps[1:-1], values[:, 1:-2], values[:, 2:-1]
+    # Without a chord, outside the domain, there is no line.
+    from_left = np.where(known[:, :-2], rise[:, :-2], np.nan)
+    from_right = np.where(known[:, 2:], rise[:, 2:], np.nan)
+    line_left = low, low + gap * from_left
+    line_right = high - gap * from_right, high
+    share = ((line_right[0] - low) / (from_left - from_right)).clip(0.0, gap)
+    lines = low + share * from_left, line_right[0] + share * from_right
+    # The larger line, or the only one, at both ends of a gap and where they cross.
+    least = np.fmin(np.fmax(line_left[0], line_right[0]), np.fmax(line_left[1], line_right[1]))
+    least = np.fmin(least, np.fmax(*lines))
+    alone = np.isnan(from_left) | np.isnan(from_right)
+    only = np.fmin(np.minimum(*line_left), np.minimum(*line_right))
+    least = np.where(alone, only, least)
+    outside = np.isinf(low) & np.isinf(high)
+    return np.where(outside, np.inf, np.where(np.isnan(least), -np.inf, least)).min(axis=1)
+
+
+def _spread(target: Array) -> float:
+    """A length for predictions: the standard deviation of the target, or 1."""
+    low, high = float(target.min()), float(target.max())
+    if low == high:
+        return abs(low) or 1.0
+    return float(np.std(target / (high - low))) * (high - low)

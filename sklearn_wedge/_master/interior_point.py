@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, SmoothLoss
+from sklearn_wedge._losses import Loss, SmoothLoss, Units
 from sklearn_wedge._master.columns import ByActivations, Columns, Optimum, at_gradient
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ NEGLIGIBLE = 1e-6
 
 @dataclass(frozen=True)
 class _Statement:
-    """The restricted problem in CVXPY, with its variables.
+    """The restricted problem in CVXPY, in units, with its variables.
 
     ``reached`` is the constraint whose multiplier is the dual point; None if the dual point is a
     gradient.
@@ -44,15 +44,18 @@ class _Statement:
     coef: cvxpy.Variable
     intercept: cvxpy.Variable
     length: Array
+    units: Units
     reached: cvxpy.Constraint | None
 
     def read(self, q: int) -> tuple[Array, Array, Array | None]:
         """Coefficients (m, q), intercept (q,) and multipliers (n, q), as found by a solver."""
-        coef = self.coef.value.reshape(-1, q) / self.length[:, None]
-        intercept = np.atleast_1d(self.intercept.value).astype(np.float64)
+        units = self.units
+        coef = units.spread * self.coef.value.reshape(-1, q) / self.length[:, None]
+        intercept = units.centre + units.spread * self.intercept.value.ravel()
         if self.reached is None:
             return coef, intercept, None
-        return coef, intercept, np.reshape(self.reached.dual_value, (-1, q))
+        multipliers = np.reshape(self.reached.dual_value, (-1, q))
+        return coef, intercept, multipliers * (units.worth / units.spread)
 
 
 class InteriorPoint(ByActivations[Loss]):
@@ -125,15 +128,16 @@ class InteriorPoint(ByActivations[Loss]):
             prediction = cvxpy.Variable(network.shape)
             reached = prediction == network
             constraints, network = [*constraints, reached], prediction
-        losses = self.loss.expression(network, target)
+        units = self.loss.units(self.target, self.weight)
+        losses = self.loss.expression(units.centre + units.spread * network, target)
         if losses.ndim == 2:
             losses = cvxpy.sum(losses, axis=1)
         sizes = cvxpy.abs(z) if single else cvxpy.norm(z, 2, axis=1)
-        objective = self.weight @ losses
+        objective = self.weight @ losses / units.worth
         if len(columns):
-            objective += alpha * (sizes @ (1 / length))
+            objective += alpha * units.spread / units.worth * (sizes @ (1 / length))
         problem = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
-        return _Statement(problem, z, t, length, reached)
+        return _Statement(problem, z, t, length, units, reached)
 
     def _without_zeros(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Array
