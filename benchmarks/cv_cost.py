@@ -2,10 +2,11 @@
 
 The cross-validation part of a 5-fold fit (30 penalties by default; the time of the whole fit less
 that of its last step, the fit on all rows, which is timed on its own) is compared with single, cold
-fits at the smallest penalty: the sum over the five training parts, same options, same run. Then a
-cold fit at every penalty on every fold: the largest difference between its mean score over folds
-and that of the warm path, as a fraction of the score of the constant model (mean squared error, or
-log loss: a difference in R², or in its analogue for the log loss).
+fits at the smallest penalty: the sum over the five training parts, same options (no parallel jobs),
+same run, processor time. Then a cold fit at every penalty on every fold: the largest difference
+between its mean score over folds and that of the warm path, as a fraction of the score of the
+constant model (mean squared error, or log loss: a difference in R², or in its analogue for the log
+loss).
 
     python benchmarks/cv_cost.py [--alphas 30] [--tol 1e-4] [--data PATH] [--no-scores]
 
@@ -52,10 +53,10 @@ CLASSIFICATION = (
 
 
 def timed(model, X, y) -> float:
-    """Seconds of a fit."""
-    began = time.perf_counter()
+    """Seconds of a fit: processor time, which other processes disturb least (one thread)."""
+    began = time.process_time()
     model.fit(X, y)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def compare(name: str, X, y, kind: tuple, n_alphas: int, tol: float, scores: bool) -> None:
@@ -69,7 +70,6 @@ def compare(name: str, X, y, kind: tuple, n_alphas: int, tol: float, scores: boo
     cold = np.zeros_like(model.score_path_)
     seconds = np.zeros_like(cold)
     of_constant = []
-    # The smallest penalty is timed right after the path, as the machine then is.
     which = range(len(cold))[::-1] if scores else [len(cold) - 1]
     for fold, (train, test) in enumerate(folds):
         of_constant.append(scorer(constant.fit(X[train], y[train]), X[test], y[test]))
