@@ -36,6 +36,9 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
 )
 
+# Differences of mean scores above this are counted.
+TARGET = 1e-3
+
 REGRESSION = (
     WedgeReLURegressorCV,
     WedgeReLURegressor,
@@ -90,10 +93,13 @@ def compare(name: str, X, y, kind: tuple, n_alphas: int, tol: float, scores: boo
         difference = np.abs(model.score_path_.mean(axis=1) - cold.mean(axis=1))
         difference /= abs(np.mean(of_constant))
         worst, chosen = int(difference.argmax()), list(model.alphas_).index(model.alpha_)
+        above = model.alphas_[difference > TARGET]
+        where = f", from {above.max():.3g} down" if len(above) else ""
         print(
             f"  all cold fits {seconds.sum():.1f} s; mean scores, warm less cold: largest "
             f"difference {difference[worst]:.1e} of the constant model's, at alpha "
-            f"{model.alphas_[worst]:.3g}; at the alpha chosen {difference[chosen]:.1e}",
+            f"{model.alphas_[worst]:.3g}; at the alpha chosen {difference[chosen]:.1e}; above "
+            f"{TARGET:g} at {len(above)} penalties{where}",
             flush=True,
         )
 
