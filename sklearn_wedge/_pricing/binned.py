@@ -125,8 +125,8 @@ class BinnedPairs:
             points = self.cells(pair).representatives(round_number)
             found = self._sweep(pair, dual, points, np.arange(len(points)))
             # A hyperplane through two cells is found from both.
-            corners = np.sort(found.points, axis=1)
-            once = np.unique(corners, axis=0, return_index=True)[1]
+            low, high = np.sort(found.points, axis=1).T
+            once = np.unique(low * self.table.n_points + high, return_index=True)[1]
             parts.append(found.take(np.sort(once)).best(KEPT_PER_PAIR))
         return Hyperplanes.concatenate(parts, order=2)
 
