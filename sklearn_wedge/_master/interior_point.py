@@ -50,7 +50,8 @@ class _Statement:
     def read(self, q: int) -> tuple[Array, Array, Array | None]:
         """Coefficients (m, q), intercept (q,) and multipliers (n, q), as found by a solver."""
         units = self.units
-        coef = units.spread * self.coef.value.reshape(-1, q) / self.length[:, None]
+        found = self.coef.value.reshape(-1, q)[: len(self.length)]
+        coef = units.spread * found / self.length[:, None]
         intercept = units.centre + units.spread * self.intercept.value.ravel()
         if self.reached is None:
             return coef, intercept, None
@@ -118,10 +119,11 @@ class InteriorPoint(ByActivations[Loss]):
         length = np.sqrt(columns.activations**2 @ self.weight)
         length = np.maximum(length, (SHORTEST * length.max(initial=0.0)) or 1.0)
         single = q == 1
-        z = cvxpy.Variable(len(columns) if single else (len(columns), q))
+        # Without columns one of zeros takes their place: there are no variables of size 0.
+        scaled = columns.activations / length[:, None] if len(columns) else np.zeros((1, n))
+        z = cvxpy.Variable(len(scaled) if single else (len(scaled), q))
         t = cvxpy.Variable(1 if single else (1, q))
-        network = (columns.activations / length[:, None]).T @ z
-        network += t if single else np.ones((n, 1)) @ t
+        network = scaled.T @ z + (t if single else np.ones((n, 1)) @ t)
         target = self.target[:, 0] if single else self.target
         constraints, reached = _of_signs(z, columns.signs), None
         if not isinstance(self.loss, SmoothLoss):
