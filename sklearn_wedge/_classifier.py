@@ -21,6 +21,7 @@ from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
     CLASSIFICATION_CONSTRAINTS,
     check_solver,
+    class_targets,
     classification_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
@@ -73,17 +74,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
         weight = self._class_weighted(y, weight)
-        self._fit_network(alpha, X, self._encoded(y), weight, self._loss())
+        self._fit_network(alpha, X, class_targets(y, self.classes_), weight, self._loss())
 
     def _loss(self) -> Loss:
         loss = classification_loss(self.loss, len(self.classes_))
         check_solver(loss, repr(self.loss), self.solver)
         return loss
-
-    def _encoded(self, y: NDArray) -> NDArray[np.float64]:
-        """1 for the class of each output, else 0: (n, 1) for two classes, else (n, n_classes)."""
-        classes = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-        return (y[:, None] == classes).astype(np.float64)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs: log odds, or log probabilities up to a constant.

@@ -383,10 +383,10 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 
 def _with_independent_columns(problem: Problem, state: State) -> State:
     """The same network without redundant neurons."""
-    used = np.flatnonzero(state.coef.any(axis=1))
     if state.coef.shape[1] > 1:
         # The length of a row is curved: rounding does not decide among several outputs.
         return state
+    used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)
     covariance = problem.restricted.covariance(columns)
     moved = independent_support(covariance, state.coef[used, 0])

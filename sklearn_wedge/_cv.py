@@ -12,7 +12,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_wedge._alpha_by_cv import CV_CONSTRAINTS, AlphaByCV, Task
 from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
 from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeRegressor
-from sklearn_wedge._objectives import CLASSIFICATION_CONSTRAINTS, REGRESSION_CONSTRAINTS
+from sklearn_wedge._objectives import (
+    CLASSIFICATION_CONSTRAINTS,
+    REGRESSION_CONSTRAINTS,
+    class_targets,
+)
 from sklearn_wedge._scoring import classification_scoring, regression_scoring
 from sklearn_wedge.path import as_columns
 
@@ -389,7 +393,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         routed = self._routed(sample_weight, params)
         X, y, weight = self._validated_labels(X, y, sample_weight)
         fit_weight = self._class_weighted(y, weight)
-        target = self._encoded(y)
+        target = class_targets(y, self.classes_)
         options = self._options(target.shape[1])
         task = Task(X, y, target, fit_weight, self._loss(), options, self.classes_)
         self._choose_alpha(task, routed)

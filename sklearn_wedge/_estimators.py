@@ -21,6 +21,7 @@ from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import (
+    LOG_LINK_LOSSES,
     REGRESSION_CONSTRAINTS,
     check_regression,
     name_of,
@@ -118,7 +119,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = self.loss == "squared_error"
-        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        tags.target_tags.positive_only = self.loss in LOG_LINK_LOSSES
         return tags
 
     def _validated_targets(
@@ -155,7 +156,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
             network's output.
         """
         output = self._forward(X)
-        if self.loss in ("poisson", "gamma"):
+        if self.loss in LOG_LINK_LOSSES:
             output = np.exp(output)
         return output[:, 0] if self._one_target else output
 

@@ -37,6 +37,8 @@ REGRESSION_LOSSES = (
     "poisson",
     "gamma",
 )
+# The network predicts the logarithm of a positive quantity.
+LOG_LINK_LOSSES = ("poisson", "gamma")
 CLASSIFICATION_LOSSES = ("log_loss", "hinge", "squared_hinge")
 
 REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
@@ -93,6 +95,12 @@ def classification_loss(loss: str, n_classes: int) -> Loss:
     if loss == "log_loss":
         return LogLoss() if n_classes <= 2 else Multinomial()
     return Hinge() if loss == "hinge" else SquaredHinge()
+
+
+def class_targets(y: NDArray, classes: NDArray) -> NDArray[np.float64]:
+    """1 for the class of each output, else 0: (n, 1) for two classes, else (n, n_classes)."""
+    outputs = classes[1:] if len(classes) == 2 else classes
+    return (np.asarray(y)[:, None] == outputs).astype(np.float64)
 
 
 def check_solver(loss: Loss, name: str, solver: str) -> None:

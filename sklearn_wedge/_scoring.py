@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, make_scorer, mean_pinball_loss
 
 from sklearn_wedge._losses import Loss
-from sklearn_wedge._objectives import classification_loss, regression_loss
+from sklearn_wedge._objectives import class_targets, classification_loss, regression_loss
 
 _BY_NAME = {
     "squared_error": "neg_mean_squared_error",
@@ -24,9 +24,8 @@ def mean_loss(
     y_true: NDArray, y_pred: NDArray, *, loss: Loss, sample_weight: NDArray | None = None
 ) -> float:
     """Weighted mean of a loss of one target."""
-    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
-    total = weight.sum()
-    return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight / total)
+    weight = _shares(sample_weight, len(y_true))
+    return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight)
 
 
 def mean_log_loss(
@@ -52,11 +51,16 @@ def mean_margin_loss(
     sample_weight: NDArray | None = None,
 ) -> float:
     """Weighted mean of a loss of margins: of two classes, or of each class against the rest."""
-    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight)
-    outputs = classes[1:] if len(classes) == 2 else classes
-    target = (np.asarray(y_true)[:, None] == outputs).astype(np.float64)
+    target = class_targets(y_true, classes)
     minimised = classification_loss(loss, len(classes))
-    return minimised.value(decision.reshape(target.shape), target, weight / weight.sum())
+    weight = _shares(sample_weight, len(target))
+    return minimised.value(decision.reshape(target.shape), target, weight)
+
+
+def _shares(sample_weight: NDArray | None, n: int) -> NDArray[np.float64]:
+    """Weights that sum to 1; equal ones if there are none."""
+    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight)
+    return weight / weight.sum()
 
 
 def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) -> Any:

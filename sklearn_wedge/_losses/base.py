@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
-# model of the loss singular.
-LEAST_CURVATURE = 1e-16
-
 
 @dataclass(frozen=True)
 class Units:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logsumexp, softmax, xlog1py, xlogy
 
-from sklearn_wedge._losses.base import (
-    LEAST_CURVATURE,
-    Array,
-    KinkedLoss,
-    SmoothLoss,
-)
+from sklearn_wedge._losses.base import Array, KinkedLoss, SmoothLoss
 
 if TYPE_CHECKING:
     import cvxpy
 
+# Second derivatives below this are replaced by it: a saturated sample must not make the quadratic
+# model of the loss singular.
+LEAST_CURVATURE = 1e-16
 # Curvature of the squared hinge where it is zero, so that a step has a length.
 CURVATURE_OF_ZERO = 1e-8
 

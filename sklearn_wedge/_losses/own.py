@@ -168,21 +168,21 @@ class OwnLoss(KinkedLoss):
 
     def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
         """The nearest dual point with ``-v/w`` between the slopes of the loss far out."""
-        low, high = self._slopes(target)
+        self.units(target, weight)
+        if "slopes" not in self._kept:
+            self._kept["slopes"] = self._slopes(target)
+        low, high = self._kept["slopes"]
         shrunk = 1.0 - INSIDE
         bounds = -shrunk * high * weight, -shrunk * low * weight
         return np.clip(dual[:, 0], *bounds)[:, None]
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """``-Σ w ℓ*(-v/w)``: the least value of ``Σ w ℓ(f) + v·f``, bounded from below."""
-        units = self.units(target, weight)
-        problem, multiplier, prediction = self._lagrangian(target, weight)
-        multiplier.value = dual[:, 0] * (units.spread / units.worth)
-        self._try(problem)
-        if prediction.value is None:
+        at = self._minimiser(dual[:, 0], target, weight)
+        if at is None:
             return -np.inf
-        at = units.centre + units.spread * prediction.value
-        least = self._bounds(at, dual[:, 0] / weight, units.spread * STEPS, target)
+        steps = self.units(target, weight).spread * STEPS
+        least = self._bounds(at, dual[:, 0] / weight, steps, target)
         return float(weight @ least) if np.all(np.isfinite(least)) else -np.inf
 
     def _bounds(self, at: Array, slope: Array, steps: Array, target: Array) -> Array:
@@ -208,18 +208,23 @@ class OwnLoss(KinkedLoss):
 
     def floor(self, target: Array, weight: Array) -> float:
         """The mean of the least losses of the samples, as near as the solver gets."""
+        at = self._minimiser(np.zeros(len(target)), target, weight)
+        return 0.0 if at is None else self.value(at[:, None], target, weight)
+
+    def _minimiser(self, dual: Array, target: Array, weight: Array) -> Array | None:
+        """Where ``Σ w ℓ(f) + v·f`` is least, (n,), as near as the solver gets; None if it fails."""
         units = self.units(target, weight)
         problem, multiplier, prediction = self._lagrangian(target, weight)
-        multiplier.value = np.zeros(len(target))
+        multiplier.value = dual * (units.spread / units.worth)
         self._try(problem)
         if prediction.value is None:
-            return 0.0
-        return self.value(units.centre + units.spread * prediction.value[:, None], target, weight)
+            return None
+        return units.centre + units.spread * prediction.value
 
     def _lagrangian(
         self, target: Array, weight: Array
     ) -> tuple[cvxpy.Problem, cvxpy.Parameter, cvxpy.Variable]:
-        """The problem of ``dual_value`` in units, compiled once for a sample."""
+        """The problem of ``_minimiser`` in units, compiled once for a sample."""
         import cvxpy
 
         units = self.units(target, weight)

@@ -42,11 +42,14 @@ class Quadratic(Protocol):
     def effect(self, row: int, change: Array) -> Array:
         """``HZ`` for a change of one row, (m, q)."""
 
-    def block(self, row: int) -> Array:
-        """The block of one row with itself, (q, q)."""
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
 
     def dense(self, rows: NDArray[np.intp]) -> Array:
-        """The operator on some rows as a matrix, (k q, k q)."""
+        """The operator on some rows as a matrix of its own, (k q, k q)."""
 
     @property
     def size(self) -> float:
@@ -68,9 +71,13 @@ class SameForAllOutputs:
         """``HZ`` for a change of one row, (m, q)."""
         return np.outer(self.gram[row], change)
 
-    def block(self, row: int) -> Array:
-        """The block of one row with itself, (q, q)."""
-        return self.gram[row, row] * np.eye(self.n_outputs)
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+        return self.gram[row, row] * change
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+        return np.diag(self.gram)
 
     def dense(self, rows: NDArray[np.intp]) -> Array:
         """The operator on some rows as a matrix, (k q, k q)."""
@@ -97,9 +104,14 @@ class AcrossOutputs:
         """``HZ`` for a change of one row, (m, q)."""
         return self.tensor[:, :, row] @ change
 
-    def block(self, row: int) -> Array:
-        """The block of one row with itself, (q, q)."""
-        return self.tensor[row, :, row]
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+        return self.tensor[row, :, row] @ change
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+        rows = np.arange(len(self.tensor))
+        return np.linalg.eigvalsh(self.tensor[rows, :, rows])[:, -1]
 
     def dense(self, rows: NDArray[np.intp]) -> Array:
         """The operator on some rows as a matrix, (k q, k q)."""
@@ -117,6 +129,7 @@ class _Descent:
 
     def __init__(self, quadratic: Quadratic, linear: Array, alpha: float, coef: Array):
         self.quadratic, self.linear, self.alpha = quadratic, linear, alpha
+        self.curvatures = quadratic.curvatures()
         self.coef = coef.copy()
         self.refresh()
 
@@ -143,11 +156,10 @@ class _Descent:
 
     def step_on_row(self, row: int) -> None:
         """Minimise over one row, or over a majoriser with the same curvature in all outputs."""
-        block, z = self.quadratic.block(row), self.coef[row]
-        curvature = float(np.linalg.eigvalsh(block)[-1])
+        z, curvature = self.coef[row], float(self.curvatures[row])
         if curvature <= 0:
             return
-        without = block @ z - self.gradient[row]
+        without = self.quadratic.own_effect(row, z) - self.gradient[row]
         if np.linalg.norm(without) <= self.alpha:
             new = np.zeros_like(z)
         else:
@@ -204,7 +216,7 @@ class _Descent:
         return _Line(self.coef[rows], step, slope, curvature, self.alpha)
 
     def _hessian(self, rows: NDArray[np.intp], unit: Array, length: Array) -> Array:
-        hessian = self.quadratic.dense(rows).copy()
+        hessian = self.quadratic.dense(rows)
         k, q = unit.shape
         blocks = hessian.reshape(k, q, k, q)
         across = np.eye(q) - unit[:, :, None] * unit[:, None, :]

@@ -8,6 +8,7 @@ The intercept is eliminated, so that only the coefficients are iterated on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,12 @@ class VectorModel:
             # Only differences of outputs count; their mean has no curvature and stays.
             total = total + np.trace(total) / total.size
         inverse = np.linalg.inv(total)
-        means = self.activations @ (self._size() / self._size().sum())
+        size = (
+            np.trace(self.curvature, axis1=1, axis2=2)
+            if self._interact
+            else (self.curvature.sum(axis=1))
+        )
+        means = self.activations @ (size / size.sum())
         centred = self.activations - means[:, None]
         tensor, moments = self._cross_products(centred), self._weighted_sum(centred)
         response = self._times_curvature(self.relative) + self.dual
@@ -89,14 +95,6 @@ class VectorModel:
         coef = solve_quadratic_groups(AcrossOutputs(tensor), linear, alpha, coef)
         shift = rest - inverse @ np.einsum("jab,ja->b", moments, coef) - means @ coef
         return coef, shift
-
-    def _size(self) -> Array:
-        """Weights of the samples, (n,), in which activations are centred."""
-        return (
-            np.trace(self.curvature, axis1=1, axis2=2)
-            if self._interact
-            else (self.curvature.sum(axis=1))
-        )
 
     @property
     def _interact(self) -> bool:
@@ -118,10 +116,11 @@ class VectorModel:
         """``Σ_i h_ij W_i h_ik``, (m, q, m, q)."""
         m, q = len(activations), self.dual.shape[1]
         tensor = np.zeros((m, q, m, q))
-        for a in range(q):
-            for b in range(a if self._interact else 0, q if self._interact else 0):
-                tensor[:, a, :, b] = (activations * self.curvature[:, a, b]) @ activations.T
-                tensor[:, b, :, a] = tensor[:, a, :, b]
-            if not self._interact:
+        if not self._interact:
+            for a in range(q):
                 tensor[:, a, :, a] = (activations * self.curvature[:, a]) @ activations.T
+            return tensor
+        for a, b in combinations_with_replacement(range(q), 2):
+            tensor[:, a, :, b] = (activations * self.curvature[:, a, b]) @ activations.T
+            tensor[:, b, :, a] = tensor[:, a, :, b]
         return tensor
