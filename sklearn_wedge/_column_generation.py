@@ -129,7 +129,8 @@ class State:
     """Everything that a round hands to the next.
 
     ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
-    must have a sign.
+    must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
+    limited budget leaves out in one round has its turn in another.
     """
 
     alpha: float
@@ -143,6 +144,7 @@ class State:
     priced: Priced | None = None
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
+    turn: int = 0
 
 
 def solve_restricted(problem: Problem, state: State) -> State:
@@ -206,9 +208,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         # are tight, while rounding may decide which of several dependent columns are in use.
         tight = np.flatnonzero(state.values >= TIGHT * state.alpha)
         everywhere = effort is Effort.SEARCH
-        priced = problem.pricing.propose(
-            dual, state.neurons.take(tight), len(state.rounds), everywhere
-        )
+        priced = problem.pricing.propose(dual, state.neurons.take(tight), state.turn, everywhere)
     bound = max(_bound(problem, state, priced.bound), problem.loss.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
@@ -258,7 +258,7 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
         if state is before or last_round or _is_quiet(problem, state, rule):
             state = replace(state, rounds=before.rounds)
             state = price(problem, state, effort, conclusive=effort is efforts[-1])
-    return state
+    return replace(state, turn=before.turn + 1)
 
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:

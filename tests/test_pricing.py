@@ -19,10 +19,12 @@ from oracles import (
     random_neurons,
 )
 
-from sklearn_wedge._neurons import NeuronClass, Neurons
+from sklearn_wedge._neurons import NeuronClass, Neurons, length
 from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, n_pencils
-from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
+from sklearn_wedge._pricing.binned import BinnedPairs, fan_of
 from sklearn_wedge._pricing.candidates import evaluate
+from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
+from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Pencils, PointTable
 from sklearn_wedge._pricing.search import (
@@ -186,15 +188,16 @@ def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table
 
 
 @on_every_table
-def test_binned_proposals_are_not_repriced_on_all_rows(table):
+def test_a_binned_sweep_proposes_what_is_not_a_pencil(table):
     points = TABLES[table]
     pairs = BinnedPairs(PointTable(points), NeuronClass(2))
     for seed, (q, kind) in enumerate(DUALS):
         dual = random_dual(np.random.default_rng(seed), len(points), q, kind)
-        planes = pairs.propose(dual, np.ones(points.shape[1]), seed)
-        priced = evaluate(PointTable(points), planes, dual, 50, NeuronClass(2))
-        assert_neurons_have_their_values(points, priced, dual)
-        assert_valid(points, priced.neurons, 2)
+        pencils = pairs.propose(dual, np.ones(points.shape[1]), seed, at_most=20)
+        assert len(pencils) <= 20
+        assert np.all(pencils.inputs[:, 0] < pencils.inputs[:, 1])
+        assert np.isin(pencils.inputs, PointTable(points).varying_inputs()).all()
+        assert np.all((pencils.points >= 0) & (pencils.points < len(points)))
 
 
 # --- nothing better is left out -----------------------------------------------------------------
@@ -337,9 +340,59 @@ def planted_residual(rng, n, d):
 def test_the_binned_sweep_misses_an_obvious_neuron(seed):
     points, dual = planted_residual(np.random.default_rng(seed), n=150, d=4)
     table = PointTable(points)
-    planes = BinnedPairs(table, NeuronClass(2)).propose(dual, np.ones(4), 0)
-    best = evaluate(table, planes, dual, 50, NeuronClass(2)).values[0]
-    assert best >= 0.97 * Pricing(points, NeuronClass(2)).price_exactly(dual).bound
+    pencils = BinnedPairs(table, NeuronClass(2)).propose(dual, np.ones(4), 0, at_most=10)
+    best = sweep(table, dual, pencils, NeuronClass(2)).values.max()
+    pricing = Pricing(points, NeuronClass(2))
+    bound = pricing.price_exactly(dual).bound
+    assert best >= 0.9 * bound
+    assert propose(pricing, dual, Neurons.empty(2), 0).bound >= 0.995 * bound
+
+
+@pytest.mark.parametrize(
+    ("norm", "n_outputs", "directions"),
+    [
+        ("l1", 1, None),
+        ("l2", 1, None),
+        ("l2", 3, None),
+        ("l1", 1, (1, -1)),
+        ("l1", 1, (0, 1)),
+        ("l1", 1, (0, 0)),
+    ],
+)
+def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_outputs, directions):
+    """Where a cell is a position nothing is approximate: sums over cells equal sums over points."""
+    rng = np.random.default_rng(0)
+    points = canonical(rng.integers(-4, 5, size=(60, 2)).astype(float))
+    dual = random_dual(rng, len(points), n_outputs, "normal")
+    fan = fan_of(points.T, np.array([1.0, 3.0]), norm)
+    moments = np.array([v * points.T for v in dual.T])
+    signs = None if directions is None else np.array(directions)
+    values = fan.values(dual.T, moments, signs)
+    assert_allclose(length(fan.weights.T, norm), 1.0)
+    for k, weight in enumerate(fan.weights.T):
+        position = points @ weight
+        assert_allclose(position[fan.order[:, k]], fan.positions[:, k])
+        for rank, t in enumerate(fan.positions[:, k]):
+            rising = np.maximum(position - t, 0.0) @ dual
+            falling = np.maximum(t - position, 0.0) @ dual
+            expected = max(np.linalg.norm(rising), np.linalg.norm(falling))
+            if directions is not None and any(directions):
+                pull = np.sign(weight) * directions
+                follows, opposes = (pull > 0).any(), (pull < 0).any()
+                expected = max(rising[0], -falling[0], 0.0) if follows else 0.0
+                expected = max(expected, -rising[0], falling[0]) if opposes else expected
+                expected = 0.0 if follows and opposes else expected
+            assert_allclose(values[rank, k], expected, atol=1e-12)
+
+
+def test_pairs_that_a_round_leaves_out_have_no_turn():
+    rng = np.random.default_rng(0)
+    points = canonical(rng.standard_normal((8, 60)))
+    pairs = BinnedPairs(PointTable(points), NeuronClass(2))
+    turns = [pairs._whose_turn(np.arange(60.0), turn, n_outputs=10) for turn in range(60)]
+    assert all(len(set(turn)) == len(turn) < len(pairs.pairs) for turn in turns)
+    assert all((58, 59) in turn for turn in turns)
+    assert set().union(*turns) == set(pairs.pairs)
 
 
 def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
@@ -349,7 +402,7 @@ def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
     dual = random_dual(rng, len(points), 2, "normal")
     pencils, table = all_pencils(len(points), 3, 2), PointTable(points)
     by_points = sweep(table, dual, pencils, NeuronClass(2))
-    by_cells = BinnedPairs(table, NeuronClass(2), FINE_BINS).around(pencils, dual, 0)
+    by_cells = sweep_cells(Grids(table, FINE_BINS), dual, pencils, NeuronClass(2), 0)
     assert_allclose(by_cells.values, by_points.values, rtol=1e-12)
     assert_array_equal(by_cells.inputs, by_points.inputs)
     assert_planes_have_their_values(points, by_cells, dual)
@@ -365,7 +418,7 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
     )
     by_cells = evaluate(
         table,
-        BinnedPairs(table, NeuronClass(2), FINE_BINS).around(pencils, dual, round_number),
+        sweep_cells(Grids(table, FINE_BINS), dual, pencils, NeuronClass(2), round_number),
         dual,
         50,
         NeuronClass(2),

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.ascent import ascend, new_directions
-from sklearn_wedge._pricing.binned import FINE_BINS, BinnedPairs
+from sklearn_wedge._pricing.binned import BinnedPairs
 from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
+from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
 from sklearn_wedge._pricing.exact import n_pencils, price_all
+from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import (
     Hyperplanes,
@@ -27,6 +29,7 @@ __all__ = ["Priced", "Pricing", "diverse", "n_pencils", "significant"]
 
 # Pencils × points swept by the local moves of one round.
 SWEEP_BUDGET = 4_000_000
+MIN_PENCILS = 32
 MAX_PENCILS = 1500
 # Pencils × points up to which the whole class is priced instead of searched.
 CHEAP = 4_000_000
@@ -36,6 +39,8 @@ CELLS_FROM = 4096
 INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
+# Pencils that the binned sweep proposes, and hyperplanes found in them to move on from.
+BINNED_TO_SWEEP = 256
 BINNED_TO_REFINE = 48
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200
@@ -72,7 +77,7 @@ class Pricing:
         self.binned = BinnedPairs(self.table, neuron_class)
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
-        self.fine = BinnedPairs(self.table, neuron_class, FINE_BINS) if many else None
+        self.fine = Grids(self.table, FINE_BINS) if many else None
         steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
         self.is_cheap = neuron_class.lies_in_pencils and steps <= CHEAP
 
@@ -124,7 +129,9 @@ class Pricing:
         start = self._evaluate(hinges, dual, HINGES_TO_TILT).neurons
         found = [hinges]
         if everywhere:
-            found.append(self.binned.propose(dual, promise, round_number))
+            at_most = min(self._pencils_at_most(self.table.n_points), BINNED_TO_SWEEP)
+            promising = self.binned.propose(dual, promise, round_number, at_most)
+            found.append(sweep(self.table, dual, promising, self.neuron_class))
             start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
         inputs = self._inputs_to_add(promise)
         moves = [
@@ -160,14 +167,18 @@ class Pricing:
         directions = np.concatenate([known, new])
         return ascend(self.table, dual, directions, self.neuron_class)
 
+    def _pencils_at_most(self, n_positions: int) -> int:
+        """How many pencils a move may sweep over so many positions."""
+        return int(np.clip(SWEEP_BUDGET // n_positions, MIN_PENCILS, MAX_PENCILS))
+
     def _sweep(
         self, pencils: Pencils, dual: NDArray, round_number: int, everywhere: bool
     ) -> Hyperplanes:
         """The best hyperplanes of these pencils, or of those whose turn it is."""
         by_cells = self.fine is not None and pencils.order == 2 and not everywhere
         positions = FINE_BINS**2 if by_cells else self.table.n_points
-        at_most = int(np.clip(SWEEP_BUDGET // positions, 32, MAX_PENCILS))
+        at_most = self._pencils_at_most(positions)
         pencils = pencils.take(whose_turn(len(pencils), at_most, round_number))
         if by_cells:
-            return self.fine.around(pencils, dual, round_number)
+            return sweep_cells(self.fine, dual, pencils, self.neuron_class, round_number)
         return sweep(self.table, dual, pencils, self.neuron_class)

@@ -1,115 +1,150 @@
-"""Binned sweep: pairs of inputs searched on a grid of cells, at a cost almost free of n.
+"""Binned sweep: every pair of inputs searched over the cells of a grid, in fixed directions.
 
-The value of a hyperplane needs, of the cells that it does not cut, only the sums of ``v`` and
-``v x``. These are three weighted histograms per pair; the sweep then runs over cells instead of
-samples. The values are approximate: they propose and are priced again on all rows.
+Along one direction the cells of a pair come in an order that does not depend on the dual point: two
+cumulative sums then price, by cells, every line orthogonal to it. The values are approximate. They
+tell which pencils are worth a sweep over the samples, no more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._neurons import NeuronClass, Norm, length
+from sklearn_wedge._pricing.grids import GRID_CACHE_BYTES, Grids
 from sklearn_wedge._pricing.pencils import (
-    Hyperplanes,
+    TIE,
     KeptWhileThereIsRoom,
     Pencils,
     PointTable,
     significant,
     whose_turn,
 )
-from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
 Array = NDArray[np.float64]
 
-# Cells per input: all pencils through the cells of a pair take (BINS²)² steps at most.
+# Cells per input, and directions, spread over half a turn.
 BINS = 16
-# Cells per input for pencils that are given: they are few, and the grid may be finer.
-FINE_BINS = 48
-# Bytes of grids kept between pricings.
-GRID_CACHE_BYTES = 256 * 2**20
-# Pairs of inputs searched in one round: the most promising ones and, in turn, all the others.
+DIRECTIONS = 32
+# Cells × directions and points, over all pairs, looked at in one round; a minimum of pairs.
+STEPS_PER_ROUND = 8_000_000
 PAIRS_PER_ROUND = 64
-# Hyperplanes proposed from each pair.
+# Pencils proposed from each pair.
 KEPT_PER_PAIR = 6
-# Multiples of it are spread evenly modulo 1.
-GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Occupied cells of a quantile grid in two inputs.
+class Fan:
+    """The cells of a pair of inputs as seen along each of the directions.
 
     Attributes
     ----------
-    cell_of_point : int ndarray of shape (p,)
-        The cell that each point lies in.
-    order : int ndarray of shape (p,)
-        Points by cell; ``starts``, of shape (m,), is where each cell begins in it and ``count`` how
-        many points it has.
+    weights : ndarray of shape (2, D)
+        Unit normals of the lines.
+    order : int ndarray of shape (m, D)
+        Cells in ascending order along each direction.
+    positions : ndarray of shape (m, D)
+        Where their means lie, in that order.
     """
 
-    cell_of_point: NDArray[np.int32]
-    order: NDArray[np.int32]
-    starts: NDArray[np.intp]
-    count: NDArray[np.intp]
+    weights: Array
+    order: NDArray[np.int16]
+    positions: Array
 
     @property
     def n_bytes(self) -> int:
         """Memory held."""
-        arrays = (self.cell_of_point, self.order, self.starts, self.count)
-        return sum(array.nbytes for array in arrays)
+        return self.weights.nbytes + self.order.nbytes + self.positions.nbytes
 
-    def representatives(self, round_number: int) -> NDArray[np.intp]:
-        """A point of each cell: another one every round, spread evenly over the cell."""
-        share = (round_number + 1) * GOLDEN_RATIO % 1.0
-        return self.order[self.starts + (share * self.count).astype(np.intp)].astype(np.intp)
+    def values(self, sums: Array, moments: Array, directions: NDArray | None) -> Array:
+        """Approximate values of the lines through every cell in every direction, (m, D).
+
+        Parameters
+        ----------
+        sums : ndarray of shape (q, m)
+            ``Σ v`` over each cell.
+        moments : ndarray of shape (q, 2, m)
+            ``Σ v x`` over each cell.
+        directions : ndarray of shape (2,), or None
+            Those in which the inputs are constrained (one output only).
+        """
+        order = self.order.astype(np.intp)
+        sides = [
+            self._sides(sums_of_cells.take(order), *(m.take(order) for m in moments_of_cells))
+            for sums_of_cells, moments_of_cells in zip(sums, moments, strict=True)
+        ]
+        if directions is not None:
+            return _monotone(self.weights, directions, *sides[0])
+        if len(sides) == 1:
+            return np.maximum(*map(np.abs, sides[0]))
+        squares = (sum(side**2 for side in of_outputs) for of_outputs in zip(*sides, strict=True))
+        return np.sqrt(np.maximum(*squares))
+
+    def _sides(self, sums: Array, first: Array, second: Array) -> tuple[Array, Array]:
+        """``Σ v (t - w·x)`` over the cells behind each line; ``Σ v (w·x - t)`` over the others."""
+        first *= self.weights[0]
+        second *= self.weights[1]
+        first += second
+        along, behind = np.cumsum(first, axis=0), np.cumsum(sums, axis=0)
+        behind *= self.positions
+        behind -= along
+        return behind, behind + along[-1]
 
 
-def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
-    """Bin of each value: one per distinct value if there are few, else of equal numbers."""
-    distinct = np.unique(values)
-    if len(distinct) > n_bins:
-        ordered = np.sort(values)
-        distinct = np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
-    return (np.searchsorted(distinct, values, side="right") - 1).astype(np.int32)
+def _monotone(weights: Array, directions: NDArray, behind: Array, before: Array) -> Array:
+    """Values with coefficients of the sign that the weights require; at least 0."""
+    if not directions.any():
+        return np.maximum(np.abs(behind), np.abs(before))
+    agreement = directions @ np.sign(weights)
+    # A line whose weights partly follow their directions and partly oppose them is not monotone.
+    agreement = np.where(np.abs(agreement) < np.abs(directions).sum(), 0.0, np.sign(agreement))
+    return np.maximum(np.maximum(agreement * before, -agreement * behind), 0.0)
+
+
+def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
+    """Directions evenly spread where both inputs have the same scale.
+
+    Parameters
+    ----------
+    means : ndarray of shape (2, m)
+        Mean position of each cell.
+    scale : ndarray of shape (2,)
+        Of the inputs.
+    norm : {"l1", "l2"}
+        The norm in which weights have unit length.
+    """
+    angles = (np.arange(DIRECTIONS) + 0.5) * np.pi / DIRECTIONS
+    weights = np.array([np.cos(angles) / scale[0], np.sin(angles) / scale[1]])
+    weights /= length(weights.T, norm)
+    positions = means.T @ weights
+    # Rounded: cells at one position come in canonical order.
+    order = np.argsort(significant(positions), axis=0, kind="stable")
+    return Fan(weights, order.astype(np.int16), np.take_along_axis(positions, order, axis=0))
 
 
 class BinnedPairs:
-    """Grids of pairs of inputs over the points; built once, used for every dual point.
+    """Fans of pairs of inputs; built once, used for every dual point.
 
     Parameters
     ----------
     table : PointTable
     neuron_class : NeuronClass
-        Its norm, its constraints, and whether hyperplanes between two cells count.
-    n_bins : int
-        Cells per input.
+        Its norm and its constraints.
     """
 
-    def __init__(self, table: PointTable, neuron_class: NeuronClass, n_bins: int = BINS):
+    def __init__(self, table: PointTable, neuron_class: NeuronClass):
         self.table = table
         self.neuron_class = neuron_class
-        self.n_bins = n_bins
-        self.inputs = table.varying_inputs()
-        self._bins = {int(k): quantile_bins(table.columns[k], n_bins) for k in self.inputs}
-        self._cells = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
+        self.grids = Grids(table, BINS)
+        inputs = [int(k) for k in table.varying_inputs()]
+        self.pairs = list(neuron_class.input_sets(inputs, 2))
+        self._scale = table.columns.std(axis=1)
+        self._fans = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
 
-    def cells(self, pair: tuple[int, int]) -> Cells:
-        """The grid of one pair of inputs."""
-        return self._cells.get(pair, self._cells_of)
-
-    def _cells_of(self, pair: tuple[int, int]) -> Cells:
-        grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
-        _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
-        order = np.argsort(cell, kind="stable").astype(np.int32)
-        return Cells(cell.astype(np.int32), order, np.cumsum(count) - count, count)
-
-    def propose(self, dual: Array, promise: Array, round_number: int) -> Hyperplanes:
-        """Good hyperplanes of order 2 among all those through two cells of a grid.
+    def propose(self, dual: Array, promise: Array, round_number: int, at_most: int) -> Pencils:
+        """Pencils of order 2 that are likely to have good hyperplanes, best first.
 
         Parameters
         ----------
@@ -118,69 +153,69 @@ class BinnedPairs:
         promise : ndarray of shape (d,)
             Larger for inputs that are more likely to matter (their best hinge).
         round_number : int
-            Which of the less promising pairs have their turn.
+            Which of the less promising pairs have their turn, if not all are looked at.
+        at_most : int
+            How many.
         """
-        parts = [Hyperplanes.empty(2)]
-        for pair in self._pairs(promise, round_number):
-            points = self.cells(pair).representatives(round_number)
-            found = self._sweep(pair, dual, points, np.arange(len(points)))
-            # A hyperplane through two cells is found from both.
-            low, high = np.sort(found.points, axis=1).T
-            once = np.unique(low * self.table.n_points + high, return_index=True)[1]
-            parts.append(found.take(np.sort(once)).best(KEPT_PER_PAIR))
-        return Hyperplanes.concatenate(parts, order=2)
+        pairs = self._whose_turn(promise, round_number, dual.shape[1])
+        if len(pairs) == 0:
+            return Pencils(np.empty((0, 2), dtype=np.intp), np.empty((0, 1), dtype=np.intp))
+        moments = np.array([v * self.table.columns for v in dual.T])
+        found = [self._best_by_direction(pair, dual, moments) for pair in pairs]
+        values, cells = (np.array(part) for part in zip(*found, strict=True))
+        of_pair, direction = _peaks(values)
+        best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
+        of_pair, cell = of_pair[best], cells[of_pair, direction][best]
+        points = [
+            self.grids.cells(pairs[k]).representatives(round_number, [c])
+            for k, c in zip(of_pair, cell, strict=True)
+        ]
+        return Pencils(np.array(pairs)[of_pair], np.array(points, dtype=np.intp).reshape(-1, 1))
 
-    def _pairs(self, promise: Array, round_number: int) -> list[tuple[int, int]]:
-        pairs = [(int(k), int(j)) for k, j in self.neuron_class.input_sets(self.inputs, 2)]
-        if len(pairs) <= PAIRS_PER_ROUND:
-            return pairs
+    def _best_by_direction(
+        self, pair: tuple[int, int], dual: Array, moments: Array
+    ) -> tuple[Array, NDArray[np.int16]]:
+        """The largest value in every direction, (D,), and the cell that the line passes through."""
+        fan, cells = self._fans.get(pair, self._fan_of), self.grids.cells(pair)
+        sums = np.array([cells.sums(v) for v in dual.T])
+        first = np.array([[cells.sums(moment[k]) for k in pair] for moment in moments])
+        monotone = self.neuron_class.monotone
+        directions = None if monotone is None else np.array([monotone[k] for k in pair])
+        values = fan.values(sums, first, directions)
+        best = values.max(axis=0)
+        ranks = (values >= (1 - TIE) * best).argmax(axis=0)
+        return best, fan.order[ranks, np.arange(len(best))]
+
+    def _fan_of(self, pair: tuple[int, int]) -> Fan:
+        cells, columns = self.grids.cells(pair), self.table.columns[list(pair)]
+        means = np.array([cells.sums(column) for column in columns]) / cells.count
+        return fan_of(means, self._scale[list(pair)], self.neuron_class.norm)
+
+    def _whose_turn(
+        self, promise: Array, round_number: int, n_outputs: int
+    ) -> list[tuple[int, int]]:
+        """The most promising pairs and, in turn, all the others."""
+        steps = n_outputs * (BINS**2 * DIRECTIONS + self.table.n_points)
+        at_most = max(PAIRS_PER_ROUND, STEPS_PER_ROUND // steps)
+        if len(self.pairs) <= at_most:
+            return self.pairs
         promise = significant(promise)
-        score = np.array([promise[k] + promise[j] for k, j in pairs])
+        score = np.array([promise[k] + promise[j] for k, j in self.pairs])
         ranking = np.argsort(-score, kind="stable")
-        half = PAIRS_PER_ROUND // 2
+        half = at_most // 2
         others = np.sort(ranking[half:])
         turn = others[whose_turn(len(others), half, round_number)]
-        return [pairs[k] for k in np.concatenate([ranking[:half], turn])]
+        return [self.pairs[k] for k in np.concatenate([ranking[:half], turn])]
 
-    def around(self, pencils: Pencils, dual: Array, round_number: int) -> Hyperplanes:
-        """The best hyperplane, by cells, of each of these pencils of order 2."""
-        pencils = pencils.distinct()
-        if len(pencils) == 0:
-            return Hyperplanes.empty(2)
-        parts = []
-        starts = np.flatnonzero(np.any(np.diff(pencils.inputs, axis=0, prepend=-1), axis=1))
-        for rows in np.split(np.arange(len(pencils)), starts[1:]):
-            pair = (int(pencils.inputs[rows[0], 0]), int(pencils.inputs[rows[0], 1]))
-            cells = self.cells(pair).representatives(round_number)
-            points = np.concatenate([cells, pencils.points[rows, 0]])
-            pivots = len(cells) + np.arange(len(rows))
-            parts.append(self._sweep(pair, dual, points, pivots))
-        return Hyperplanes.concatenate(parts, order=2)
 
-    def _sweep(
-        self, pair: tuple[int, int], dual: Array, points: NDArray[np.intp], pivots: NDArray
-    ) -> Hyperplanes:
-        """Per pivot, the best hyperplane through it, by cells.
+def _peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs and directions whose value, (k, D), beats those of both next directions.
 
-        ``points`` are the representatives of the cells, then any others; ``pivots`` are indices
-        into them.
-        """
-        cell_of_point = self.cells(pair).cell_of_point
-
-        def histogram(values: Array) -> Array:
-            return np.bincount(cell_of_point, values, minlength=len(points))
-
-        columns = self.table.columns[list(pair)]
-        summed = np.array([histogram(v) for v in dual.T])
-        moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
-        positions = np.ascontiguousarray(columns[:, points])
-        both = np.broadcast_to(np.arange(2), (len(pivots), 2))
-        pencils = Pencils(both, pivots[:, None])
-        own_class = self.neuron_class.within(pair)
-        swept = sweep_pencils(positions, summed, pencils, own_class, moments)
-        found = completed(pencils, swept)
-        return replace(
-            found,
-            inputs=np.asarray(pair, dtype=np.intp)[found.inputs],
-            points=np.where(found.points >= 0, points[found.points], -1),
-        )
+    At most so many of each pair, the largest first; half a turn further a line is the same.
+    """
+    rounded = significant(values)
+    next_one, last_one = np.roll(rounded, -1, axis=1), np.roll(rounded, 1, axis=1)
+    rounded[(rounded < last_one) | (rounded <= next_one)] = 0.0
+    direction = np.argsort(-rounded, axis=1, kind="stable")[:, :KEPT_PER_PAIR]
+    of_pair, rank = np.nonzero(np.take_along_axis(rounded, direction, axis=1))
+    return of_pair, direction[of_pair, rank]
