@@ -8,7 +8,7 @@ between its mean score over folds and that of the warm path, as a fraction of th
 constant model (mean squared error, or log loss: a difference in R², or in its analogue for the log
 loss).
 
-    python benchmarks/cv_cost.py [--alphas 30] [--tol 1e-4] [--data PATH] [--no-scores]
+    python benchmarks/cv_cost.py [--alphas 30] [--tol 1e-5] [--data PATH] [--no-scores]
 
 Diabetes and breast cancer come with scikit-learn; with ``--data``, described in ``tables.py``, the
 training part of the first split of concrete is added.
@@ -108,7 +108,7 @@ def main() -> None:
     """Run the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--alphas", type=int, default=30)
-    parser.add_argument("--tol", type=float, default=1e-4)
+    parser.add_argument("--tol", type=float, default=1e-5)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tables", nargs="+", default=("diabetes", "breast_cancer", "concrete"))
     parser.add_argument("--no-scores", action="store_true", help="only the ratio of times")

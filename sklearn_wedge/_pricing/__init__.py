@@ -32,7 +32,7 @@ SWEEP_BUDGET = 4_000_000
 MIN_PENCILS = 32
 MAX_PENCILS = 1500
 # Pencils × points up to which the whole class is priced instead of searched.
-CHEAP = 4_000_000
+CHEAP = 8_000_000
 # Points from which on local moves are swept over cells at first.
 CELLS_FROM = 4096
 # Inputs that a move may add to a neuron, those with the best hinges.
@@ -40,8 +40,8 @@ INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
 # Pencils that the binned sweep proposes, and hyperplanes found in them to move on from.
-BINNED_TO_SWEEP = 256
-BINNED_TO_REFINE = 48
+BINNED_TO_SWEEP = 512
+BINNED_TO_REFINE = 128
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200
 NEW_CLIMBS = 64

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Norm, length
-from sklearn_wedge._pricing.grids import GRID_CACHE_BYTES, Grids
+from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.pencils import (
     TIE,
     KeptWhileThereIsRoom,
@@ -26,11 +26,13 @@ from sklearn_wedge._pricing.pencils import (
 Array = NDArray[np.float64]
 
 # Cells per input, and directions, spread over half a turn.
-BINS = 16
-DIRECTIONS = 32
+BINS = 24
+DIRECTIONS = 48
 # Cells × directions and points, over all pairs, looked at in one round; a minimum of pairs.
-STEPS_PER_ROUND = 8_000_000
+STEPS_PER_ROUND = 20_000_000
 PAIRS_PER_ROUND = 64
+# Bytes of fans kept between pricings: those of about 1,800 pairs.
+FAN_CACHE_BYTES = 512 * 2**20
 # Pencils proposed from each pair.
 KEPT_PER_PAIR = 6
 
@@ -141,7 +143,7 @@ class BinnedPairs:
         inputs = [int(k) for k in table.varying_inputs()]
         self.pairs = list(neuron_class.input_sets(inputs, 2))
         self._scale = table.columns.std(axis=1)
-        self._fans = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
+        self._fans = KeptWhileThereIsRoom(FAN_CACHE_BYTES)
 
     def propose(self, dual: Array, promise: Array, round_number: int, at_most: int) -> Pencils:
         """Pencils of order 2 that are likely to have good hyperplanes, best first.
