@@ -43,7 +43,7 @@ class Protocol:
     clips: tuple[float | None, ...] = (0.005, None)
 
 
-# Tolerance while choosing and for the final fit: at these penalties the objective itself is below 1 %.
+# While choosing and for the final fit: the objective itself is below 1 % at these penalties.
 TOLERANCE = 2e-4
 
 CHOSEN_BY_CV = {name: Protocol() for name in ("concrete", "yacht", "bostonHousing")}
@@ -64,7 +64,7 @@ GIVEN = {
 
 
 def choose(protocol: Protocol, X, y, jobs: int | None) -> WedgeReLURegressor:
-    """The best penalty, clipping and order by cross-validation, fitted on the whole training part."""
+    """The best penalty, clipping and order by cross-validation, fitted on all these rows."""
 
     def tried(order: int, clip: float | None) -> WedgeReLURegressorCV:
         return WedgeReLURegressorCV(
