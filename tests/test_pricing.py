@@ -523,3 +523,17 @@ def test_a_batch_is_of_one_kind_or_not_the_best():
     assert_array_equal(diverse(rows, weight, 10), [0, 2, 4, 6])
     assert_array_equal(diverse(rows, weight, 2), [0, 2])
     assert len(diverse(rows[:0], weight, 3)) == 0
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_a_chunk_of_candidates_overlooks_one_chosen_before(monkeypatch, chunk):
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((60, 3)) @ rng.standard_normal((3, 40))
+    correlation, chosen = np.abs(np.corrcoef(rows)), []
+    for row in range(60):
+        if np.all(correlation[row, chosen] <= 0.95):
+            chosen.append(row)
+    assert 3 < len(chosen) < 50
+    monkeypatch.setattr("sklearn_wedge._pricing.candidates.CHUNK", chunk)
+    for at_most in (3, 60):
+        assert_array_equal(diverse(rows, np.full(40, 1 / 40), at_most), chosen[:at_most])

@@ -12,6 +12,8 @@ from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
 # Two columns that correlate more than this do the same work in one round.
 SAME_DIRECTION = 0.95
+# Candidates compared at a time.
+CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,34 @@ def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> 
     int ndarray
         Indices of the rows chosen, ascending.
     """
-    centred = (activations - (activations @ weight)[:, None] / weight.sum()) * np.sqrt(weight)
-    length = np.linalg.norm(centred, axis=1)
-    centred /= np.where(length > 0, length, 1.0)[:, None]
-    similar = np.abs(centred @ centred.T) > SAME_DIRECTION
-    chosen: list[int] = []
-    for row in range(len(activations)):
-        if length[row] > 0 and not similar[row, chosen].any():
-            chosen.append(row)
-            if len(chosen) == at_most:
-                break
-    return np.array(chosen, dtype=np.intp)
+    root, total = np.sqrt(weight), weight.sum()
+    chosen, chosen_rows = np.empty((0, activations.shape[1])), np.empty(0, dtype=np.intp)
+    # A chunk at a time: as a rule enough are found long before the last.
+    for begin in range(0, len(activations), CHUNK):
+        chunk = activations[begin : begin + CHUNK]
+        centred = (chunk - (chunk @ weight)[:, None] / total) * root
+        length = np.linalg.norm(centred, axis=1)
+        unit = centred / np.where(length > 0, length, 1.0)[:, None]
+        new = np.flatnonzero(length > 0)
+        if len(chosen):
+            new = new[~_similar(unit[new], chosen).any(axis=1)]
+        new = new[_first_of_their_kind(_similar(unit[new], unit[new]))]
+        chosen = np.concatenate([chosen, unit[new]])[:at_most]
+        chosen_rows = np.concatenate([chosen_rows, begin + new])[:at_most]
+        if len(chosen_rows) == at_most:
+            break
+    return chosen_rows
+
+
+def _similar(first: NDArray, second: NDArray) -> NDArray[np.bool_]:
+    """Which rows of unit length do nearly the same, up to their sign."""
+    return np.abs(first @ second.T) > SAME_DIRECTION
+
+
+def _first_of_their_kind(similar: NDArray[np.bool_]) -> list[int]:
+    """Greedily the rows that are not similar to one taken before."""
+    taken: list[int] = []
+    for row in range(len(similar)):
+        if not similar[row, taken].any():
+            taken.append(row)
+    return taken
