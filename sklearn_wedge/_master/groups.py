@@ -9,12 +9,12 @@ Newton steps make them fast, also on dependent columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
 from scipy.optimize import brentq
+
+from sklearn_wedge._master.quadratics import GroupCurvature, Quadratic
 
 Array = NDArray[np.float64]
 
@@ -28,100 +28,11 @@ ROUNDING = 16.0
 ENTER_AT_ONCE = 10
 # A row that a step shortens to less than this fraction is tried at zero.
 VANISHING = 0.2
+# Where the objective is flat, a step counts if it leaves at most this fraction of the violation.
+SETTLING = 0.5
 # Far more than any real problem takes.
 MAX_ROUNDS = 500
 MAX_STEPS = 100
-
-
-class Quadratic(Protocol):
-    """A positive semi-definite operator on (m, q) arrays, in blocks of rows."""
-
-    def times(self, coef: Array) -> Array:
-        """``HZ``, (m, q)."""
-
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-
-    def curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
-
-    def dense(self, rows: NDArray[np.intp]) -> Array:
-        """The operator on some rows as a matrix of its own, (k q, k q)."""
-
-    @property
-    def size(self) -> float:
-        """Largest entry."""
-
-
-@dataclass(frozen=True)
-class SameForAllOutputs:
-    """``H`` with one Gram matrix, (m, m), for each of ``n_outputs`` outputs."""
-
-    gram: Array
-    n_outputs: int
-
-    def times(self, coef: Array) -> Array:
-        """``HZ``, (m, q)."""
-        return self.gram @ coef
-
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-        return np.outer(self.gram[row], change)
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-        return self.gram[row, row] * change
-
-    def curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
-        return np.diag(self.gram)
-
-    def dense(self, rows: NDArray[np.intp]) -> Array:
-        """The operator on some rows as a matrix, (k q, k q)."""
-        return np.kron(self.gram[np.ix_(rows, rows)], np.eye(self.n_outputs))
-
-    @property
-    def size(self) -> float:
-        """Largest entry."""
-        return float(np.abs(self.gram).max(initial=0.0))
-
-
-@dataclass(frozen=True)
-class AcrossOutputs:
-    """``H`` as an array of shape (m, q, m, q)."""
-
-    tensor: Array
-
-    def times(self, coef: Array) -> Array:
-        """``HZ``, (m, q)."""
-        flat = self.tensor.reshape(coef.size, coef.size) @ coef.ravel()
-        return flat.reshape(coef.shape)
-
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-        return self.tensor[:, :, row] @ change
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-        return self.tensor[row, :, row] @ change
-
-    def curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
-        rows = np.arange(len(self.tensor))
-        return np.linalg.eigvalsh(self.tensor[rows, :, rows])[:, -1]
-
-    def dense(self, rows: NDArray[np.intp]) -> Array:
-        """The operator on some rows as a matrix, (k q, k q)."""
-        size = len(rows) * self.tensor.shape[1]
-        return self.tensor[rows][:, :, rows].reshape(size, size)
-
-    @property
-    def size(self) -> float:
-        """Largest entry."""
-        return float(np.abs(self.tensor).max(initial=0.0))
 
 
 class _Descent:
@@ -177,15 +88,13 @@ class _Descent:
         length = _length(self.coef[rows])
         unit = self.coef[rows] / length
         slope = self.gradient[rows] + self.alpha * unit
-        hessian = self._hessian(rows, unit, length)
-        return any(
-            self._move(rows, -_solve(hessian, slope.ravel(), ridge).reshape(slope.shape))
-            for ridge in RIDGES
-        )
+        penalty = GroupCurvature(unit, self.alpha / length[:, 0])
+        system = self.quadratic.newton_system(rows, penalty)
+        return any(self._move(rows, -system.solve(slope, ridge)) for ridge in RIDGES)
 
     def _move(self, rows: NDArray[np.intp], step: Array) -> bool:
         """Go to the minimum along a step; False if that is where it starts."""
-        before, start = self.objective, self.coef[rows]
+        before, start, unsettled = self.objective, self.coef[rows], self.violation(rows)
         moved = start + self._along(rows, step).minimiser() * step
         # A row on its way to zero would get there in ever smaller steps: it may go at once if what
         # the step has gained pays for it.
@@ -194,6 +103,10 @@ class _Descent:
         if vanishing.any() and self.objective >= before:
             self._put(rows, moved)
         if self.objective < before:
+            return True
+        # Close to the optimum the objective is flat to rounding: the gradient is not.
+        flat = self.objective <= before + np.finfo(float).eps * abs(before)
+        if flat and self.violation(self.active) < SETTLING * unsettled:
             return True
         self._put(rows, start)
         return False
@@ -215,31 +128,10 @@ class _Descent:
         slope = float((self.gradient[rows] * step).sum())
         return _Line(self.coef[rows], step, slope, curvature, self.alpha)
 
-    def _hessian(self, rows: NDArray[np.intp], unit: Array, length: Array) -> Array:
-        hessian = self.quadratic.dense(rows)
-        k, q = unit.shape
-        blocks = hessian.reshape(k, q, k, q)
-        across = np.eye(q) - unit[:, :, None] * unit[:, None, :]
-        blocks[np.arange(k), :, np.arange(k), :] += self.alpha * across / length[:, :, None]
-        return hessian
-
 
 def _length(rows: Array) -> Array:
     """Norms of rows, (k, 1)."""
     return np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _solve(matrix: Array, right: Array, ridge: float) -> Array:
-    """``matrix⁻¹ right`` with the least ridge from this one on that makes the matrix definite."""
-    # Rows that are nearly zero have a huge diagonal: the ridge follows the median.
-    size = max(float(np.median(np.diag(matrix))), np.finfo(float).tiny)
-    while True:
-        try:
-            ridged = matrix + ridge * size * np.eye(len(matrix))
-            factor = cholesky(ridged, lower=True, check_finite=False)
-            return cho_solve((factor, True), right, check_finite=False)
-        except np.linalg.LinAlgError:
-            ridge *= 10
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from sklearn_wedge._master.columns import (
     at_gradient,
     signs_given,
 )
-from sklearn_wedge._master.groups import SameForAllOutputs, solve_quadratic_groups
+from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.quadratics import SameForAllOutputs
 
 Array = NDArray[np.float64]
 
@@ -93,7 +94,7 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
             start, signs = coef[:, 0], columns.signs
             coef = solve_quadratic_l1(columns.gram, linear, alpha, start, signs)[:, None]
         else:
-            quadratic = SameForAllOutputs(columns.gram, q)
+            quadratic = SameForAllOutputs(columns.gram)
             coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)
         intercept = self.weight @ self.target - columns.means @ coef
         return at_gradient(self, columns, coef, intercept)

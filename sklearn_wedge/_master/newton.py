@@ -15,7 +15,7 @@ from sklearn_wedge._master.columns import (
     at_gradient,
     total_length,
 )
-from sklearn_wedge._master.model import SingleModel, VectorModel
+from sklearn_wedge._master.model import quadratic_model
 
 Array = NDArray[np.float64]
 
@@ -92,10 +92,7 @@ class ProximalNewton(ByActivations[SmoothLoss]):
         """Coefficients and intercept that minimise the quadratic model plus the penalty."""
         curvature = self.loss.curvature(point.prediction, self.target, self.weight)
         relative = point.prediction - point.intercept
-        if point.coef.shape[1] == 1:
-            model = SingleModel(columns, curvature[:, 0], relative[:, 0], dual[:, 0])
-        else:
-            model = VectorModel(columns.activations, curvature, relative, dual)
+        model = quadratic_model(columns, curvature, relative, dual)
         coef = np.zeros_like(point.coef)
         coef[working], shift = model.minimiser(alpha, point.coef[working])
         return coef, point.intercept + shift

@@ -1,0 +1,260 @@
+"""Quadratics in the coefficients of several outputs, and their Newton systems.
+
+The Hessian of ``Z·HZ/2 + α Σ_j ‖z_j‖₂`` at rows that are not zero is ``H`` plus, on each row,
+``α/‖z‖ (I - uuᵀ)`` with ``u = z/‖z‖``. Where outputs do not interact, ``H + α/‖z‖ I`` falls apart
+into a matrix for each output (or one for all), and what is left, ``-α/‖z‖ uuᵀ`` of every row, has
+as many dimensions as there are rows: the Sherman-Morrison-Woodbury formula solves the system with
+matrices of the size of one output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky
+
+Array = NDArray[np.float64]
+
+# Steps of iterative refinement of a solution by the formula.
+REFINEMENTS = 2
+
+
+@dataclass(frozen=True)
+class GroupCurvature:
+    """The second derivative of ``α Σ_j ‖z_j‖₂`` at k rows that are not zero.
+
+    Attributes
+    ----------
+    unit : ndarray of shape (k, q)
+        The rows with unit length.
+    pull : ndarray of shape (k,)
+        ``α`` over the length of each row.
+    """
+
+    unit: Array
+    pull: Array
+
+    def times(self, coef: Array) -> Array:
+        """Its product with rows, (k, q)."""
+        along = (self.unit * coef).sum(axis=1, keepdims=True)
+        return self.pull[:, None] * (coef - along * self.unit)
+
+
+class NewtonSystem(Protocol):
+    """``H`` plus the curvature of the penalty, on some rows."""
+
+    def solve(self, right: Array, ridge: float) -> Array:
+        """The solution, (k, q), with the least ridge from this one on that makes it definite.
+
+        The ridge is relative to the median of the diagonal: rows that are nearly zero have a huge
+        one.
+        """
+
+
+class Quadratic(Protocol):
+    """A positive semi-definite operator on (m, q) arrays, in blocks of rows."""
+
+    def times(self, coef: Array) -> Array:
+        """``HZ``, (m, q)."""
+
+    def effect(self, row: int, change: Array) -> Array:
+        """``HZ`` for a change of one row, (m, q)."""
+
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+
+    def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
+        """The operator on some rows with the curvature of the penalty."""
+
+    @property
+    def size(self) -> float:
+        """Largest entry."""
+
+
+@dataclass(frozen=True)
+class SameForAllOutputs:
+    """``H`` with one Gram matrix, (m, m), for all outputs."""
+
+    gram: Array
+
+    def times(self, coef: Array) -> Array:
+        """``HZ``, (m, q)."""
+        return self.gram @ coef
+
+    def effect(self, row: int, change: Array) -> Array:
+        """``HZ`` for a change of one row, (m, q)."""
+        return np.outer(self.gram[row], change)
+
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+        return self.gram[row, row] * change
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+        return np.diag(self.gram)
+
+    def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
+        """The operator on some rows with the curvature of the penalty."""
+        return _ByOutput(self.gram[np.ix_(rows, rows)][None], penalty)
+
+    @property
+    def size(self) -> float:
+        """Largest entry."""
+        return float(np.abs(self.gram).max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class SeparateOutputs:
+    """``H`` with a Gram matrix for each output, (q, m, m)."""
+
+    grams: Array
+
+    def times(self, coef: Array) -> Array:
+        """``HZ``, (m, q)."""
+        return _by_output(self.grams, coef)
+
+    def effect(self, row: int, change: Array) -> Array:
+        """``HZ`` for a change of one row, (m, q)."""
+        return self.grams[:, row].T * change
+
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+        return self.grams[:, row, row] * change
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+        return np.diagonal(self.grams, axis1=1, axis2=2).max(axis=0)
+
+    def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
+        """The operator on some rows with the curvature of the penalty."""
+        return _ByOutput(self.grams[:, rows][:, :, rows], penalty)
+
+    @property
+    def size(self) -> float:
+        """Largest entry."""
+        return float(np.abs(self.grams).max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class AcrossOutputs:
+    """``H`` as an array of shape (m, q, m, q)."""
+
+    tensor: Array
+
+    def times(self, coef: Array) -> Array:
+        """``HZ``, (m, q)."""
+        flat = self.tensor.reshape(coef.size, coef.size) @ coef.ravel()
+        return flat.reshape(coef.shape)
+
+    def effect(self, row: int, change: Array) -> Array:
+        """``HZ`` for a change of one row, (m, q)."""
+        return self.tensor[:, :, row] @ change
+
+    def own_effect(self, row: int, change: Array) -> Array:
+        """What a change of one row does to that row of ``HZ``, (q,)."""
+        return self.tensor[row, :, row] @ change
+
+    def curvatures(self) -> Array:
+        """The largest curvature along each row, (m,)."""
+        rows = np.arange(len(self.tensor))
+        return np.linalg.eigvalsh(self.tensor[rows, :, rows])[:, -1]
+
+    def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
+        """The operator on some rows with the curvature of the penalty."""
+        k, q = penalty.unit.shape
+        blocks = self.tensor[rows][:, :, rows]
+        across = np.eye(q) - penalty.unit[:, :, None] * penalty.unit[:, None, :]
+        places = np.arange(k)
+        blocks[places, :, places, :] += penalty.pull[:, None, None] * across
+        return _Dense(blocks.reshape(k * q, k * q))
+
+    @property
+    def size(self) -> float:
+        """Largest entry."""
+        return float(np.abs(self.tensor).max(initial=0.0))
+
+
+def _by_output(matrices: Array, coef: Array) -> Array:
+    """Products of one matrix, (1, k, k), or of one for each output, with rows (k, q)."""
+    if len(matrices) == 1:
+        return matrices[0] @ coef
+    return (matrices @ coef.T[:, :, None])[:, :, 0].T
+
+
+def _ridge_unit(diagonal: Array) -> float:
+    return max(float(np.median(diagonal)), np.finfo(float).tiny)
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """A Newton system as one matrix, (k q, k q)."""
+
+    matrix: Array
+
+    def solve(self, right: Array, ridge: float) -> Array:
+        """See ``NewtonSystem``."""
+        size = _ridge_unit(np.diag(self.matrix))
+        while True:
+            try:
+                ridged = self.matrix + ridge * size * np.eye(len(self.matrix))
+                factor = cholesky(ridged, lower=True, check_finite=False)
+                solution = cho_solve((factor, True), right.ravel(), check_finite=False)
+                return solution.reshape(right.shape)
+            except LinAlgError:
+                ridge *= 10
+
+
+@dataclass(frozen=True)
+class _ByOutput:
+    """A Newton system of outputs that do not interact, solved by the formula of Woodbury.
+
+    Attributes
+    ----------
+    grams : ndarray of shape (1, k, k) or (q, k, k)
+        One for all outputs or one for each.
+    penalty : GroupCurvature
+    """
+
+    grams: Array
+    penalty: GroupCurvature
+
+    def solve(self, right: Array, ridge: float) -> Array:
+        """See ``NewtonSystem``."""
+        own = np.diagonal(self.grams, axis1=1, axis2=2).T
+        size = _ridge_unit(own + self.penalty.pull[:, None] * (1 - self.penalty.unit**2))
+        while True:
+            try:
+                return self._solve(right, ridge * size)
+            except LinAlgError:
+                ridge *= 10
+
+    def _solve(self, right: Array, ridge: float) -> Array:
+        unit, pull = self.penalty.unit, self.penalty.pull
+        identity = np.eye(len(pull))
+        inverses = np.array(
+            [cho_solve(cho_factor(gram + np.diag(pull + ridge)), identity) for gram in self.grams]
+        )
+        if len(inverses) == 1:
+            explained = inverses[0] * (unit @ unit.T)
+        else:
+            explained = np.einsum("akl,ka,la->kl", inverses, unit, unit)
+        # In units in which its diagonal is at most 1.
+        root = np.sqrt(pull)
+        left = cho_factor(identity - root[:, None] * explained * root)
+
+        def approximately(rest: Array) -> Array:
+            first = _by_output(inverses, rest)
+            along = root * cho_solve(left, root * (unit * first).sum(axis=1))
+            return first + _by_output(inverses, along[:, None] * unit)
+
+        solution = approximately(right)
+        for _ in range(REFINEMENTS):
+            product = _by_output(self.grams, solution) + self.penalty.times(solution)
+            solution = solution + approximately(right - product - ridge * solution)
+        return solution

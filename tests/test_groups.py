@@ -1,0 +1,107 @@
+"""The quadratic problem of several outputs: its operators, Newton systems and optimum."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.quadratics import (
+    AcrossOutputs,
+    GroupCurvature,
+    SameForAllOutputs,
+    SeparateOutputs,
+)
+
+SEEDS = st.integers(0, 10**6)
+KINDS = ["same", "separate", "across"]
+
+
+def quadratic_with_tensor(kind, rng, m, q, rank):
+    """An operator on (m, q) arrays and all its entries, (m, q, m, q)."""
+    if kind == "across":
+        root = rng.standard_normal((rank, m * q))
+        tensor = (root.T @ root).reshape(m, q, m, q)
+        return AcrossOutputs(tensor), tensor
+    roots = rng.standard_normal((q, rank, m))
+    grams = roots.transpose(0, 2, 1) @ roots
+    if kind == "same":
+        grams[:] = grams[0]
+    tensor = np.zeros((m, q, m, q))
+    for output, gram in enumerate(grams):
+        tensor[:, output, :, output] = gram
+    return SameForAllOutputs(grams[0]) if kind == "same" else SeparateOutputs(grams), tensor
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_operator_disagrees_with_its_entries(kind):
+    rng = np.random.default_rng(0)
+    quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
+    coef = rng.standard_normal((6, 3))
+    assert_allclose(quadratic.times(coef), np.einsum("jakb,kb->ja", tensor, coef), atol=1e-12)
+    for row in range(6):
+        effect = np.einsum("jab,b->ja", tensor[:, :, row], coef[row])
+        assert_allclose(quadratic.effect(row, coef[row]), effect, atol=1e-12)
+        assert_allclose(quadratic.own_effect(row, coef[row]), effect[row], atol=1e-12)
+        largest = np.linalg.eigvalsh(tensor[row, :, row]).max()
+        assert_allclose(quadratic.curvatures()[row], largest, atol=1e-12)
+    assert quadratic.size == np.abs(tensor).max()
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.sampled_from(KINDS), st.integers(1, 5), st.integers(1, 9), st.integers(0, 7))
+def test_a_newton_step_goes_elsewhere(seed, kind, q, rank, decades):
+    """Dependent columns (a low rank) and rows of very different lengths included."""
+    rng = np.random.default_rng(seed)
+    m, rows, ridge = 8, np.array([1, 2, 4, 5, 7]), 1e-9
+    quadratic, tensor = quadratic_with_tensor(kind, rng, m, q, rank)
+    unit = rng.standard_normal((len(rows), q))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    pull = 10.0 ** rng.uniform(-decades, decades, len(rows))
+    matrix = tensor[rows][:, :, rows].copy()
+    for place in range(len(rows)):
+        across = np.eye(q) - np.outer(unit[place], unit[place])
+        matrix[place, :, place] += pull[place] * across
+    matrix = matrix.reshape(len(rows) * q, -1)
+    right = matrix @ rng.standard_normal(len(matrix))
+    system = quadratic.newton_system(rows, GroupCurvature(unit, pull))
+    found = system.solve(right.reshape(len(rows), q), ridge).ravel()
+    ridged = matrix + ridge * np.median(np.diag(matrix)) * np.eye(len(matrix))
+    # Energy of the error: in directions of almost no curvature, a step may end anywhere.
+    error = found - np.linalg.solve(ridged, right)
+    assert error @ ridged @ error <= 1e-8 * (found @ ridged @ found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 12), st.sampled_from([1, 9])
+)
+def test_some_problem_is_left_unsolved(seed, kind, q, rank, copies):
+    """Optimality conditions: the gradient of a row in use is -alpha z/|z|, else at most alpha."""
+    rng = np.random.default_rng(seed)
+    quadratic, tensor = quadratic_with_tensor(kind, rng, 4, q, rank)
+    if copies > 1:
+        tensor = np.tile(tensor, (copies, 1, copies, 1))
+        quadratic = {
+            "same": lambda: SameForAllOutputs(np.ascontiguousarray(tensor[:, 0, :, 0])),
+            "separate": lambda: SeparateOutputs(np.array([tensor[:, k, :, k] for k in range(q)])),
+            "across": lambda: AcrossOutputs(tensor),
+        }[kind]()
+    m = len(tensor)
+    linear = quadratic.times(rng.standard_normal((m, q)))
+    alpha = 10 ** rng.uniform(-5, 0) * np.linalg.norm(linear, axis=1).max()
+    coef = solve_quadratic_groups(quadratic, linear, alpha, np.zeros((m, q)))
+    gradient = np.einsum("jakb,kb->ja", tensor, coef) - linear
+    length = np.linalg.norm(coef, axis=1)
+    used = length > 0
+    noise = 100 * np.finfo(float).eps * np.abs(tensor).max() * np.abs(coef).sum()
+    allowed = 1e-7 * alpha + noise
+    assert np.all(np.linalg.norm(gradient[~used], axis=1) <= alpha + allowed)
+    assert_allclose(gradient[used], -alpha * coef[used] / length[used, None], rtol=0, atol=allowed)
+
+
+def test_no_columns_fail():
+    empty = SeparateOutputs(np.empty((3, 0, 0)))
+    found = solve_quadratic_groups(empty, np.empty((0, 3)), 1.0, np.empty((0, 3)))
+    assert_array_equal(found, np.empty((0, 3)))
