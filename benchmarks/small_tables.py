@@ -1,11 +1,11 @@
 """One fit on small tables, in the time of one MLP; what its certificate and a path cost.
 
-``alpha`` is chosen by 10-fold cross-validation on the training part of each split, order 2. Then, in
-turn and on one core: one fit at that penalty with ``pricing="search"``; one of
-``MLPRegressor(hidden_layer_sizes=(50,), solver="lbfgs", max_iter=1000)`` at its default penalty; the
-same fit with ``pricing="exact"``, whose time beyond that of the search is the price of the
-certificate; and a path of 30 penalties down to the one chosen. RMSE stands beside that of MLPs with
-their penalty tuned, on the same splits.
+``alpha`` is chosen by 10-fold cross-validation on the training part of each split, order 2. Then,
+in turn and on one core: one fit at that penalty with ``pricing="search"``; one of
+``MLPRegressor(hidden_layer_sizes=(50,), solver="lbfgs", max_iter=1000)`` at its default penalty;
+the same fit with ``pricing="exact"``, whose time beyond that of the search is the price of the
+certificate; and a path of 30 penalties down to the one chosen. RMSE stands beside that of MLPs
+with their penalty tuned, on the same splits.
 
     python benchmarks/small_tables.py --data PATH [--tables yacht concrete] [--splits 5] [--tol 0.1]
 

@@ -29,7 +29,16 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge.path import as_columns, build_problem, solve_alphas, validated_weight
+from sklearn_wedge.path import (
+    as_columns,
+    build_problem,
+    single_threaded_blas,
+    solve_alphas,
+    validated_weight,
+)
+
+# Inputs and activations of a block of rows in ``predict``: about a second-level cache.
+BLOCK_BYTES = 2**21
 
 
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
@@ -64,12 +73,17 @@ class _WedgeNetwork(BaseEstimator):
         return data
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Network outputs of shape (n, q), in blocks of rows that respect ``working_memory``."""
+        """Network outputs of shape (n, q), in blocks of rows that stay in the cache.
+
+        Or in smaller ones, if ``working_memory`` asks for it.
+        """
         check_is_fitted(self)
         X = self._validated_inputs(X, reset=False)
         row_bytes = 8 * (X.shape[1] + 2 * max(self.n_neurons_, 1))
-        rows = max(1, int(get_config()["working_memory"] * 2**20 // row_bytes))
-        blocks = [self._network.predict(X[block]) for block in gen_batches(len(X), rows)]
+        block_bytes = min(BLOCK_BYTES, get_config()["working_memory"] * 2**20)
+        rows = max(1, int(block_bytes // row_bytes))
+        with single_threaded_blas():  # blocks are too small to share out
+            blocks = [self._network.predict(X[block]) for block in gen_batches(len(X), rows)]
         return np.concatenate(blocks)
 
     def _publish(self, network: Network, sample: TrainingSample, solution: Solution) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._solution import Solution
 
 Array = NDArray[np.float64]
+
+# A product with hidden weights is sparse if at most this fraction of them is not zero.
+SPARSE = 0.25
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,17 @@ class Network:
     def predict(self, X: NDArray) -> Array:
         """Network outputs for ``X`` of shape (n, d): an array of shape (n, n_outputs)."""
         inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
-        hidden = np.maximum(inputs @ self.coefs[0] + self.intercepts[0], 0.0)
-        return hidden @ self.coefs[1] + self.intercepts[1]
+        hidden = self._weights @ np.ascontiguousarray(inputs.T)
+        hidden += self.intercepts[0][:, None]
+        np.maximum(hidden, 0.0, out=hidden)
+        return hidden.T @ self.coefs[1] + self.intercepts[1]
+
+    @cached_property
+    def _weights(self) -> Array | csr_array:
+        """Hidden weights, (n_neurons, d): sparse where neurons have few of the inputs."""
+        weights = self.coefs[0].T
+        sparse = np.count_nonzero(weights) <= SPARSE * weights.size
+        return csr_array(weights) if sparse else weights
 
 
 def network_of(solution: Solution, sample: TrainingSample) -> Network:

@@ -211,7 +211,7 @@ def solve_quadratic_l1(
     entering = ENTER_AT_ONCE
     _descend(active, coef, linear, alpha, rounding, required)
     for _ in range(MAX_ROUNDS):
-        gradient = gram[:, active.indices] @ coef[active.indices] - linear
+        gradient = gram @ coef - linear
         allowed = (1 + STATIONARITY_TOLERANCE) * alpha + rounding * np.abs(coef).sum()
         violators = _violators(coef, gradient, allowed, entering, required)
         if len(violators) == 0:
