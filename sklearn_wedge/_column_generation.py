@@ -35,6 +35,8 @@ TIGHT = 1 - 1e-6
 # tolerance, and is more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
+# What the restricted problem may be solved to, as a fraction of the tolerance.
+ACCURACY = 0.1
 # Violations considered are powers of two down to rounding.
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
@@ -147,10 +149,13 @@ class State:
     turn: int = 0
 
 
-def solve_restricted(problem: Problem, state: State) -> State:
-    """Optimise the coefficients of the columns at hand; the dual point comes with them."""
+def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
+    """Optimise the coefficients of the columns at hand; the dual point comes with them.
+
+    They need not be closer to the optimum than ``accuracy``, in units of the objective.
+    """
     sample, columns = problem.sample, state.columns
-    found = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept)
+    found = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept, accuracy)
     dual = problem.loss.balanced(found.dual, sample.target, sample.weight)
     return replace(
         state,
@@ -179,7 +184,7 @@ def start(problem: Problem, alpha: float) -> State:
     return solve_restricted(problem, nothing)
 
 
-def at_penalty(problem: Problem, state: State, alpha: float) -> State:
+def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
     """The same columns at another penalty, before any pricing there."""
     fresh = replace(
         state,
@@ -188,7 +193,11 @@ def at_penalty(problem: Problem, state: State, alpha: float) -> State:
         lower_bound=-np.inf,
         rounds=(),
     )
-    return solve_restricted(problem, fresh)
+    return solve_restricted(problem, fresh, _accuracy(problem, rule))
+
+
+def _accuracy(problem: Problem, rule: StoppingRule) -> float:
+    return ACCURACY * rule.tolerance * problem.scale
 
 
 def _bound(problem: Problem, state: State, largest_value: float) -> float:
@@ -251,7 +260,9 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
     """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
-        state = solve_restricted(problem, add_columns(problem, state, rule))
+        state = solve_restricted(
+            problem, add_columns(problem, state, rule), _accuracy(problem, rule)
+        )
     before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
     for effort in efforts:
@@ -446,8 +457,8 @@ def solve_path(
     state = start(problem, max(constant.priced.bound, float(alphas[0])))
     for alpha in map(float, alphas):
         for between in _warm_up(state.alpha, alpha):
-            state = solve_penalty(problem, at_penalty(problem, state, between), loose, quick)
-        state = solve_penalty(problem, at_penalty(problem, state, alpha), rule, efforts)
+            state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
+        state = solve_penalty(problem, at_penalty(problem, state, alpha, rule), rule, efforts)
         reached = solution(problem, state, rule)
         if verbose:
             print(_report(reached, every_round=verbose > 1))
