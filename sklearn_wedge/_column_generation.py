@@ -23,7 +23,8 @@ from sklearn_wedge._solution import Certificate, Round, Solution
 
 Array = NDArray[np.float64]
 
-# Neurons added in one round.
+# Neurons added in one round: half as many as there are samples, between these.
+LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
 # Whether they differ enough is judged on so many samples.
 ROWS_COMPARED = 2048
@@ -101,6 +102,12 @@ class Problem:
         """
         sample = self.sample
         return self.constant_objective - self.loss.floor(sample.target, sample.weight)
+
+    @property
+    def columns_per_round(self) -> int:
+        """How many neurons may enter in one round."""
+        half = self.sample.n_samples // 2
+        return min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, half))
 
     @property
     def efforts(self) -> list[Effort]:
@@ -244,7 +251,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = _worth_keeping(problem, state)
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    chosen = candidates.take(problem.diverse(candidates, COLUMNS_PER_ROUND))
+    chosen = candidates.take(problem.diverse(candidates, problem.columns_per_round))
     signs = problem.pricing.neuron_class.coefficient_signs(chosen)
     q = state.coef.shape[1]
     return replace(
