@@ -22,7 +22,7 @@ loss:
 - if rows were left out and n q <= 40,000, ``alpha`` again on all rows, of a validation part of a
   fifth: the one chosen, a half and a quarter of it (more rows need less). Else it is kept.
 
-Tolerances are 5e-4 while choosing and 1e-4 for the fit on all the training part if n d q is at most
+Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
 20,000, else 5e-3 and 2e-3.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by

@@ -79,7 +79,7 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
         kinds=kinds,
         rows=rows,
         folds=5 if n <= FOLDED_ROWS else 1,
-        tol=5e-4 if small else 5e-3,
+        tol=1e-3 if small else 5e-3,
         final_tol=1e-4 if small else 2e-3,
         decades=DECADES if n_outputs == 1 else DECADES - 1,
         again=rows < n and n * n_outputs <= AGAIN,
