@@ -16,14 +16,14 @@ loss:
   n = 2,000 and beyond by a validation part of a fifth;
 - from orders 1 and 2 under l1, order 3 if n times triples of inputs is at most 100,000, and no
   limit under l2; of several classes only order 2 under l1 and no limit under l2;
-- from four penalties a decade, two decades down from alpha_max, then a further one as long as the
-  smallest is best, up to four (of several classes: three);
+- from four penalties a decade, two decades down from alpha_max, then half a decade more as long as
+  the smallest is best, up to four times (of several classes: twice), for each combination;
 - the best combination once more without clipping, at three penalties about the one chosen;
 - if rows were left out and n q <= 40,000, ``alpha`` again on all rows, of a validation part of a
   fifth: the one chosen, a half and a quarter of it (more rows need less). Else it is kept.
 
 Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
-20,000, else 5e-3 and 2e-3.
+20,000, else 5e-3 and 2e-3; pricing rounds at most 50 and 200.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by
 validation, histogram gradient boosting, random forest and extra trees. If ``PATH`` has a

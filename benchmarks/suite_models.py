@@ -43,15 +43,18 @@ TRIPLES = 100_000
 SMALL = 20_000
 # Rows times outputs up to which alpha is chosen again on all rows.
 AGAIN = 40_000
-# Penalties per decade; decades below alpha_max that are tried at most, the first two at once.
-PER_DECADE, DECADES = 4, 4
+# Penalties: the first, over two decades down from alpha_max, and how many further ones at a time.
+FIRST, FURTHER = 9, 2
+# Pricing rounds while choosing and for the final fit.
+CHOOSING_ROUNDS, FINAL_ROUNDS = 50, 200
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a network is chosen and fitted: by the size of the training part alone.
 
-    ``kinds`` are combinations of order and norm, ``tol`` is while choosing, ``final_tol`` after.
+    ``kinds`` are combinations of order and norm, ``tol`` is while choosing, ``final_tol`` after,
+    ``steps`` is how often smaller penalties may be tried.
     """
 
     kinds: tuple[dict[str, Any], ...]
@@ -59,7 +62,7 @@ class Plan:
     folds: int
     tol: float
     final_tol: float
-    decades: int
+    steps: int
     again: bool
 
 
@@ -81,7 +84,7 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
         folds=5 if n <= FOLDED_ROWS else 1,
         tol=1e-3 if small else 5e-3,
         final_tol=1e-4 if small else 2e-3,
-        decades=DECADES if n_outputs == 1 else DECADES - 1,
+        steps=4 if n_outputs == 1 else 2,
         again=rows < n and n * n_outputs <= AGAIN,
     )
 
@@ -105,7 +108,13 @@ class Search:
         chosen = subsample(X, y, rows)
         self.X, self.y = X[chosen], y[chosen]
         self.cv = list(inner_splits(self.y, folds, self.classes))
-        self.options = {"pricing": "search", "tol": tol, "cv": self.cv, "n_jobs": jobs}
+        self.options = {
+            "pricing": "search",
+            "tol": tol,
+            "max_iter": CHOOSING_ROUNDS,
+            "cv": self.cv,
+            "n_jobs": jobs,
+        }
 
     def paths(self, alphas: Any, clip: float | None = 0.005, **kind) -> Iterable[tuple]:
         """The best of each combination, and its penalties."""
@@ -120,13 +129,13 @@ class Search:
             best = int(np.argmax(means))
             yield Choice(float(means[best]), float(tried[best]), order, norm, clip), tried
 
-    def deepest(self, choice: Choice, tried: np.ndarray, decades: int) -> Choice:
+    def deepest(self, choice: Choice, tried: np.ndarray, steps: int) -> Choice:
         """The best of a combination, with smaller penalties as long as the smallest is best."""
         ratio, kind = tried[-1] / tried[-2], {"interaction_order": choice.order}
-        for _ in range(decades - 2):
+        for _ in range(steps):
             if choice.alpha > tried[-1]:
                 break
-            alphas = tried[-1] * ratio ** np.arange(1, PER_DECADE + 1)
+            alphas = tried[-1] * ratio ** np.arange(1, FURTHER + 1)
             ((further, tried),) = self.paths(alphas, **kind, norm=choice.norm)
             choice = max(choice, further, key=lambda each: each.score)
         return choice
@@ -143,9 +152,9 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> Choice:
     """Order, norm, alpha and clipping by validation on the training part."""
     search = Search(X, y, plan.rows, plan.folds, plan.tol, jobs)
     best = [
-        search.deepest(choice, tried, plan.decades)
+        search.deepest(choice, tried, plan.steps)
         for kind in plan.kinds
-        for choice, tried in search.paths(2 * PER_DECADE + 1, **kind)
+        for choice, tried in search.paths(FIRST, **kind)
     ]
     choice = max(best, key=lambda each: each.score)
     unclipped = search.around(choice, (2.0, 1.0, 0.5), clip=None)
@@ -170,7 +179,7 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
         clip_quantile=choice.clip,
         pricing="search",
         tol=plan.final_tol,
-        max_iter=200,
+        max_iter=FINAL_ROUNDS,
     ).fit(X, y)
     found = {
         "alpha": choice.alpha,
