@@ -35,8 +35,8 @@ from sklearn_wedge import (
 
 # --- the wedge networks --------------------------------------------------------------------------
 
-# Rows to choose on at most; of those, that many are chosen on by five folds instead of one split.
-CHOOSING_ROWS, FOLDED_ROWS = 5_000, 2_000
+# Rows to choose on at most; up to the others, by ten folds or by five instead of one split.
+CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 5_000, 500, 2_000
 # Order 3 is a candidate if rows times triples of inputs are at most this many.
 TRIPLES = 100_000
 # Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
@@ -81,7 +81,7 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
     return Plan(
         kinds=kinds,
         rows=rows,
-        folds=5 if n <= FOLDED_ROWS else 1,
+        folds=10 if n <= TEN_FOLDS else 5 if n <= FIVE_FOLDS else 1,
         tol=1e-3 if small else 5e-3,
         final_tol=1e-4 if small else 2e-3,
         steps=4 if n_outputs == 1 else 2,
@@ -209,7 +209,7 @@ def subsample(X, y, rows: int) -> np.ndarray:
 
 
 def inner_splits(y, folds: int, classes: bool) -> Iterable[tuple]:
-    """Five folds, or one part of a fifth to validate on."""
+    """So many folds; if one, a part of a fifth to validate on."""
     if folds > 1:
         kind = (StratifiedKFold if classes else KFold)(folds, shuffle=True, random_state=0)
     else:
