@@ -12,8 +12,8 @@ inputs, q outputs) and never by a clock; test parts are not looked at. A combina
 order and norm, ``alpha``, and whether inputs are clipped are chosen by mean squared error or log
 loss:
 
-- on at most 5,000 rows of the training part (of several classes: 2,500), by ten folds up to n = 500,
-  five up to n = 2,000 and beyond by a validation part of a fifth;
+- on at most 5,000 rows of the training part (of several classes: 2,500), by ten folds up to
+  n = 500, by five up to n = 2,000 and beyond by a validation part of a fifth;
 - from orders 1 and 2 under l1, order 3 if n times triples of inputs is at most 100,000, and no
   limit under l2; of several classes only order 2 under l1 and no limit under l2;
 - from four penalties a decade, two decades down from alpha_max, then half a decade more as long as
