@@ -45,7 +45,7 @@ ALPHAS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 # Norm and interaction order.
 KINDS = (("l1", 1), ("l1", 2), ("l2", None))
 TOLERANCE = 1e-3
-INNER_FOLDS = RepeatedStratifiedKFold(n_splits=5, n_repeats=3, random_state=0)
+INNER_FOLDS = RepeatedStratifiedKFold(n_splits=5, n_repeats=8, random_state=0)
 
 
 def logistic_regression() -> Pipeline:

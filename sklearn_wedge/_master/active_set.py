@@ -30,7 +30,7 @@ MAX_ROUNDS = 2_000
 # Full steps on one sign pattern before it counts as solved to machine precision.
 MAX_REFINEMENTS = 5
 # Violators that enter together; one at a time after a step that made no progress.
-ENTER_AT_ONCE = 10
+ENTER_AT_ONCE = 5
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def _price_inputs(
         pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
         swept = sweep_pencils(projection.positions, summed, pencils, own_class)
         found = completed(pencils, swept)
-        best = Hyperplanes.concatenate([best, found], s).best(KEPT_PER_INPUTS)
+        if len(best):
+            found = Hyperplanes.concatenate([best, found], s)
+        best = found.best(KEPT_PER_INPUTS)
     points = np.where(best.points >= 0, projection.representatives(best.points), -1)
     return replace(best, inputs=np.asarray(inputs, dtype=np.intp)[best.inputs], points=points)
 

@@ -203,7 +203,7 @@ class Hyperplanes:
                 ]
             )
 
-        parts = [*parts, cls.empty(order)]
+        parts = [part for part in parts if len(part)] or [cls.empty(order)]
         return cls(
             stacked([p.inputs for p in parts], -1),
             stacked([p.points for p in parts], -1),
