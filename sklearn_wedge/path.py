@@ -19,6 +19,7 @@ from sklearn_wedge._column_generation import (
     solve_path,
 )
 from sklearn_wedge._constraints import constrained
+from sklearn_wedge._in_memory import InMemoryProblem
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
@@ -89,7 +90,7 @@ def build_problem(
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
     restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
     words = scope(neuron_class, n_inputs, exact)
-    return Problem(sample, restricted, pricing, exact, words), sample
+    return InMemoryProblem(sample, restricted, pricing, exact, words), sample
 
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:

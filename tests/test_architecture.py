@@ -24,7 +24,9 @@ ALLOWED = {
     "_master": {"_losses"},
     "_pricing": {"_neurons", "_samples"},
     "_solution": {"_neurons"},
-    "_column_generation": {"_samples", "_neurons", "_losses", "_pricing", "_master", "_solution"},
+    "_column_generation": {"_neurons", "_pricing", "_master", "_solution"},
+    # What the loop solves, by where the rows are.
+    "_in_memory": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     # The solution and the sample are what it turns into layers.
     "_network": {"_samples", "_solution"},
 }
