@@ -10,7 +10,7 @@ from sklearn_wedge._streaming.blocks import (
     rows_per_block,
 )
 from sklearn_wedge._streaming.problem import StreamedProblem
-from sklearn_wedge._streaming.sample import StreamedSample, streamed_sample
+from sklearn_wedge._streaming.sample import StreamedSample, range_of, streamed_sample, whole_range
 
 __all__ = [
     "EXPECTED_COLUMNS",
@@ -20,7 +20,9 @@ __all__ = [
     "StreamedProblem",
     "StreamedSample",
     "added",
+    "range_of",
     "release",
     "rows_per_block",
     "streamed_sample",
+    "whole_range",
 ]
