@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._samples import Scaling
+from sklearn_wedge._streaming.bins import Bins
 from sklearn_wedge._streaming.blocks import Array, Block
 from sklearn_wedge._streaming.passes import scaled_columns
 
-# Stands for the slope of a vertical line.
-VERTICAL = 1e100
-
 
 def hinge_sums(
-    block: Block, dual: Array, scaling: Scaling, starts: list[tuple[int, Array]]
+    block: Block, dual: Array, scaling: Scaling, bins: list[tuple[int, Bins]]
 ) -> tuple[Array, ...]:
     """``Σ v`` and ``Σ v x`` by bins of some inputs.
 
@@ -25,9 +23,8 @@ def hinge_sums(
     block : Block
     dual : ndarray of shape (r, q)
     scaling : Scaling
-    starts : list of (int, ndarray of shape (b,))
-        Inputs, each with where its bins start, ascending; what is below the first start is in a bin
-        of its own.
+    bins : list of (int, Bins)
+        Inputs with their bins, b of them; what is below the first start is in a bin of its own.
 
     Returns
     -------
@@ -36,8 +33,8 @@ def hinge_sums(
     """
     columns = scaled_columns(block, scaling)
     found = []
-    for k, edges in starts:
-        place, size = np.searchsorted(edges, columns[k], side="right"), len(edges) + 1
+    for k, of_input in bins:
+        place, size = of_input.count(columns[k]), len(of_input) + 1
         sums = [[np.bincount(place, w, size) for w in (v, v * columns[k])] for v in dual.T]
         found.append(np.array(sums))
     return tuple(found)
@@ -47,7 +44,7 @@ def cell_sums(
     block: Block,
     dual: Array,
     scaling: Scaling,
-    starts: dict[int, Array],
+    bins: dict[int, Bins],
     pairs: list[tuple[int, int]],
     n_bins: int,
 ) -> tuple[Array]:
@@ -58,8 +55,8 @@ def cell_sums(
     block : Block
     dual : ndarray of shape (r, q)
     scaling : Scaling
-    starts : dict of int to ndarray
-        Where the bins of each input start; what is below the first start is in the first bin.
+    bins : dict of int to Bins
+        Those of each input; what is below the first start is in the first bin.
     pairs : list of (int, int)
     n_bins : int
         Cells per input.
@@ -70,9 +67,7 @@ def cell_sums(
     """
     columns = scaled_columns(block, scaling)
     used = sorted({k for pair in pairs for k in pair})
-    place = {
-        k: np.maximum(np.searchsorted(starts[k], columns[k], side="right") - 1, 0) for k in used
-    }
+    place = {k: np.maximum(bins[k].count(columns[k]) - 1, 0) for k in used}
     moments = {k: dual.T * columns[k] for k in used}
     sums = np.empty((len(pairs), dual.shape[1], 3, n_bins * n_bins))
     for of_pair, (k, j) in zip(sums, pairs, strict=True):
@@ -95,11 +90,19 @@ class Sectors:
         The point that all lines pass through.
     slopes : ndarray of shape (b,)
         Of the lines, ascending.
+    bins : Bins
+        The sectors between them, by ``flattened`` slopes: these are spread more evenly.
     """
 
     inputs: tuple[int, int]
     pivot: Array
     slopes: Array
+    bins: Bins
+
+
+def flattened(slope: Array) -> Array:
+    """Slopes mapped to the numbers from -1 to 1, in their order."""
+    return slope / (1.0 + np.abs(slope))
 
 
 def sector_sums(
@@ -116,13 +119,14 @@ def sector_sums(
     found = []
     for pencil in pencils:
         x, y = (columns[k] - at for k, at in zip(pencil.inputs, pencil.pivot, strict=True))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            slope = y / x
+        right, size = x > 0, len(pencil.slopes) + 1
+        # The flattened slope, without a division by zero; that of the pivot does not matter.
+        flat = y / np.maximum(np.abs(x) + np.abs(y), np.finfo(float).tiny)
+        np.negative(flat, out=flat, where=~right)
         # Above and below the pivot: to the right and left of it, and as steep as can be.
-        slope[x == 0] = VERTICAL
-        right = (x > 0) | ((x == 0) & (y > 0))
-        size = len(pencil.slopes) + 1
-        place = np.searchsorted(pencil.slopes, slope, side="right") + size * right
+        vertical = np.flatnonzero(x == 0)
+        flat[vertical], right[vertical] = 1.0, y[vertical] > 0
+        place = pencil.bins.count(flat) + size * right
         sums = [[np.bincount(place, v * z, 2 * size) for z in (x, y)] for v in dual.T]
         found.append(np.array(sums).reshape(dual.shape[1], 2, 2, size))
     return tuple(found)

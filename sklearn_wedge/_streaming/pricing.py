@@ -35,6 +35,7 @@ from sklearn_wedge._pricing.pencils import (
 from sklearn_wedge._pricing.search import add_an_input, replace_a_point
 from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 from sklearn_wedge._streaming import histograms, passes
+from sklearn_wedge._streaming.bins import Bins, bins_of
 from sklearn_wedge._streaming.blocks import Array, Kept
 from sklearn_wedge._streaming.sample import GOLDEN_RATIO, StreamedSample
 
@@ -50,9 +51,9 @@ HINGES_TO_TILT, INPUTS_TO_ADD = 24, 16
 # Pencils proposed from the fans, pencils swept over cells.
 FROM_FANS, MOST_SWEPT = 256, 1500
 # Pencils × rows of one exact sweep over sectors, and limits to the number of pencils.
-SECTOR_STEPS, LEAST_PENCILS, MOST_PENCILS = 60_000_000, 48, 512
+SECTOR_STEPS, LEAST_PENCILS, MOST_PENCILS = 30_000_000, 32, 512
 # Lines of such a pencil: those next to the best one known, and others all around.
-LINES_NEAR, LINES_AROUND = 256, 256
+LINES_NEAR, LINES_AROUND = 192, 128
 # Hyperplanes priced on their activations.
 EVALUATED = 400
 
@@ -98,12 +99,9 @@ class StreamedPricing:
         self.varying = [int(k) for k in self.table.varying_inputs()]
         self.hinge_inputs = [k for (k,) in neuron_class.input_sets(self.varying, 1)]
         columns = self.table.columns
-        self.hinge_starts = {k: bin_starts(columns[k], HINGE_BINS) for k in self.varying}
-        self.cell_starts = {k: bin_starts(columns[k], CELL_BINS) for k in self.varying}
-        self._place = {
-            k: np.searchsorted(starts, columns[k], side="right") - 1
-            for k, starts in self.cell_starts.items()
-        }
+        self.hinge_bins = {k: bins_of(bin_starts(columns[k], HINGE_BINS)) for k in self.varying}
+        self.cell_bins = {k: bins_of(bin_starts(columns[k], CELL_BINS)) for k in self.varying}
+        self._place = {k: bins.count(columns[k]) - 1 for k, bins in self.cell_bins.items()}
         self.pairs = list(neuron_class.input_sets(self.varying, 2))
         self._scale = columns.std(axis=1)
         self._grids = KeptWhileThereIsRoom(CACHE_BYTES)
@@ -123,7 +121,7 @@ class StreamedPricing:
         thorough : bool
             Whether to price hinges at all points near good ones, and the lines of good pencils.
         """
-        hinges = self._hinges(dual, self.hinge_starts)
+        hinges = self._hinges(dual, self.hinge_bins)
         if thorough:
             near = self._between_bins(hinges)
             hinges = Hyperplanes.concatenate([hinges, self._hinges(dual, near)], 1)
@@ -134,7 +132,7 @@ class StreamedPricing:
         moves = self._moves(hinges, tight, promise)
         pairs = self._pairs_of_this_turn(promise, moves, turn)
         (sums,) = self.blocks.sum(
-            histograms.cell_sums, self.scaling, self.cell_starts, pairs, CELL_BINS, along=(dual,)
+            histograms.cell_sums, self.scaling, self.cell_bins, pairs, CELL_BINS, along=(dual,)
         )
         by_pair = dict(zip(pairs, sums, strict=True))
         proposed = self._from_fans(by_pair, turn)
@@ -155,34 +153,37 @@ class StreamedPricing:
 
     # --- order 1 ---------------------------------------------------------------------------------
 
-    def _hinges(self, dual: Kept, starts: dict[int, Array]) -> Hyperplanes:
-        """The best hinges of each input at some positions, those of points."""
-        wanted = [(k, starts[k]) for k in self.hinge_inputs if k in starts]
+    def _hinges(self, dual: Kept, bins: dict[int, Bins]) -> Hyperplanes:
+        """The best hinges of each input at the starts of bins, which are positions of points."""
+        wanted = [(k, bins[k]) for k in self.hinge_inputs if k in bins]
+        if not wanted:
+            return Hyperplanes.empty(1)
         parts = [Hyperplanes.empty(1)]
         sums = self.blocks.sum(histograms.hinge_sums, self.scaling, wanted, along=(dual,))
         monotone = self.neuron_class.monotone
-        for (k, edges), of_input in zip(wanted, sums, strict=True):
+        for (k, of_input), sums_of_input in zip(wanted, sums, strict=True):
+            starts = of_input.starts
             direction = 0 if monotone is None else monotone[k]
-            values = histograms.hinge_values_of_bins(edges, of_input, direction)
+            values = histograms.hinge_values_of_bins(starts, sums_of_input, direction)
             best = local_maxima(values, HINGES_PER_INPUT)
             projection = self.table.projection((k,))
-            places = np.searchsorted(projection.positions[0], edges[best])
+            places = np.searchsorted(projection.positions[0], starts[best])
             points = projection.representatives(places)
             inputs = np.full((len(best), 1), k, dtype=np.intp)
             parts.append(Hyperplanes.through(inputs, points[:, None], values[best]))
         return Hyperplanes.concatenate(parts, order=1)
 
-    def _between_bins(self, hinges: Hyperplanes) -> dict[int, Array]:
-        """Positions of all points in the bins around good hinges."""
+    def _between_bins(self, hinges: Hyperplanes) -> dict[int, Bins]:
+        """Bins that start at all the points around good hinges."""
         near: dict[int, list[Array]] = {}
         for k, point in zip(hinges.inputs[:, 0], hinges.points[:, 0], strict=True):
-            starts, positions = self.hinge_starts[int(k)], self.table.projection((int(k),))
+            starts, positions = self.hinge_bins[int(k)].starts, self.table.projection((int(k),))
             place = np.searchsorted(starts, self.table.columns[k, point])
             low = starts[max(place - 1, 0)]
             high = starts[place + 1] if place + 1 < len(starts) else np.inf
             inside = (positions.positions[0] >= low) & (positions.positions[0] <= high)
             near.setdefault(int(k), []).append(positions.positions[0][inside])
-        return {k: np.unique(np.concatenate(parts)) for k, parts in near.items()}
+        return {k: bins_of(np.unique(np.concatenate(parts))) for k, parts in near.items()}
 
     # --- pairs -----------------------------------------------------------------------------------
 
@@ -380,7 +381,8 @@ class StreamedPricing:
         around = ((np.arange(LINES_AROUND) + share) * len(others) / LINES_AROUND).astype(np.intp)
         lines = np.union1d(near, around) if len(others) else near
         slopes, first = np.unique(slopes[lines], return_index=True)
-        return histograms.Sectors(pair, pivot, slopes), others[lines[first]]
+        bins = bins_of(histograms.flattened(slopes)) if len(slopes) else None
+        return histograms.Sectors(pair, pivot, slopes, bins), others[lines[first]]
 
     def _best_lines(
         self,
