@@ -21,7 +21,8 @@ from sklearn_wedge._solution import Certificate, Round, Solution
 
 Array = NDArray[np.float64]
 
-# Neurons added in one round.
+# Neurons added in one round: half as many as there are samples, between these.
+LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
 # Columns without a coefficient stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
@@ -31,6 +32,8 @@ TIGHT = 1 - 1e-6
 # tolerance, and is more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
+# What the restricted problem may be solved to, as a fraction of the tolerance.
+ACCURACY = 0.1
 # Violations considered are powers of two down to rounding.
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
@@ -98,6 +101,7 @@ class Problem(Protocol):
         Objective of the best constant model.
     scale : float
         What tolerances are relative to: the same, above what no loss can be below.
+    n_samples : int
     least : float
         A bound that always holds.
     efforts : list of Effort
@@ -118,6 +122,9 @@ class Problem(Protocol):
     def scale(self) -> float: ...
 
     @property
+    def n_samples(self) -> int: ...
+
+    @property
     def least(self) -> float: ...
 
     @property
@@ -132,8 +139,10 @@ class Problem(Protocol):
     def extend(self, columns: Any, neurons: Neurons) -> Any:
         """Columns with those of more neurons at the end."""
 
-    def solve(self, columns: Any, alpha: float, coef: Array, intercept: Array) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
+    def solve(
+        self, columns: Any, alpha: float, coef: Array, intercept: Array, accuracy: float
+    ) -> Restricted:
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
 
     def means(self, columns: Any) -> Array:
         """Weighted means of columns, (m,)."""
@@ -174,9 +183,12 @@ class State:
     turn: int = 0
 
 
-def solve_restricted(problem: Problem, state: State) -> State:
-    """Optimise the coefficients of the columns at hand; the dual point comes with them."""
-    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept)
+def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
+    """Optimise the coefficients of the columns at hand; the dual point comes with them.
+
+    They need not be closer to the optimum than ``accuracy``, in units of the objective.
+    """
+    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
     return replace(
         state,
         coef=found.coef,
@@ -203,7 +215,7 @@ def start(problem: Problem, alpha: float) -> State:
     return solve_restricted(problem, nothing)
 
 
-def at_penalty(problem: Problem, state: State, alpha: float) -> State:
+def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
     """The same columns at another penalty, before any pricing there."""
     fresh = replace(
         state,
@@ -212,7 +224,11 @@ def at_penalty(problem: Problem, state: State, alpha: float) -> State:
         lower_bound=-np.inf,
         rounds=(),
     )
-    return solve_restricted(problem, fresh)
+    return solve_restricted(problem, fresh, _accuracy(problem, rule))
+
+
+def _accuracy(problem: Problem, rule: StoppingRule) -> float:
+    return ACCURACY * rule.tolerance * problem.scale
 
 
 def _bound(problem: Problem, state: State, largest_value: float) -> float:
@@ -253,7 +269,8 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = _worth_keeping(problem, state)
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    chosen = candidates.take(problem.diverse(candidates, COLUMNS_PER_ROUND))
+    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.n_samples // 2))
+    chosen = candidates.take(problem.diverse(candidates, at_most))
     q = state.coef.shape[1]
     return replace(
         state,
@@ -266,7 +283,9 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
     """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
-        state = solve_restricted(problem, add_columns(problem, state, rule))
+        state = solve_restricted(
+            problem, add_columns(problem, state, rule), _accuracy(problem, rule)
+        )
     before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
     for effort in efforts:
@@ -460,8 +479,8 @@ def solve_path(
     state = start(problem, max(constant.priced.bound, float(alphas[0])))
     for alpha in map(float, alphas):
         for between in _warm_up(state.alpha, alpha):
-            state = solve_penalty(problem, at_penalty(problem, state, between), loose, quick)
-        state = solve_penalty(problem, at_penalty(problem, state, alpha), rule, efforts)
+            state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
+        state = solve_penalty(problem, at_penalty(problem, state, alpha, rule), rule, efforts)
         reached = solution(problem, state, rule)
         if verbose:
             print(_report(reached, every_round=verbose > 1))

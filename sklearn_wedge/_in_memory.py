@@ -63,6 +63,11 @@ class InMemoryProblem:
         return self.constant_objective - self.loss.floor(self.sample.target, self.sample.weight)
 
     @property
+    def n_samples(self) -> int:
+        """Number of merged samples."""
+        return self.sample.n_samples
+
+    @property
     def least(self) -> float:
         """A bound that always holds."""
         return self.loss.least
@@ -89,9 +94,11 @@ class InMemoryProblem:
         signs = self.neuron_class.coefficient_signs(neurons)
         return self.restricted.extend(columns, activations, signs)
 
-    def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
-        found = self.restricted.solve(columns, alpha, coef, intercept)
+    def solve(
+        self, columns: Columns, alpha: float, coef: Array, intercept: Array, accuracy: float
+    ) -> Restricted:
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
+        found = self.restricted.solve(columns, alpha, coef, intercept, accuracy)
         dual = self.loss.balanced(found.dual, self.sample.target, self.sample.weight)
         objective = self.restricted.objective(found.prediction, found.coef, alpha)
         return Restricted(found.coef, found.intercept, objective, dual, columns.values(dual))

@@ -17,6 +17,8 @@ from sklearn_wedge.geometry import generalized_cross_product
 
 # A neuron whose unit-norm weight on an input is below this does not use that input.
 NEGLIGIBLE_WEIGHT = 1e-12
+# From this fraction of weights that are not zero on, a product with all of them is faster.
+DENSE = 0.25
 # Sets of inputs of overlapping groups are counted one by one up to this many.
 COUNTED_ONE_BY_ONE = 200_000
 
@@ -230,7 +232,10 @@ class Neurons:
 
     def signed_distances(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """``u·x + c`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
-        values = self.sparse_weights(columns.shape[0]) @ columns
+        weights = self.sparse_weights(columns.shape[0])
+        if weights.nnz > DENSE * len(self) * columns.shape[0]:
+            weights = weights.toarray()
+        values = weights @ columns
         values += self.offsets[:, None]
         return values
 

@@ -6,13 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_wedge._losses import Multinomial, SquaredHinge
 from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.newton import ProximalNewton
 from sklearn_wedge._master.quadratics import (
     AcrossOutputs,
     GroupCurvature,
     SameForAllOutputs,
     SeparateOutputs,
 )
+from sklearn_wedge._master.truncated import SeveralOutputs
 
 SEEDS = st.integers(0, 10**6)
 KINDS = ["same", "separate", "across"]
@@ -105,3 +108,43 @@ def test_no_columns_fail():
     empty = SeparateOutputs(np.empty((3, 0, 0)))
     found = solve_quadratic_groups(empty, np.empty((0, 3)), 1.0, np.empty((0, 3)))
     assert_array_equal(found, np.empty((0, 3)))
+
+
+# --- the restricted problem without its Hessian -------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])
+def test_the_curvature_is_bounded_too_low_or_applied_wrongly(loss):
+    rng = np.random.default_rng(0)
+    n, q = 12, 5
+    target = np.eye(q)[rng.integers(0, q, n)]
+    prediction, direction = rng.standard_normal((2, n, q)) * 2
+    weight = rng.random(n)
+    curvature = loss.curvature(prediction, target, weight)
+    if curvature.ndim == 2:
+        curvature = curvature[:, :, None] * np.eye(q)
+    image = loss.curvature_operator(prediction, target, weight)(direction)
+    assert_allclose(image, np.einsum("iab,ib->ia", curvature, direction), atol=1e-12)
+    largest = np.linalg.eigvalsh(curvature)[:, -1]
+    assert np.all(loss.largest_curvature(prediction, target, weight) >= largest * (1 - 1e-12))
+
+
+@pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])
+@pytest.mark.parametrize("alpha", [1e-1, 1e-2, 1e-3])
+def test_large_problems_end_elsewhere_than_small_ones(loss, alpha):
+    """Truncated Newton steps beside Newton steps with the whole Hessian, dependent columns too."""
+    rng = np.random.default_rng(1)
+    n, m, q = 60, 30, 4
+    x = rng.standard_normal((n, 3))
+    normals = rng.standard_normal((m // 2, 3))
+    activations = np.maximum(np.concatenate([normals, -normals]) @ x.T, 0.0)
+    target = np.eye(q)[np.argmax(x @ rng.standard_normal((3, q)), axis=1)]
+    problem = ProximalNewton(loss, target, np.full(n, 1 / n))
+    columns = problem.extend(problem.no_columns(), activations)
+    start, constant = np.zeros((m, q)), loss.constant_model(target, problem.weight)
+    exact = problem.solve(columns, alpha, start, constant)
+    least = problem.objective(exact.prediction, exact.coef, alpha)
+    for accuracy in (1e-2, 1e-5, 1e-9):
+        rough = SeveralOutputs(problem, columns, alpha).solve(start, constant, accuracy)
+        above = problem.objective(rough.prediction, rough.coef, alpha) - least
+        assert -1e-12 <= above <= accuracy

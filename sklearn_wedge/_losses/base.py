@@ -7,6 +7,7 @@ and sum to 1, so that a weighted sum is the mean of the training problem.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -108,6 +109,17 @@ class SmoothLoss(Loss):
 
         Of shape (n, q), or (n, q, q) if the outputs of a sample interact.
         """
+
+    def largest_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """A bound on the second derivative of each sample in any direction, (n,)."""
+        return self.curvature(prediction, target, weight).max(axis=1)
+
+    def curvature_operator(
+        self, prediction: Array, target: Array, weight: Array
+    ) -> Callable[[Array], Array]:
+        """The second derivative as a function from directions, (n, q), to their images."""
+        curvature = self.curvature(prediction, target, weight)
+        return lambda direction: curvature * direction
 
 
 class KinkedLoss(Loss):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,25 @@ class Multinomial(SmoothLoss):
         k = np.arange(p.shape[1])
         curvature[:, k, k] += p
         return weight[:, None, None] * curvature
+
+    def largest_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """A bound on the largest eigenvalue of each second derivative, (n,)."""
+        p = softmax(prediction, axis=1)
+        # Gershgorin's circles, and diag(p) - ppᵀ ≤ diag(p).
+        bound = np.minimum(p.max(axis=1), (2.0 * p * (1.0 - p)).max(axis=1))
+        return weight * np.maximum(bound, LEAST_CURVATURE)
+
+    def curvature_operator(
+        self, prediction: Array, target: Array, weight: Array
+    ) -> Callable[[Array], Array]:
+        """The second derivatives as a function from directions, (n, q), to their images."""
+        p = softmax(prediction, axis=1)
+
+        def times(direction: Array) -> Array:
+            along = p * direction
+            return weight[:, None] * (along - p * along.sum(axis=1, keepdims=True))
+
+        return times
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """``-Σ w ℓ*(-v/w)``: the mean entropy of the probabilities ``y - v/w``."""

@@ -58,20 +58,21 @@ def _line_search(
     slope = slope + alpha * float(signs @ step)
     if slope >= 0:
         return _Move(0.0, False)
-    opposed = np.flatnonzero(start * step < 0)
+    opposed = (start * step < 0).nonzero()[0]
     if len(opposed) == 0:
         length = min(1.0, -slope / curvature) if curvature > 0 else 1.0
         return _Move(float(length), length == 1.0)
     turns = -start[opposed] / step[opposed]
-    order = np.argsort(turns, kind="stable")
-    order = order[turns[order] < 1]
-    turns, jumps = turns[order], 2 * alpha * np.abs(step[opposed[order]])
+    order = turns.argsort(kind="stable")
+    turns = turns[order]
+    order = order[: turns.searchsorted(1.0)]
+    turns, jumps = turns[: len(order)], 2 * alpha * np.abs(step[opposed[order]])
     if required is not None:
         jumps[required[opposed[order]] != 0] = np.inf
     # The slope just after each kink: the first that is not negative ends the descent there, unless
     # the slope had changed sign on the way to it.
-    after = slope + curvature * turns + np.cumsum(jumps)
-    rising = np.flatnonzero(after >= 0)
+    after = slope + curvature * turns + jumps.cumsum()
+    rising = (after >= 0).nonzero()[0]
     last = rising[0] if len(rising) else len(turns)
     passed = slope + jumps[:last].sum()
     limit = turns[last] if last < len(turns) else 1.0
@@ -107,10 +108,10 @@ class _ActiveSet:
         self.indices = np.concatenate([self.indices, entering])
         size = len(self.indices)
         self._make_room(known, size)
-        beside = self.all_gram[np.ix_(self.indices[:known], entering)]
+        beside = self.all_gram[self.indices[:known, None], entering]
         self._gram[:known, known:size] = beside
         self._gram[known:size, :known] = beside.T
-        self._gram[known:size, known:size] = self.all_gram[np.ix_(entering, entering)]
+        self._gram[known:size, known:size] = self.all_gram[entering[:, None], entering]
         if known:
             # LAPACK itself: the checks around so many small systems cost more than these do.
             below, _ = dtrtrs(self._lower[:known, :known], beside, lower=1)
@@ -127,11 +128,11 @@ class _ActiveSet:
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Let the others leave."""
-        size, places = len(kept), np.flatnonzero(kept)
-        leaving = np.flatnonzero(~kept)
-        if len(leaving) == 0:
+        size, places = len(kept), kept.nonzero()[0]
+        left = len(places)
+        if left == size:
             return
-        first, left = int(leaving[0]), len(places)
+        first = int(kept.argmin())
         moved = places[first:]
         self._gram[first:left, :size] = self._gram[moved, :size]
         self._gram[:left, first:left] = self._gram[:left, moved]
@@ -145,7 +146,7 @@ class _ActiveSet:
         while known < size:
             left = self._lower[known:size, :known]
             rest = self._gram[known:size, known:size] - left @ left.T
-            rest[np.diag_indices(len(rest))] += self.ridge
+            rest.flat[:: len(rest) + 1] += self.ridge
             factor, failed = dpotrf(rest, lower=1, clean=1)
             if not failed:
                 self._lower[known:size, known:size] = factor
@@ -173,8 +174,9 @@ def _violators(
         size = np.where(required == 0, size, -required * gradient)
     size = np.where(coef == 0, size, 0.0)
     # Rounded: dependent columns have equal gradients, and rounding must not choose among them.
-    worst = np.argsort(-np.round(size / allowed, 9), kind="stable")[:at_most]
-    return worst[size[worst] > allowed]
+    beyond = (size > allowed).nonzero()[0]
+    worst = (-np.round(size[beyond] / allowed, 9)).argsort(kind="stable")[:at_most]
+    return beyond[worst]
 
 
 def solve_quadratic_l1(

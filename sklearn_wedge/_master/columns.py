@@ -125,8 +125,19 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
 
     @abstractmethod
-    def solve(self, columns: AnyColumns, alpha: float, coef: Array, intercept: Array) -> Optimum:
-        """Optimal coefficients and intercept, started from those given."""
+    def solve(
+        self,
+        columns: AnyColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
+    ) -> Optimum:
+        """Optimal coefficients and intercept, started from those given.
+
+        The objective may be above the least one by ``accuracy``, where that saves time; by rounding
+        only if it is 0.
+        """
 
     @abstractmethod
     def covariance(self, columns: AnyColumns) -> Array:

@@ -24,7 +24,7 @@ RIDGES = (1e-12, 1e-9, 1e-6)
 STATIONARITY_TOLERANCE = 1e-9
 # or than rounding leaves of a gradient, in units of eps × Σ|Z| × the largest entry of H.
 ROUNDING = 16.0
-# Rows that enter together.
+# Rows that enter together, unless the solution may be rough.
 ENTER_AT_ONCE = 10
 # A row that a step shortens to less than this fraction is tried at zero.
 VANISHING = 0.2
@@ -38,8 +38,11 @@ MAX_STEPS = 100
 class _Descent:
     """The iterate with its gradient ``HZ - B``."""
 
-    def __init__(self, quadratic: Quadratic, linear: Array, alpha: float, coef: Array):
+    def __init__(
+        self, quadratic: Quadratic, linear: Array, alpha: float, coef: Array, precision: float
+    ):
         self.quadratic, self.linear, self.alpha = quadratic, linear, alpha
+        self.precision = precision
         self.curvatures = quadratic.curvatures()
         self.coef = coef.copy()
         self.refresh()
@@ -52,7 +55,7 @@ class _Descent:
     def allowed(self) -> float:
         """Violation that counts as none."""
         noise = ROUNDING * np.finfo(float).eps * self.quadratic.size * np.abs(self.coef).sum()
-        return max(STATIONARITY_TOLERANCE * self.alpha, noise)
+        return max(self.precision * self.alpha, noise)
 
     @property
     def active(self) -> NDArray[np.intp]:
@@ -161,7 +164,13 @@ class _Line:
         return float(brentq(self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14))
 
 
-def solve_quadratic_groups(quadratic: Quadratic, linear: Array, alpha: float, coef: Array) -> Array:
+def solve_quadratic_groups(
+    quadratic: Quadratic,
+    linear: Array,
+    alpha: float,
+    coef: Array,
+    precision: float = STATIONARITY_TOLERANCE,
+) -> Array:
     """Minimise ``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂``.
 
     Parameters
@@ -174,18 +183,21 @@ def solve_quadratic_groups(quadratic: Quadratic, linear: Array, alpha: float, co
         Penalty, positive.
     coef : ndarray of shape (m, q)
         Where to start.
+    precision : float
+        Violation of the optimality conditions, as a fraction of ``alpha``, that counts as none.
 
     Returns
     -------
     ndarray of shape (m, q)
     """
-    at = _Descent(quadratic, linear, alpha, coef)
+    at = _Descent(quadratic, linear, alpha, coef, precision)
+    at_once = ENTER_AT_ONCE if precision <= STATIONARITY_TOLERANCE else len(coef)
     for _ in range(MAX_ROUNDS):
         _descend(at)
         excess = np.linalg.norm(at.gradient, axis=1) - alpha
         excess[at.active] = 0.0
         # Rounded: of dependent columns, rounding must not choose.
-        worst = np.argsort(-np.round(excess / alpha, 9), kind="stable")[:ENTER_AT_ONCE]
+        worst = np.argsort(-np.round(excess / alpha, 9), kind="stable")[:at_once]
         entering = worst[excess[worst] > at.allowed]
         if len(entering) == 0:
             break

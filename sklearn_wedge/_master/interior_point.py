@@ -62,7 +62,14 @@ class _Statement:
 class InteriorPoint(ByActivations[Loss]):
     """Any loss with a CVXPY expression, solved by CLARABEL."""
 
-    def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+    def solve(
+        self,
+        columns: Columns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
+    ) -> Optimum:
         """Optimal coefficients and intercept.
 
         Raises

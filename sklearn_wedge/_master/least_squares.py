@@ -86,7 +86,14 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
             np.concatenate([columns.linear, weighted @ self.target]),
         )
 
-    def solve(self, columns: MomentColumns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+    def solve(
+        self,
+        columns: MomentColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
+    ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
         q = coef.shape[1]
         if q == 1:

@@ -16,6 +16,7 @@ from sklearn_wedge._master.columns import (
     total_length,
 )
 from sklearn_wedge._master.model import quadratic_model
+from sklearn_wedge._master.truncated import SeveralOutputs
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,13 @@ CLOSE_STEPS = 3
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
+# Several outputs: entries of the Hessian × samples up to which it is formed.
+LARGEST_HESSIAN = 2e10
+
+
+def _is_large(coef: Array, n_samples: int) -> bool:
+    """Whether the Hessian of several outputs takes too long to be worth having."""
+    return coef.shape[1] > 1 and coef.size**2 * n_samples > LARGEST_HESSIAN
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,18 @@ class ProximalNewton(ByActivations[SmoothLoss]):
     the worst violators, and takes as much of it as decreases the objective.
     """
 
-    def solve(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> Optimum:
+    def solve(
+        self,
+        columns: Columns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
+    ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
+        if _is_large(coef, len(self.weight)):
+            rough = SeveralOutputs(self, columns, alpha)
+            return rough.solve(coef, intercept, accuracy)
         point = self._point(columns, alpha, columns.feasible(coef), intercept)
         close = 0
         for _ in range(MAX_STEPS):

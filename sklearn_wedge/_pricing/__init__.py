@@ -45,8 +45,23 @@ BINNED_TO_REFINE = 128
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200
 NEW_CLIMBS = 64
+# Outputs of which a search looks at so many random combinations only.
+SKETCHED_OUTPUTS = 4
 # Hyperplanes made into neurons and priced on their activations.
 EVALUATED = 1000
+
+
+def sketched(dual: NDArray, round_number: int) -> NDArray[np.float64]:
+    """Few random combinations of many outputs: on average, values are those of all outputs.
+
+    A search over them costs no more than over a few outputs, and looks at others in every round.
+    """
+    n_outputs = dual.shape[1]
+    if n_outputs <= SKETCHED_OUTPUTS:
+        return dual
+    # Seeded by the round alone: the same data give the same network everywhere.
+    mixing = np.random.default_rng(round_number).standard_normal((n_outputs, SKETCHED_OUTPUTS))
+    return dual @ mixing / np.sqrt(SKETCHED_OUTPUTS)
 
 
 class Pricing:
@@ -127,6 +142,7 @@ class Pricing:
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
         start = self._evaluate(hinges, dual, HINGES_TO_TILT).neurons
+        whole, dual = dual, sketched(dual, round_number)
         found = [hinges]
         if everywhere:
             at_most = min(self._pencils_at_most(self.table.n_points), BINNED_TO_SWEEP)
@@ -146,7 +162,7 @@ class Pricing:
             for move in moves:
                 found.append(self._sweep(move, dual, round_number, everywhere))
         planes = Hyperplanes.concatenate(found, self.order)
-        return self._evaluate(planes, dual, EVALUATED)
+        return self._evaluate(planes, whole, EVALUATED)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class)

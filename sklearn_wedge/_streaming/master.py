@@ -32,6 +32,8 @@ ENTER_AT_ONCE = 100
 # effect drowns in the rounding of the objective. Newton steps from there double the digits.
 CLOSE = 1e-12
 CLOSE_STEPS = 2
+# Or so little of the accuracy asked for, that the steps that follow bring less still.
+LITTLE = 1e-4
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
@@ -151,9 +153,14 @@ class StreamedMaster(ABC):
 
     @abstractmethod
     def solve(
-        self, columns: StreamedColumns, alpha: float, coef: Array, intercept: Array
+        self,
+        columns: StreamedColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float,
     ) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
 
     def predicted(self, columns: StreamedColumns, coef: Array, intercept: Array) -> Kept:
         """Predictions of the rows, kept with them."""
@@ -178,9 +185,14 @@ class StreamedLeastSquares(StreamedMaster):
     """The squared loss: solved on the sums alone."""
 
     def solve(
-        self, columns: StreamedColumns, alpha: float, coef: Array, intercept: Array
+        self,
+        columns: StreamedColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float,
     ) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
         if len(columns) == 0:
             pass
         elif coef.shape[1] == 1:
@@ -210,9 +222,14 @@ class StreamedNewton(StreamedMaster):
     """A loss with second derivatives, by proximal Newton; every sum is a pass over the rows."""
 
     def solve(
-        self, columns: StreamedColumns, alpha: float, coef: Array, intercept: Array
+        self,
+        columns: StreamedColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float,
     ) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
         coef = np.where(columns.signs[:, None] * coef < 0, 0.0, coef)
         point = self._point(columns, alpha, coef, intercept)
         close = 0
@@ -222,7 +239,7 @@ class StreamedNewton(StreamedMaster):
                 break
             point = after
             close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-            if close >= CLOSE_STEPS:
+            if close >= CLOSE_STEPS or promised <= LITTLE * accuracy:
                 break
         dual = self.balanced_dual(point.predicted)
         products, _ = self._products(columns.neurons, dual.kept)

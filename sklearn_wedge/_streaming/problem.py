@@ -50,14 +50,14 @@ class StreamedProblem:
         self.master = solver(sample, loss)
         self.pricing = StreamedPricing(sample, neuron_class)
         self.efforts = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        self.least = loss.least
+        self.least, self.n_samples = loss.least, sample.blocks.n_rows
 
     @cached_property
     def _constant(self) -> Restricted:
         none, q = self.no_columns(), len(self.sample.target_mean)
         # Of most losses the best constant depends on the mean alone; the rest start there.
         start = self.loss.constant_model(self.sample.target_mean[None], np.ones(1))
-        return self.master.solve(none, 1.0, np.empty((0, q)), start)
+        return self.master.solve(none, 1.0, np.empty((0, q)), start, 0.0)
 
     @property
     def constant_objective(self) -> float:
@@ -85,10 +85,15 @@ class StreamedProblem:
         return self.master.extend(columns, neurons, signs)
 
     def solve(
-        self, columns: StreamedColumns, alpha: float, coef: Array, intercept: Array
+        self,
+        columns: StreamedColumns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
     ) -> Restricted:
-        """Optimal coefficients and intercept, started from those given."""
-        return self.master.solve(columns, alpha, coef, intercept)
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
+        return self.master.solve(columns, alpha, coef, intercept, accuracy)
 
     def means(self, columns: StreamedColumns) -> Array:
         """Weighted means of columns, (m,)."""
