@@ -128,12 +128,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units; clipped to ``clip_bounds_``.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_classes)
             For two classes positive where ``classes_[1]`` is predicted; for several, the largest
             is that of the class predicted. Under the hinge losses they are margins, not log odds.
         """
@@ -146,12 +146,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray or dask array of shape (n_samples,)
             Labels, as given to ``fit``.
         """
         decision = self.decision_function(X)
@@ -165,12 +165,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
         decision = self.decision_function(X)
@@ -185,12 +185,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
         decision = self.decision_function(X)
@@ -250,7 +250,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs.
+        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
         proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
@@ -380,11 +381,12 @@ class WedgeReLUClassifier(_WedgeClassifier):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,)
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs. A dask array, or one whose activations would exceed scikit-learn's
+            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+        y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
         Returns
@@ -396,8 +398,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         ------
         ValueError
             If the data are malformed or contain missing values, a class has no weight or there is
-            only one, parameters do not combine, or ``pricing="exact"`` is out of reach for data of
-            this size.
+            only one, parameters do not combine, ``pricing="exact"`` is out of reach for data of
+            this size, or something does not combine with a fit in row blocks.
         """
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)

@@ -238,7 +238,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the target: under a log link, the exponential of the
             network's output.
         """
@@ -311,7 +311,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs.
+        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
         CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
