@@ -1,4 +1,7 @@
-"""The penalty chosen by cross-validation: one warm path per fold, scored at every alpha."""
+"""Penalty and class of neurons chosen by cross-validation.
+
+One warm path per fold and combination of order and norm, scored at every alpha.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import product
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +20,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -30,6 +38,7 @@ from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import network_of
+from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_alphas
@@ -41,6 +50,8 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
     **CONSTRAINT_PARAMETERS,
     **OPTION_CONSTRAINTS,
+    # Several candidates, which are validated one by one.
+    **{name: [*OPTION_CONSTRAINTS[name], list, tuple] for name in ("interaction_order", "norm")},
 }
 
 
@@ -57,7 +68,6 @@ class Task:
     target: NDArray[np.float64]
     fit_weight: NDArray[np.float64]
     loss: Loss
-    options: FitOptions
     classes: NDArray | None = None
 
     def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, TrainingSample]:
@@ -66,10 +76,20 @@ class Task:
         return build_problem(*data, options, self.loss)
 
 
+@dataclass(frozen=True)
+class Combination:
+    """An order and a norm as given, what a fit with them is told, and the penalties to try."""
+
+    interaction_order: int | None
+    norm: str
+    options: FitOptions
+    alphas: NDArray[np.float64]
+
+
 def _score_fold(
     task: Task,
+    combination: Combination,
     fold: tuple[NDArray, NDArray],
-    alphas: NDArray,
     unfitted: _WedgeNetwork,
     scorer: Callable,
     score_params: dict[str, NDArray],
@@ -77,12 +97,12 @@ def _score_fold(
     """Scores of one fold at every alpha, and how many fits did not converge."""
     train, test = fold
     # A score needs a good network, not a proof.
-    options = replace(task.options, pricing="search", n_jobs=None, verbose=0)
+    options = replace(combination.options, pricing="search", n_jobs=None, verbose=0)
     _refuse_unusable(task, train)
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, unconverged = [], 0
-    for solution in solve_alphas(problem, alphas, options):
+    for solution in solve_alphas(problem, combination.alphas, options):
         model = copy(unfitted).set_params(alpha=solution.alpha)
         model._publish(network_of(solution, sample), sample, solution)
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
@@ -109,8 +129,32 @@ def _refuse_unusable(task: Task, train: NDArray) -> None:
         raise ValueError(f"In the training part of a fold: {wrong} Use fewer or other folds.")
 
 
+def _several(name: str, given: Any, caller: str) -> list:
+    """The candidates for a parameter: one, or those of a list or tuple.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is not valid.
+    """
+    if not isinstance(given, list | tuple):
+        return [given]
+    if not given:
+        raise ValueError(f"{name} is empty: give one candidate for {caller}, or a list of several.")
+    for candidate in given:
+        validate_parameter_constraints(
+            {name: OPTION_CONSTRAINTS[name]}, {name: candidate}, caller_name=caller
+        )
+    return list(given)
+
+
+def _canonical(neurons: NeuronClass) -> NeuronClass:
+    """The same class of neurons by one name: a weight of one input is ±1 in either norm."""
+    return replace(neurons, norm="l1") if neurons.order == 1 else neurons
+
+
 class AlphaByCV:
-    """Choice of ``alpha`` by cross-validation, for any of the networks."""
+    """Choice of ``alpha``, order and norm by cross-validation, for any of the networks."""
 
     def _default_scoring(self) -> Any:
         """Scorer, or name of one, that goes by the loss that is minimised."""
@@ -125,15 +169,40 @@ class AlphaByCV:
         names = [*OPTION_CONSTRAINTS, *CONSTRAINT_PARAMETERS]
         return {name: getattr(self, name) for name in names}
 
-    def _choose_alpha(self, task: Task, routed: Bunch) -> None:
-        """Set ``alphas_``, ``score_path_``, ``alpha_`` and ``best_score_``."""
-        self.alphas_ = self._alpha_grid(task)
+    def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
+        """With the combination that was chosen, unless others are given."""
+        chosen = instead or {"interaction_order": self.interaction_order_, "norm": self.norm_}
+        return super()._options(n_outputs, **chosen)
+
+    def _choose(self, task: Task, routed: Bunch) -> None:
+        """Set ``combinations_``, ``alphas_`` and ``score_path_``, and what is best of them."""
+        caller = type(self).__name__
+        orders = _several("interaction_order", self.interaction_order, caller)
+        norms = _several("norm", self.norm, caller)
+        combinations = self._combinations(task, list(product(orders, norms)))
         splitter = check_cv(self.cv, task.labels, classifier=is_classifier(self))
         folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
-        self.score_path_ = self._scores(task, folds, routed.scorer.score)
-        mean_scores = self.score_path_.mean(axis=1)
-        best = int(np.argmax(mean_scores))
-        self.alpha_, self.best_score_ = float(self.alphas_[best]), float(mean_scores[best])
+        scores = self._scores(task, combinations, folds, routed.scorer.score)
+        mean_scores = scores.mean(axis=2)
+        best, at = np.unravel_index(np.argmax(mean_scores), mean_scores.shape)
+        alphas = np.array([combination.alphas for combination in combinations])
+        self.combinations_ = [(c.interaction_order, c.norm) for c in combinations]
+        self.interaction_order_, self.norm_ = self.combinations_[best]
+        self.alpha_, self.best_score_ = float(alphas[best, at]), float(mean_scores[best, at])
+        several = len(orders) * len(norms) > 1
+        self.alphas_, self.score_path_ = (alphas, scores) if several else (alphas[0], scores[0])
+
+    def _combinations(self, task: Task, pairs: list[tuple]) -> list[Combination]:
+        """Those of the orders and norms that differ on these data: one per class of neurons."""
+        found: dict[NeuronClass, tuple] = {}
+        for order, norm in pairs:
+            options = self._options(task.target.shape[1], interaction_order=order, norm=norm)
+            neurons = _canonical(options.neuron_class(task.X.shape[1], wedge=False))
+            found.setdefault(neurons, (order, norm, options))
+        return [
+            Combination(order, norm, options, self._alpha_grid(task, options))
+            for order, norm, options in found.values()
+        ]
 
     def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
         if _routing_enabled():
@@ -148,34 +217,45 @@ class AlphaByCV:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
 
-    def _alpha_grid(self, task: Task) -> NDArray[np.float64]:
+    def _alpha_grid(self, task: Task, options: FitOptions) -> NDArray[np.float64]:
         if not isinstance(self.alphas, Integral):
+            if options.pricing == "exact":  # what is out of reach is refused before any fit
+                task.problem(slice(None), options)
             return descending_alphas(self.alphas)
-        largest = largest_alpha(task.problem(slice(None), task.options)[0])
+        largest = largest_alpha(task.problem(slice(None), options)[0])
         # A constant target has no scale; any penalty gives the constant model.
         largest = largest if largest > 0 else 1.0
         return np.geomspace(largest, self.eps * largest, int(self.alphas))
 
     def _scores(
-        self, task: Task, folds: list[tuple[NDArray, NDArray]], score_params: dict[str, Any]
+        self,
+        task: Task,
+        combinations: list[Combination],
+        folds: list[tuple[NDArray, NDArray]],
+        score_params: dict[str, Any],
     ) -> NDArray[np.float64]:
+        """Scores of shape (n_combinations, n_alphas, n_folds)."""
         scorer = check_scoring(self, scoring=self.scoring or self._default_scoring())
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
         results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_score_fold)(task, fold, self.alphas_, self._unfitted(), scorer, score_params)
-            for fold in folds
+            delayed(_score_fold)(task, each, fold, self._unfitted_as(each), scorer, score_params)
+            for each, fold in product(combinations, folds)
         )
+        scores = np.array([of_fold for of_fold, _ in results])
         unconverged = sum(count for _, count in results)
         if unconverged:
             warnings.warn(
-                f"{unconverged} of {len(folds) * len(self.alphas_)} fold fits ended above the "
-                f"tolerance (tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores "
-                "are those of the networks reached. Increase max_iter or tol, or use larger "
-                "alphas.",
+                f"{unconverged} of {scores.size} fold fits ended above the tolerance "
+                f"(tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores are those "
+                "of the networks reached. Increase max_iter or tol, or use larger alphas.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        return np.array([scores for scores, _ in results]).T
+        return scores.reshape(len(combinations), len(folds), -1).swapaxes(1, 2)
+
+    def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
+        order, norm = combination.interaction_order, combination.norm
+        return self._unfitted().set_params(interaction_order=order, norm=norm)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata routing: the splitter and the scorer may request parameters of ``fit``.

@@ -1,8 +1,8 @@
-"""The estimators that choose their penalty by cross-validation."""
+"""The estimators that choose penalty, order and norm by cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
@@ -25,13 +25,15 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     """Globally optimal ReLU network with the penalty chosen by cross-validation.
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
-    standardised on its own; the alpha of the best mean score is then used on all the data.
+    standardised on its own; the alpha of the best mean score is then used on all the data. Several
+    orders or norms may be given: every combination is tried on the same folds.
 
     Parameters
     ----------
     alphas : int or array-like, default=30
         Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
-        at which the network is constant down to ``eps`` times that.
+        at which the network is constant down to ``eps`` times that, for each combination of order
+        and norm.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     loss : str or callable, default="squared_error"
@@ -40,10 +42,11 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     epsilon : float, default=1.35
         As in :class:`WedgeReLURegressor`.
-    interaction_order : int or None, default=2
-        The largest number of inputs that a neuron combines; None sets no limit.
-    norm : {"l1", "l2"}, default="l1"
-        As in :class:`WedgeReLURegressor`.
+    interaction_order : int, None, or list or tuple of these, default=2
+        The largest number of inputs that a neuron combines; None sets no limit. Several, such as
+        ``(1, 2, None)``: candidates.
+    norm : {"l1", "l2"}, or list or tuple of these, default="l1"
+        As in :class:`WedgeReLURegressor`. Several: candidates.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : float or None, default=0.005
@@ -68,7 +71,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds fitted in parallel through joblib, and threads for exact pricing.
+        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
         As in :class:`WedgeReLURegressor`, for the final fit.
 
@@ -76,12 +79,21 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     ----------
     alpha_ : float
         The alpha chosen.
-    alphas_ : ndarray of shape (n_alphas,)
-        The alphas tried, descending.
-    score_path_ : ndarray of shape (n_alphas, n_folds)
-        Held-out score of each alpha on each fold.
+    interaction_order_ : int or None
+        The order chosen, as given.
+    norm_ : {"l1", "l2"}
+        The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
+    combinations_ : list of tuples (interaction_order, norm)
+        The combinations tried, all norms with the first order before the second. Of those that have
+        the same neurons on the data (orders beyond the number of columns; both norms at order 1)
+        only the first is.
+    alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
+        The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
+        and only if more than one combination was given.
+    score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
+        Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
     best_score_ : float
-        Mean score at ``alpha_``.
+        Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
     neurons_, support_, n_neurons_, certificate_, history_, n_iter_
@@ -117,6 +129,11 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     (10, 3)
     >>> bool(model.score(X, y) > 0.95)
     True
+    >>> both = WedgeReLURegressorCV(alphas=10, interaction_order=(1, 2), cv=3).fit(X, y)
+    >>> both.combinations_, both.score_path_.shape
+    ([(1, 'l1'), (2, 'l1')], (2, 10, 3))
+    >>> both.interaction_order_
+    1
     """
 
     _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
@@ -129,8 +146,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         loss: str | Callable = "squared_error",
         quantile: float = 0.5,
         epsilon: float = 1.35,
-        interaction_order: int | None = 2,
-        norm: str = "l1",
+        interaction_order: int | Sequence[int | None] | None = 2,
+        norm: str | Sequence[str] = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         interaction_cst: str | Iterable | None = None,
@@ -172,7 +189,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         sample_weight: ArrayLike | None = None,
         **params: Any,
     ) -> WedgeReLURegressorCV:
-        """Choose alpha by cross-validation and fit the network on all the data.
+        """Choose by cross-validation and fit the network on all the data.
 
         Parameters
         ----------
@@ -193,13 +210,12 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Raises
         ------
         ValueError
-            As ``WedgeReLURegressor.fit``; or if an alpha is not positive.
+            As ``WedgeReLURegressor.fit``; or if an alpha is not positive, or a candidate or a
+            combination of them is not possible.
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        target = as_columns(y)
-        options = self._options(target.shape[1])
-        self._choose_alpha(Task(X, y, target, weight, loss, options), routed)
+        self._choose(Task(X, y, as_columns(y), weight, loss), routed)
         self._fit_at(self.alpha_, X, y, weight, loss)
         return self
 
@@ -217,21 +233,24 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     """Globally optimal ReLU network for classification with the penalty chosen by cross-validation.
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
-    standardised on its own; the alpha of the best mean score is then used on all the data.
+    standardised on its own; the alpha of the best mean score is then used on all the data. Several
+    orders or norms may be given: every combination is tried on the same folds.
 
     Parameters
     ----------
     alphas : int or array-like, default=30
         Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
-        at which the network is constant down to ``eps`` times that.
+        at which the network is constant down to ``eps`` times that, for each combination of order
+        and norm.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
         As in :class:`WedgeReLUClassifier`.
-    interaction_order : int or None, default=2
-        The largest number of inputs that a neuron combines; None sets no limit.
-    norm : {"l1", "l2"}, default="l1"
-        As in :class:`WedgeReLUClassifier`.
+    interaction_order : int, None, or list or tuple of these, default=2
+        The largest number of inputs that a neuron combines; None sets no limit. Several, such as
+        ``(1, 2, None)``: candidates.
+    norm : {"l1", "l2"}, or list or tuple of these, default="l1"
+        As in :class:`WedgeReLUClassifier`. Several: candidates.
     standardize : bool, default=True
         As in :class:`WedgeReLUClassifier`.
     clip_quantile : float or None, default=0.005
@@ -259,7 +278,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds fitted in parallel through joblib, and threads for exact pricing.
+        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
         As in :class:`WedgeReLUClassifier`, for the final fit.
 
@@ -269,12 +288,21 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         The labels, sorted.
     alpha_ : float
         The alpha chosen.
-    alphas_ : ndarray of shape (n_alphas,)
-        The alphas tried, descending.
-    score_path_ : ndarray of shape (n_alphas, n_folds)
-        Held-out score of each alpha on each fold.
+    interaction_order_ : int or None
+        The order chosen, as given.
+    norm_ : {"l1", "l2"}
+        The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
+    combinations_ : list of tuples (interaction_order, norm)
+        The combinations tried, all norms with the first order before the second. Of those that have
+        the same neurons on the data (orders beyond the number of columns; both norms at order 1)
+        only the first is.
+    alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
+        The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
+        and only if more than one combination was given.
+    score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
+        Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
     best_score_ : float
-        Mean score at ``alpha_``.
+        Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
     neurons_, support_, n_neurons_, certificate_, history_, n_iter_
@@ -310,6 +338,11 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     (8, 3)
     >>> bool(model.score(X, y) > 0.8)
     True
+    >>> tried = WedgeReLUClassifierCV(alphas=8, eps=0.01, norm=("l1", "l2"), cv=3).fit(X, y)
+    >>> tried.score_path_.shape
+    (2, 8, 3)
+    >>> tried.norm_ in ("l1", "l2")
+    True
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -324,8 +357,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         *,
         eps: float = 1e-4,
         loss: str = "log_loss",
-        interaction_order: int | None = 2,
-        norm: str = "l1",
+        interaction_order: int | Sequence[int | None] | None = 2,
+        norm: str | Sequence[str] = "l1",
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         interaction_cst: str | Iterable | None = None,
@@ -367,7 +400,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         sample_weight: ArrayLike | None = None,
         **params: Any,
     ) -> WedgeReLUClassifierCV:
-        """Choose alpha by cross-validation and fit the network on all the data.
+        """Choose by cross-validation and fit the network on all the data.
 
         Parameters
         ----------
@@ -388,15 +421,15 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Raises
         ------
         ValueError
-            As ``WedgeReLUClassifier.fit``; or if an alpha is not positive.
+            As ``WedgeReLUClassifier.fit``; or if an alpha is not positive, or a candidate or a
+            combination of them is not possible.
         """
         routed = self._routed(sample_weight, params)
         X, y, weight = self._validated_labels(X, y, sample_weight)
         fit_weight = self._class_weighted(y, weight)
         target = class_targets(y, self.classes_)
-        options = self._options(target.shape[1])
-        task = Task(X, y, target, fit_weight, self._loss(), options, self.classes_)
-        self._choose_alpha(task, routed)
+        task = Task(X, y, target, fit_weight, self._loss(), self.classes_)
+        self._choose(task, routed)
         self._fit_at(self.alpha_, X, y, weight)
         return self
 

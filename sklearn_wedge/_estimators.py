@@ -92,9 +92,13 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
 class _WedgeNetwork(BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
-    def _options(self, n_outputs: int) -> FitOptions:
-        """What the fit is told, with constraints in terms of the columns of X."""
-        options = FitOptions(**{name: getattr(self, name) for name in OPTION_CONSTRAINTS})
+    def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
+        """What the fit is told, with constraints in terms of the columns of X.
+
+        ``instead`` of parameters of the estimator others may be given.
+        """
+        parameters = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
+        options = FitOptions(**{**parameters, **instead})
         columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
         return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
 

@@ -40,6 +40,8 @@ VARIANTS = [
     WedgeReLURegressor(alpha=1.0, loss=expectile),
     WedgeReLUClassifier(loss="hinge"),
     WedgeReLUClassifier(loss="squared_hinge"),
+    WedgeReLURegressorCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
+    WedgeReLUClassifierCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
 ]
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
 

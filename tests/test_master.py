@@ -9,7 +9,7 @@ from oracles import every_neuron, grid, l1_objective, optimum, random_neurons
 from sklearn.linear_model import Lasso
 
 from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._master.active_set import solve_quadratic_l1
+from sklearn_wedge._master.active_set import Enough, solve_quadratic_l1
 from sklearn_wedge._master.least_squares import LeastSquares
 
 SEEDS = st.integers(0, 10**6)
@@ -278,3 +278,22 @@ def test_the_intercept_is_not_the_best_one():
     residual = loss.target - columns.predict(coef, intercept)
     assert_allclose(loss.weight @ residual, 0.0, atol=1e-14)
     assert_allclose(columns.predict(coef, intercept), activations.T @ coef + intercept)
+
+
+def test_a_good_enough_solution_is_not_within_its_gap():
+    rng = np.random.default_rng(0)
+    for seed in range(30):
+        H = np.maximum(rng.standard_normal((30, 40)), 0.0)
+        y = rng.standard_normal(40)
+        H, y = H - H.mean(axis=1, keepdims=True), y - y.mean()
+        gram, linear, alpha = H @ H.T / 40, H @ y / 40, 0.02 + 0.1 * rng.random()
+        signs = rng.integers(-1, 2, 30) if seed % 2 else None
+
+        def objective(z, gram=gram, linear=linear, alpha=alpha):
+            return 0.5 * z @ gram @ z - linear @ z + alpha * np.abs(z).sum()
+
+        exact = solve_quadratic_l1(gram, linear, alpha, np.zeros(30), signs)
+        for accuracy in (1e-1, 1e-2, 1e-4, 0.0):
+            enough = Enough(accuracy, 0.5 * float(y @ y) / 40)
+            rough = solve_quadratic_l1(gram, linear, alpha, np.zeros(30), signs, enough)
+            assert -1e-12 <= objective(rough) - objective(exact) <= accuracy + 1e-12

@@ -162,6 +162,12 @@ class _ActiveSet:
         return dpotrs(self._lower[:k, :k], residual, lower=1)[0]
 
 
+def _pushes(gradient: Array, required: NDArray | None) -> Array:
+    """What ``alpha`` limits: the gradient, or where a sign is required that towards it."""
+    size = np.abs(gradient)
+    return size if required is None else np.where(required == 0, size, -required * gradient)
+
+
 def _violators(
     coef: Array, gradient: Array, allowed: float, at_most: int, required: NDArray | None
 ) -> NDArray[np.intp]:
@@ -169,18 +175,45 @@ def _violators(
 
     Where a sign is required, only a gradient that pushes that way counts.
     """
-    size = np.abs(gradient)
-    if required is not None:
-        size = np.where(required == 0, size, -required * gradient)
-    size = np.where(coef == 0, size, 0.0)
+    size = np.where(coef == 0, _pushes(gradient, required), 0.0)
     # Rounded: dependent columns have equal gradients, and rounding must not choose among them.
     beyond = (size > allowed).nonzero()[0]
     worst = (-np.round(size[beyond] / allowed, 9)).argsort(kind="stable")[:at_most]
     return beyond[worst]
 
 
+@dataclass(frozen=True)
+class Enough:
+    """When a solution is good enough: its duality gap is at most ``accuracy``.
+
+    The quadratic is half the squared length of a residual; ``half_square`` is that of the target.
+    """
+
+    accuracy: float
+    half_square: float
+
+    def is_met(
+        self, coef: Array, gradient: Array, linear: Array, alpha: float, largest: float
+    ) -> bool:
+        """Whether it is, at coefficients with this gradient of the quadratic.
+
+        ``largest`` is the largest gradient that counts: the residual times ``alpha`` over it is a
+        dual point.
+        """
+        fitted = float(linear @ coef)
+        half_residual = self.half_square + 0.5 * (float(gradient @ coef) - fitted)
+        shrink = min(1.0, alpha / largest) if largest > 0 else 1.0
+        bound = shrink * (2 * self.half_square - fitted) - shrink**2 * half_residual
+        return half_residual + alpha * np.abs(coef).sum() - bound <= self.accuracy
+
+
 def solve_quadratic_l1(
-    gram: Array, linear: Array, alpha: float, coef: Array, signs: NDArray | None = None
+    gram: Array,
+    linear: Array,
+    alpha: float,
+    coef: Array,
+    signs: NDArray | None = None,
+    enough: Enough | None = None,
 ) -> Array:
     """Minimise ``z·Gz/2 - b·z + α‖z‖₁`` by an active-set method (feature-sign search).
 
@@ -199,6 +232,8 @@ def solve_quadratic_l1(
         Where to start.
     signs : int ndarray of shape (m,), optional
         The sign, -1 or 1, that each coefficient must have; 0: any.
+    enough : Enough, optional
+        When to stop before the solution is exact.
 
     Returns
     -------
@@ -214,6 +249,10 @@ def solve_quadratic_l1(
     _descend(active, coef, linear, alpha, rounding, required)
     for _ in range(MAX_ROUNDS):
         gradient = gram @ coef - linear
+        if enough is not None:
+            largest = float(_pushes(gradient, required).max())
+            if enough.is_met(coef, gradient, linear, alpha, largest):
+                return coef
         allowed = (1 + STATIONARITY_TOLERANCE) * alpha + rounding * np.abs(coef).sum()
         violators = _violators(coef, gradient, allowed, entering, required)
         if len(violators) == 0:

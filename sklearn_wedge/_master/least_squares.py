@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._master.active_set import solve_quadratic_l1
+from sklearn_wedge._master.active_set import Enough, solve_quadratic_l1
 from sklearn_wedge._master.columns import (
     Columns,
     Optimum,
@@ -57,6 +58,12 @@ class MomentColumns(Columns):
 class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
     """The weighted squared loss."""
 
+    @cached_property
+    def _half_square(self) -> float:
+        """Half the variance of the target, (one output)."""
+        centred = self.target - self.weight @ self.target
+        return 0.5 * float(self.weight @ (centred**2).sum(axis=1))
+
     def no_columns(self) -> MomentColumns:
         """The restricted problem without a neuron."""
         n, q = self.target.shape
@@ -98,8 +105,11 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         q = coef.shape[1]
         if q == 1:
             linear = columns.linear[:, 0]
-            start, signs = coef[:, 0], columns.signs
-            coef = solve_quadratic_l1(columns.gram, linear, alpha, start, signs)[:, None]
+            enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
+            start = coef[:, 0]
+            coef = solve_quadratic_l1(columns.gram, linear, alpha, start, columns.signs, enough)[
+                :, None
+            ]
         else:
             quadratic = SameForAllOutputs(columns.gram)
             coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)

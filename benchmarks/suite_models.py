@@ -1,0 +1,316 @@
+"""What ``suite.py`` fits: the wedge networks by one protocol, and scikit-learn's models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+from math import comb
+from typing import Any
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+
+# --- the wedge networks --------------------------------------------------------------------------
+
+# Rows to choose on at most; up to the others, by ten folds or by five instead of one split.
+CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 5_000, 500, 2_000
+# Order 3 is a candidate if rows times triples of inputs are at most this many.
+TRIPLES = 100_000
+# Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
+SMALL = 20_000
+# Rows times outputs up to which alpha is chosen again on all rows.
+AGAIN = 40_000
+# Penalties: the first, over two decades down from alpha_max, and how many further ones at a time.
+FIRST, FURTHER = 9, 2
+# Pricing rounds while choosing and for the final fit.
+CHOOSING_ROUNDS, FINAL_ROUNDS = 50, 200
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is chosen and fitted: by the size of the training part alone.
+
+    ``kinds`` are combinations of order and norm, ``tol`` is while choosing, ``final_tol`` after,
+    ``steps`` is how often smaller penalties may be tried.
+    """
+
+    kinds: tuple[dict[str, Any], ...]
+    rows: int
+    folds: int
+    tol: float
+    final_tol: float
+    steps: int
+    again: bool
+
+
+def plan_for(n: int, d: int, n_outputs: int) -> Plan:
+    """The protocol at this size: ``n`` training rows, ``d`` inputs."""
+    if n_outputs > 1:
+        orders, rows = (2,), min(n, CHOOSING_ROWS // 2)
+    else:
+        triples = d >= 3 and n * comb(d, 3) <= TRIPLES
+        orders, rows = (1, 2, 3) if triples else (1, 2), min(n, CHOOSING_ROWS)
+    kinds = (
+        {"interaction_order": orders, "norm": "l1"},
+        {"interaction_order": (None,), "norm": "l2"},
+    )
+    small = n * d * n_outputs <= SMALL
+    return Plan(
+        kinds=kinds,
+        rows=rows,
+        folds=10 if n <= TEN_FOLDS else 5 if n <= FIVE_FOLDS else 1,
+        tol=1e-3 if small else 5e-3,
+        final_tol=1e-4 if small else 2e-3,
+        steps=4 if n_outputs == 1 else 2,
+        again=rows < n and n * n_outputs <= AGAIN,
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting and its mean validation score."""
+
+    score: float
+    alpha: float
+    order: int | None
+    norm: str
+    clip: float | None
+
+
+class Search:
+    """Validation scores on some rows of a training part, on the same folds for all settings."""
+
+    def __init__(self, X, y, rows: int, folds: int, tol: float, jobs: int | None):
+        self.classes = is_labels(y)
+        chosen = subsample(X, y, rows)
+        self.X, self.y = X[chosen], y[chosen]
+        self.cv = list(inner_splits(self.y, folds, self.classes))
+        self.options = {
+            "pricing": "search",
+            "tol": tol,
+            "max_iter": CHOOSING_ROUNDS,
+            "cv": self.cv,
+            "n_jobs": jobs,
+        }
+
+    def paths(self, alphas: Any, clip: float | None = 0.005, **kind) -> Iterable[tuple]:
+        """The best of each combination, and its penalties."""
+        kind = {"eps": 1e-2, "clip_quantile": clip, **kind}
+        with_cv = WedgeReLUClassifierCV if self.classes else WedgeReLURegressorCV
+        model = with_cv(alphas, **kind, **self.options).fit(self.X, self.y)
+        scores = model.score_path_.reshape(len(model.combinations_), -1, len(self.cv))
+        penalties = model.alphas_.reshape(len(model.combinations_), -1)
+        for (order, norm), means, tried in zip(
+            model.combinations_, scores.mean(axis=2), penalties, strict=True
+        ):
+            best = int(np.argmax(means))
+            yield Choice(float(means[best]), float(tried[best]), order, norm, clip), tried
+
+    def deepest(self, choice: Choice, tried: np.ndarray, steps: int) -> Choice:
+        """The best of a combination, with smaller penalties as long as the smallest is best."""
+        ratio, kind = tried[-1] / tried[-2], {"interaction_order": choice.order}
+        for _ in range(steps):
+            if choice.alpha > tried[-1]:
+                break
+            alphas = tried[-1] * ratio ** np.arange(1, FURTHER + 1)
+            ((further, tried),) = self.paths(alphas, **kind, norm=choice.norm)
+            choice = max(choice, further, key=lambda each: each.score)
+        return choice
+
+    def around(self, choice: Choice, factors: tuple[float, ...], clip: float | None) -> Choice:
+        """The better of a choice and of these multiples of its penalty."""
+        kind = {"interaction_order": choice.order, "norm": choice.norm}
+        alphas = choice.alpha * np.array(factors)
+        ((other, _),) = self.paths(alphas, clip=clip, **kind)
+        return other
+
+
+def chosen_setting(X, y, plan: Plan, jobs: int | None) -> Choice:
+    """Order, norm, alpha and clipping by validation on the training part."""
+    search = Search(X, y, plan.rows, plan.folds, plan.tol, jobs)
+    best = [
+        search.deepest(choice, tried, plan.steps)
+        for kind in plan.kinds
+        for choice, tried in search.paths(FIRST, **kind)
+    ]
+    choice = max(best, key=lambda each: each.score)
+    unclipped = search.around(choice, (2.0, 1.0, 0.5), clip=None)
+    choice = max(choice, unclipped, key=lambda each: each.score)
+    if plan.again:
+        on_all = Search(X, y, len(y), 1, plan.tol, jobs)
+        choice = on_all.around(choice, (1.0, 0.5, 0.25), clip=choice.clip)
+    return choice
+
+
+def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """The network by the protocol, and what was chosen."""
+    n_classes = len(np.unique(y)) if is_labels(y) else 0
+    n_outputs = n_classes if n_classes > 2 else 1
+    plan = plan_for(*X.shape, n_outputs)
+    choice = chosen_setting(X, y, plan, jobs)
+    single = WedgeReLUClassifier if n_classes else WedgeReLURegressor
+    model = single(
+        choice.alpha,
+        interaction_order=choice.order,
+        norm=choice.norm,
+        clip_quantile=choice.clip,
+        pricing="search",
+        tol=plan.final_tol,
+        max_iter=FINAL_ROUNDS,
+    ).fit(X, y)
+    found = {
+        "alpha": choice.alpha,
+        "interaction_order": choice.order,
+        "norm": choice.norm,
+        "clip_quantile": choice.clip,
+        "n_neurons": model.n_neurons_,
+        "relative_gap": model.certificate_.relative_gap,
+    }
+    return model, found
+
+
+# --- what is shared ------------------------------------------------------------------------------
+
+
+def is_labels(y: np.ndarray) -> bool:
+    """Whether these are labels of classes."""
+    return y.dtype.kind != "f"
+
+
+def subsample(X, y, rows: int) -> np.ndarray:
+    """Indices of so many rows, of every class its share."""
+    if rows >= len(y):
+        return np.arange(len(y))
+    split = StratifiedShuffleSplit if is_labels(y) else ShuffleSplit
+    return next(split(1, train_size=rows, random_state=0).split(X, y))[0]
+
+
+def inner_splits(y, folds: int, classes: bool) -> Iterable[tuple]:
+    """So many folds; if one, a part of a fifth to validate on."""
+    if folds > 1:
+        kind = (StratifiedKFold if classes else KFold)(folds, shuffle=True, random_state=0)
+    else:
+        split = StratifiedShuffleSplit if classes else ShuffleSplit
+        kind = split(1, test_size=0.2, random_state=0)
+    return kind.split(np.zeros((len(y), 1)), y)
+
+
+# --- scikit-learn's models -----------------------------------------------------------------------
+
+# Kernel machines on more rows than this are left out.
+KERNEL_ROWS = 12_000
+
+
+def scaled(model, classes: bool):
+    """On standardised inputs and, in a regression, target."""
+    if classes:
+        return make_pipeline(StandardScaler(), model)
+    return TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), model), transformer=StandardScaler()
+    )
+
+
+def tuned(X, y, candidates: list[tuple[dict, Any]]) -> tuple[Any, dict]:
+    """The candidate of the best validation score on at most 5,000 rows, fitted on all."""
+    rows = subsample(X, y, CHOOSING_ROWS)
+    ((train, test),) = inner_splits(y[rows], 1, is_labels(y))
+    train, test = rows[train], rows[test]
+    scores = [model.fit(X[train], y[train]).score(X[test], y[test]) for _, model in candidates]
+    parameters, model = candidates[int(np.argmax(scores))]
+    return model.fit(X, y), parameters
+
+
+def fit_linear(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """Penalty by cross-validation."""
+    if is_labels(y):
+        model = LogisticRegressionCV(
+            Cs=(1e-2, 1e-1, 1.0, 1e1, 1e2), cv=3, scoring="neg_log_loss", max_iter=1000, n_jobs=jobs
+        )
+    else:
+        model = RidgeCV(np.geomspace(1e-4, 1e4, 17))
+    return scaled(model, is_labels(y)).fit(X, y), {}
+
+
+def fit_svm(X, y, jobs: int | None) -> tuple[Any, dict] | None:
+    """Radial kernel, penalty and width by validation."""
+    if len(y) > KERNEL_ROWS:
+        return None
+    machine = SVC if is_labels(y) else SVR
+    grid = [
+        {"C": c, "gamma": factor / X.shape[1]} for c in (1, 10, 100) for factor in (0.3, 1.0, 3.0)
+    ]
+    return tuned(X, y, [(each, scaled(machine(**each), is_labels(y))) for each in grid])
+
+
+def fit_mlp(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """Fifty hidden units; solver and penalty by validation."""
+    network = MLPClassifier if is_labels(y) else MLPRegressor
+    grid = [
+        {"solver": solver, "alpha": alpha}
+        for solver, alpha in product(("lbfgs", "adam"), (1e-4, 1e-2, 1.0, 10.0))
+    ]
+    fixed = {"hidden_layer_sizes": (50,), "max_iter": 1000, "random_state": 0}
+    models = [scaled(network(**each, **fixed), is_labels(y)) for each in grid]
+    return tuned(X, y, list(zip(grid, models, strict=True)))
+
+
+def fit_neighbours(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """Number of neighbours by validation."""
+    kind = KNeighborsClassifier if is_labels(y) else KNeighborsRegressor
+    grid = [{"n_neighbors": k} for k in (1, 5, 15)]
+    return tuned(X, y, [(each, scaled(kind(**each), is_labels(y))) for each in grid])
+
+
+def fit_boosting(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """At its defaults."""
+    kind = HistGradientBoostingClassifier if is_labels(y) else HistGradientBoostingRegressor
+    return kind(random_state=0).fit(X, y), {}
+
+
+def fit_forest(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """300 trees."""
+    kind = RandomForestClassifier if is_labels(y) else RandomForestRegressor
+    return kind(300, n_jobs=jobs, random_state=0).fit(X, y), {}
+
+
+def fit_extra_trees(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """300 trees."""
+    kind = ExtraTreesClassifier if is_labels(y) else ExtraTreesRegressor
+    return kind(300, n_jobs=jobs, random_state=0).fit(X, y), {}
+
+
+Fit = Callable[[np.ndarray, np.ndarray, int | None], tuple[Any, dict] | None]
+MODELS: dict[str, Fit] = {
+    "wedge": fit_wedge,
+    "linear": fit_linear,
+    "svm": fit_svm,
+    "mlp": fit_mlp,
+    "boosting": fit_boosting,
+    "forest": fit_forest,
+    "extra_trees": fit_extra_trees,
+    "neighbours": fit_neighbours,
+}
+SMOOTH = ("linear", "svm", "mlp", "wedge")

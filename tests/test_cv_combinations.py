@@ -1,0 +1,296 @@
+"""The choice of order and norm by cross-validation, beside that of the penalty."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+
+ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
+# Order 1 has the same neurons under both norms.
+TRIED = [(1, "l1"), (2, "l1"), (2, "l2"), (None, "l1"), (None, "l2")]
+FITS = {"alphas": [0.3, 0.1, 0.02], "cv": 3, "tol": 1e-6, "pricing": "search"}
+
+
+def table(classes, seed=0, n=60, d=3):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    y = 3 * np.abs(X[:, 0] - X[:, 1]) + 2 * X[:, -1] + 0.5 * rng.normal(size=n)
+    return X, (np.where(y > 3.5, "sick", "healthy") if classes else y)
+
+
+KINDS = {
+    "regression": (table(False), WedgeReLURegressorCV, WedgeReLURegressor),
+    "classification": (table(True), WedgeReLUClassifierCV, WedgeReLUClassifier),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return KINDS[request.param]
+
+
+@pytest.fixture(scope="module")
+def fitted(kind):
+    data, with_cv, _ = kind
+    return with_cv(**FITS, interaction_order=ORDERS, norm=NORMS).fit(*data)
+
+
+def test_all_combinations_are_scored_like_separate_fits(kind, fitted):
+    data, with_cv, _ = kind
+    assert fitted.combinations_ == TRIED
+    assert fitted.alphas_.shape == (5, 3)
+    assert fitted.score_path_.shape == (5, 3, 3)
+    best = []
+    for (order, norm), alphas, scores in zip(
+        TRIED, fitted.alphas_, fitted.score_path_, strict=True
+    ):
+        alone = with_cv(**FITS, interaction_order=order, norm=norm).fit(*data)
+        assert_array_equal(alphas, alone.alphas_)
+        assert_array_equal(scores, alone.score_path_)
+        best.append((alone.best_score_, order, norm, alone.alpha_))
+    chosen = fitted.best_score_, fitted.interaction_order_, fitted.norm_, fitted.alpha_
+    assert chosen == max(best, key=lambda entry: entry[0])
+    assert len({entry[0] for entry in best}) == 5
+
+
+def test_the_final_network_is_the_one_chosen(kind, fitted):
+    data, _, single = kind
+    X = table(False, 1)[0]
+    alone = single(
+        fitted.alpha_,
+        interaction_order=fitted.interaction_order_,
+        norm=fitted.norm_,
+        pricing="search",
+        tol=1e-6,
+    ).fit(*data)
+    assert_array_equal(fitted.predict(X), alone.predict(X))
+    assert fitted.certificate_ == alone.certificate_
+
+
+@pytest.mark.parametrize(
+    ("candidates", "single"),
+    [
+        ({"interaction_order": [1]}, {"interaction_order": 1}),
+        ({"interaction_order": (None,)}, {"interaction_order": None}),
+        ({"norm": ("l2",)}, {"norm": "l2"}),
+        ({"interaction_order": [1], "norm": ["l1"]}, {"interaction_order": 1}),
+    ],
+    ids=str,
+)
+def test_a_list_of_one_is_that_one(candidates, single, kind):
+    data, with_cv, _ = kind
+    listed, plain = with_cv(**FITS, **candidates).fit(*data), with_cv(**FITS, **single).fit(*data)
+    assert listed.alphas_.shape == plain.alphas_.shape == (3,)
+    assert_array_equal(listed.score_path_, plain.score_path_)
+    assert listed.score_path_.shape == (3, 3)
+    assert_array_equal(listed.predict(data[0]), plain.predict(data[0]))
+    for name in ("combinations_", "interaction_order_", "norm_", "alpha_", "best_score_"):
+        assert getattr(listed, name) == getattr(plain, name)
+
+
+def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
+    data, with_cv, single = kind
+    model = with_cv(4, eps=0.1, cv=3, interaction_order=(1, 2), norm=("l1", "l2")).fit(*data)
+    assert model.combinations_ == TRIED[:3]
+    assert model.alphas_.shape == (3, 4)
+    assert_allclose(model.alphas_[:, 1:] / model.alphas_[:, :-1], 0.1 ** (1 / 3), rtol=1e-10)
+    assert model.alphas_[0, 0] < model.alphas_[2, 0]
+    for (order, norm), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
+        for factor, constant in ((1.0001, True), (0.98, False)):
+            network = single(factor * largest, interaction_order=order, norm=norm).fit(*data)
+            assert (network.n_neurons_ == 0) == constant
+    row = model.combinations_.index((model.interaction_order_, model.norm_))
+    assert model.alpha_ in model.alphas_[row]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tried"),
+    [
+        ({"interaction_order": (2, 3, None)}, [(2, "l1")]),
+        ({"interaction_order": (None, 1, 5)}, [(None, "l1"), (1, "l1")]),
+        ({"norm": ("l2", "l1"), "interaction_order": 1}, [(1, "l2")]),
+        ({"norm": ("l1", "l1")}, [(2, "l1")]),
+        ({"interaction_order": (3, 2), "interaction_cst": "pairwise"}, [(3, "l1")]),
+        ({"interaction_order": (None, 1), "interaction_cst": "no_interactions"}, [(None, "l1")]),
+        (
+            {"interaction_order": (None, 2), "norm": ("l1", "l2")},
+            [(None, "l1"), (None, "l2")],
+        ),
+    ],
+    ids=str,
+)
+def test_the_same_neurons_are_tried_once(parameters, tried):
+    X, y = table(False, d=2)
+    model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
+    assert model.combinations_ == tried
+    # Several were given: the leading axis does not depend on the data.
+    assert model.alphas_.shape == (len(tried), 2)
+    assert model.score_path_.shape == (len(tried), 2, 2)
+
+
+def test_order_one_is_the_same_under_both_norms(kind):
+    data, with_cv, _ = kind
+    l1, l2 = (with_cv(**FITS, interaction_order=1, norm=norm).fit(*data) for norm in NORMS)
+    assert_allclose(l1.score_path_, l2.score_path_, rtol=1e-3)
+
+
+def test_ties_go_to_the_earlier_combination_and_the_larger_alpha(kind):
+    data, with_cv, _ = kind
+    model = with_cv(
+        [0.1, 0.5],
+        cv=2,
+        interaction_order=(2, 1),
+        norm=("l2", "l1"),
+        scoring=lambda estimator, X, y: 0.0,
+    ).fit(*data)
+    assert model.combinations_ == [(2, "l2"), (2, "l1"), (1, "l2")]
+    assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.5)
+
+
+def test_a_scorer_sees_each_combination(kind):
+    data, with_cv, single = kind
+    seen = []
+
+    def scorer(estimator, X_test, y_test):
+        assert type(estimator) is single
+        seen.append((estimator.interaction_order, estimator.norm, estimator.alpha, len(y_test)))
+        return float(estimator.norm == "l2") - estimator.alpha
+
+    model = with_cv(
+        [0.3, 0.1], cv=3, interaction_order=(2, None), norm=("l1", "l2"), scoring=scorer
+    ).fit(*data)
+    assert set(seen) == {
+        (order, norm, alpha, 20) for order in (2, None) for norm in NORMS for alpha in (0.3, 0.1)
+    }
+    assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.1)
+
+
+def test_the_number_of_jobs_changes_no_bit(kind, fitted):
+    data, with_cv, _ = kind
+    two = with_cv(**FITS, interaction_order=ORDERS, norm=NORMS, n_jobs=2).fit(*data)
+    assert_array_equal(two.score_path_, fitted.score_path_)
+    assert_array_equal(two.predict(data[0]), fitted.predict(data[0]))
+
+
+def test_weights_are_copies_for_every_combination():
+    X, y = table(False)
+    weight = np.random.default_rng(1).integers(1, 3, size=60)
+    copies = np.repeat(np.arange(60), weight)
+    train = np.arange(60) < 40
+    parts = [np.flatnonzero(train), np.flatnonzero(~train)]
+    repeated = [np.flatnonzero(train[copies]), np.flatnonzero(~train[copies])]
+    fits = {"alphas": 3, "eps": 0.05, "interaction_order": (1, 2), "norm": ("l1", "l2")}
+    a = WedgeReLURegressorCV(**fits, cv=[parts]).fit(X, y, sample_weight=weight)
+    b = WedgeReLURegressorCV(**fits, cv=[repeated]).fit(X[copies], y[copies])
+    assert_allclose(a.alphas_, b.alphas_, rtol=1e-9)
+    assert_allclose(a.score_path_, b.score_path_, rtol=1e-7)
+    assert (a.interaction_order_, a.norm_) == (b.interaction_order_, b.norm_)
+
+
+def test_constraints_hold_for_every_combination():
+    X, y = table(False)
+    model = WedgeReLURegressorCV(
+        [0.1, 0.02], cv=2, interaction_order=(1, 2, 3), monotonic_cst=[0, 0, 1]
+    ).fit(X, y)
+    assert model.combinations_ == [(1, "l1"), (2, "l1"), (3, "l1")]
+    assert np.all(model.predict(X + [0, 0, 0.1]) >= model.predict(X) - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("interaction_order", (1, 0)),
+        ("interaction_order", [1.5]),
+        ("interaction_order", (1, "2")),
+        ("interaction_order", "2"),
+        ("interaction_order", {1, 2}),
+        ("norm", ("l1", "l3")),
+        ("norm", ["l1", None]),
+        ("norm", "l3"),
+    ],
+)
+def test_a_bad_candidate_is_named(name, value, kind):
+    data, with_cv, _ = kind
+    with pytest.raises(ValueError, match=rf"'{name}' parameter of {with_cv.__name__}"):
+        with_cv(**{name: value}).fit(*data)
+
+
+@pytest.mark.parametrize("name", ["interaction_order", "norm"])
+def test_no_candidates_are_refused(name, kind):
+    data, with_cv, _ = kind
+    with pytest.raises(ValueError, match=f"{name} is empty"):
+        with_cv(**{name: []}).fit(*data)
+
+
+@pytest.mark.parametrize("orders", [(1, 2), 2])
+def test_monotone_constraints_and_l2_are_a_pair_that_does_not_combine(orders, kind):
+    data, with_cv, _ = kind
+    model = with_cv(interaction_order=orders, norm=("l1", "l2"), monotonic_cst=[0, 0, 1])
+    with pytest.raises(ValueError, match="monotonic_cst and norm='l2' do not combine"):
+        model.fit(*data)
+
+
+@pytest.mark.parametrize("alphas", [3, [0.1, 0.01]])
+def test_a_combination_that_cannot_be_certified_is_refused_before_any_fit(alphas, kind):
+    data, with_cv, _ = kind
+
+    def scorer(estimator, X, y):
+        raise AssertionError("a fit was scored")
+
+    model = with_cv(
+        alphas, norm=("l1", "l2"), interaction_order=(2, 3), pricing="exact", scoring=scorer
+    )
+    with pytest.raises(ValueError, match=r"norm='l2'.*3 of 3 inputs"):
+        model.fit(*data)
+
+
+def test_a_constant_target_gives_the_constant_model():
+    X, _ = table(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = WedgeReLURegressorCV(3, cv=3, interaction_order=(2, 1), norm=("l2", "l1"))
+        model.fit(X, np.full(60, 2.5))
+    assert_array_equal(model.predict(X), np.full(60, 2.5))
+    assert (model.interaction_order_, model.norm_) == (2, "l2")
+
+
+def test_unconverged_fits_are_counted_over_combinations():
+    model = WedgeReLURegressorCV([1e-4], cv=3, max_iter=1, tol=1e-9, interaction_order=(1, 2))
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(*table(False))
+    assert sum("6 of 6 fold fits" in str(each.message) for each in caught) == 1
+
+
+def test_lists_survive_clone_and_grid_search(kind):
+    data, with_cv, _ = kind
+    model = with_cv([0.3, 0.1], cv=2, interaction_order=[1, 2], norm=("l1", "l2"))
+    before = model.get_params()
+    copy = clone(model.fit(*data))
+    assert model.get_params() == before
+    assert copy.get_params() == before
+    assert copy.interaction_order == [1, 2]
+    grid = {"interaction_order": [1, (1, 2)], "norm": ["l1", ("l1", "l2")]}
+    search = GridSearchCV(with_cv([0.3, 0.1], cv=2), grid, cv=2).fit(*data)
+    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+    assert search.best_params_["interaction_order"] in (1, (1, 2))
+
+
+def test_a_second_fit_forgets_the_choice_of_the_first():
+    X, y = table(False)
+    model = WedgeReLURegressorCV([0.3, 0.1], cv=2, interaction_order=(2, 1), norm=("l2", "l1"))
+    assert model.fit(X, y).score_path_.ndim == 3
+    model.set_params(interaction_order=1, norm="l1").fit(X, y)
+    assert model.combinations_ == [(1, "l1")]
+    assert (model.interaction_order_, model.norm_) == (1, "l1")
+    assert model.neurons_.inputs.shape[1] == 1
