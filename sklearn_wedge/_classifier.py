@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
+from sklearn_wedge._dask import blockwise, dask_blocks, is_dask
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
@@ -25,7 +26,17 @@ from sklearn_wedge._objectives import (
     classification_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
+from sklearn_wedge._streaming import Block
 from sklearn_wedge.path import validated_weight
+
+
+def class_block(
+    block: Block, classes: NDArray, factors: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of the labels of a block, and its weights times those of the classes."""
+    labels = block.target[:, 0]
+    codes = np.searchsorted(classes, labels)
+    return class_targets(labels, classes), block.weight * factors[codes]
 
 
 def _has_probabilities(estimator: _WedgeClassifier) -> bool:
@@ -44,33 +55,63 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         X, y = self._validated_inputs(X, y=y)
         check_classification_targets(y)
         weight = validated_weight(sample_weight, X)
-        self.classes_ = np.unique(y)
-        present = np.unique(y[weight > 0])
+        self._check_classes(np.unique(y), np.unique(y[weight > 0]))
+        return X, y, weight
+
+    def _check_classes(self, classes: NDArray, present: NDArray) -> None:
+        """Set ``classes_``, if each of them has a weight."""
+        self.classes_ = classes
         if len(present) < len(self.classes_) or len(present) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least two classes and of every class "
                 f"in y ({self.classes_.tolist()}), and those with a positive weight are of "
                 f"{len(present)} class(es): {present.tolist()}."
             )
-        return X, y, weight
 
     def _class_weighted(self, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
         """Weights multiplied by those of the classes."""
         classes, codes = np.unique(y, return_inverse=True)
         if self.class_weight is None:
             return weight
+        return weight * self._class_factors(classes, np.bincount(codes, weight))[codes]
+
+    def _class_factors(self, classes: NDArray, weights: NDArray) -> NDArray[np.float64]:
+        """What the rows of each class, of this total weight, are multiplied by."""
+        if self.class_weight is None:
+            return np.ones(len(classes))
         if isinstance(self.class_weight, str):
             # By weight rather than by count: a weight of k is k copies.
-            per_class = weight.sum() / (len(classes) * np.bincount(codes, weight))
+            per_class = weights.sum() / (len(classes) * weights)
         else:
-            per_class = compute_class_weight(self.class_weight, classes=classes, y=y)
+            per_class = compute_class_weight(self.class_weight, classes=classes, y=classes)
         if not np.all((per_class > 0) & np.isfinite(per_class)):
             raise ValueError(
                 f"class_weight={self.class_weight!r} leaves no weight to one of the classes "
                 f"{classes.tolist()}, or is not finite: give each a finite, positive weight."
             )
         # A common factor changes nothing: with the largest one 1, no product overflows.
-        return weight * (per_class / np.max(per_class))[codes]
+        return per_class / np.max(per_class)
+
+    def _fit_on_dask(
+        self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        """Fit where the blocks of dask arrays are."""
+        if np.ndim(y) == 2 and y.shape[1] > 1:
+            raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+        blocks = dask_blocks(self, X, y, sample_weight)
+        seen = blocks.classes()
+        weights: dict[Any, float] = {}
+        for labels, of_labels in seen:
+            for label, weight in zip(labels, of_labels, strict=True):
+                weights[label] = weights.get(label, 0.0) + weight
+        classes = np.unique(np.concatenate([labels for labels, _ in seen]))
+        check_classification_targets(classes)
+        totals = np.array([weights[label] for label in classes.tolist()])
+        self._check_classes(classes, classes[totals > 0])
+        factors = self._class_factors(classes, totals)
+        blocks = blocks.with_targets(class_block, classes, factors)
+        q = 1 if len(classes) == 2 else len(classes)
+        self._fit_blocks(alpha, blocks, q, self._loss())
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
         weight = self._class_weighted(y, weight)
@@ -81,34 +122,36 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         check_solver(loss, repr(self.loss), self.solver)
         return loss
 
+    @blockwise
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs: log odds, or log probabilities up to a constant.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units; clipped to ``clip_bounds_``.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_classes)
             For two classes positive where ``classes_[1]`` is predicted; for several, the largest
             is that of the class predicted. Under the hinge losses they are margins, not log odds.
         """
         output = self._forward(X)
         return output[:, 0] if len(self.classes_) == 2 else output
 
+    @blockwise
     def predict(self, X: ArrayLike) -> NDArray:
         """The most likely class.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray or dask array of shape (n_samples,)
             Labels, as given to ``fit``.
         """
         decision = self.decision_function(X)
@@ -116,17 +159,18 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         return self.classes_[chosen]
 
     @available_if(_has_probabilities)
+    @blockwise
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities of the classes; only with ``loss="log_loss"``.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
         decision = self.decision_function(X)
@@ -135,17 +179,18 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         return softmax(decision, axis=1)
 
     @available_if(_has_probabilities)
+    @blockwise
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Logarithms of the probabilities; finite where these underflow.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray or dask array of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
         decision = self.decision_function(X)
@@ -205,7 +250,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs.
+        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
         proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
@@ -335,11 +381,12 @@ class WedgeReLUClassifier(_WedgeClassifier):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,)
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs. A dask array, or one whose activations would exceed scikit-learn's
+            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+        y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
         Returns
@@ -351,9 +398,11 @@ class WedgeReLUClassifier(_WedgeClassifier):
         ------
         ValueError
             If the data are malformed or contain missing values, a class has no weight or there is
-            only one, parameters do not combine, or ``pricing="exact"`` is out of reach for data of
-            this size.
+            only one, parameters do not combine, ``pricing="exact"`` is out of reach for data of
+            this size, or something does not combine with a fit in row blocks.
         """
-        X, y, weight = self._validated_labels(X, y, sample_weight)
-        self._fit_at(self.alpha, X, y, weight)
+        if is_dask(X):
+            self._fit_on_dask(self.alpha, X, y, sample_weight)
+        else:
+            self._fit_at(self.alpha, *self._validated_labels(X, y, sample_weight))
         return self

@@ -9,16 +9,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, SmoothLoss
-from sklearn_wedge._master import Columns, RestrictedProblem, independent_support
-from sklearn_wedge._neurons import Neurons
-from sklearn_wedge._pricing import Priced, Pricing, diverse, significant
-from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._master import independent_support
+from sklearn_wedge._neurons import NeuronClass, Neurons
+from sklearn_wedge._pricing import Priced, significant
 from sklearn_wedge._solution import Certificate, Round, Solution
 
 Array = NDArray[np.float64]
@@ -26,8 +24,6 @@ Array = NDArray[np.float64]
 # Neurons added in one round: half as many as there are samples, between these.
 LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
-# Whether they differ enough is judged on so many samples.
-ROWS_COMPARED = 2048
 # Columns without a coefficient stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
@@ -68,69 +64,100 @@ class StoppingRule:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What is solved: samples, loss, the class of neurons, and whether it can be certified."""
+class Restricted:
+    """Solution of a restricted problem.
 
-    sample: TrainingSample
-    restricted: RestrictedProblem
-    pricing: Pricing
+    Attributes
+    ----------
+    coef : ndarray of shape (m, q)
+    intercept : ndarray of shape (q,)
+    objective : float
+    dual : object
+        The dual point, summing to zero, as the problem keeps it: the loop only hands it back.
+    values : ndarray of shape (m,)
+        ``‖V·(Xu + c)_+‖`` of the columns, signed where the coefficient must have a sign.
+    """
+
+    coef: Array
+    intercept: Array
+    objective: float
+    dual: Any
+    values: Array
+
+
+class Problem(Protocol):
+    """What is solved. Everything that has an entry per row stays behind it.
+
+    Attributes
+    ----------
+    neuron_class : NeuronClass
+    exact : bool
+        Whether the whole class of neurons is priced in the end.
+    scope : str
+        What a bound is about, in words.
+    dual_is_unique : bool
+        Whether columns that do not lower the objective leave the dual point where it is.
+    constant_objective : float
+        Objective of the best constant model.
+    scale : float
+        What tolerances are relative to: the same, above what no loss can be below.
+    n_samples : int
+    least : float
+        A bound that always holds.
+    efforts : list of Effort
+        What a round may have to go through, by increasing effort; the last one counts.
+    """
+
+    neuron_class: NeuronClass
     exact: bool
     scope: str
 
     @property
-    def loss(self) -> Loss:
-        """The loss."""
-        return self.restricted.loss
+    def dual_is_unique(self) -> bool: ...
 
     @property
-    def dual_is_unique(self) -> bool:
-        """Whether columns that do not lower the objective leave the dual point where it is."""
-        return isinstance(self.loss, SmoothLoss)
-
-    @cached_property
-    def constant_objective(self) -> float:
-        """Objective of the best constant model."""
-        sample = self.sample
-        constant = self.loss.constant_model(sample.target, sample.weight)
-        prediction = np.broadcast_to(constant, sample.target.shape)
-        return self.loss.value(prediction, sample.target, sample.weight)
-
-    @cached_property
-    def scale(self) -> float:
-        """What tolerances are relative to: the objective of the best constant model, above what no
-        loss can be below.
-        """
-        sample = self.sample
-        return self.constant_objective - self.loss.floor(sample.target, sample.weight)
+    def constant_objective(self) -> float: ...
 
     @property
-    def columns_per_round(self) -> int:
-        """How many neurons may enter in one round."""
-        half = self.sample.n_samples // 2
-        return min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, half))
+    def scale(self) -> float: ...
 
     @property
-    def efforts(self) -> list[Effort]:
-        """What a round may have to go through, by increasing effort; the last one counts."""
-        if self.pricing.is_cheap:
-            return [Effort.LOCAL_MOVES, Effort.EXACT]
-        searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        return [*searches, Effort.EXACT] if self.exact else searches
+    def n_samples(self) -> int: ...
 
-    def activations(self, neurons: Neurons) -> Array:
-        """Activations on the samples, (m, n)."""
-        return self.sample.at_samples(neurons.activations(self.pricing.columns).T).T
+    @property
+    def least(self) -> float: ...
+
+    @property
+    def efforts(self) -> list[Effort]: ...
+
+    def constant_model(self) -> Array:
+        """The best constant prediction, or a start towards it, (q,)."""
+
+    def no_columns(self) -> Any:
+        """Columns of no neuron. Columns have a length and can be taken from by index."""
+
+    def extend(self, columns: Any, neurons: Neurons) -> Any:
+        """Columns with those of more neurons at the end."""
+
+    def solve(
+        self, columns: Any, alpha: float, coef: Array, intercept: Array, accuracy: float
+    ) -> Restricted:
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
+
+    def means(self, columns: Any) -> Array:
+        """Weighted means of columns, (m,)."""
+
+    def covariance(self, columns: Any) -> Array:
+        """Weighted covariances of columns, (m, m)."""
+
+    def bound(self, dual: Any, shrink: float) -> float:
+        """The dual value of a dual point times a number between 0 and 1."""
+
+    def price(self, dual: Any, effort: Effort, tight: Neurons, turn: int) -> Priced:
+        """Price a dual point; a search looks around the tight neurons, in turn."""
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""
-        sample = self.sample
-        rows = np.arange(0, sample.n_samples, -(-sample.n_samples // ROWS_COMPARED))
-        compared = self.pricing.columns[:, sample.point_of_sample[rows]]
-        return diverse(neurons.activations(compared), sample.weight[rows], at_most)
-
-    def dual_on_points(self, dual: Array) -> Array:
-        """A dual point on the samples, summed on the points."""
-        return self.sample.sum_over_points(dual)
 
 
 @dataclass(frozen=True)
@@ -144,11 +171,11 @@ class State:
 
     alpha: float
     neurons: Neurons
-    columns: Columns
+    columns: Any
     coef: Array
     intercept: Array
     objective: float
-    dual: Array
+    dual: Any
     values: Array
     priced: Priced | None = None
     lower_bound: float = -np.inf
@@ -161,31 +188,28 @@ def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> S
 
     They need not be closer to the optimum than ``accuracy``, in units of the objective.
     """
-    sample, columns = problem.sample, state.columns
-    found = problem.restricted.solve(columns, state.alpha, state.coef, state.intercept, accuracy)
-    dual = problem.loss.balanced(found.dual, sample.target, sample.weight)
+    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
     return replace(
         state,
         coef=found.coef,
         intercept=found.intercept,
-        objective=problem.restricted.objective(found.prediction, found.coef, state.alpha),
-        dual=dual,
-        values=columns.values(dual),
+        objective=found.objective,
+        dual=found.dual,
+        values=found.values,
     )
 
 
 def start(problem: Problem, alpha: float) -> State:
     """The constant model."""
-    sample = problem.sample
-    q = sample.target.shape[1]
+    constant = problem.constant_model()
     nothing = State(
         alpha=alpha,
-        neurons=Neurons.empty(problem.pricing.order),
-        columns=problem.restricted.no_columns(),
-        coef=np.empty((0, q)),
-        intercept=problem.loss.constant_model(sample.target, sample.weight),
+        neurons=Neurons.empty(problem.neuron_class.order),
+        columns=problem.no_columns(),
+        coef=np.empty((0, len(constant))),
+        intercept=constant,
         objective=np.inf,
-        dual=np.empty_like(sample.target),
+        dual=None,
         values=np.empty(0),
     )
     return solve_restricted(problem, nothing)
@@ -210,22 +234,16 @@ def _accuracy(problem: Problem, rule: StoppingRule) -> float:
 def _bound(problem: Problem, state: State, largest_value: float) -> float:
     """Lower bound from the dual point scaled into the feasible set."""
     shrink = 1.0 if largest_value <= state.alpha else state.alpha / largest_value
-    sample = problem.sample
-    return problem.loss.dual_value(state.dual * shrink, sample.target, sample.weight)
+    return problem.bound(state.dual, shrink)
 
 
 def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
     """Price the dual point; a bound that is conclusive counts, and the best of these is kept."""
-    dual = problem.dual_on_points(state.dual)
-    if effort is Effort.EXACT:
-        priced = problem.pricing.price_exactly(dual)
-    else:
-        # The tight columns rather than those in use: the dual point is unique and decides which
-        # are tight, while rounding may decide which of several dependent columns are in use.
-        tight = np.flatnonzero(state.values >= TIGHT * state.alpha)
-        everywhere = effort is Effort.SEARCH
-        priced = problem.pricing.propose(dual, state.neurons.take(tight), state.turn, everywhere)
-    bound = max(_bound(problem, state, priced.bound), problem.loss.least)
+    # The tight columns rather than those in use: the dual point is unique and decides which are
+    # tight, while rounding may decide which of several dependent columns are in use.
+    tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
+    priced = problem.price(state.dual, effort, tight, state.turn)
+    bound = max(_bound(problem, state, priced.bound), problem.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
         objective=state.objective,
@@ -251,15 +269,13 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = _worth_keeping(problem, state)
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    chosen = candidates.take(problem.diverse(candidates, problem.columns_per_round))
-    signs = problem.pricing.neuron_class.coefficient_signs(chosen)
+    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.n_samples // 2))
+    chosen = candidates.take(problem.diverse(candidates, at_most))
     q = state.coef.shape[1]
     return replace(
         state,
         neurons=state.neurons.take(kept).join(chosen),
-        columns=problem.restricted.extend(
-            state.columns.take(kept), problem.activations(chosen), signs
-        ),
+        columns=problem.extend(state.columns.take(kept), chosen),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 
@@ -406,7 +422,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
         return state
     used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)
-    covariance = problem.restricted.covariance(columns)
+    covariance = problem.covariance(columns)
     moved = independent_support(covariance, state.coef[used, 0])
     needed = used[moved != 0]
     if len(needed) == len(used):
@@ -417,8 +433,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
         columns=state.columns.take(needed),
         coef=moved[moved != 0][:, None],
         # The columns depend on one another up to a constant.
-        intercept=state.intercept
-        + (state.coef[used, 0] - moved) @ columns.activations @ problem.sample.weight,
+        intercept=state.intercept + (state.coef[used, 0] - moved) @ problem.means(columns),
     )
     fewer = solve_restricted(problem, fewer)
     # Nearly dependent columns are judged by rounding: never at the price of the objective.

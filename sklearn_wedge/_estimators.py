@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags, assert_all_finite, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
+from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import (
@@ -28,7 +29,15 @@ from sklearn_wedge._objectives import (
     regression_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._out_of_core import WHY_DASK, streamed_problem
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._streaming import (
+    Block,
+    StreamedSample,
+    range_of,
+    release,
+    whole_range,
+)
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
@@ -37,20 +46,44 @@ from sklearn_wedge.path import (
     validated_weight,
 )
 
+AnySample = TrainingSample | StreamedSample
+
 # Inputs and activations of a block of rows in ``predict``: about a second-level cache.
 BLOCK_BYTES = 2**21
 
 
+def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a block as floating-point numbers, and its weights."""
+    return block.target.astype(np.float64), block.weight
+
+
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
-    """NaN: say where, and which transformer to put before the estimator."""
-    rows, columns = np.nonzero(np.isnan(X))
-    if len(rows) == 0:
+    """NaN: say where, and which transformer to put before the estimator.
+
+    In blocks of rows: X may be a file far larger than memory.
+    """
+    n_missing, first = 0, None
+    rows = max(1, int(BLOCK_BYTES // (8 * X.shape[1])))
+    for block in gen_batches(len(X), rows):
+        assert_all_finite(
+            X[block],
+            allow_nan=True,
+            input_name="X",
+            estimator_name=type(estimator).__name__,
+        )
+        missing = np.argwhere(np.isnan(X[block]))
+        if len(missing):
+            first = first or (int(block.start + missing[0, 0]), int(missing[0, 1]))
+            n_missing += len(missing)
+        release(X)
+    if first is None:
         return
+    row, column = first
     names = getattr(estimator, "feature_names_in_", None)
-    column = columns[0] if names is None else repr(str(names[columns[0]]))
+    column = column if names is None else repr(str(names[column]))
     name = type(estimator).__name__
     raise ValueError(
-        f"Input X contains NaN: {len(rows)} value(s), the first in row {rows[0]}, column {column}. "
+        f"Input X contains NaN: {n_missing} value(s), the first in row {row}, column {column}. "
         f"{name} does not accept missing values. Fill them in first, for example with "
         f"make_pipeline(SimpleImputer(), {name}()) (sklearn.impute.SimpleImputer)."
     )
@@ -70,8 +103,13 @@ class _WedgeNetwork(BaseEstimator):
         return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
+        if is_dask(X):
+            raise ValueError(
+                f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
+                "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
+            )
         data = validate_data(
-            self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", **kwargs
+            self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, **kwargs
         )
         _refuse_missing(self, data[0] if isinstance(data, tuple) else data)
         return data
@@ -87,10 +125,15 @@ class _WedgeNetwork(BaseEstimator):
         block_bytes = min(BLOCK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(block_bytes // row_bytes))
         with single_threaded_blas():  # blocks are too small to share out
-            blocks = [self._network.predict(X[block]) for block in gen_batches(len(X), rows)]
+            blocks = [self._predicted(X, block) for block in gen_batches(len(X), rows)]
         return np.concatenate(blocks)
 
-    def _publish(self, network: Network, sample: TrainingSample, solution: Solution) -> None:
+    def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
+        output = self._network.predict(X[rows])
+        release(X)
+        return output
+
+    def _publish(self, network: Network, sample: AnySample, solution: Solution) -> None:
         """Fitted attributes."""
         self._network = network
         self.coefs_ = network.coefs
@@ -106,11 +149,25 @@ class _WedgeNetwork(BaseEstimator):
 
     def _fit_network(
         self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
-    ) -> TrainingSample:
-        """Fit on validated data: the last point of the path that ends at ``alpha``."""
+    ) -> AnySample:
+        """Fit on validated data."""
         y = as_columns(y)
         options = self._options(y.shape[1])
-        problem, sample = build_problem(X, y, weight, options, loss)
+        return self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options)
+
+    def _fit_blocks(
+        self, alpha: float, blocks: DaskBlocks, n_outputs: int, loss: Loss
+    ) -> AnySample:
+        """Fit on validated blocks of a dask array."""
+        options = self._options(n_outputs)
+        neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
+        made = streamed_problem(blocks, options, loss, neuron_class, WHY_DASK)
+        return self._fit_problem(alpha, *made, options)
+
+    def _fit_problem(
+        self, alpha: float, problem: Problem, sample: AnySample, options: FitOptions
+    ) -> AnySample:
+        """Fit: the last point of the path that ends at ``alpha``."""
         (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
         self._publish(network_of(solution, sample), sample, solution)
         self._warn_unless_converged(problem, solution)
@@ -127,7 +184,7 @@ class _WedgeNetwork(BaseEstimator):
             f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
             "of the best constant model). Increase max_iter, or accept the gap with a larger tol.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 
@@ -155,21 +212,37 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         return X, y, weight, loss
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss) -> None:
-        target = self._fit_network(alpha, X, y, weight, loss).target_scaling
+        self._publish_scaling(self._fit_network(alpha, X, y, weight, loss))
+
+    def _fit_on_dask(
+        self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        """Fit where the blocks of dask arrays are."""
+        self._one_target = np.ndim(y) == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
+        blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
+        low, high = whole_range(blocks.map(range_of)).target
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        extremes = np.array([low, high])
+        check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
+        self._publish_scaling(self._fit_blocks(alpha, blocks, len(low), loss))
+
+    def _publish_scaling(self, sample: AnySample) -> None:
+        target = sample.target_scaling
         self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
         self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
 
+    @blockwise
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict with the network.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Inputs in original units; clipped to ``clip_bounds_``.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the target: under a log link, the exponential of the
             network's output.
         """
@@ -242,7 +315,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs.
+        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
         CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
@@ -373,11 +447,12 @@ class WedgeReLURegressor(_WedgeRegressor):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs. A dask array, or one whose activations would exceed scikit-learn's
+            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+        y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several only for the squared error.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 
         Returns
@@ -389,8 +464,11 @@ class WedgeReLURegressor(_WedgeRegressor):
         ------
         ValueError
             If the data are malformed or missing, all weights are zero, the loss does not suit the
-            targets or other parameters, or ``pricing="exact"`` is out of reach for data of this
-            size.
+            targets or other parameters, ``pricing="exact"`` is out of reach for data of this size,
+            or something does not combine with a fit in row blocks.
         """
-        self._fit_at(self.alpha, *self._validated_targets(X, y, sample_weight))
+        if is_dask(X):
+            self._fit_on_dask(self.alpha, X, y, sample_weight)
+        else:
+            self._fit_at(self.alpha, *self._validated_targets(X, y, sample_weight))
         return self

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._streaming import StreamedSample
 
 Array = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ class Network:
         return csr_array(weights) if sparse else weights
 
 
-def network_of(solution: Solution, sample: TrainingSample) -> Network:
+def network_of(solution: Solution, sample: TrainingSample | StreamedSample) -> Network:
     """Layer weights of a solution: balanced in the units of the problem, then in original units.
 
     ``w = u √|z|``, ``b = c √|z|``, ``a = sign(z) √|z|`` turn a unit-norm neuron with coefficient z

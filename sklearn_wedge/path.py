@@ -19,14 +19,23 @@ from sklearn_wedge._column_generation import (
     solve_path,
 )
 from sklearn_wedge._constraints import constrained
+from sklearn_wedge._dask import is_dask
+from sklearn_wedge._in_memory import InMemoryProblem
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._options import FitOptions, certifies, scope
+from sklearn_wedge._out_of_core import (
+    is_beyond_memory,
+    local_blocks,
+    streamed_problem,
+    why_local,
+)
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Solution
+from sklearn_wedge._streaming import StreamedSample
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -74,22 +83,25 @@ def build_problem(
     options: FitOptions,
     loss: Loss,
     wedge: bool = False,
-) -> tuple[Problem, TrainingSample]:
+) -> tuple[Problem, TrainingSample | StreamedSample]:
     """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
 
-    ``loss`` is in original units; ``wedge`` admits only hyperplanes through as many samples as
-    inputs.
+    In row blocks if the activations would exceed scikit-learn's ``working_memory``. ``loss`` is in
+    original units; ``wedge`` admits only hyperplanes through as many samples as inputs.
     """
+    n_rows, n_inputs = X.shape
+    neuron_class = options.neuron_class(n_inputs, wedge)
+    if options.pricing != "exact" and is_beyond_memory(n_rows, n_inputs, neuron_class):
+        blocks = local_blocks(X, y, sample_weight)
+        return streamed_problem(blocks, options, loss, neuron_class, why_local(n_rows))
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
     sample = canonical_sample(X, y, sample_weight, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)
-    n_points, n_inputs = sample.points.shape
-    neuron_class = options.neuron_class(n_inputs, wedge)
-    exact = certifies(options, neuron_class, n_points, n_inputs)
+    exact = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
     restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
     words = scope(neuron_class, n_inputs, exact)
-    return Problem(sample, restricted, pricing, exact, words), sample
+    return InMemoryProblem(sample, restricted, pricing, exact, words), sample
 
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
@@ -121,6 +133,10 @@ def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
 def _validated(
     X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[NDArray, NDArray, NDArray]:
+    if is_dask(X):
+        raise ValueError(
+            "Paths do not take dask arrays: fit WedgeReLURegressor on them, or pass arrays."
+        )
     X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True, multi_output=True)
     return X, as_columns(y), validated_weight(sample_weight, X)
 

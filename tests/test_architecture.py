@@ -24,9 +24,12 @@ ALLOWED = {
     "_master": {"_losses"},
     "_pricing": {"_neurons", "_samples"},
     "_solution": {"_neurons"},
-    "_column_generation": {"_samples", "_neurons", "_losses", "_pricing", "_master", "_solution"},
+    "_column_generation": {"_neurons", "_pricing", "_master", "_solution"},
+    # What the loop solves, by where the rows are.
+    "_in_memory": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
+    "_streaming": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     # The solution and the sample are what it turns into layers.
-    "_network": {"_samples", "_solution"},
+    "_network": {"_samples", "_streaming", "_solution"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.

@@ -37,6 +37,11 @@ def bands_cover(names):
     assert abs(names["inside"] - 0.8) < 0.05
 
 
+def workers_have_the_objective_of_one_machine(names):
+    assert abs(names["difference"]) < 1e-8
+    assert names["error"] < 0.22
+
+
 def constraints_help_and_hold(names):
     errors, falls = names["errors"], names["falls"]
     assert errors["monotone, in groups"] < errors["monotone"] < errors["unconstrained"]
@@ -45,6 +50,7 @@ def constraints_help_and_hold(names):
 
 
 CLAIMS = {
+    "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,

@@ -83,9 +83,17 @@ class Loss(ABC):
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Elementwise losses for CVXPY: of the shape of ``target``, or of its rows."""
 
+    def imbalance(self, dual: Array, target: Array, weight: Array) -> Array:
+        """Sums over samples, (2, q), that tell ``balance`` what a dual point lacks."""
+        return _sums_by_sign(dual)
+
+    def balance(self, imbalance: Array, dual: Array, target: Array, weight: Array) -> Array:
+        """Samples of a dual point of the domain, changed so that the whole of it sums to zero."""
+        return _shrunk(imbalance, dual)
+
     def balanced(self, dual: Array, target: Array, weight: Array) -> Array:
         """A dual point of the domain made to sum to zero without leaving it."""
-        return balanced(dual)
+        return self.balance(self.imbalance(dual, target, weight), dual, target, weight)
 
 
 class SmoothLoss(Loss):
@@ -122,14 +130,20 @@ class KinkedLoss(Loss):
         """The nearest dual point whose ``-v/w`` is in the domain of the conjugate."""
 
 
+def _sums_by_sign(dual: Array) -> Array:
+    """What of each column, (n, q), is positive, and what is negative: (2, q)."""
+    return np.array([np.maximum(dual, 0.0).sum(axis=0), np.maximum(-dual, 0.0).sum(axis=0)])
+
+
+def _shrunk(by_sign: Array, dual: Array) -> Array:
+    level = by_sign.min(axis=0)
+    up, down = np.divide(level, by_sign, out=np.ones_like(by_sign), where=by_sign > 0)
+    return np.maximum(dual, 0.0) * up - np.maximum(-dual, 0.0) * down
+
+
 def balanced(dual: Array) -> Array:
     """Make every column of a dual point sum to zero by shrinking its heavier sign.
 
     Subtracting the mean could leave the domain of the conjugate; shrinking towards zero cannot.
     """
-    up, down = np.maximum(dual, 0.0), np.maximum(-dual, 0.0)
-    total_up, total_down = up.sum(axis=0), down.sum(axis=0)
-    level = np.minimum(total_up, total_down)
-    shrink_up = np.divide(level, total_up, out=np.ones_like(level), where=total_up > 0)
-    shrink_down = np.divide(level, total_down, out=np.ones_like(level), where=total_down > 0)
-    return up * shrink_up - down * shrink_down
+    return _shrunk(_sums_by_sign(dual), dual)

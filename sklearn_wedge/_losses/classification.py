@@ -122,21 +122,25 @@ class Multinomial(SmoothLoss):
         entropy = np.where(target > 0.5, -xlog1py(p, -np.clip(residual, 0.0, 1.0)), -xlogy(p, p))
         return float(weight @ entropy.sum(axis=1))
 
-    def balanced(self, dual: Array, target: Array, weight: Array) -> Array:
+    def imbalance(self, dual: Array, target: Array, weight: Array) -> Array:
+        """Means of the probabilities that the dual point stands for, and of the targets, (2, q)."""
+        return np.array([weight @ (target - dual / weight[:, None]), weight @ target])
+
+    def balance(self, imbalance: Array, dual: Array, target: Array, weight: Array) -> Array:
         """Mix the probabilities that the dual point stands for with others of the right mean.
 
         Shrinking single entries would leave the simplex. With ``p`` the mean of the probabilities
         and ``y`` that of the targets, the least share ``ε`` of ``r = p + (y - p) / ε`` with
         ``r >= 0`` makes the means equal.
         """
-        residual = dual / weight[:, None]
-        mean, wanted = weight @ (target - residual), weight @ target
+        mean, wanted = imbalance
         shortfall = 1.0 - np.divide(wanted, mean, out=np.ones_like(mean), where=mean > 0)
         share = float(np.maximum(shortfall, 0.0).max())
         if share == 0.0:
             return dual
         rest = np.maximum(mean + (wanted - mean) / share, 0.0)
         # The residuals are mixed: probabilities near 1 would lose what is missing.
+        residual = dual / weight[:, None]
         return weight[:, None] * ((1.0 - share) * residual + share * (target - rest))
 
     def constant_model(self, target: Array, weight: Array) -> Array:

@@ -8,19 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import KinkedLoss, Loss, SquaredError
-from sklearn_wedge._master.active_set import independent_support
+from sklearn_wedge._master.active_set import independent_support, solve_quadratic_l1
 from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, total_length
+from sklearn_wedge._master.groups import solve_quadratic_groups
 from sklearn_wedge._master.interior_point import InteriorPoint
 from sklearn_wedge._master.least_squares import LeastSquares
 from sklearn_wedge._master.newton import ProximalNewton
+from sklearn_wedge._master.quadratics import AcrossOutputs, SameForAllOutputs, SeparateOutputs
 
 __all__ = [
+    "AcrossOutputs",
     "Columns",
     "Optimum",
     "RestrictedProblem",
+    "SameForAllOutputs",
+    "SeparateOutputs",
     "Solver",
     "independent_support",
     "restricted_problem",
+    "solve_quadratic_groups",
+    "solve_quadratic_l1",
     "total_length",
 ]
 

@@ -78,7 +78,7 @@ class Fan:
             for sums_of_cells, moments_of_cells in zip(sums, moments, strict=True)
         ]
         if directions is not None:
-            return _monotone(self.weights, directions, *sides[0])
+            return monotone_values(self.weights, directions, *sides[0])
         if len(sides) == 1:
             return np.maximum(*map(np.abs, sides[0]))
         squares = (sum(side**2 for side in of_outputs) for of_outputs in zip(*sides, strict=True))
@@ -95,7 +95,7 @@ class Fan:
         return behind, behind + along[-1]
 
 
-def _monotone(weights: Array, directions: NDArray, behind: Array, before: Array) -> Array:
+def monotone_values(weights: Array, directions: NDArray, behind: Array, before: Array) -> Array:
     """Values with coefficients of the sign that the weights require; at least 0."""
     if not directions.any():
         return np.maximum(np.abs(behind), np.abs(before))
@@ -165,7 +165,7 @@ class BinnedPairs:
         moments = np.array([v * self.table.columns for v in dual.T])
         found = [self._best_by_direction(pair, dual, moments) for pair in pairs]
         values, cells = (np.array(part) for part in zip(*found, strict=True))
-        of_pair, direction = _peaks(values)
+        of_pair, direction = peaks(values)
         best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
         of_pair, cell = of_pair[best], cells[of_pair, direction][best]
         points = [
@@ -210,7 +210,7 @@ class BinnedPairs:
         return [self.pairs[k] for k in np.concatenate([ranking[:half], turn])]
 
 
-def _peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs and directions whose value, (k, D), beats those of both next directions.
 
     At most so many of each pair, the largest first; half a turn further a line is the same.

@@ -82,15 +82,39 @@ def evaluate(
     neuron_class : NeuronClass
         The norm in which weights have unit length, and which signs they may have.
     """
+    neurons = candidates(table, planes, at_most, neuron_class)
+    linear = neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
+    return ranked(neurons, neurons.activations(table.columns) @ dual, linear, neuron_class)
+
+
+def candidates(
+    table: PointTable, planes: Hyperplanes, at_most: int, neuron_class: NeuronClass
+) -> Neurons:
+    """The distinct neurons of the best hyperplanes that may enter, in one orientation each."""
     neurons = _neurons_of(table, planes.best(at_most), neuron_class.norm)
     # Before repetitions go: of two that differ by rounding only, one may not be allowed.
     neurons = neurons.take(neuron_class.allows(neurons))
-    neurons = neurons.take(_distinct(neurons, table.size))
-    values = neurons.activations(table.columns) @ dual
+    return neurons.take(_distinct(neurons, table.size))
+
+
+def ranked(
+    neurons: Neurons, products: NDArray, linear: NDArray, neuron_class: NeuronClass
+) -> Priced:
+    """Both orientations of neurons, best first.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        m of them.
+    products : ndarray of shape (m, q)
+        ``V·(Xu + c)_+``.
+    linear : ndarray of shape (m, q)
+        ``V·Xu``.
+    neuron_class : NeuronClass
+    """
     # (-h)_+ = (h)_+ - h, and V sums to zero: the other orientation costs next to nothing.
-    opposite = values - neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
     both = neurons.join(neurons.reversed())
-    values = neuron_class.values(both, np.concatenate([values, opposite]))
+    values = neuron_class.values(both, np.concatenate([products, products - linear]))
     order = np.argsort(-significant(values), kind="stable")
     values = values[order]
     return Priced(both.take(order), values, float(values.max(initial=0.0)))

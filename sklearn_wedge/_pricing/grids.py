@@ -61,13 +61,19 @@ class Cells:
         return np.bincount(self.cell_of_point, values, minlength=len(self))
 
 
+def bin_starts(values: Array, n_bins: int) -> Array:
+    """Least value of each bin: one per distinct value if there are few, else of equal numbers."""
+    distinct = np.unique(values)
+    if len(distinct) <= n_bins:
+        return distinct
+    ordered = np.sort(values)
+    return np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
+
+
 def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
     """Bin of each value: one per distinct value if there are few, else of equal numbers."""
-    distinct = np.unique(values)
-    if len(distinct) > n_bins:
-        ordered = np.sort(values)
-        distinct = np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
-    return (np.searchsorted(distinct, values, side="right") - 1).astype(np.int32)
+    starts = bin_starts(values, n_bins)
+    return (np.searchsorted(starts, values, side="right") - 1).astype(np.int32)
 
 
 class Grids:

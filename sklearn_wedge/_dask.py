@@ -1,0 +1,444 @@
+"""Fits and predictions on dask arrays: blocks stay where they are, sums come back.
+
+With a client of ``dask.distributed`` every block is pinned to the worker that has it; without one
+the blocks are computed anew in every pass by dask's own scheduler.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_wedge._out_of_core import block_rows
+from sklearn_wedge._streaming import LocalBlocks, added
+
+# Sums of so many blocks are added in one task.
+FAN_IN = 8
+
+Handle = Any
+
+
+def is_dask(data: Any) -> bool:
+    """Whether data are a dask collection; dask is not imported to find out."""
+    return type(data).__module__.split(".")[0] in ("dask", "dask_expr")
+
+
+class Engine(Protocol):
+    """Where tasks run. Handles stand for results that stay there."""
+
+    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
+        """A task; arguments may be handles, or lists of them."""
+
+    def settled(self, handles: list[Handle]) -> list[Handle]:
+        """The same handles, once their results are there and stay."""
+
+    def gather(self, handles: list[Handle]) -> list:
+        """Results."""
+
+
+class Cluster:
+    """Workers of ``dask.distributed``."""
+
+    def __init__(self, client: Any):
+        self.client = client
+        self._places: dict[str, list[str]] = {}
+
+    def start(self, delayed: list) -> list[Handle]:
+        """Compute blocks, each on a worker of its own choice, and remember where they are."""
+        futures = self.client.compute(delayed)
+        self._wait(futures)
+        self._places = {key: list(at) for key, at in self.client.who_has(futures).items()}
+        return futures
+
+    def _wait(self, futures: list) -> None:
+        from distributed import wait
+
+        wait(futures)
+        for future in futures:
+            if future.status == "error":
+                future.result()
+
+    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
+        """See ``Engine``; run where the block is that the task is about."""
+        workers = None if near is None else self._places.get(near.key)
+        return self.client.submit(
+            function,
+            *args,
+            pure=False,
+            workers=workers,
+            allow_other_workers=workers is not None,
+        )
+
+    def settled(self, handles: list[Handle]) -> list[Handle]:
+        """See ``Engine``: futures are computed once anyway."""
+        return handles
+
+    def gather(self, handles: list[Handle]) -> list:
+        """See ``Engine``."""
+        return self.client.gather(handles)
+
+
+class Scheduler:
+    """dask without a cluster, by the scheduler that is configured: threads, as a rule."""
+
+    def start(self, delayed: list) -> list[Handle]:
+        """Blocks are computed anew when they are needed: they need not fit into memory."""
+        return delayed
+
+    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
+        """See ``Engine``."""
+        from dask import delayed
+
+        return delayed(function, pure=False)(*args)
+
+    def settled(self, handles: list[Handle]) -> list[Handle]:
+        """See ``Engine``."""
+        from dask import persist
+
+        return list(persist(*handles, scheduler="threads"))
+
+    def gather(self, handles: list[Handle]) -> list:
+        """See ``Engine``."""
+        from dask import compute
+
+        return list(compute(*handles, scheduler="threads"))
+
+
+def _engine() -> Cluster | Scheduler:
+    # Nobody has a client who has not imported the package.
+    if "distributed" in sys.modules:
+        from distributed import get_client
+
+        try:
+            return Cluster(get_client())
+        except ValueError:
+            pass
+    return Scheduler()
+
+
+def _run(
+    method: str,
+    function: Callable,
+    inputs: NDArray,
+    targets: tuple[NDArray, NDArray],
+    first: int,
+    at_most: int,
+    along: list,
+    args: tuple,
+) -> Any:
+    """Map a function over the small blocks of one large one."""
+    blocks = LocalBlocks(np.asarray(inputs), *targets, at_most, first)
+    return getattr(blocks, method)(function, *args, along=along)
+
+
+def _new_targets(
+    function: Callable,
+    inputs: NDArray,
+    targets: tuple[NDArray, NDArray],
+    first: int,
+    at_most: int,
+    args: tuple,
+) -> tuple[NDArray, NDArray]:
+    blocks = LocalBlocks(np.asarray(inputs), *targets, at_most, first)
+    if not np.any(targets[1] > 0):
+        return np.zeros_like(targets[0]), targets[1]
+    changed = blocks.with_targets(function, *args)
+    return changed.target, changed.weight
+
+
+def _labels(targets: tuple[NDArray, NDArray]) -> tuple[list, list[float]]:
+    y, weight = targets
+    labels, codes = np.unique(y, return_inverse=True)
+    return labels.tolist(), np.bincount(codes.ravel(), weight).tolist()
+
+
+@dataclass(frozen=True)
+class DaskBlocks:
+    """Rows in the blocks of a dask array; see ``RowBlocks``.
+
+    Attributes
+    ----------
+    engine : Engine
+    inputs : list of handles
+        Blocks of inputs.
+    targets : list of handles
+        Pairs of targets and weights.
+    starts : list of int
+        The first row of each block.
+    n_rows, n_inputs : int
+    at_most : int
+        Rows looked at at a time.
+    """
+
+    engine: Engine
+    inputs: list[Handle]
+    targets: list[Handle]
+    starts: list[int]
+    n_rows: int
+    n_inputs: int
+    at_most: int
+
+    def _submit(self, method: str, function: Callable, args: tuple, along: Sequence) -> list:
+        kept = zip(*along, strict=True) if along else [()] * len(self.inputs)
+        blocks = zip(self.inputs, self.targets, self.starts, kept, strict=True)
+        return [
+            self.engine.submit(
+                _run, method, function, x, y, first, self.at_most, list(values), args, near=x
+            )
+            for x, y, first, values in blocks
+        ]
+
+    def map(self, function: Callable, *args: Any, along: Sequence = ()) -> list:
+        """See ``RowBlocks``."""
+        parts = self.engine.gather(self._submit("map", function, args, along))
+        return [result for part in parts for result in part]
+
+    def sum(self, function: Callable, *args: Any, along: Sequence = ()) -> tuple:
+        """See ``RowBlocks``: neighbours are added first, on the workers."""
+        parts = self._submit("sum", function, args, along)
+        while len(parts) > 1:
+            groups = [parts[k : k + FAN_IN] for k in range(0, len(parts), FAN_IN)]
+            parts = [self.engine.submit(added, group) for group in groups]
+        return self.engine.gather(parts)[0]
+
+    def keep(self, function: Callable, *args: Any, along: Sequence = ()) -> list:
+        """See ``RowBlocks``."""
+        return self.engine.settled(self._submit("keep", function, args, along))
+
+    def classes(self) -> list[tuple[list, list[float]]]:
+        """The labels in each block, with their weights: also those without any."""
+        return self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
+
+    def with_targets(self, function: Callable, *args: Any) -> DaskBlocks:
+        """See ``RowBlocks``."""
+        targets = [
+            self.engine.submit(_new_targets, function, x, y, first, self.at_most, args, near=x)
+            for x, y, first in zip(self.inputs, self.targets, self.starts, strict=True)
+        ]
+        return DaskBlocks(
+            self.engine,
+            self.inputs,
+            self.engine.settled(targets),
+            self.starts,
+            self.n_rows,
+            self.n_inputs,
+            self.at_most,
+        )
+
+
+# --- what validate_data does for arrays -----------------------------------------------------------
+
+
+def _refuse_frame(data: Any, name: str) -> None:
+    if not hasattr(data, "chunks"):
+        raise TypeError(
+            f"{name} is a dask {type(data).__name__}: pass a dask array, for example "
+            f"{name}.to_dask_array(lengths=True)."
+        )
+
+
+def _validated_inputs(X: Any) -> Any:
+    """Inputs with one block of columns and rows in blocks of known size."""
+    _refuse_frame(X, "X")
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead. Reshape your data with "
+            "X.reshape(-1, 1) if it has a single feature."
+        )
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"X must be numeric, and its dtype is {X.dtype}: convert it first.")
+    if np.isnan(sum(X.chunks[0])):
+        raise ValueError(
+            "The sizes of the row blocks of X are not known: call X.compute_chunk_sizes() first."
+        )
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(f"X of shape {X.shape} has no rows or no columns.")
+    return X if len(X.chunks[1]) == 1 else X.rechunk({1: -1})
+
+
+def _aligned(values: Any, X: Any, name: str) -> Any:
+    """Values with an entry per row, in the row blocks of the inputs."""
+    from dask import array
+
+    values = values if is_dask(values) else array.asarray(np.asarray(values))
+    _refuse_frame(values, name)
+    if np.isnan(sum(values.chunks[0])):
+        raise ValueError(
+            f"The sizes of the blocks of {name} are not known: call {name}.compute_chunk_sizes() "
+            "first."
+        )
+    if values.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"X and {name} have inconsistent numbers of samples: {X.shape[0]} and "
+            f"{values.shape[0]}."
+        )
+    chunks = (X.chunks[0], *((-1,) * (values.ndim - 1)))
+    return values.rechunk(dict(enumerate(chunks)))
+
+
+def _parts(array: Any) -> list:
+    """The blocks of an array with one block of columns."""
+    return list(array.to_delayed().ravel())
+
+
+def _tidied(y: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray]:
+    y = np.asarray(y)
+    y = y[:, None] if y.ndim == 1 else y
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    return y, weight
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one block is checked for."""
+
+    n_nan: int
+    first_nan: tuple[int, int] | None
+    infinite: bool
+    bad_target: bool
+    bad_weight: str | None
+    any_weight: bool
+
+
+def check_block(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
+    """Look for values that no fit takes."""
+    inputs, (y, weight) = np.asarray(inputs), targets
+    missing = np.isnan(inputs)
+    first = tuple(int(k) for k in np.argwhere(missing)[0]) if missing.any() else None
+    bad_target = y.dtype.kind == "f" and not np.isfinite(y).all()
+    bad_weight = None
+    if not np.isfinite(weight).all():
+        bad_weight = "sample_weight contains NaN or infinity."
+    elif (weight < 0).any():
+        bad_weight = "Negative values in data passed to `sample_weight`."
+    return Checked(
+        int(missing.sum()),
+        first,
+        bool(np.isinf(inputs).any()),
+        bad_target,
+        bad_weight,
+        bool((weight > 0).any()),
+    )
+
+
+def _refuse(checked: list[Checked], starts: list[int], name: str) -> None:
+    """Raise what validation of arrays would raise."""
+    n_nan = sum(block.n_nan for block in checked)
+    if n_nan:
+        row, column = next(
+            (start + block.first_nan[0], block.first_nan[1])
+            for start, block in zip(starts, checked, strict=True)
+            if block.first_nan is not None
+        )
+        raise ValueError(
+            f"Input X contains NaN: {n_nan} value(s), the first in row {row}, column {column}. "
+            f"{name} does not accept missing values: fill them in first."
+        )
+    if any(block.infinite for block in checked):
+        raise ValueError("Input X contains infinity.")
+    if any(block.bad_target for block in checked):
+        raise ValueError("Input y contains NaN or infinity.")
+    for block in checked:
+        if block.bad_weight:
+            raise ValueError(block.bad_weight)
+    if not any(block.any_weight for block in checked):
+        raise ValueError(
+            "sample_weight is zero for every row: at least one weight must be positive."
+        )
+
+
+def dask_blocks(
+    estimator: BaseEstimator, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+) -> DaskBlocks:
+    """Validated blocks of dask arrays, with the targets as given, of shape (r, q).
+
+    Sets ``n_features_in_``.
+
+    Raises
+    ------
+    ValueError
+        If the data are malformed or not finite, or all weights are zero.
+    """
+    X = _validated_inputs(X)
+    y = _aligned(y, X, "y")
+    if y.ndim > 2:
+        raise ValueError(f"y must have one or two dimensions, and has {y.ndim}.")
+    weights = [None] * X.numblocks[0]
+    if sample_weight is not None:
+        sample_weight = _aligned(sample_weight, X, "sample_weight")
+        if sample_weight.ndim != 1:
+            raise ValueError("Sample weights must be 1D array or scalar")
+        weights = _parts(sample_weight)
+    engine = _engine()
+    inputs = engine.start(_parts(X))
+    from dask import delayed
+
+    pairs = [
+        delayed(_tidied, pure=False)(part, weight)
+        for part, weight in zip(_parts(y), weights, strict=True)
+    ]
+    targets = engine.settled(_near(engine, inputs, pairs))
+    starts = [0, *np.cumsum(X.chunks[0])[:-1].tolist()]
+    pairs = zip(inputs, targets, strict=True)
+    checked = engine.gather([engine.submit(check_block, x, t, near=x) for x, t in pairs])
+    _refuse(checked, starts, type(estimator).__name__)
+    estimator.n_features_in_ = int(X.shape[1])
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    n_rows, n_inputs = map(int, X.shape)
+    return DaskBlocks(engine, inputs, targets, starts, n_rows, n_inputs, block_rows(n_inputs))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _near(engine: Cluster | Scheduler, inputs: list, delayed: list) -> list[Handle]:
+    """Small results moved to where the blocks of inputs are."""
+    if isinstance(engine, Scheduler):
+        return delayed
+    futures = engine.client.compute(delayed)
+    return [engine.submit(_same, f, near=x) for f, x in zip(futures, inputs, strict=True)]
+
+
+# --- predictions ----------------------------------------------------------------------------------
+
+
+def blockwise(method: Callable) -> Callable:
+    """A method of an estimator that predicts, made to map itself over the blocks of a dask array.
+
+    The result is a dask array with the same row blocks.
+    """
+
+    @wraps(method)
+    def predict(self: BaseEstimator, X: ArrayLike) -> Any:
+        if not is_dask(X):
+            return method(self, X)
+        check_is_fitted(self)
+        _refuse_frame(X, "X")
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has shape {X.shape}, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        X = X if len(X.chunks[1]) == 1 else X.rechunk({1: -1})
+        example = method(self, np.zeros((1, self.n_features_in_)))
+        options = {"dtype": example.dtype, "meta": example[:0]}
+        if example.ndim == 1:
+            return X.map_blocks(_predict, self, method.__name__, drop_axis=1, **options)
+        chunks = X.chunks[0], (example.shape[1],)
+        return X.map_blocks(_predict, self, method.__name__, chunks=chunks, **options)
+
+    return predict
+
+
+def _predict(block: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
+    return getattr(estimator, method)(np.asarray(block))

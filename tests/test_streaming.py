@@ -1,0 +1,539 @@
+"""Fits in row blocks: sums over blocks, agreement with fits in memory, dask, what is refused."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_friedman1
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    alpha_max,
+    wedge_relu_path,
+)
+from sklearn_wedge._losses import Huber, LogLoss, Multinomial, Poisson, SquaredError, SquaredHinge
+from sklearn_wedge._master.columns import Columns
+from sklearn_wedge._master.model import quadratic_model
+from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
+from sklearn_wedge._options import FitOptions
+from sklearn_wedge._out_of_core import is_beyond_memory, local_blocks, streamed_problem
+from sklearn_wedge._pricing.hinges import hinge_values
+from sklearn_wedge._samples import SampleOptions, Scaling, canonical_sample, weighted_quantile
+from sklearn_wedge._streaming import (
+    LocalBlocks,
+    histograms,
+    passes,
+    rows_per_block,
+    streamed_sample,
+)
+from sklearn_wedge._streaming.bins import bins_of
+from sklearn_wedge._streaming.master import interacting_minimiser, separate_minimiser
+from sklearn_wedge._streaming.quantiles import column_quantiles, ordered_keys, value_of_key
+
+UNSCALED = Scaling(np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3), np.ones(3))
+# So little that every table here is fitted in blocks, and so much that none is.
+LITTLE, PLENTY = 0.5, 4096
+
+
+@pytest.fixture(params=[64, 97, 1000], ids=lambda rows: f"{rows} rows a block")
+def blocks(request):
+    """500 rows of three inputs and one target, a few without a weight."""
+    return LocalBlocks(*table(), request.param)
+
+
+def table(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    X[:, 2] = np.round(X[:, 2])
+    weight = rng.integers(0, 4, n).astype(float)
+    return X, rng.normal(size=(n, 1)), weight / weight.sum()
+
+
+def some_neurons(X, n_neurons=20, seed=1):
+    rng = np.random.default_rng(seed)
+    inputs = np.sort([rng.choice(3, 2, replace=False) for _ in range(n_neurons)], axis=1)
+    points = np.sort([rng.choice(len(X), 2, replace=False) for _ in range(n_neurons)], axis=1)
+    return neurons_through(X, inputs, points)
+
+
+def kept(blocks, values):
+    """Values of all rows as the blocks keep them."""
+    return blocks.keep(of_rows, values)
+
+
+def of_rows(block, values):
+    return values[block.rows]
+
+
+def balanced_dual(n, weight, q=1, seed=2):
+    dual = np.random.default_rng(seed).normal(size=(n, q)) * weight[:, None]
+    return dual - weight[:, None] * dual.sum(axis=0)
+
+
+# --- sums over blocks -------------------------------------------------------------------------
+
+
+def test_cross_products_of_blocks_are_those_of_all_rows(blocks):
+    X, y, weight = table()
+    neurons = some_neurons(X)
+    old, new = neurons.take(np.arange(8)), neurons.take(np.arange(8, 20))
+    centres = np.full(8, 0.3), np.full(len(new), -0.1)
+    found = blocks.sum(passes.cross_products, UNSCALED, old, new, centres, y.mean(axis=0))
+    H, K = old.activations(X.T) - 0.3, new.activations(X.T) + 0.1
+    expected = (
+        (H * weight) @ K.T,
+        (K * weight) @ K.T,
+        (K * weight) @ (y - y.mean()),
+        K @ weight,
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_hinges_by_bins_have_the_values_of_hinges_by_rows(blocks):
+    X, _, weight = table()
+    dual = balanced_dual(len(X), weight, q=2)
+    starts = np.sort(np.unique(X[weight > 0, 0])[5:200:7])
+    (sums,) = blocks.sum(
+        histograms.hinge_sums, UNSCALED, [(0, bins_of(starts))], along=(kept(blocks, dual),)
+    )
+    order = np.argsort(X[:, 0])
+    exact = hinge_values(X[order, 0], dual[order].T)
+    expected = exact[np.searchsorted(X[order, 0], starts)]
+    assert_allclose(
+        histograms.hinge_values_of_bins(starts, sums, 0), expected, rtol=1e-9, atol=1e-15
+    )
+    for direction in (-1, 1):
+        ours = histograms.hinge_values_of_bins(starts, sums[:1], direction)
+        exact = hinge_values(X[order, 0], dual[order, :1].T, direction)
+        expected = exact[np.searchsorted(X[order, 0], starts)]
+        assert_allclose(ours, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_cells_have_the_sums_of_their_rows(blocks):
+    X, _, weight = table()
+    dual = balanced_dual(len(X), weight, q=2)
+    bins = {k: bins_of(np.unique(X[:, k])[:: (50 if k < 2 else 1)]) for k in range(3)}
+    (sums,) = blocks.sum(
+        histograms.cell_sums, UNSCALED, bins, [(0, 2), (1, 2)], 12, along=(kept(blocks, dual),)
+    )
+    place = {
+        k: np.maximum(np.searchsorted(bins[k].starts, X[:, k], "right") - 1, 0) for k in range(3)
+    }
+    for (k, j), of_pair in zip([(0, 2), (1, 2)], sums, strict=True):
+        expected = np.zeros((2, 3, 144))
+        np.add.at(expected[0, 0], place[k] * 12 + place[j], dual[:, 0])
+        np.add.at(expected[1, 2], place[k] * 12 + place[j], dual[:, 1] * X[:, j])
+        assert_allclose(of_pair[0, 0], expected[0, 0], atol=1e-14)
+        assert_allclose(of_pair[1, 2], expected[1, 2], atol=1e-14)
+
+
+@pytest.mark.parametrize("inputs", [(0, 1), (1, 2)])
+def test_lines_by_sectors_have_the_values_of_their_neurons(blocks, inputs):
+    X, _, weight = table()
+    dual = balanced_dual(len(X), weight)
+    pivot = 17
+    x, y = (X[:, k] - X[pivot, k] for k in inputs)
+    others = np.flatnonzero((x != 0) & (y != 0))[::9]
+    slopes, first = np.unique(y[others] / x[others], return_index=True)
+    pencil = histograms.Sectors(
+        inputs, X[pivot, list(inputs)], slopes, bins_of(histograms.flattened(slopes))
+    )
+    (sums,) = blocks.sum(histograms.sector_sums, UNSCALED, [pencil], along=(kept(blocks, dual),))
+    ours = np.array(histograms.sides_of_lines(slopes, sums))[:, 0]
+    through = np.column_stack([np.full(len(first), pivot), others[first]])
+    neurons = neurons_through(X, np.broadcast_to(inputs, through.shape).copy(), through)
+    both = [(n.activations(X.T) @ dual)[:, 0] for n in (neurons, neurons.reversed())]
+    assert_allclose(np.sort(ours, axis=0), np.sort(both, axis=0), atol=1e-13)
+    lines = histograms.line_weights(slopes)
+    assert_allclose(np.abs(lines), np.abs(neurons.weights.T), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("loss", "q"), [(LogLoss(), 1), (SquaredHinge(), 3), (Multinomial(), 3)], ids=str
+)
+def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
+    X, _, weight = table()
+    present = weight > 0
+    X, weight = X[present], weight[present]
+    rng = np.random.default_rng(3)
+    target = np.eye(q)[rng.integers(0, q, len(X))] if q > 1 else rng.integers(0, 2, (len(X), 1))
+    target, neurons = target.astype(float), some_neurons(X, 6)
+    intercept, coef = rng.normal(size=q), rng.normal(size=(len(neurons), q)) * 0.1
+    activations = neurons.activations(X.T)
+    predicted = intercept + activations.T @ coef
+    dual = loss.dual_point(predicted, target, weight)
+    columns = Columns(activations, np.zeros(len(neurons), dtype=np.int8))
+    curvature = loss.curvature(predicted, target, weight)
+    model = quadratic_model(columns, curvature, predicted - intercept, dual)
+    expected = model.minimiser(1e-3, coef)
+
+    blocks = LocalBlocks(X, target, weight, 100)
+    centre = np.full(len(neurons), 0.2)
+    sums = blocks.sum(
+        passes.model_sums,
+        UNSCALED,
+        neurons,
+        centre,
+        loss,
+        intercept,
+        along=(kept(blocks, predicted), kept(blocks, dual)),
+    )
+    minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
+    found = minimise(sums, centre, 1e-3, coef, columns.signs)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("spread", ["even", "normal", "uneven"])
+def test_bins_by_table_are_those_by_search(spread):
+    rng = np.random.default_rng(0)
+    starts = {
+        "even": np.linspace(-2, 3, 300),
+        "normal": np.sort(rng.normal(size=400)),
+        "uneven": np.sort(rng.normal(size=300) ** 9),
+    }[spread]
+    values = np.concatenate([rng.normal(size=5000) * 2, starts, [-1e9, 1e9]])
+    bins = bins_of(starts)
+    assert_array_equal(bins.count(values), np.searchsorted(starts, values, side="right"))
+    assert (bins.table is None) == (spread == "uneven")
+    single = bins_of(np.array([0.5]))
+    assert_array_equal(single.count(np.array([0.0, 0.5, 1.0])), [0, 1, 1])
+
+
+# --- the sample -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_keys_are_in_the_order_of_the_numbers_and_lead_back_to_them(width):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=200) * 10.0 ** rng.integers(-30, 30, 200)
+    values = np.concatenate([values, [0.0, -0.0, 1.0, -1.0]]).astype(f"f{width // 8}")
+    keys = ordered_keys(values, width)
+    order = np.argsort(values, kind="stable")
+    assert_array_equal(np.diff(keys[order].astype(object)) >= 0, True)
+    assert_array_equal([value_of_key(int(key), width) for key in keys], values.astype(float))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("unit", [1.0, 0.1, 1e5])
+def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
+    rng = np.random.default_rng(4)
+    X = np.column_stack(
+        [rng.normal(size=1000), np.round(rng.normal(size=1000)), rng.integers(0, 2, 1000)]
+    ).astype(dtype)
+    weight = unit * rng.integers(0, 3, 1000)
+    levels = (0.005, 0.25, 0.5, 0.995)
+    blocks = LocalBlocks(X, np.zeros((1000, 1)), weight, 130)
+    found = column_quantiles(blocks, weight.sum(), levels)
+    present = weight > 0
+    shares = weight[present] / weight.sum()
+    expected = [
+        [weighted_quantile(column[present].astype(float), shares, level) for column in X.T]
+        for level in levels
+    ]
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("scaling", ["standardize", "mean", "none"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_the_scaling_of_blocks_is_that_of_samples_in_memory(scaling, standardize):
+    X, y, weight = table()
+    X, y = X * [1.0, 1e3, 1.0] + [0.0, 1e6, 0.0], np.abs(y) + 1
+    options = SampleOptions(standardize, 0.02, scaling)
+    ours = streamed_sample(LocalBlocks(X, y, weight, 77), options)
+    theirs = canonical_sample(X, y, weight, options)
+    for name in ("input_scaling", "target_scaling", "output_scaling"):
+        for part in ("lower", "upper", "mean", "scale"):
+            found, expected = (getattr(getattr(s, name), part) for s in (ours, theirs))
+            assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    assert_allclose(ours.points, theirs.points, atol=1e-9)
+    assert_array_equal(ours.first_row, theirs.first_row)
+    assert_allclose(ours.target_mean, theirs.weight @ theirs.target, atol=1e-12)
+
+
+def test_blocks_are_as_small_as_the_memory_asks_for():
+    assert rows_per_block(100, 2**20) < rows_per_block(100, 2**25) <= 4096
+    assert rows_per_block(100, 0) == 64
+    with sklearn.config_context(working_memory=64):
+        assert is_beyond_memory(20_000, 5, NeuronClass(2))
+        assert not is_beyond_memory(10_000, 5, NeuronClass(2))
+        assert not is_beyond_memory(100_000, 1, NeuronClass(1))
+
+
+# --- fits -------------------------------------------------------------------------------------
+
+
+def friedman(n=1500):
+    X, y = make_friedman1(n, n_features=5, noise=1.0, random_state=0)
+    return X, y, np.random.default_rng(0).integers(0, 3, n).astype(float)
+
+
+LABELS = np.array(["low", "middle", "high"])
+MODELS = {
+    "squared error": (WedgeReLURegressor(5e-3), lambda y: y),
+    "two targets": (WedgeReLURegressor(1e-2), lambda y: np.column_stack([y, np.abs(y - 14)])),
+    "huber": (WedgeReLURegressor(5e-3, loss="huber"), lambda y: y),
+    "poisson": (WedgeReLURegressor(5e-3, loss="poisson"), lambda y: np.round(np.abs(y))),
+    "gamma": (WedgeReLURegressor(5e-3, loss="gamma"), lambda y: np.abs(y) + 0.1),
+    "order 1": (WedgeReLURegressor(5e-3, interaction_order=1), lambda y: y),
+    "monotone": (WedgeReLURegressor(5e-3, monotonic_cst=[1, 1, 0, 1, 0]), lambda y: y),
+    "groups": (WedgeReLURegressor(5e-3, interaction_cst=[(0, 1), (2, 3, 4)]), lambda y: y),
+    "unscaled": (
+        WedgeReLURegressor(5e-2, standardize=False, clip_quantile=None),
+        lambda y: y,
+    ),
+    "log loss": (WedgeReLUClassifier(3e-3, class_weight="balanced"), lambda y: y > 14),
+    "squared hinge": (WedgeReLUClassifier(1e-2, loss="squared_hinge"), lambda y: y > 14),
+    "classes": (WedgeReLUClassifier(8e-3), lambda y: LABELS[np.digitize(y, [12, 16])]),
+}
+
+
+def fitted(kind, memory, X, y, weight, **parameters):
+    model, of_target = MODELS[kind]
+    with sklearn.config_context(working_memory=memory):
+        return sklearn.clone(model).set_params(**parameters).fit(X, of_target(y), weight)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_fit_in_blocks_has_the_objective_of_one_in_memory(kind):
+    X, y, weight = friedman()
+    blocks, memory = (fitted(kind, m, X, y, weight, tol=1e-5) for m in (LITTLE, PLENTY))
+    constant = memory.history_[0].objective
+    ours, theirs = blocks.certificate_, memory.certificate_
+    assert not ours.exact
+    assert abs(ours.objective - theirs.objective) <= 3e-5 * max(constant, ours.objective * 10)
+    # A certified bound holds for what was found in blocks.
+    assert ours.objective >= theirs.lower_bound - 1e-9
+    assert_allclose(blocks.x_mean_, memory.x_mean_, rtol=1e-9)
+    assert_array_equal(blocks.clip_bounds_, memory.clip_bounds_)
+    assert blocks.support_.max() < len(X)
+
+
+def test_neither_the_size_of_blocks_nor_weights_for_copies_nor_absent_rows_matter():
+    X, y, weight = friedman(800)
+    reference = fitted("squared error", LITTLE, X, y, weight).certificate_.objective
+    smaller = fitted("squared error", 0.01, X, y, weight)
+    copies = np.repeat(np.arange(len(X)), weight.astype(int))
+    copied = fitted("squared error", LITTLE, X[copies], y[copies], None)
+    shuffled = np.random.default_rng(1).permutation(len(X))
+    moved = fitted("squared error", LITTLE, X[shuffled], y[shuffled], weight[shuffled] * 1e200)
+    for model in (smaller, copied, moved):
+        assert abs(model.certificate_.objective - reference) <= 1e-8
+
+
+def test_neurons_pass_through_rows_of_the_data():
+    X, y, weight = friedman()
+    model = fitted("squared error", LITTLE, X, y, weight)
+    neurons = model.neurons_
+    inputs = (np.clip(X, *model.clip_bounds_) - model.x_mean_) / model.x_scale_
+    for k, rows in enumerate(neurons.rows):
+        used = neurons.inputs[k] >= 0
+        for row in rows[rows >= 0]:
+            at = inputs[row, neurons.inputs[k][used]] @ neurons.weights[k][used]
+            assert abs(at + neurons.offsets[k]) < 1e-9
+    assert np.all(weight[model.support_] > 0)
+
+
+def test_a_large_table_is_searched_around_a_sample_of_its_rows():
+    X, y, weight = friedman(12_000)
+    blocks, memory = (fitted("squared error", m, X, y, weight) for m in (LITTLE, PLENTY))
+    assert abs(blocks.certificate_.objective - memory.certificate_.objective) <= 1e-4 * 0.5
+
+
+def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
+    X, y, weight = friedman()
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = fitted("squared error", LITTLE, mapped, y, weight)
+    other = fitted("squared error", LITTLE, X.astype(np.float32), y, weight)
+    assert model.certificate_.objective == other.certificate_.objective
+    with sklearn.config_context(working_memory=LITTLE):
+        assert_array_equal(model.predict(mapped), other.predict(X.astype(np.float32)))
+    broken = X.copy()
+    broken[700, 3] = np.nan
+    with pytest.raises(ValueError, match=r"1 value\(s\), the first in row 700, column 3"):
+        fitted("squared error", LITTLE, broken, y, weight)
+
+
+def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
+    X = np.arange(12, dtype=np.float32).reshape(6, 2)
+    blocks = LocalBlocks(X, np.zeros((6, 1)), np.array([0.0, 1, 0, 0, 0, 2]), 2, first=10)
+    seen = blocks.map(lambda block: block)
+    assert [block.rows.tolist() for block in seen] == [[11], [15]]
+    assert all(block.inputs.dtype == np.float32 for block in seen)
+    assert blocks.inputs is X
+
+
+@pytest.mark.parametrize(
+    ("model", "pair"),
+    [
+        (WedgeReLURegressor(loss="absolute_error"), "loss='absolute_error'"),
+        (WedgeReLURegressor(loss="quantile", quantile=0.9), "loss='quantile'"),
+        (WedgeReLURegressor(loss=lambda f, y: (f - y) ** 2), "a loss of your own"),
+        (WedgeReLUClassifier(loss="hinge"), "loss='hinge'"),
+        (WedgeReLURegressor(norm="l2"), "norm='l2'"),
+        (WedgeReLURegressor(interaction_order=None), "neurons of 5 inputs"),
+        (WedgeReLURegressor(solver="cvxpy"), "solver='cvxpy'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_blocks_cannot_do_is_refused_with_advice(model, pair):
+    X, y, _ = friedman(300)
+    y = y > 14 if isinstance(model, WedgeReLUClassifier) else y
+    with sklearn.config_context(working_memory=LITTLE):
+        message = rf"{pair} and a fit in row blocks do not combine: .*set_config\(working_memory"
+        with pytest.raises(ValueError, match=message.replace("(working", "(working")):
+            model.fit(X, y)
+
+
+def test_exact_pricing_is_done_in_memory_or_refused():
+    X, y, _ = friedman(300)
+    with sklearn.config_context(working_memory=LITTLE):
+        assert WedgeReLURegressor(0.05, pricing="exact").fit(X, y).certificate_.exact
+        blocks = local_blocks(X, y[:, None], np.ones(len(X)))
+        with pytest.raises(ValueError, match="pricing='exact' and a fit in row blocks"):
+            streamed_problem(
+                blocks, FitOptions(pricing="exact"), SquaredError(), NeuronClass(2), "."
+            )
+
+
+def test_paths_and_cross_validation_go_through_blocks_too():
+    X, y, _ = friedman(400)
+    with sklearn.config_context(working_memory=LITTLE):
+        path = wedge_relu_path(X, y, [0.1, 0.02])
+        assert not any(certificate.exact for certificate in path.certificates)
+        largest = alpha_max(X, y)
+        model = WedgeReLURegressorCV(alphas=4, eps=1e-2, cv=2).fit(X, y)
+    assert_allclose(largest, alpha_max(X, y), rtol=1e-6)
+    assert model.n_neurons_ > 0
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), Huber(0.5), Poisson()], ids=str)
+def test_a_constant_column_or_target_leaves_the_constant_model(loss):
+    y = np.ones((100, 1))
+    blocks = LocalBlocks(np.ones((100, 2)), y, np.ones(100), 30)
+    problem, _ = streamed_problem(blocks, FitOptions(), loss, NeuronClass(2), ".")
+    assert problem.constant_objective < 1e-12
+    assert len(problem.solve(problem.no_columns(), 1.0, np.empty((0, 1)), np.zeros(1)).values) == 0
+
+
+# --- dask -------------------------------------------------------------------------------------
+
+array = pytest.importorskip("dask.array")
+
+
+@pytest.fixture(scope="module")
+def client():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def as_dask(X, y, weight, rows=400):
+    return (
+        array.from_array(X, chunks=(rows, 2)),
+        array.from_array(y, chunks=(rows + 100, *y.shape[1:])),
+        array.from_array(weight, chunks=rows - 100),
+    )
+
+
+@pytest.mark.parametrize("kind", ["squared error", "two targets", "poisson", "log loss", "classes"])
+def test_dask_arrays_have_the_objective_of_a_file(kind):
+    X, y, weight = friedman()
+    X = X.astype(np.float32)
+    target = MODELS[kind][1](y)
+    local = fitted(kind, LITTLE, X, y, weight)
+    model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
+    assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
+    predicted = model.predict(array.from_array(X, chunks=(700, 5)))
+    assert isinstance(predicted, array.Array)
+    assert predicted.chunks[0] == (700, 700, 100)
+    if predicted.dtype.kind == "f":
+        assert_allclose(predicted.compute(), local.predict(X), rtol=1e-5, atol=1e-5)
+    else:
+        assert_array_equal(predicted.compute(), model.predict(X))
+        probability = model.predict_proba(array.from_array(X, chunks=(700, 5)))
+        assert_allclose(probability.compute(), local.predict_proba(X), atol=1e-5)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["squared error", "log loss"])
+def test_blocks_on_workers_have_the_objective_of_a_file(kind, client):
+    X, y, weight = friedman()
+    local = fitted(kind, LITTLE, X, y, weight)
+    model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, MODELS[kind][1](y), weight))
+    assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
+    assert_array_equal(model.support_, local.support_)
+
+
+def test_a_block_without_weights_and_targets_in_memory_are_taken():
+    X, y, _ = friedman()
+    weight = np.r_[np.zeros(400), np.ones(1100)]
+    model = WedgeReLURegressor(1e-2).fit(array.from_array(X, chunks=(400, 5)), y, weight)
+    local = fitted("squared error", LITTLE, X[400:], y[400:], None, alpha=1e-2)
+    assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
+
+
+def broken_arrays():
+    X, y, weight = as_dask(*friedman(900))
+    yield "NaN", X.map_blocks(lambda b: np.where(b > 0.9999, np.nan, b)), y, weight, "contains NaN"
+    yield "infinity", X / (X - X[0, 0]), y, weight, "infinity"
+    yield "unknown blocks", X[X[:, 0] > 0.5], y, weight, "compute_chunk_sizes"
+    yield "lengths", X, y[:500], weight, "inconsistent numbers of samples: 900 and 500"
+    yield "one dimension", y, y, weight, "Expected 2D array"
+    yield "text", X.astype(str), y, weight, "must be numeric"
+    yield "a bad target", X, array.where(y > 20, np.inf, y), weight, "Input y contains"
+    yield "negative weights", X, y, weight - 1, "Negative values"
+    yield "no weights", X, y, weight * 0, "zero for every row"
+    yield "weights of two columns", X, y, X[:, :2], "must be 1D"
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "weight", "message"),
+    [pytest.param(*case[1:], id=case[0]) for case in broken_arrays()],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_malformed_dask_arrays_are_refused(X, y, weight, message):
+    with pytest.raises(ValueError, match=message):
+        WedgeReLURegressor().fit(X, y, weight)
+
+
+def test_what_does_not_take_dask_arrays_says_so():
+    X, y, weight = as_dask(*friedman(500))
+    for model in (WedgeReLURegressorCV(), WedgeReLUClassifierCV()):
+        with pytest.raises(ValueError, match="does not take dask arrays"):
+            model.fit(X, y > 10)
+    with pytest.raises(ValueError, match="do not take dask arrays"):
+        alpha_max(X, y)
+    with pytest.raises(ValueError, match=r"loss='hinge' and .* because it is a dask array"):
+        WedgeReLUClassifier(loss="hinge").fit(X, y > 10)
+    with pytest.raises(ValueError, match="negative"):
+        WedgeReLURegressor(loss="poisson").fit(X, y - 100)
+    with pytest.raises(ValueError, match="several targets"):
+        WedgeReLURegressor(loss="huber").fit(X, array.stack([y, y], axis=1))
+    with pytest.raises(ValueError, match="at least two classes"):
+        WedgeReLUClassifier().fit(X, y > 1000)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        WedgeReLUClassifier().fit(X, y)
+    fitted_model = WedgeReLURegressor(0.1).fit(X, y, weight)
+    assert fitted_model.n_features_in_ == 5
+    with pytest.raises(ValueError, match="expecting 5 features"):
+        fitted_model.predict(X[:, :3])
+
+
+def test_no_neuron_at_all_can_be_proposed():
+    assert len(Neurons.empty(2)) == 0
+    X = array.ones((100, 2), chunks=(50, 2))
+    model = WedgeReLURegressor().fit(X, array.arange(100, chunks=50))
+    assert model.n_neurons_ == 0
