@@ -29,7 +29,7 @@ from sklearn_wedge._objectives import (
     regression_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._out_of_core import WHY_DASK, streamed_problem
+from sklearn_wedge._out_of_core import streamed_problem
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._streaming import (
     Block,
@@ -161,7 +161,7 @@ class _WedgeNetwork(BaseEstimator):
         """Fit on validated blocks of a dask array."""
         options = self._options(n_outputs)
         neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
-        made = streamed_problem(blocks, options, loss, neuron_class, WHY_DASK)
+        made = streamed_problem(blocks, options, loss, neuron_class)
         return self._fit_problem(alpha, *made, options)
 
     def _fit_problem(

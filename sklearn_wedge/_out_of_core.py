@@ -60,52 +60,33 @@ def _name(loss: Loss) -> str:
     return f"loss={type(loss).__name__}"
 
 
-def check_in_blocks(loss: Loss, options: FitOptions, neuron_class: NeuronClass, why: str) -> None:
-    """Refuse what a fit in row blocks cannot do.
-
-    Parameters
-    ----------
-    loss : Loss
-    options : FitOptions
-    neuron_class : NeuronClass
-    why : str
-        Why the fit is one in row blocks, and how to have another: the end of the message.
-
-    Raises
-    ------
-    ValueError
-        The message names the pair, and says what to do.
-    """
-    wrong = None
+def needs_memory(
+    loss: Loss, options: FitOptions, neuron_class: NeuronClass
+) -> tuple[str, str] | None:
+    """What of a fit cannot be done in row blocks, and what to use instead; None if all can."""
     if isinstance(loss, KinkedLoss):
-        wrong = _name(loss), "use a loss with a gradient, such as 'huber' or 'squared_hinge'"
-    elif options.solver == "cvxpy":
-        wrong = "solver='cvxpy'", "use solver='auto'"
-    elif options.pricing == "exact":
-        wrong = "pricing='exact'", "use pricing='auto' (searched, no certificate)"
-    elif neuron_class.norm == "l2":
-        wrong = "norm='l2'", "use norm='l1'"
-    elif neuron_class.order > 2:
-        wrong = f"neurons of {neuron_class.order} inputs", "set interaction_order to 1 or 2"
-    if wrong is not None:
-        raise ValueError(f"{wrong[0]} and a fit in row blocks do not combine: {wrong[1]}{why}")
+        return _name(loss), "use a loss with a gradient, such as 'huber' or 'squared_hinge'"
+    if options.solver == "cvxpy":
+        return "solver='cvxpy'", "use solver='auto'"
+    if options.pricing == "exact":
+        return "pricing='exact'", "use pricing='auto' (searched, no certificate)"
+    if neuron_class.norm == "l2":
+        return "norm='l2'", "use norm='l1'"
+    if neuron_class.order > 2:
+        return f"neurons of {neuron_class.order} inputs", "set interaction_order to 1 or 2"
+    return None
 
 
-def why_local(n_rows: int) -> str:
-    """Why arrays in memory or in a file are fitted in blocks."""
-    memory = get_config()["working_memory"]
-    return (
-        ", fit on fewer rows, or raise the limit with sklearn.set_config(working_memory=...). X is "
-        f"fitted in row blocks because the activations of {n_rows:,} rows would exceed the "
-        f"working_memory of {memory:g} MiB."
-    )
-
-
-WHY_DASK = ". X is fitted in row blocks because it is a dask array."
+def goes_in_blocks(
+    n_rows: int, loss: Loss, options: FitOptions, neuron_class: NeuronClass, n_inputs: int
+) -> bool:
+    """Whether arrays are fitted in row blocks: they are large, and all of the fit can be."""
+    suited = needs_memory(loss, options, neuron_class) is None
+    return suited and is_beyond_memory(n_rows, n_inputs, neuron_class)
 
 
 def streamed_problem(
-    blocks: RowBlocks, options: FitOptions, loss: Loss, neuron_class: NeuronClass, why: str
+    blocks: RowBlocks, options: FitOptions, loss: Loss, neuron_class: NeuronClass
 ) -> tuple[StreamedProblem, StreamedSample]:
     """The training problem of rows in blocks.
 
@@ -117,15 +98,19 @@ def streamed_problem(
     loss : Loss
         In original units.
     neuron_class : NeuronClass
-    why : str
-        See ``check_in_blocks``.
 
     Raises
     ------
     ValueError
-        If something does not combine with a fit in blocks.
+        If something does not combine with a fit in blocks: the message names it, and says what to
+        do.
     """
-    check_in_blocks(loss, options, neuron_class, why)
+    wrong = needs_memory(loss, options, neuron_class)
+    if wrong is not None:
+        raise ValueError(
+            f"{wrong[0]} and a fit in row blocks do not combine: {wrong[1]}. A dask array is "
+            "always fitted in row blocks; fit on a sample of its rows as a NumPy array instead."
+        )
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
     sample = streamed_sample(blocks, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)

@@ -27,10 +27,9 @@ from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._out_of_core import (
-    is_beyond_memory,
+    goes_in_blocks,
     local_blocks,
     streamed_problem,
-    why_local,
 )
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
@@ -86,14 +85,14 @@ def build_problem(
 ) -> tuple[Problem, TrainingSample | StreamedSample]:
     """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
 
-    In row blocks if the activations would exceed scikit-learn's ``working_memory``. ``loss`` is in
-    original units; ``wedge`` admits only hyperplanes through as many samples as inputs.
+    In row blocks if the activations would exceed scikit-learn's ``working_memory`` and blocks will
+    do. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as many samples as
+    inputs.
     """
     n_rows, n_inputs = X.shape
     neuron_class = options.neuron_class(n_inputs, wedge)
-    if options.pricing != "exact" and is_beyond_memory(n_rows, n_inputs, neuron_class):
-        blocks = local_blocks(X, y, sample_weight)
-        return streamed_problem(blocks, options, loss, neuron_class, why_local(n_rows))
+    if not wedge and goes_in_blocks(n_rows, loss, options, neuron_class, n_inputs):
+        return streamed_problem(local_blocks(X, y, sample_weight), options, loss, neuron_class)
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
     sample = canonical_sample(X, y, sample_weight, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)
