@@ -249,7 +249,7 @@ class AlphaByCV:
                 f"(tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores are those "
                 "of the networks reached. Increase max_iter or tol, or use larger alphas.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return scores.reshape(len(combinations), len(folds), -1).swapaxes(1, 2)
 

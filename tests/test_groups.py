@@ -1,12 +1,17 @@
 """The quadratic problem of several outputs: its operators, Newton systems and optimum."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_wedge import WedgeReLUClassifier
 from sklearn_wedge._losses import Multinomial, SquaredHinge
+from sklearn_wedge._master import newton
 from sklearn_wedge._master.groups import solve_quadratic_groups
 from sklearn_wedge._master.newton import ProximalNewton
 from sklearn_wedge._master.quadratics import (
@@ -148,3 +153,18 @@ def test_large_problems_end_elsewhere_than_small_ones(loss, alpha):
         rough = SeveralOutputs(problem, columns, alpha).solve(start, constant, accuracy)
         above = problem.objective(rough.prediction, rough.coef, alpha) - least
         assert -1e-12 <= above <= accuracy
+
+
+def test_a_fit_without_the_hessian_gets_stuck_above_its_tolerance(monkeypatch):
+    """Columns that violate by less than the precision of a step must enter all the same."""
+    monkeypatch.setattr(newton, "LARGEST_HESSIAN", 0)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(250, 2))
+    noise = rng.gumbel(size=(250, 6))
+    labels = np.argmax(np.sin(2 * X) @ rng.normal(size=(2, 6)) + noise, axis=1)
+    for tol in (1e-4, 1e-6):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            model = WedgeReLUClassifier(3e-3, tol=tol).fit(X, labels)
+        assert model.certificate_.exact
+        assert model.certificate_.gap <= tol * np.log(6)

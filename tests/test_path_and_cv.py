@@ -9,6 +9,7 @@ import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LassoCV
 from sklearn.metrics import (
     make_scorer,
@@ -502,3 +503,12 @@ def test_diabetes_is_predicted_as_well_as_by_the_lasso():
     model = WedgeReLURegressorCV(alphas=6, eps=0.03, cv=3, pricing="search", tol=1e-3).fit(X, y)
     lasso = make_pipeline(StandardScaler(), LassoCV()).fit(X, y)
     assert model.score(X_test, y_test) >= lasso.score(X_test, y_test) - 0.05
+
+
+def test_the_warning_of_unconverged_folds_points_elsewhere_than_at_the_call():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    model = WedgeReLURegressorCV(alphas=[1e-4], cv=2, max_iter=1, tol=1e-9)
+    with pytest.warns(ConvergenceWarning, match="fold fits") as found:
+        model.fit(X, np.sin(3 * X[:, 0]) * X[:, 1])
+    assert all(warning.filename == __file__ for warning in found)

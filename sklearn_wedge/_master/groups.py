@@ -161,7 +161,11 @@ class _Line:
             return 1.0
         if self.derivative(0.0) >= 0:
             return 0.0
-        return float(brentq(self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14))
+        # The derivative jumps at kinks, next to which the search may stop short of the last digits.
+        root, _ = brentq(
+            self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14, full_output=True, disp=False
+        )
+        return float(root)
 
 
 def solve_quadratic_groups(

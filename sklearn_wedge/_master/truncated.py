@@ -9,11 +9,12 @@ as preconditioner, makes convergence fast.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from sklearn_wedge._losses import SmoothLoss
 from sklearn_wedge._master.columns import (
@@ -21,21 +22,23 @@ from sklearn_wedge._master.columns import (
     Columns,
     Optimum,
     at_gradient,
+    total_length,
 )
-from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.groups import STATIONARITY_TOLERANCE, solve_quadratic_groups
 from sklearn_wedge._master.quadratics import GroupCurvature, SameForAllOutputs
 
 Array = NDArray[np.float64]
 
 # Pairs of steps at most; a few are enough where the start is warm.
 MAX_STEPS = 200
-# The minimiser of the majoriser is found to this fraction of alpha: the next one is elsewhere.
+# The minimiser of the majoriser is found to this fraction of alpha, as the next one is elsewhere;
+# or closer if that is what the accuracy asked for takes.
 PRECISION = 1e-3
 # Conjugate gradients: iterations at most, and by how much they reduce the residual.
 CG_ITERATIONS = 30
 CG_REDUCTION = 0.1
 # Relative to the mean of the diagonal of the Gram matrix.
-RIDGE = 1e-10
+RIDGES = (1e-10, 1e-7, 1e-4)
 # A row that a Newton step shortens to less than this fraction is tried at zero.
 VANISHING = 0.2
 MAX_HALVINGS = 12
@@ -90,12 +93,15 @@ class _Majoriser:
         gram = self.gram[np.ix_(rows, rows)]
         return _Majoriser(self.total, self.means[rows], self.centred[rows], gram, self.curvature)
 
-    def minimiser(self, alpha: float, point: _Point) -> tuple[Array, Array]:
-        """Coefficients and intercept that minimise the majoriser plus the penalty."""
+    def minimiser(self, alpha: float, point: _Point, precision: float) -> tuple[Array, Array]:
+        """Coefficients and intercept that minimise the majoriser plus the penalty.
+
+        ``precision`` is the violation, as a fraction of ``alpha``, that counts as none.
+        """
         relative = point.prediction - point.intercept
         response = self.curvature[:, None] * relative + point.dual
         quadratic, linear = SameForAllOutputs(self.gram), self.centred @ response
-        coef = solve_quadratic_groups(quadratic, linear, alpha, point.coef, PRECISION)
+        coef = solve_quadratic_groups(quadratic, linear, alpha, point.coef, precision)
         return coef, point.intercept + response.sum(axis=0) / self.total - self.means @ coef
 
 
@@ -120,7 +126,7 @@ class SeveralOutputs:
         point = self._point(coef, intercept)
         for _ in range(MAX_STEPS):
             before = point.objective
-            point, majoriser = self._majorised_step(point)
+            point, majoriser = self._majorised_step(point, accuracy)
             if self._gap(point) <= accuracy:
                 break
             point = self._newton_step(point, majoriser)
@@ -143,11 +149,14 @@ class SeveralOutputs:
         scaled = dual * min(1.0, self.alpha / largest) if largest > 0 else dual
         return point.objective - problem.loss.dual_value(scaled, problem.target, problem.weight)
 
-    def _majorised_step(self, point: _Point) -> tuple[_Point, _Majoriser]:
-        problem = self.problem
+    def _majorised_step(self, point: _Point, accuracy: float) -> tuple[_Point, _Majoriser]:
+        problem, size = self.problem, self.alpha * total_length(point.coef)
+        # Rows that violate by a fraction p of alpha may cost the bound p times the penalty.
+        needed = 0.5 * accuracy / size if size > 0 else PRECISION
+        precision = min(PRECISION, max(STATIONARITY_TOLERANCE, needed))
         curvature = problem.loss.largest_curvature(point.prediction, problem.target, problem.weight)
         majoriser = _Majoriser.of(self.columns.activations, curvature)
-        coef, intercept = majoriser.minimiser(self.alpha, point)
+        coef, intercept = majoriser.minimiser(self.alpha, point, precision)
         return self._towards(point, coef - point.coef, intercept - point.intercept), majoriser
 
     def _towards(self, point: _Point, change: Array, shift: Array) -> _Point:
@@ -203,9 +212,15 @@ class _NewtonSystem:
         self.penalty = GroupCurvature(unit, alpha / length)
         self.right = self.activations @ point.dual - alpha * unit, point.dual.sum(axis=0)
         self.majoriser = majoriser
-        self.ridge = RIDGE * np.trace(majoriser.gram) / len(rows)
-        diagonal = np.diag(self.penalty.pull + self.ridge)
-        self.factor = cho_factor(majoriser.gram + diagonal)
+        self.ridge, self.factor = self._factored(majoriser.gram)
+
+    def _factored(self, gram: Array) -> tuple[float, tuple]:
+        """The least ridge at which rounding leaves the preconditioner definite; its factor."""
+        size = np.trace(gram) / len(gram)
+        for ridge in RIDGES:
+            with suppress(LinAlgError):
+                return ridge * size, cho_factor(gram + np.diag(self.penalty.pull + ridge * size))
+        return size, cho_factor(gram + np.diag(self.penalty.pull + size))
 
     def times(self, change: Array, shift: Array) -> tuple[Array, Array]:
         """The Hessian times a change."""
@@ -229,7 +244,10 @@ class _NewtonSystem:
             if size <= CG_REDUCTION**2 * start:
                 break
             image, image_shift = self.times(along, along_shift)
-            length = size / _product(along, along_shift, image, image_shift)
+            curvature = _product(along, along_shift, image, image_shift)
+            if curvature <= 0.0:  # saturated samples: the loss is linear this way
+                break
+            length = size / curvature
             change, shift = change + length * along, shift + length * along_shift
             rest, rest_shift = rest - length * image, rest_shift - length * image_shift
             towards, towards_shift = self.preconditioned(rest, rest_shift)

@@ -45,8 +45,10 @@ BINNED_TO_REFINE = 128
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200
 NEW_CLIMBS = 64
-# Outputs of which a search looks at so many random combinations only.
+# Outputs of a dual point of which a search looks at so many random combinations only,
+# if it has more entries than this.
 SKETCHED_OUTPUTS = 4
+ENTRIES_SEARCHED = 20_000
 # Hyperplanes made into neurons and priced on their activations.
 EVALUATED = 1000
 
@@ -57,7 +59,7 @@ def sketched(dual: NDArray, round_number: int) -> NDArray[np.float64]:
     A search over them costs no more than over a few outputs, and looks at others in every round.
     """
     n_outputs = dual.shape[1]
-    if n_outputs <= SKETCHED_OUTPUTS:
+    if n_outputs <= SKETCHED_OUTPUTS or dual.size <= ENTRIES_SEARCHED:
         return dual
     # Seeded by the round alone: the same data give the same network everywhere.
     mixing = np.random.default_rng(round_number).standard_normal((n_outputs, SKETCHED_OUTPUTS))
