@@ -227,6 +227,14 @@ class AlphaByCV:
         largest = largest if largest > 0 else 1.0
         return np.geomspace(largest, self.eps * largest, int(self.alphas))
 
+    def _scorer(self) -> Callable:
+        """What scores the folds; by default with the weights of the fit."""
+        if self.scoring is not None:
+            return check_scoring(self, scoring=self.scoring)
+        scorer = check_scoring(self, scoring=self._default_scoring())
+        # Nobody else could request weights for a scorer that nobody has named.
+        return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
+
     def _scores(
         self,
         task: Task,
@@ -235,7 +243,7 @@ class AlphaByCV:
         score_params: dict[str, Any],
     ) -> NDArray[np.float64]:
         """Scores of shape (n_combinations, n_alphas, n_folds)."""
-        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring())
+        scorer = self._scorer()
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(_score_fold)(task, each, fold, self._unfitted_as(each), scorer, score_params)
@@ -265,7 +273,7 @@ class AlphaByCV:
         MetadataRouter
             See scikit-learn's user guide on metadata routing.
         """
-        scorer = check_scoring(self, scoring=self.scoring or self._default_scoring())
+        scorer = self._scorer()
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)

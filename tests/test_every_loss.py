@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge._losses.own import STEPS, _below_chords
 
 # Agreement with the optimum of the enumerated problem.
 OPTIMAL = 1e-6
@@ -457,3 +458,36 @@ def test_rows_without_weight_make_a_target_impossible():
     weight = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
     model = WedgeReLURegressor(loss="poisson").fit(X, y, weight)
     assert np.all(model.predict(X) > 0)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda f, y: cvxpy.exp(f) - cvxpy.multiply(y, f),
+        lambda f, y: cvxpy.exp(f - y) - (f - y),
+        lambda f, y: cvxpy.exp(f - y) + cvxpy.exp(y - f),
+    ],
+    ids=["Poisson", "LINEX", "hyperbolic cosine"],
+)
+def test_an_own_loss_that_grows_fast_has_no_bound(loss):
+    """What it is far from the optimum, 1e250, says nothing about the bound."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = rng.poisson(np.exp(X[:, 0])).astype(float)
+    certificate = WedgeReLURegressor(0.02, interaction_order=1, loss=loss).fit(X, y).certificate_
+    assert 0 <= certificate.relative_gap < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_chords_bound_a_convex_function_from_above(seed):
+    """A maximum of random lines: its least value is known to be above every bound."""
+    rng = np.random.default_rng(seed)
+    slopes, heights = rng.normal(size=(2, 8)) * 10.0 ** rng.integers(-3, 4, size=(2, 8))
+    slopes[:2] = abs(slopes[0]), -abs(slopes[1])
+    offsets = np.concatenate([-STEPS[::-1], [0.0], STEPS]) + rng.normal()
+    values = (slopes[:, None] * offsets + heights[:, None]).max(axis=0)[None]
+    inside = offsets[1:-1]
+    fine = np.linspace(inside[0], inside[-1], 200_001)
+    least = (slopes[:, None] * np.append(fine, inside) + heights[:, None]).max(axis=0).min()
+    bound = _below_chords(values, np.zeros_like(values), np.diff(offsets))[0]
+    assert bound <= least + 1e-9 * abs(least)

@@ -512,3 +512,15 @@ def test_the_warning_of_unconverged_folds_points_elsewhere_than_at_the_call():
     with pytest.warns(ConvergenceWarning, match="fold fits") as found:
         model.fit(X, np.sin(3 * X[:, 0]) * X[:, 1])
     assert all(warning.filename == __file__ for warning in found)
+
+
+def test_weights_need_a_request_from_a_scorer_that_nobody_named():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y, weight = np.abs(X[:, 0]), rng.integers(1, 4, 60).astype(float)
+    model = WedgeReLURegressorCV(alphas=3, eps=0.1, cv=3)
+    plain = clone(model).fit(X, y, sample_weight=weight)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = clone(model).fit(X, y, sample_weight=weight)
+        clone(model).fit(X, y)
+    assert_array_equal(routed.score_path_, plain.score_path_)

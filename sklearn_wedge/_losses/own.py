@@ -23,7 +23,7 @@ INSIDE = 1e-9
 TOLERANCES = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 # Distances, in units, at which losses are looked at on both sides of where the solver ended.
 STEPS = 10.0 ** np.arange(-9.0, 3.0, 0.5)
-# What is left of a difference of two values by rounding, relative to the largest of them, with
+# What is left of a difference of two values by rounding, relative to the larger of them, with
 # chords prolonged by up to three times their length.
 ROUNDING = 16 * np.finfo(float).eps
 # Agreement of losses with those of the same samples in another order, or fewer of them.
@@ -197,13 +197,13 @@ class OwnLoss(KinkedLoss):
         tiled = np.repeat(target, k, axis=0)
         losses, linear = self._losses(points.ravel(), tiled).reshape(n, k), slope[:, None] * points
         values = losses + linear
-        sizes = np.where(np.isfinite(losses), np.abs(losses), 0.0) + np.abs(linear)
-        noise = ROUNDING * sizes.max(axis=1)
+        noise = ROUNDING * (np.where(np.isfinite(losses), np.abs(losses), 0.0) + np.abs(linear))
         with np.errstate(all="ignore"):
-            bounds = _below_chords(values, np.diff(offsets)) - noise
+            bounds = _below_chords(values, noise, np.diff(offsets))
             # A rise that is less than rounding may be a fall, and the minimum farther out.
             left, right = values[:, 0] - values[:, 1], values[:, -1] - values[:, -2]
-        ends = np.isinf(values[:, 0]) | (left > noise), np.isinf(values[:, -1]) | (right > noise)
+            rises = left > noise[:, :2].max(axis=1), right > noise[:, -2:].max(axis=1)
+        ends = np.isinf(values[:, 0]) | rises[0], np.isinf(values[:, -1]) | rises[1]
         return np.where(ends[0] & ends[1] & np.isfinite(bounds), bounds, -np.inf)
 
     def floor(self, target: Array, weight: Array) -> float:
@@ -265,28 +265,31 @@ class OwnLoss(KinkedLoss):
         return self.function(prediction, target)
 
 
-def _below_chords(values: Array, gaps: Array) -> Array:
+def _below_chords(values: Array, noise: Array, gaps: Array) -> Array:
     """The least that convex functions can be between their second and last but one points, (n,).
 
-    ``values``, (n, k), are at points that are ``gaps`` apart.
+    ``values``, (n, k), are at points that are ``gaps`` apart, and known up to ``noise``. Far out
+    they may be huge, which must not blur a bound elsewhere: each line has its own noise.
     """
     finite = np.isfinite(values)
     rise = np.diff(np.where(finite, values, 0.0), axis=1) / gaps
+    blur = np.maximum(noise[:, :-1], noise[:, 1:])
     known = finite[:, :-1] & finite[:, 1:]
     gap, low, high = gaps[1:-1], values[:, 1:-2], values[:, 2:-1]
     # Without a chord, outside the domain, there is no line.
     from_left = np.where(known[:, :-2], rise[:, :-2], np.nan)
     from_right = np.where(known[:, 2:], rise[:, 2:], np.nan)
-    line_left = low, low + gap * from_left
-    line_right = high - gap * from_right, high
-    share = ((line_right[0] - low) / (from_left - from_right)).clip(0.0, gap)
-    lines = low + share * from_left, line_right[0] + share * from_right
-    # The larger line, or the only one, at both ends of a gap and where they cross.
-    least = np.fmin(np.fmax(line_left[0], line_right[0]), np.fmax(line_left[1], line_right[1]))
-    least = np.fmin(least, np.fmax(*lines))
-    alone = np.isnan(from_left) | np.isnan(from_right)
-    only = np.fmin(np.minimum(*line_left), np.minimum(*line_right))
-    least = np.where(alone, only, least)
+    left = low - blur[:, :-2]
+    right = high - gap * from_right - blur[:, 2:]
+    # Where the lines go the same way, the larger of their least values is the least of the larger.
+    least = np.fmax(
+        left + gap * np.minimum(from_left, 0.0), right + gap * np.minimum(from_right, 0.0)
+    )
+    # Else it is where they cross: of both lines the lower there, as rounding moves the place.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = ((right - left) / (from_left - from_right)).clip(0.0, gap)
+    crossing = np.minimum(left + share * from_left, right + share * from_right)
+    least = np.where((from_left < 0) & (from_right > 0), np.fmax(least, crossing), least)
     outside = np.isinf(low) & np.isinf(high)
     return np.where(outside, np.inf, np.where(np.isnan(least), -np.inf, least)).min(axis=1)
 
