@@ -178,11 +178,14 @@ class _WedgeNetwork(BaseEstimator):
             return
         certificate = solution.certificate
         kind = "" if certificate.exact else "estimated "
+        advice = "Increase max_iter, or accept the gap with a larger tol."
+        if len(solution.history) < self.max_iter:
+            advice = "More rounds would not help: accept the gap with a larger tol."
         warnings.warn(
             f"{type(self).__name__} stopped after {len(solution.history)} pricing rounds at alpha="
             f"{solution.alpha:g} with a {kind}duality gap of {certificate.gap:.3e}; the tolerance "
             f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
-            "of the best constant model). Increase max_iter, or accept the gap with a larger tol.",
+            f"of the best constant model). {advice}",
             ConvergenceWarning,
             stacklevel=7,
         )
