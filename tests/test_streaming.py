@@ -16,7 +16,15 @@ from sklearn_wedge import (
     alpha_max,
     wedge_relu_path,
 )
-from sklearn_wedge._losses import Huber, LogLoss, Multinomial, Poisson, SquaredError, SquaredHinge
+from sklearn_wedge._losses import (
+    Gamma,
+    Huber,
+    LogLoss,
+    Multinomial,
+    Poisson,
+    SquaredError,
+    SquaredHinge,
+)
 from sklearn_wedge._master.columns import Columns
 from sklearn_wedge._master.model import quadratic_model
 from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
@@ -32,7 +40,7 @@ from sklearn_wedge._streaming import (
     streamed_sample,
 )
 from sklearn_wedge._streaming.bins import bins_of
-from sklearn_wedge._streaming.master import interacting_minimiser, separate_minimiser
+from sklearn_wedge._streaming.master import DualPoint, interacting_minimiser, separate_minimiser
 from sklearn_wedge._streaming.quantiles import column_quantiles, ordered_keys, value_of_key
 
 UNSCALED = Scaling(np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3), np.ones(3))
@@ -190,6 +198,39 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
+LOSSES = [
+    SquaredError(),
+    Huber(0.5),
+    Poisson(),
+    Gamma(),
+    LogLoss(),
+    SquaredHinge(),
+    Multinomial(),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_a_dual_point_that_shrinks_has_the_dual_value_of_its_multiple(blocks, loss):
+    X, y, weight = table()
+    rng = np.random.default_rng(5)
+    q = 3 if isinstance(loss, Multinomial) else 1
+    if isinstance(loss, LogLoss | SquaredHinge):
+        y = (y > 0).astype(float)
+    elif q > 1:
+        y = np.eye(q)[rng.integers(0, q, len(X))]
+    elif isinstance(loss, Poisson | Gamma):
+        y = np.abs(y) + 0.1
+    present = weight > 0
+    dual = np.zeros((len(X), q))
+    predicted = 0.3 * rng.normal(size=dual.shape)
+    dual[present] = loss.dual_point(predicted[present], y[present], weight[present])
+    blocks = LocalBlocks(X, y, weight, blocks.at_most)
+    point = DualPoint(kept(blocks, dual), blocks, loss)
+    for shrink in (1.0, 0.9, 0.5, 0.1):
+        expected = loss.dual_value(shrink * dual[present], y[present], weight[present])
+        assert_allclose(point.bound(shrink), expected, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("spread", ["even", "normal", "uneven"])
 def test_bins_by_table_are_those_by_search(spread):
     rng = np.random.default_rng(0)
@@ -228,7 +269,7 @@ def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
         [rng.normal(size=1000), np.round(rng.normal(size=1000)), rng.integers(0, 2, 1000)]
     ).astype(dtype)
     weight = unit * rng.integers(0, 3, 1000)
-    levels = (0.005, 0.25, 0.5, 0.995)
+    levels = (1e-13, 0.005, 0.25, 0.5, 0.995, 1 - 1e-13)
     blocks = LocalBlocks(X, np.zeros((1000, 1)), weight, 130)
     found = column_quantiles(blocks, weight.sum(), levels)
     present = weight > 0

@@ -96,7 +96,7 @@ class DualPoint:
         if isinstance(self.loss, SquaredError):
             # A parabola through zero: two values tell it.
             at_one, at_half = self._evaluated(1.0), self._evaluated(0.5)
-            square = 2.0 * at_one - 4.0 * at_half
+            square = 4.0 * at_half - 2.0 * at_one
             return shrink * (at_one + (1.0 - shrink) * square)
         return self._evaluated(shrink)
 
