@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,13 @@ from sklearn_wedge._column_generation import Restricted
 from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._master import (
     AcrossOutputs,
-    SameForAllOutputs,
+    Enough,
     SeparateOutputs,
+    solve_least_squares,
     solve_quadratic_groups,
     solve_quadratic_l1,
     total_length,
+    working_set,
 )
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._streaming import passes
@@ -24,10 +27,6 @@ from sklearn_wedge._streaming.blocks import Array, Kept, RowBlocks
 from sklearn_wedge._streaming.sample import StreamedSample
 
 MAX_STEPS = 100
-# A column enters if it violates the optimality conditions by more than this fraction of alpha.
-STATIONARITY_TOLERANCE = 1e-10
-# Violators that enter the model of one step, over all outputs.
-ENTER_AT_ONCE = 100
 # Decrease promised by a step, relative to the objective, from which on it is taken in full: its
 # effect drowns in the rounding of the objective. Newton steps from there double the digits.
 CLOSE = 1e-12
@@ -184,6 +183,12 @@ class StreamedMaster(ABC):
 class StreamedLeastSquares(StreamedMaster):
     """The squared loss: solved on the sums alone."""
 
+    @cached_property
+    def _half_square(self) -> float:
+        """Half the variance of the target: the mean loss of its mean."""
+        none, mean = np.empty((0, len(self.sample.target_mean))), self.sample.target_mean
+        return self.objective(self.predicted(self.no_columns(), none, mean), none, 0.0)
+
     def solve(
         self,
         columns: StreamedColumns,
@@ -193,14 +198,11 @@ class StreamedLeastSquares(StreamedMaster):
         accuracy: float,
     ) -> Restricted:
         """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
-        if len(columns) == 0:
-            pass
-        elif coef.shape[1] == 1:
-            linear, signs = columns.linear[:, 0], columns.signs
-            coef = solve_quadratic_l1(columns.gram, linear, alpha, coef[:, 0], signs)[:, None]
-        else:
-            quadratic = SameForAllOutputs(columns.gram)
-            coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)
+        if len(columns):
+            enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
+            coef = solve_least_squares(
+                columns.gram, columns.linear, alpha, coef, columns.signs, enough
+            )
         intercept = self.sample.target_mean - columns.means @ coef
         predicted = self.predicted(columns, coef, intercept)
         values = columns.values(columns.linear - columns.gram @ coef)
@@ -264,7 +266,7 @@ class StreamedNewton(StreamedMaster):
         """One step and the decrease that it promised."""
         dual = self.blocks.keep(passes.dual_point, self.loss, along=(point.predicted,))
         products, total = self._products(columns.neurons, dual)
-        working = self._working_set(columns.values(products), alpha, point.coef)
+        working = working_set(columns.values(products), alpha, point.coef)
         neurons = columns.neurons.take(working)
         centre = self.centres(neurons)
         sums = self.blocks.sum(
@@ -294,17 +296,6 @@ class StreamedNewton(StreamedMaster):
                 return after, promised
             length /= 2
         return None, promised
-
-    def _working_set(self, values: Array, alpha: float, coef: Array) -> NDArray[np.intp]:
-        """Columns in use and the worst violators."""
-        in_use = coef.any(axis=1)
-        excess = values / alpha - 1
-        excess[in_use] = 0.0
-        # Rounded: of columns that depend on one another, rounding must not choose.
-        at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
-        worst = np.argsort(-np.round(excess, 9), kind="stable")[:at_most]
-        violators = worst[excess[worst] > STATIONARITY_TOLERANCE]
-        return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
 
 
 def separate_minimiser(

@@ -66,7 +66,7 @@ class StreamedProblem:
 
     @property
     def scale(self) -> float:
-        """What tolerances are relative to."""
+        """What tolerances are relative to: no loss with a gradient has a floor above zero."""
         return self.constant_objective
 
     def constant_model(self) -> Array:
