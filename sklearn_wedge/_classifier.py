@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
-from sklearn_wedge._dask import blockwise, dask_blocks, is_dask
+from sklearn_wedge._dask import blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
@@ -96,17 +96,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        if np.ndim(y) == 2 and y.shape[1] > 1:
+        y = target_array(self, y)
+        if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
         blocks = dask_blocks(self, X, y, sample_weight)
-        seen = blocks.classes()
-        weights: dict[Any, float] = {}
-        for labels, of_labels in seen:
-            for label, weight in zip(labels, of_labels, strict=True):
-                weights[label] = weights.get(label, 0.0) + weight
-        classes = np.unique(np.concatenate([labels for labels, _ in seen]))
+        classes, totals = blocks.classes()
         check_classification_targets(classes)
-        totals = np.array([weights[label] for label in classes.tolist()])
         self._check_classes(classes, classes[totals > 0])
         factors = self._class_factors(classes, totals)
         blocks = blocks.with_targets(class_block, classes, factors)

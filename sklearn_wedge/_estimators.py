@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
-from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask
+from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import (
@@ -218,7 +218,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        self._one_target = np.ndim(y) == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
+        y = target_array(self, y)
+        self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
         blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(blocks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)

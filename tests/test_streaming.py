@@ -528,6 +528,69 @@ def test_a_block_without_weights_and_targets_in_memory_are_taken():
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
 
 
+def with_empty_blocks(X):
+    """The same rows, with blocks without any at the beginning and in between."""
+    return array.concatenate([X[:0], X[:40], X[:0], X[40:]]).rechunk(((0, 40, 0, len(X) - 40), -1))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, "U3", object])
+def test_labels_keep_their_type_also_where_blocks_have_no_rows(dtype):
+    X, y, _ = friedman(100)
+    X = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
+    assert 0 in X.chunks[0]
+    labels = np.array(["no", "yes"]) if dtype in ("U3", object) else np.array([0, 1])
+    labels = labels.astype(dtype)[(y > 14).astype(int)]
+    for target in (labels, array.from_array(labels, chunks=30)):
+        model = WedgeReLUClassifier(0.1, tol=1e-2).fit(X, target)
+        assert model.classes_.dtype == labels.dtype
+        assert_array_equal(model.classes_, np.unique(labels))
+
+
+@pytest.mark.parametrize("kind", ["squared error", "two targets", "classes"])
+def test_blocks_without_rows_are_predicted(kind):
+    X, y, _ = friedman(100)
+    target = MODELS[kind][1](y)
+    model = sklearn.clone(MODELS[kind][0]).set_params(alpha=0.1, tol=1e-2).fit(X, target)
+    blocks = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
+    predicted = model.predict(blocks)
+    assert predicted.chunks[0] == blocks.chunks[0]
+    assert_array_equal(predicted.compute(), model.predict(X))
+    none = predicted.blocks[0].compute()
+    assert none.shape == (0, *target.shape[1:])
+    assert none.dtype == predicted.dtype
+
+
+def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
+    X, y, _ = friedman(100)
+    blocks = array.from_array(X, chunks=(40, -1))
+    two = np.column_stack([y, -y])
+    model = WedgeReLURegressor(0.1, tol=1e-2)
+    expected = sklearn.clone(model).fit(blocks, two).certificate_
+    assert model.fit(blocks, two.tolist(), 3.0).certificate_ == expected
+    assert model.predict(X).shape == (100, 2)
+    column = model.fit(blocks, [[value] for value in y])
+    assert column.predict(X).shape == WedgeReLURegressor(0.1).fit(X, y[:, None]).predict(X).shape
+    labels = np.where(y > 14, "high", "low").tolist()
+    classifier = WedgeReLUClassifier(0.1, tol=1e-2).fit(blocks, labels, 0.5)
+    assert classifier.classes_.tolist() == ["high", "low"]
+
+
+@pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLUClassifier()], ids=["r", "c"])
+def test_malformed_targets_beside_a_dask_array_are_refused(model):
+    X, y, _ = friedman(100)
+    X, y = array.from_array(X, chunks=(40, -1)), y > 14
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        model.fit(X, None)
+    with pytest.raises(ValueError, match="one or two dimensions"):
+        model.fit(X, 1.0)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: 100 and 99"):
+        model.fit(X, y[1:].tolist())
+    with pytest.raises(ValueError, match="X and sample_weight have inconsistent"):
+        model.fit(X, y, [1.0, 2.0])
+    with pytest.raises(ValueError, match="must be 1D array or scalar"):
+        model.fit(X, y, [[1.0]] * 100)
+
+
 def broken_arrays():
     X, y, weight = as_dask(*friedman(900))
     yield "NaN", X.map_blocks(lambda b: np.where(b > 0.9999, np.nan, b)), y, weight, "contains NaN"
