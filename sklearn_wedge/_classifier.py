@@ -377,8 +377,14 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array, or one whose activations would exceed scikit-learn's
-            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+            Inputs. A dask array is fitted in row blocks; so is an array whose activations would
+            exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in blocks (a loss without a
+            gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
+            ``solver="cvxpy"``) is fitted in memory, and a mapped file copied. In blocks of more
+            than 8,192 rows hyperplanes pass through a sample of them that depends on their order:
+            other orders, or copies instead of weights, then give the same fit only up to ``tol``,
+            and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
