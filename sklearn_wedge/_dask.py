@@ -214,7 +214,7 @@ class DaskBlocks:
         return self.engine.settled(self._submit("keep", function, args, along))
 
     def classes(self) -> tuple[NDArray, NDArray]:
-        """The labels, ascending and of the type given, and their weights: also those without any."""
+        """The labels, ascending, of the type given, and their weights: also those without any."""
         found = self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
         # A block without rows may be of another type.
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)

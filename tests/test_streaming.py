@@ -1,6 +1,7 @@
 """Fits in row blocks: sums over blocks, agreement with fits in memory, dask, what is refused."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -190,6 +191,7 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
         centre,
         loss,
         intercept,
+        False,
         along=(kept(blocks, predicted), kept(blocks, dual)),
     )
     minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
@@ -356,6 +358,26 @@ def test_a_fit_in_blocks_has_the_objective_of_one_in_memory(kind):
     assert blocks.support_.max() < len(X)
 
 
+@pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
+def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._out_of_core.HESSIAN_SHARE", share)
+    seen = []
+    original = passes.model_sums
+
+    def recorded(*args):
+        seen.append(original(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(passes, "model_sums", recorded)
+    X, y, weight = friedman(800)
+    blocks, memory = (fitted("classes", m, X, y, weight, tol=1e-4) for m in (LITTLE, PLENTY))
+    constant = memory.history_[0].objective
+    assert abs(blocks.certificate_.objective - memory.certificate_.objective) <= 2e-4 * constant
+    largest = max(part.size for sums in seen for part in sums)
+    m = max(sums[3].shape[0] for sums in seen)
+    assert largest == (m**2 if share == 0 else (3 * m) ** 2)
+
+
 def test_neither_the_size_of_blocks_nor_weights_for_copies_nor_absent_rows_matter():
     X, y, weight = friedman(800)
     reference = fitted("squared error", LITTLE, X, y, weight).certificate_.objective
@@ -400,6 +422,35 @@ def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
     broken[700, 3] = np.nan
     with pytest.raises(ValueError, match=r"1 value\(s\), the first in row 700, column 3"):
         fitted("squared error", LITTLE, broken, y, weight)
+
+
+def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
+    # Points are a fixed number of rows: a few of them, so that they do not hide a copy.
+    monkeypatch.setattr("sklearn_wedge._streaming.sample.MOST_POINTS", 256)
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "X.npy", rng.normal(size=(40_000, 30)).astype(np.float32))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    y = np.abs(mapped[:, 0]).astype(float)
+    model = WedgeReLURegressor(0.1, interaction_order=1, clip_quantile=None, tol=0.1)
+    with sklearn.config_context(working_memory=LITTLE):
+        tracemalloc.start()
+        try:
+            model.fit(mapped, y)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert model.n_neurons_ > 0
+    # A copy in double precision alone would take that.
+    assert peak < 2 * mapped.nbytes
+
+
+def test_rows_without_a_weight_do_not_decide_how_a_table_is_fitted():
+    X, y, _ = friedman(1500)
+    weight = np.zeros(len(X))
+    weight[:100] = 1.0
+    with sklearn.config_context(working_memory=1):
+        assert WedgeReLURegressor(0.1).fit(X, y, weight).certificate_.exact
+        assert not WedgeReLURegressor(0.1).fit(X, y).certificate_.exact
 
 
 def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
@@ -497,7 +548,8 @@ def test_dask_arrays_have_the_objective_of_a_file(kind):
     X = X.astype(np.float32)
     target = MODELS[kind][1](y)
     local = fitted(kind, LITTLE, X, y, weight)
-    model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
+    with sklearn.config_context(working_memory=LITTLE):
+        model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
     predicted = model.predict(array.from_array(X, chunks=(700, 5)))
     assert isinstance(predicted, array.Array)

@@ -14,6 +14,7 @@ from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._master import (
     AcrossOutputs,
     Enough,
+    SameForAllOutputs,
     SeparateOutputs,
     solve_least_squares,
     solve_quadratic_groups,
@@ -36,6 +37,10 @@ LITTLE = 1e-4
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
+# The minimiser of a majorised model is found to this fraction of alpha: the next one is elsewhere.
+MAJORISED_PRECISION = 1e-6
+# Entries of the Hessian of outputs that interact × rows up to which it is formed: a minute or so.
+MOST_WORK = 1e12
 
 
 @dataclass(frozen=True)
@@ -221,7 +226,28 @@ class _Point:
 
 
 class StreamedNewton(StreamedMaster):
-    """A loss with second derivatives, by proximal Newton; every sum is a pass over the rows."""
+    """A loss with second derivatives, by proximal Newton; every sum is a pass over the rows.
+
+    Where outputs interact, the Hessian of m columns and q outputs has ``(m q)²`` entries. Where it
+    is too large, one curvature a row majorises it by an m × m matrix: steps are cheaper and more.
+
+    Parameters
+    ----------
+    sample : StreamedSample
+    loss : SmoothLoss
+    hessian_bytes : float
+        What the Hessian may take.
+    """
+
+    def __init__(self, sample: StreamedSample, loss: SmoothLoss, hessian_bytes: float):
+        super().__init__(sample, loss)
+        self.hessian_bytes = hessian_bytes
+
+    def _is_majorised(self, coef: Array) -> bool:
+        """Whether the Hessian takes too much memory or time."""
+        entries = float(coef.size) ** 2
+        too_large = 8.0 * entries > self.hessian_bytes or entries * self.blocks.n_rows > MOST_WORK
+        return self.loss.outputs_interact and too_large
 
     def solve(
         self,
@@ -266,7 +292,11 @@ class StreamedNewton(StreamedMaster):
         """One step and the decrease that it promised."""
         dual = self.blocks.keep(passes.dual_point, self.loss, along=(point.predicted,))
         products, total = self._products(columns.neurons, dual)
+        majorised = self._is_majorised(point.coef)
         working = working_set(columns.values(products), alpha, point.coef)
+        if majorised:
+            # Its Gram matrix is small: all columns may enter.
+            working = np.arange(len(columns))
         neurons = columns.neurons.take(working)
         centre = self.centres(neurons)
         sums = self.blocks.sum(
@@ -276,6 +306,7 @@ class StreamedNewton(StreamedMaster):
             centre,
             self.loss,
             point.intercept,
+            majorised,
             along=(point.predicted, dual),
         )
         minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
@@ -306,7 +337,7 @@ def separate_minimiser(
     Parameters
     ----------
     sums : tuple of ndarrays
-        See ``passes.model_sums``.
+        See ``passes.model_sums``; also those of a majorised model.
     centre : ndarray of shape (m,)
         What activations are relative to.
     alpha : float
@@ -323,6 +354,9 @@ def separate_minimiser(
         pass
     elif coef.shape[1] == 1:
         coef = solve_quadratic_l1(grams[0], linear[:, 0], alpha, coef[:, 0], signs)[:, None]
+    elif len(grams) == 1:
+        quadratic = SameForAllOutputs(grams[0])
+        coef = solve_quadratic_groups(quadratic, linear, alpha, coef, MAJORISED_PRECISION)
     else:
         coef = solve_quadratic_groups(SeparateOutputs(grams), linear, alpha, coef)
     shift = response / total - ((centre + means).T * coef).sum(axis=0)
