@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
-from sklearn_wedge._dask import blockwise, dask_blocks, is_dask
+from sklearn_wedge._dask import blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
@@ -96,17 +96,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        if np.ndim(y) == 2 and y.shape[1] > 1:
+        y = target_array(self, y)
+        if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
         blocks = dask_blocks(self, X, y, sample_weight)
-        seen = blocks.classes()
-        weights: dict[Any, float] = {}
-        for labels, of_labels in seen:
-            for label, weight in zip(labels, of_labels, strict=True):
-                weights[label] = weights.get(label, 0.0) + weight
-        classes = np.unique(np.concatenate([labels for labels, _ in seen]))
+        classes, totals = blocks.classes()
         check_classification_targets(classes)
-        totals = np.array([weights[label] for label in classes.tolist()])
         self._check_classes(classes, classes[totals > 0])
         factors = self._class_factors(classes, totals)
         blocks = blocks.with_targets(class_block, classes, factors)
@@ -382,8 +377,14 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array, or one whose activations would exceed scikit-learn's
-            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+            Inputs. A dask array is fitted in row blocks; so is an array whose activations would
+            exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in blocks (a loss without a
+            gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
+            ``solver="cvxpy"``) is fitted in memory, and a mapped file copied. In blocks of more
+            than 8,192 rows hyperplanes pass through a sample of them that depends on their order:
+            other orders, or copies instead of weights, then give the same fit only up to ``tol``,
+            and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like or dask array of shape (n_samples,), default=None

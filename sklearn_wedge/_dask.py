@@ -1,7 +1,7 @@
 """Fits and predictions on dask arrays: blocks stay where they are, sums come back.
 
 With a client of ``dask.distributed`` every block is pinned to the worker that has it; without one
-the blocks are computed anew in every pass by dask's own scheduler.
+the blocks are computed anew in every pass on dask's threads.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Cluster:
 
 
 class Scheduler:
-    """dask without a cluster, by the scheduler that is configured: threads, as a rule."""
+    """dask without a cluster, on threads whatever is configured: processes would copy blocks."""
 
     def start(self, delayed: list) -> list[Handle]:
         """Blocks are computed anew when they are needed: they need not fit into memory."""
@@ -154,10 +154,10 @@ def _new_targets(
     return changed.target, changed.weight
 
 
-def _labels(targets: tuple[NDArray, NDArray]) -> tuple[list, list[float]]:
+def _labels(targets: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
     y, weight = targets
     labels, codes = np.unique(y, return_inverse=True)
-    return labels.tolist(), np.bincount(codes.ravel(), weight).tolist()
+    return labels, np.bincount(codes.ravel(), weight)
 
 
 @dataclass(frozen=True)
@@ -213,9 +213,13 @@ class DaskBlocks:
         """See ``RowBlocks``."""
         return self.engine.settled(self._submit("keep", function, args, along))
 
-    def classes(self) -> list[tuple[list, list[float]]]:
-        """The labels in each block, with their weights: also those without any."""
-        return self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
+    def classes(self) -> tuple[NDArray, NDArray]:
+        """The labels, ascending, of the type given, and their weights: also those without any."""
+        found = self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
+        # A block without rows may be of another type.
+        labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
+        classes, codes = np.unique(np.concatenate(labels), return_inverse=True)
+        return classes, np.bincount(codes, np.concatenate(weights))
 
     def with_targets(self, function: Callable, *args: Any) -> DaskBlocks:
         """See ``RowBlocks``."""
@@ -264,13 +268,46 @@ def _validated_inputs(X: Any) -> Any:
     return X if len(X.chunks[1]) == 1 else X.rechunk({1: -1})
 
 
+def target_array(estimator: BaseEstimator, y: ArrayLike | None) -> Any:
+    """Targets as an array, of dask or of NumPy, with one or two dimensions.
+
+    Raises
+    ------
+    ValueError
+        If there are none or they have other dimensions.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    if is_dask(y):
+        _refuse_frame(y, "y")
+    else:
+        y = np.asarray(y)
+    if y.ndim not in (1, 2):
+        raise ValueError(f"y must have one or two dimensions, and has {y.ndim}.")
+    return y
+
+
+def _weight_array(sample_weight: ArrayLike, n_rows: int) -> Any:
+    """Weights as an array, of dask or of NumPy; a number is the weight of every row."""
+    if is_dask(sample_weight):
+        _refuse_frame(sample_weight, "sample_weight")
+    else:
+        sample_weight = np.asarray(sample_weight)
+    if sample_weight.ndim == 0:
+        return np.full(n_rows, float(sample_weight))
+    if sample_weight.ndim != 1:
+        raise ValueError("Sample weights must be 1D array or scalar")
+    return sample_weight
+
+
 def _aligned(values: Any, X: Any, name: str) -> Any:
-    """Values with an entry per row, in the row blocks of the inputs."""
+    """An array with an entry per row, as a dask array in the row blocks of the inputs."""
     from dask import array
 
-    values = values if is_dask(values) else array.asarray(np.asarray(values))
-    _refuse_frame(values, name)
-    if np.isnan(sum(values.chunks[0])):
+    if is_dask(values) and np.isnan(sum(values.chunks[0])):
         raise ValueError(
             f"The sizes of the blocks of {name} are not known: call {name}.compute_chunk_sizes() "
             "first."
@@ -280,8 +317,10 @@ def _aligned(values: Any, X: Any, name: str) -> Any:
             f"X and {name} have inconsistent numbers of samples: {X.shape[0]} and "
             f"{values.shape[0]}."
         )
-    chunks = (X.chunks[0], *((-1,) * (values.ndim - 1)))
-    return values.rechunk(dict(enumerate(chunks)))
+    chunks = (X.chunks[0], *values.shape[1:])
+    if is_dask(values):
+        return values.rechunk(chunks)
+    return array.from_array(values, chunks=chunks)
 
 
 def _parts(array: Any) -> list:
@@ -356,11 +395,11 @@ def _refuse(checked: list[Checked], starts: list[int], name: str) -> None:
 
 
 def dask_blocks(
-    estimator: BaseEstimator, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None
 ) -> DaskBlocks:
     """Validated blocks of dask arrays, with the targets as given, of shape (r, q).
 
-    Sets ``n_features_in_``.
+    Sets ``n_features_in_``. For ``y`` see ``target_array``.
 
     Raises
     ------
@@ -369,14 +408,10 @@ def dask_blocks(
     """
     X = _validated_inputs(X)
     y = _aligned(y, X, "y")
-    if y.ndim > 2:
-        raise ValueError(f"y must have one or two dimensions, and has {y.ndim}.")
     weights = [None] * X.numblocks[0]
     if sample_weight is not None:
-        sample_weight = _aligned(sample_weight, X, "sample_weight")
-        if sample_weight.ndim != 1:
-            raise ValueError("Sample weights must be 1D array or scalar")
-        weights = _parts(sample_weight)
+        sample_weight = _weight_array(sample_weight, X.shape[0])
+        weights = _parts(_aligned(sample_weight, X, "sample_weight"))
     engine = _engine()
     inputs = engine.start(_parts(X))
     from dask import delayed
@@ -441,4 +476,8 @@ def blockwise(method: Callable) -> Callable:
 
 
 def _predict(block: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
-    return getattr(estimator, method)(np.asarray(block))
+    predict = getattr(estimator, method)
+    if len(block) == 0:
+        # Estimators refuse to predict no rows, and dask arrays have blocks without any.
+        return predict(np.zeros((1, block.shape[1])))[:0]
+    return predict(np.asarray(block))

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
-from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask
+from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import (
@@ -221,7 +221,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        self._one_target = np.ndim(y) == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
+        y = target_array(self, y)
+        self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
         blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(blocks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
@@ -451,8 +452,14 @@ class WedgeReLURegressor(_WedgeRegressor):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array, or one whose activations would exceed scikit-learn's
-            ``working_memory``, is fitted in row blocks; a memory-mapped file is not copied.
+            Inputs. A dask array is fitted in row blocks; so is an array whose activations would
+            exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in blocks (a loss without a
+            gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
+            ``solver="cvxpy"``) is fitted in memory, and a mapped file copied. In blocks of more
+            than 8,192 rows hyperplanes pass through a sample of them that depends on their order:
+            other orders, or copies instead of weights, then give the same fit only up to ``tol``,
+            and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several only for the squared error.
         sample_weight : array-like or dask array of shape (n_samples,), default=None

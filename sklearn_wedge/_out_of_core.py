@@ -21,6 +21,9 @@ from sklearn_wedge._streaming import (
 
 # Columns that a fit of neurons of one input needs per input, as a rule.
 COLUMNS_PER_INPUT = 64
+# Share of the working memory that the Hessian of several classes may take: of a block, of all of
+# them, and what is made of it on the way there are about as many.
+HESSIAN_SHARE = 1 / 8
 
 
 def working_memory_bytes() -> float:
@@ -31,7 +34,9 @@ def working_memory_bytes() -> float:
 def is_beyond_memory(n_rows: int, n_inputs: int, neuron_class: NeuronClass) -> bool:
     """Whether the activations of a fit would not fit into the working memory.
 
-    By sizes alone: the same data are fitted in the same way on every machine.
+    By sizes alone, not by what memory there is: the same data are fitted in the same way on every
+    machine. Rows without a weight do not count. A fit beyond memory that cannot be done in blocks
+    is done in memory all the same: see ``goes_in_blocks``.
     """
     columns = EXPECTED_COLUMNS
     if neuron_class.order == 1:
@@ -115,4 +120,5 @@ def streamed_problem(
     sample = streamed_sample(blocks, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)
     words = scope(neuron_class, blocks.n_inputs, exact=False)
-    return StreamedProblem(sample, loss, neuron_class, words), sample
+    hessian_bytes = HESSIAN_SHARE * working_memory_bytes()
+    return StreamedProblem(sample, loss, neuron_class, words, hessian_bytes), sample

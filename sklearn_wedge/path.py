@@ -85,11 +85,13 @@ def build_problem(
 ) -> tuple[Problem, TrainingSample | StreamedSample]:
     """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
 
-    In row blocks if the activations would exceed scikit-learn's ``working_memory`` and blocks will
-    do. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as many samples as
-    inputs.
+    In row blocks if the activations of the rows with a weight would exceed scikit-learn's
+    ``working_memory`` and all of the fit can be done in blocks, else in memory; see
+    ``goes_in_blocks``. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as
+    many samples as inputs.
     """
-    n_rows, n_inputs = X.shape
+    # Rows without a weight are as good as absent, also for the decision.
+    n_rows, n_inputs = int(np.count_nonzero(sample_weight)), X.shape[1]
     neuron_class = options.neuron_class(n_inputs, wedge)
     if not wedge and goes_in_blocks(n_rows, loss, options, neuron_class, n_inputs):
         return streamed_problem(local_blocks(X, y, sample_weight), options, loss, neuron_class)

@@ -1,6 +1,7 @@
 """Fits in row blocks: sums over blocks, agreement with fits in memory, dask, what is refused."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -16,7 +17,15 @@ from sklearn_wedge import (
     alpha_max,
     wedge_relu_path,
 )
-from sklearn_wedge._losses import Huber, LogLoss, Multinomial, Poisson, SquaredError, SquaredHinge
+from sklearn_wedge._losses import (
+    Gamma,
+    Huber,
+    LogLoss,
+    Multinomial,
+    Poisson,
+    SquaredError,
+    SquaredHinge,
+)
 from sklearn_wedge._master.columns import Columns
 from sklearn_wedge._master.model import quadratic_model
 from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
@@ -32,7 +41,7 @@ from sklearn_wedge._streaming import (
     streamed_sample,
 )
 from sklearn_wedge._streaming.bins import bins_of
-from sklearn_wedge._streaming.master import interacting_minimiser, separate_minimiser
+from sklearn_wedge._streaming.master import DualPoint, interacting_minimiser, separate_minimiser
 from sklearn_wedge._streaming.quantiles import column_quantiles, ordered_keys, value_of_key
 
 UNSCALED = Scaling(np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3), np.ones(3))
@@ -182,12 +191,46 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
         centre,
         loss,
         intercept,
+        False,
         along=(kept(blocks, predicted), kept(blocks, dual)),
     )
     minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
     found = minimise(sums, centre, 1e-3, coef, columns.signs)
     for ours, theirs in zip(found, expected, strict=True):
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+LOSSES = [
+    SquaredError(),
+    Huber(0.5),
+    Poisson(),
+    Gamma(),
+    LogLoss(),
+    SquaredHinge(),
+    Multinomial(),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_a_dual_point_that_shrinks_has_the_dual_value_of_its_multiple(blocks, loss):
+    X, y, weight = table()
+    rng = np.random.default_rng(5)
+    q = 3 if isinstance(loss, Multinomial) else 1
+    if isinstance(loss, LogLoss | SquaredHinge):
+        y = (y > 0).astype(float)
+    elif q > 1:
+        y = np.eye(q)[rng.integers(0, q, len(X))]
+    elif isinstance(loss, Poisson | Gamma):
+        y = np.abs(y) + 0.1
+    present = weight > 0
+    dual = np.zeros((len(X), q))
+    predicted = 0.3 * rng.normal(size=dual.shape)
+    dual[present] = loss.dual_point(predicted[present], y[present], weight[present])
+    blocks = LocalBlocks(X, y, weight, blocks.at_most)
+    point = DualPoint(kept(blocks, dual), blocks, loss)
+    for shrink in (1.0, 0.9, 0.5, 0.1):
+        expected = loss.dual_value(shrink * dual[present], y[present], weight[present])
+        assert_allclose(point.bound(shrink), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("spread", ["even", "normal", "uneven"])
@@ -228,7 +271,7 @@ def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
         [rng.normal(size=1000), np.round(rng.normal(size=1000)), rng.integers(0, 2, 1000)]
     ).astype(dtype)
     weight = unit * rng.integers(0, 3, 1000)
-    levels = (0.005, 0.25, 0.5, 0.995)
+    levels = (1e-13, 0.005, 0.25, 0.5, 0.995, 1 - 1e-13)
     blocks = LocalBlocks(X, np.zeros((1000, 1)), weight, 130)
     found = column_quantiles(blocks, weight.sum(), levels)
     present = weight > 0
@@ -315,6 +358,26 @@ def test_a_fit_in_blocks_has_the_objective_of_one_in_memory(kind):
     assert blocks.support_.max() < len(X)
 
 
+@pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
+def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._out_of_core.HESSIAN_SHARE", share)
+    seen = []
+    original = passes.model_sums
+
+    def recorded(*args):
+        seen.append(original(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(passes, "model_sums", recorded)
+    X, y, weight = friedman(800)
+    blocks, memory = (fitted("classes", m, X, y, weight, tol=1e-4) for m in (LITTLE, PLENTY))
+    constant = memory.history_[0].objective
+    assert abs(blocks.certificate_.objective - memory.certificate_.objective) <= 2e-4 * constant
+    largest = max(part.size for sums in seen for part in sums)
+    m = max(sums[3].shape[0] for sums in seen)
+    assert largest == (m**2 if share == 0 else (3 * m) ** 2)
+
+
 def test_neither_the_size_of_blocks_nor_weights_for_copies_nor_absent_rows_matter():
     X, y, weight = friedman(800)
     reference = fitted("squared error", LITTLE, X, y, weight).certificate_.objective
@@ -359,6 +422,35 @@ def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
     broken[700, 3] = np.nan
     with pytest.raises(ValueError, match=r"1 value\(s\), the first in row 700, column 3"):
         fitted("squared error", LITTLE, broken, y, weight)
+
+
+def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
+    # Points are a fixed number of rows: a few of them, so that they do not hide a copy.
+    monkeypatch.setattr("sklearn_wedge._streaming.sample.MOST_POINTS", 256)
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "X.npy", rng.normal(size=(40_000, 30)).astype(np.float32))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    y = np.abs(mapped[:, 0]).astype(float)
+    model = WedgeReLURegressor(0.1, interaction_order=1, clip_quantile=None, tol=0.1)
+    with sklearn.config_context(working_memory=LITTLE):
+        tracemalloc.start()
+        try:
+            model.fit(mapped, y)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert model.n_neurons_ > 0
+    # A copy in double precision alone would take that.
+    assert peak < 2 * mapped.nbytes
+
+
+def test_rows_without_a_weight_do_not_decide_how_a_table_is_fitted():
+    X, y, _ = friedman(1500)
+    weight = np.zeros(len(X))
+    weight[:100] = 1.0
+    with sklearn.config_context(working_memory=1):
+        assert WedgeReLURegressor(0.1).fit(X, y, weight).certificate_.exact
+        assert not WedgeReLURegressor(0.1).fit(X, y).certificate_.exact
 
 
 def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
@@ -456,7 +548,8 @@ def test_dask_arrays_have_the_objective_of_a_file(kind):
     X = X.astype(np.float32)
     target = MODELS[kind][1](y)
     local = fitted(kind, LITTLE, X, y, weight)
-    model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
+    with sklearn.config_context(working_memory=LITTLE):
+        model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
     predicted = model.predict(array.from_array(X, chunks=(700, 5)))
     assert isinstance(predicted, array.Array)
@@ -485,6 +578,69 @@ def test_a_block_without_weights_and_targets_in_memory_are_taken():
     model = WedgeReLURegressor(1e-2).fit(array.from_array(X, chunks=(400, 5)), y, weight)
     local = fitted("squared error", LITTLE, X[400:], y[400:], None, alpha=1e-2)
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
+
+
+def with_empty_blocks(X):
+    """The same rows, with blocks without any at the beginning and in between."""
+    return array.concatenate([X[:0], X[:40], X[:0], X[40:]]).rechunk(((0, 40, 0, len(X) - 40), -1))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, "U3", object])
+def test_labels_keep_their_type_also_where_blocks_have_no_rows(dtype):
+    X, y, _ = friedman(100)
+    X = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
+    assert 0 in X.chunks[0]
+    labels = np.array(["no", "yes"]) if dtype in ("U3", object) else np.array([0, 1])
+    labels = labels.astype(dtype)[(y > 14).astype(int)]
+    for target in (labels, array.from_array(labels, chunks=30)):
+        model = WedgeReLUClassifier(0.1, tol=1e-2).fit(X, target)
+        assert model.classes_.dtype == labels.dtype
+        assert_array_equal(model.classes_, np.unique(labels))
+
+
+@pytest.mark.parametrize("kind", ["squared error", "two targets", "classes"])
+def test_blocks_without_rows_are_predicted(kind):
+    X, y, _ = friedman(100)
+    target = MODELS[kind][1](y)
+    model = sklearn.clone(MODELS[kind][0]).set_params(alpha=0.1, tol=1e-2).fit(X, target)
+    blocks = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
+    predicted = model.predict(blocks)
+    assert predicted.chunks[0] == blocks.chunks[0]
+    assert_array_equal(predicted.compute(), model.predict(X))
+    none = predicted.blocks[0].compute()
+    assert none.shape == (0, *target.shape[1:])
+    assert none.dtype == predicted.dtype
+
+
+def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
+    X, y, _ = friedman(100)
+    blocks = array.from_array(X, chunks=(40, -1))
+    two = np.column_stack([y, -y])
+    model = WedgeReLURegressor(0.1, tol=1e-2)
+    expected = sklearn.clone(model).fit(blocks, two).certificate_
+    assert model.fit(blocks, two.tolist(), 3.0).certificate_ == expected
+    assert model.predict(X).shape == (100, 2)
+    column = model.fit(blocks, [[value] for value in y])
+    assert column.predict(X).shape == WedgeReLURegressor(0.1).fit(X, y[:, None]).predict(X).shape
+    labels = np.where(y > 14, "high", "low").tolist()
+    classifier = WedgeReLUClassifier(0.1, tol=1e-2).fit(blocks, labels, 0.5)
+    assert classifier.classes_.tolist() == ["high", "low"]
+
+
+@pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLUClassifier()], ids=["r", "c"])
+def test_malformed_targets_beside_a_dask_array_are_refused(model):
+    X, y, _ = friedman(100)
+    X, y = array.from_array(X, chunks=(40, -1)), y > 14
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        model.fit(X, None)
+    with pytest.raises(ValueError, match="one or two dimensions"):
+        model.fit(X, 1.0)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: 100 and 99"):
+        model.fit(X, y[1:].tolist())
+    with pytest.raises(ValueError, match="X and sample_weight have inconsistent"):
+        model.fit(X, y, [1.0, 2.0])
+    with pytest.raises(ValueError, match="must be 1D array or scalar"):
+        model.fit(X, y, [[1.0]] * 100)
 
 
 def broken_arrays():

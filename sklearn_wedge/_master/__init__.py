@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import KinkedLoss, Loss, SquaredError
-from sklearn_wedge._master.active_set import independent_support, solve_quadratic_l1
+from sklearn_wedge._master.active_set import Enough, independent_support, solve_quadratic_l1
 from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, total_length
 from sklearn_wedge._master.groups import solve_quadratic_groups
 from sklearn_wedge._master.interior_point import InteriorPoint
-from sklearn_wedge._master.least_squares import LeastSquares
-from sklearn_wedge._master.newton import ProximalNewton
+from sklearn_wedge._master.least_squares import LeastSquares, solve_least_squares
+from sklearn_wedge._master.newton import ProximalNewton, working_set
 from sklearn_wedge._master.quadratics import AcrossOutputs, SameForAllOutputs, SeparateOutputs
 
 __all__ = [
     "AcrossOutputs",
     "Columns",
+    "Enough",
     "Optimum",
     "RestrictedProblem",
     "SameForAllOutputs",
@@ -26,9 +27,11 @@ __all__ = [
     "Solver",
     "independent_support",
     "restricted_problem",
+    "solve_least_squares",
     "solve_quadratic_groups",
     "solve_quadratic_l1",
     "total_length",
+    "working_set",
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]

@@ -55,6 +55,34 @@ class MomentColumns(Columns):
         )
 
 
+def solve_least_squares(
+    gram: Array,
+    linear: Array,
+    alpha: float,
+    coef: Array,
+    signs: NDArray[np.int8],
+    enough: Enough | None,
+) -> Array:
+    """Optimal coefficients of centred columns, given by their cross products.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (m, m)
+    linear : ndarray of shape (m, q)
+        Cross products with the target.
+    alpha : float
+    coef : ndarray of shape (m, q)
+        Where to start.
+    signs : int ndarray of shape (m,)
+        See ``Columns``.
+    enough : Enough or None
+        When to stop before the solution is exact, (one output).
+    """
+    if coef.shape[1] > 1:
+        return solve_quadratic_groups(SameForAllOutputs(gram), linear, alpha, coef)
+    return solve_quadratic_l1(gram, linear[:, 0], alpha, coef[:, 0], signs, enough)[:, None]
+
+
 class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
     """The weighted squared loss."""
 
@@ -102,17 +130,8 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         accuracy: float = 0.0,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
-        q = coef.shape[1]
-        if q == 1:
-            linear = columns.linear[:, 0]
-            enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
-            start = coef[:, 0]
-            coef = solve_quadratic_l1(columns.gram, linear, alpha, start, columns.signs, enough)[
-                :, None
-            ]
-        else:
-            quadratic = SameForAllOutputs(columns.gram)
-            coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)
+        enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
+        coef = solve_least_squares(columns.gram, columns.linear, alpha, coef, columns.signs, enough)
         intercept = self.weight @ self.target - columns.means @ coef
         return at_gradient(self, columns, coef, intercept)
 

@@ -42,6 +42,31 @@ def _is_large(coef: Array, n_samples: int) -> bool:
     return coef.shape[1] > 1 and coef.size**2 * n_samples > LARGEST_HESSIAN
 
 
+def working_set(values: Array, alpha: float, coef: Array) -> NDArray[np.intp]:
+    """Columns of the model of one step: those in use and the worst violators.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m,)
+        What the dual constraint limits to ``alpha``.
+    alpha : float
+    coef : ndarray of shape (m, q)
+
+    Returns
+    -------
+    int ndarray
+        Indices, ascending.
+    """
+    in_use = coef.any(axis=1)
+    excess = values / alpha - 1
+    excess[in_use] = 0.0
+    # Rounded: of columns that depend on one another, rounding must not choose.
+    at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
+    worst = np.argsort(-np.round(excess, 9), kind="stable")[:at_most]
+    violators = worst[excess[worst] > STATIONARITY_TOLERANCE]
+    return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
+
+
 @dataclass(frozen=True)
 class _Point:
     """Where the iteration is: coefficients (m, q), intercept (q,), prediction (n, q), objective."""
@@ -75,7 +100,7 @@ class ProximalNewton(ByActivations[SmoothLoss]):
         close = 0
         for _ in range(MAX_STEPS):
             dual = self.loss.dual_point(point.prediction, self.target, self.weight)
-            working = self._working_set(columns, alpha, point.coef, dual)
+            working = working_set(columns.values(dual), alpha, point.coef)
             target = self._model_minimiser(columns.take(working), alpha, point, working, dual)
             after, promised = self._towards(columns, alpha, point, target, dual)
             if after is None:
@@ -90,19 +115,6 @@ class ProximalNewton(ByActivations[SmoothLoss]):
         used = np.flatnonzero(coef.any(axis=1))
         prediction = intercept + columns.activations[used].T @ coef[used]
         return _Point(coef, intercept, prediction, self.objective(prediction, coef, alpha))
-
-    def _working_set(
-        self, columns: Columns, alpha: float, coef: Array, dual: Array
-    ) -> NDArray[np.intp]:
-        """Columns in use and the worst violators."""
-        in_use = coef.any(axis=1)
-        excess = columns.values(dual) / alpha - 1
-        excess[in_use] = 0.0
-        # Rounded: of columns that depend on one another, rounding must not choose.
-        at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
-        worst = np.argsort(-np.round(excess, 9), kind="stable")[:at_most]
-        violators = worst[excess[worst] > STATIONARITY_TOLERANCE]
-        return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
 
     def _model_minimiser(
         self, columns: Columns, alpha: float, point: _Point, working: NDArray, dual: Array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from sklearn_wedge._column_generation import Restricted
 from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._master import (
     AcrossOutputs,
+    Enough,
     SameForAllOutputs,
     SeparateOutputs,
+    solve_least_squares,
     solve_quadratic_groups,
     solve_quadratic_l1,
     total_length,
+    working_set,
 )
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._streaming import passes
@@ -24,10 +28,6 @@ from sklearn_wedge._streaming.blocks import Array, Kept, RowBlocks
 from sklearn_wedge._streaming.sample import StreamedSample
 
 MAX_STEPS = 100
-# A column enters if it violates the optimality conditions by more than this fraction of alpha.
-STATIONARITY_TOLERANCE = 1e-10
-# Violators that enter the model of one step, over all outputs.
-ENTER_AT_ONCE = 100
 # Decrease promised by a step, relative to the objective, from which on it is taken in full: its
 # effect drowns in the rounding of the objective. Newton steps from there double the digits.
 CLOSE = 1e-12
@@ -37,6 +37,10 @@ LITTLE = 1e-4
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
+# The minimiser of a majorised model is found to this fraction of alpha: the next one is elsewhere.
+MAJORISED_PRECISION = 1e-6
+# Entries of the Hessian of outputs that interact × rows up to which it is formed: a minute or so.
+MOST_WORK = 1e12
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class DualPoint:
         if isinstance(self.loss, SquaredError):
             # A parabola through zero: two values tell it.
             at_one, at_half = self._evaluated(1.0), self._evaluated(0.5)
-            square = 2.0 * at_one - 4.0 * at_half
+            square = 4.0 * at_half - 2.0 * at_one
             return shrink * (at_one + (1.0 - shrink) * square)
         return self._evaluated(shrink)
 
@@ -184,6 +188,12 @@ class StreamedMaster(ABC):
 class StreamedLeastSquares(StreamedMaster):
     """The squared loss: solved on the sums alone."""
 
+    @cached_property
+    def _half_square(self) -> float:
+        """Half the variance of the target: the mean loss of its mean."""
+        none, mean = np.empty((0, len(self.sample.target_mean))), self.sample.target_mean
+        return self.objective(self.predicted(self.no_columns(), none, mean), none, 0.0)
+
     def solve(
         self,
         columns: StreamedColumns,
@@ -193,14 +203,11 @@ class StreamedLeastSquares(StreamedMaster):
         accuracy: float,
     ) -> Restricted:
         """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
-        if len(columns) == 0:
-            pass
-        elif coef.shape[1] == 1:
-            linear, signs = columns.linear[:, 0], columns.signs
-            coef = solve_quadratic_l1(columns.gram, linear, alpha, coef[:, 0], signs)[:, None]
-        else:
-            quadratic = SameForAllOutputs(columns.gram)
-            coef = solve_quadratic_groups(quadratic, columns.linear, alpha, coef)
+        if len(columns):
+            enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
+            coef = solve_least_squares(
+                columns.gram, columns.linear, alpha, coef, columns.signs, enough
+            )
         intercept = self.sample.target_mean - columns.means @ coef
         predicted = self.predicted(columns, coef, intercept)
         values = columns.values(columns.linear - columns.gram @ coef)
@@ -219,7 +226,28 @@ class _Point:
 
 
 class StreamedNewton(StreamedMaster):
-    """A loss with second derivatives, by proximal Newton; every sum is a pass over the rows."""
+    """A loss with second derivatives, by proximal Newton; every sum is a pass over the rows.
+
+    Where outputs interact, the Hessian of m columns and q outputs has ``(m q)²`` entries. Where it
+    is too large, one curvature a row majorises it by an m × m matrix: steps are cheaper and more.
+
+    Parameters
+    ----------
+    sample : StreamedSample
+    loss : SmoothLoss
+    hessian_bytes : float
+        What the Hessian may take.
+    """
+
+    def __init__(self, sample: StreamedSample, loss: SmoothLoss, hessian_bytes: float):
+        super().__init__(sample, loss)
+        self.hessian_bytes = hessian_bytes
+
+    def _is_majorised(self, coef: Array) -> bool:
+        """Whether the Hessian takes too much memory or time."""
+        entries = float(coef.size) ** 2
+        too_large = 8.0 * entries > self.hessian_bytes or entries * self.blocks.n_rows > MOST_WORK
+        return self.loss.outputs_interact and too_large
 
     def solve(
         self,
@@ -264,7 +292,11 @@ class StreamedNewton(StreamedMaster):
         """One step and the decrease that it promised."""
         dual = self.blocks.keep(passes.dual_point, self.loss, along=(point.predicted,))
         products, total = self._products(columns.neurons, dual)
-        working = self._working_set(columns.values(products), alpha, point.coef)
+        majorised = self._is_majorised(point.coef)
+        working = working_set(columns.values(products), alpha, point.coef)
+        if majorised:
+            # Its Gram matrix is small: all columns may enter.
+            working = np.arange(len(columns))
         neurons = columns.neurons.take(working)
         centre = self.centres(neurons)
         sums = self.blocks.sum(
@@ -274,6 +306,7 @@ class StreamedNewton(StreamedMaster):
             centre,
             self.loss,
             point.intercept,
+            majorised,
             along=(point.predicted, dual),
         )
         minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
@@ -295,17 +328,6 @@ class StreamedNewton(StreamedMaster):
             length /= 2
         return None, promised
 
-    def _working_set(self, values: Array, alpha: float, coef: Array) -> NDArray[np.intp]:
-        """Columns in use and the worst violators."""
-        in_use = coef.any(axis=1)
-        excess = values / alpha - 1
-        excess[in_use] = 0.0
-        # Rounded: of columns that depend on one another, rounding must not choose.
-        at_most = max(1, ENTER_AT_ONCE // coef.shape[1])
-        worst = np.argsort(-np.round(excess, 9), kind="stable")[:at_most]
-        violators = worst[excess[worst] > STATIONARITY_TOLERANCE]
-        return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
-
 
 def separate_minimiser(
     sums: tuple[Array, ...], centre: Array, alpha: float, coef: Array, signs: NDArray
@@ -315,7 +337,7 @@ def separate_minimiser(
     Parameters
     ----------
     sums : tuple of ndarrays
-        See ``passes.model_sums``.
+        See ``passes.model_sums``; also those of a majorised model.
     centre : ndarray of shape (m,)
         What activations are relative to.
     alpha : float
@@ -332,6 +354,9 @@ def separate_minimiser(
         pass
     elif coef.shape[1] == 1:
         coef = solve_quadratic_l1(grams[0], linear[:, 0], alpha, coef[:, 0], signs)[:, None]
+    elif len(grams) == 1:
+        quadratic = SameForAllOutputs(grams[0])
+        coef = solve_quadratic_groups(quadratic, linear, alpha, coef, MAJORISED_PRECISION)
     else:
         coef = solve_quadratic_groups(SeparateOutputs(grams), linear, alpha, coef)
     shift = response / total - ((centre + means).T * coef).sum(axis=0)

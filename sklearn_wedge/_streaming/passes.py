@@ -99,17 +99,24 @@ def model_sums(
     centre: Array,
     loss: SmoothLoss,
     intercept: Array,
+    majorised: bool,
 ) -> tuple[Array, ...]:
     """Sums that make the quadratic model of a loss.
+
+    If it is majorised, all outputs of a row have its largest curvature.
 
     Returns
     -------
     tuple of ndarrays
         With curvatures ``W``, activations ``h`` relative to their centre and responses ``r``:
         ``Σ W h h``, ``Σ W h``, ``Σ W``, ``Σ h r``, ``Σ r``. Of shapes (q, m, m), (q, m), (q,), (m,
-        q), (q,), or, if outputs interact, (m, q, m, q), (m, q, q), (q, q), (m, q), (q,).
+        q), (q,), or, if outputs interact, (m, q, m, q), (m, q, q), (q, q), (m, q), (q,). The first
+        three of a majorised model are of one output.
     """
-    curvature = loss.curvature(predicted, block.target, block.weight)
+    if majorised:
+        curvature = loss.largest_curvature(predicted, block.target, block.weight)[:, None]
+    else:
+        curvature = loss.curvature(predicted, block.target, block.weight)
     relative = predicted - intercept
     centred = neurons.activations(scaled_columns(block, scaling)) - centre[:, None]
     if curvature.ndim == 2:

@@ -37,17 +37,26 @@ class StreamedProblem:
     neuron_class : NeuronClass
     scope : str
         What a bound is about, in words.
+    hessian_bytes : float
+        What the Hessian of a restricted problem may take.
     """
 
     exact = False
     dual_is_unique = True
 
     def __init__(
-        self, sample: StreamedSample, loss: SmoothLoss, neuron_class: NeuronClass, scope: str
+        self,
+        sample: StreamedSample,
+        loss: SmoothLoss,
+        neuron_class: NeuronClass,
+        scope: str,
+        hessian_bytes: float,
     ):
         self.sample, self.loss, self.neuron_class, self.scope = sample, loss, neuron_class, scope
-        solver = StreamedLeastSquares if isinstance(loss, SquaredError) else StreamedNewton
-        self.master = solver(sample, loss)
+        if isinstance(loss, SquaredError):
+            self.master = StreamedLeastSquares(sample, loss)
+        else:
+            self.master = StreamedNewton(sample, loss, hessian_bytes)
         self.pricing = StreamedPricing(sample, neuron_class)
         self.efforts = [Effort.LOCAL_MOVES, Effort.SEARCH]
         self.least, self.n_samples = loss.least, sample.blocks.n_rows
@@ -66,7 +75,7 @@ class StreamedProblem:
 
     @property
     def scale(self) -> float:
-        """What tolerances are relative to."""
+        """What tolerances are relative to: no loss with a gradient has a floor above zero."""
         return self.constant_objective
 
     def constant_model(self) -> Array:

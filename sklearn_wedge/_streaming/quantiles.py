@@ -88,8 +88,11 @@ def column_quantiles(blocks: RowBlocks, total: float, levels: tuple[float, ...])
                 weight = sums[column, target]
                 reached = below[column, target] + np.cumsum(weight)
                 wanted = (level - QUANTILE_TIE_TOLERANCE) * total
-                last = int(np.flatnonzero(weight)[-1])
-                digit = min(int(np.searchsorted(reached, wanted)), last)
-                below[column, target] = reached[digit] - weight[digit]
+                filled = np.flatnonzero(weight)
+                # A level within the tolerance of 0 or 1 is reached before the first value, or, by
+                # rounding, not by the last one.
+                digit = int(np.clip(np.searchsorted(reached, wanted), filled[0], filled[-1]))
+                if digit:
+                    below[column, target] = reached[digit - 1]
                 prefixes[column][target] = (prefixes[column][target] << bits) | digit
     return np.array([[value_of_key(key, width) for key in prefix] for prefix in prefixes]).T

@@ -55,9 +55,8 @@ class StreamedSample:
 
 @dataclass(frozen=True)
 class Range:
-    """Number of rows and ranges of inputs, targets and weights."""
+    """Ranges of inputs and targets, and the largest weight."""
 
-    n_rows: int
     inputs: tuple[Array, Array]
     target: tuple[Array, Array]
     weight: float
@@ -69,7 +68,7 @@ def range_of(block: Block) -> Range:
         (columns.min(axis=0).astype(np.float64), columns.max(axis=0).astype(np.float64))
         for columns in (block.inputs, block.target)
     )
-    return Range(len(block.rows), inputs, target, float(block.weight.max()))
+    return Range(inputs, target, float(block.weight.max()))
 
 
 def whole_range(parts: list[Range]) -> Range:
@@ -80,7 +79,6 @@ def whole_range(parts: list[Range]) -> Range:
         return np.min(lows, axis=0), np.max(highs, axis=0)
 
     return Range(
-        sum(part.n_rows for part in parts),
         joined([part.inputs for part in parts]),
         joined([part.target for part in parts]),
         max(part.weight for part in parts),
