@@ -1,9 +1,7 @@
 """Test RMSE on real tables, beside scikit-learn's models and published networks on the same splits.
 
 On every split ``alpha``, ``clip_quantile`` and ``interaction_order`` are chosen by cross-validation
-on the training part, from one grid for all tables. Two tables are too large for that: there the
-network is fitted at a given ``alpha`` and timed against gradient boosting or an MLP in the same
-run.
+on the training part, from one grid for all tables. Larger ones are in ``single_fits.py``.
 
     python benchmarks/real_tables.py --data PATH [--tables yacht concrete] [--splits 5] [--jobs 2]
 
@@ -19,13 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import KFold
-from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from tables import baseline_scores, load, published_rmse, standard_error
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
@@ -48,20 +42,6 @@ TOLERANCE = 2e-4
 MAX_ROUNDS = 500
 
 CHOSEN_BY_CV = {name: Protocol() for name in ("concrete", "yacht", "bostonHousing")}
-# Too large to choose on: the network at given settings, and what its time is compared with.
-GIVEN = {
-    "california_housing": (
-        WedgeReLURegressor(8e-5, tol=0.1, pricing="search"),
-        HistGradientBoostingRegressor(random_state=0),
-    ),
-    "kin8nm": (
-        WedgeReLURegressor(7e-4, norm="l2", interaction_order=None, tol=0.03),
-        make_pipeline(
-            StandardScaler(),
-            MLPRegressor(hidden_layer_sizes=(50,), solver="lbfgs", max_iter=1000, random_state=0),
-        ),
-    ),
-}
 
 
 def choose(protocol: Protocol, X, y, jobs: int | None) -> WedgeReLURegressor:
@@ -111,34 +91,6 @@ def chosen_by_cv(folder: Path, name: str, splits: int, jobs: int) -> list[float]
     return errors
 
 
-def at_given_alpha(folder: Path, name: str, splits: int) -> list[float]:
-    """Test RMSE per split at the given settings, timed against another model."""
-    errors, ratios = [], []
-    model, rival = GIVEN[name]
-    rival_name = type(rival[-1] if isinstance(rival, Pipeline) else rival).__name__
-    for split in range(splits):
-        X, y, X_test, y_test = load(folder, name, split)
-        rival.fit(X[:1000], y[:1000])  # its first fit in a process starts threads
-        seconds = []
-        for fitted in (rival, model):
-            began = time.perf_counter()
-            fitted.fit(X, y)
-            seconds.append(time.perf_counter() - began)
-        rival_error, error = (
-            root_mean_squared_error(y_test, m.predict(X_test)) for m in (rival, model)
-        )
-        errors.append(error)
-        ratios.append(seconds[1] / seconds[0])
-        print(
-            f"  {name} split {split}: RMSE {error:.4f} ({model.n_neurons_} neurons, "
-            f"{seconds[1]:.1f} s); {rival_name} {rival_error:.4f} ({seconds[0]:.2f} s); "
-            f"time ratio {ratios[-1]:.1f}",
-            flush=True,
-        )
-    print(f"  {name}: time ratio to {rival_name}, median {np.median(ratios):.1f}")
-    return errors
-
-
 def rivals(folder: Path, name: str, splits: int) -> list[str]:
     """Lines on scikit-learn's models and published networks."""
     scores = {model: s.mean() for model, s in baseline_scores(folder, name, splits).items()}
@@ -156,16 +108,13 @@ def main() -> None:
     """Run the tables asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tables", nargs="+", default=[*CHOSEN_BY_CV, *GIVEN])
+    parser.add_argument("--tables", nargs="+", choices=CHOSEN_BY_CV, default=list(CHOSEN_BY_CV))
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=None)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     for name in arguments.tables:
-        if name in GIVEN:
-            errors = at_given_alpha(arguments.data, name, arguments.splits)
-        else:
-            errors = chosen_by_cv(arguments.data, name, arguments.splits, arguments.jobs)
+        errors = chosen_by_cv(arguments.data, name, arguments.splits, arguments.jobs)
         error = standard_error(errors)
         print(f"{name}: wedge network RMSE {np.mean(errors):.4g} ± {error:.2g} (standard error)")
         print("\n".join(rivals(arguments.data, name, arguments.splits)), flush=True)
