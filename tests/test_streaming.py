@@ -478,7 +478,7 @@ def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
 def test_what_blocks_cannot_do_is_done_in_memory_or_refused_with_advice(model, pair):
     X, y, _ = friedman(60)
     y = y > 14 if isinstance(model, WedgeReLUClassifier) else y
-    model.set_params(alpha=0.1, tol=1e-2)
+    model.set_params(alpha=0.1, tol=1e-2, pricing="search")
     with sklearn.config_context(working_memory=LITTLE):
         little = model.fit(X, y).certificate_
     assert little == model.fit(X, y).certificate_
@@ -593,7 +593,7 @@ def test_labels_keep_their_type_also_where_blocks_have_no_rows(dtype):
     labels = np.array(["no", "yes"]) if dtype in ("U3", object) else np.array([0, 1])
     labels = labels.astype(dtype)[(y > 14).astype(int)]
     for target in (labels, array.from_array(labels, chunks=30)):
-        model = WedgeReLUClassifier(0.1, tol=1e-2).fit(X, target)
+        model = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(X, target)
         assert model.classes_.dtype == labels.dtype
         assert_array_equal(model.classes_, np.unique(labels))
 
@@ -616,14 +616,14 @@ def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
     X, y, _ = friedman(100)
     blocks = array.from_array(X, chunks=(40, -1))
     two = np.column_stack([y, -y])
-    model = WedgeReLURegressor(0.1, tol=1e-2)
+    model = WedgeReLURegressor(0.1, tol=1e-2, interaction_order=1)
     expected = sklearn.clone(model).fit(blocks, two).certificate_
     assert model.fit(blocks, two.tolist(), 3.0).certificate_ == expected
     assert model.predict(X).shape == (100, 2)
     column = model.fit(blocks, [[value] for value in y])
-    assert column.predict(X).shape == WedgeReLURegressor(0.1).fit(X, y[:, None]).predict(X).shape
+    assert column.predict(X).shape == sklearn.clone(model).fit(X, y[:, None]).predict(X).shape
     labels = np.where(y > 14, "high", "low").tolist()
-    classifier = WedgeReLUClassifier(0.1, tol=1e-2).fit(blocks, labels, 0.5)
+    classifier = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(blocks, labels, 0.5)
     assert classifier.classes_.tolist() == ["high", "low"]
 
 
