@@ -88,11 +88,6 @@ class _Majoriser:
         centred = activations - means[:, None]
         return cls(total, means, centred, (centred * curvature) @ centred.T, curvature)
 
-    def take(self, rows: NDArray[np.intp]) -> _Majoriser:
-        """That of some of the columns."""
-        gram = self.gram[np.ix_(rows, rows)]
-        return _Majoriser(self.total, self.means[rows], self.centred[rows], gram, self.curvature)
-
     def minimiser(self, alpha: float, point: _Point, precision: float) -> tuple[Array, Array]:
         """Coefficients and intercept that minimise the majoriser plus the penalty.
 
@@ -187,7 +182,7 @@ class SeveralOutputs:
         rows = np.flatnonzero(point.coef.any(axis=1))
         if len(rows) == 0:
             return point
-        system = _NewtonSystem(self, point, rows, majoriser.take(rows))
+        system = _NewtonSystem(self, point, rows, majoriser)
         change = np.zeros_like(point.coef)
         change[rows], shift = system.solve()
         return self._towards(point, change, shift)
@@ -211,8 +206,8 @@ class _NewtonSystem:
         unit = point.coef[rows] / length[:, None]
         self.penalty = GroupCurvature(unit, alpha / length)
         self.right = self.activations @ point.dual - alpha * unit, point.dual.sum(axis=0)
-        self.majoriser = majoriser
-        self.ridge, self.factor = self._factored(majoriser.gram)
+        self.total, self.means = majoriser.total, majoriser.means[rows]
+        self.ridge, self.factor = self._factored(majoriser.gram[np.ix_(rows, rows)])
 
     def _factored(self, gram: Array) -> tuple[float, tuple]:
         """The least ridge at which rounding leaves the preconditioner definite; its factor."""
@@ -230,9 +225,8 @@ class _NewtonSystem:
 
     def preconditioned(self, change: Array, shift: Array) -> tuple[Array, Array]:
         """The inverse of the majoriser, with the penalty, times a residual."""
-        means = self.majoriser.means
-        rows = cho_solve(self.factor, change - np.outer(means, shift))
-        return rows, shift / self.majoriser.total - means @ rows
+        rows = cho_solve(self.factor, change - np.outer(self.means, shift))
+        return rows, shift / self.total - self.means @ rows
 
     def solve(self) -> tuple[Array, Array]:
         """The step, approximately."""

@@ -293,10 +293,10 @@ class StreamedNewton(StreamedMaster):
         dual = self.blocks.keep(passes.dual_point, self.loss, along=(point.predicted,))
         products, total = self._products(columns.neurons, dual)
         majorised = self._is_majorised(point.coef)
-        working = working_set(columns.values(products), alpha, point.coef)
-        if majorised:
-            # Its Gram matrix is small: all columns may enter.
-            working = np.arange(len(columns))
+        # The Gram matrix of a majoriser is small: all columns may enter.
+        working = np.arange(len(columns))
+        if not majorised:
+            working = working_set(columns.values(products), alpha, point.coef)
         neurons = columns.neurons.take(working)
         centre = self.centres(neurons)
         sums = self.blocks.sum(
