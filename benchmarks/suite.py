@@ -12,18 +12,20 @@ inputs, q outputs) and never by a clock; test parts are not looked at. A combina
 order and norm, ``alpha``, and whether inputs are clipped are chosen by mean squared error or log
 loss:
 
-- on at most 5,000 rows of the training part (of several classes: 2,500), by ten folds up to
-  n = 500, by five up to n = 2,000 and beyond by a validation part of a fifth;
-- from orders 1 and 2 under l1, order 3 if n times triples of inputs is at most 100,000, and no
-  limit under l2; of several classes only order 2 under l1 and no limit under l2;
-- from four penalties a decade, two decades down from alpha_max, then half a decade more as long as
-  the smallest is best, up to four times (of several classes: twice), for each combination;
-- the best combination once more without clipping, at three penalties about the one chosen;
+- on at most 3,000 rows of the training part (of several classes: 1,500), by five folds up to
+  n = 1,200 and beyond by a validation part of a fifth;
+- from orders 1 and 2 under l1 and no limit under l2; of several classes without order 1, and beyond
+  5,000 pairs of inputs without order 2;
+- from two penalties a decade, two decades down from alpha_max, then one more as long as the
+  smallest is best, up to five times (of several classes: three), for each combination;
+- for the best combination two penalties between, then order 3 (if order 2 is best and n times
+  triples of inputs is at most 200,000), then no clipping;
 - if rows were left out and n q <= 40,000, ``alpha`` again on all rows, of a validation part of a
   fifth: the one chosen, a half and a quarter of it (more rows need less). Else it is kept.
 
 Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
-20,000, else 5e-3 and 2e-3; pricing rounds at most 50 and 200.
+20,000, else 5e-3 and 2e-3; pricing rounds at most 30 and 200. They are relative to the loss of the
+constant model, so both are at most 2 % of what the best network leaves of it in validation.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by
 validation, histogram gradient boosting, random forest and extra trees. If ``PATH`` has a

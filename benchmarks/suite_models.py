@@ -35,29 +35,35 @@ from sklearn_wedge import (
 
 # --- the wedge networks --------------------------------------------------------------------------
 
-# Rows to choose on at most; up to the others, by ten folds or by five instead of one split.
-CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 5_000, 500, 2_000
-# Order 3 is a candidate if rows times triples of inputs are at most this many.
-TRIPLES = 100_000
+# Rows to choose on at most (of several classes: half), and up to how many by five folds instead of
+# one split.
+CHOOSING_ROWS, FIVE_FOLDS = 3_000, 1_200
+# Order 3 is a candidate if rows times triples of inputs are at most this many; order 2 if there are
+# at most this many pairs.
+TRIPLES, PAIRS = 200_000, 5_000
 # Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
 SMALL = 20_000
 # Rows times outputs up to which alpha is chosen again on all rows.
 AGAIN = 40_000
-# Penalties: the first, over two decades down from alpha_max, and how many further ones at a time.
-FIRST, FURTHER = 9, 2
+# Penalties: two a decade, from alpha_max two decades down, then one at a time.
+FIRST, STEP = 5, 10**-0.5
+# Tolerances as a share of what the network leaves unexplained, and the least of them.
+TIGHT, LEAST_TOL = 0.02, 1e-6
 # Pricing rounds while choosing and for the final fit.
-CHOOSING_ROUNDS, FINAL_ROUNDS = 50, 200
+CHOOSING_ROUNDS, FINAL_ROUNDS = 30, 200
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a network is chosen and fitted: by the size of the training part alone.
 
-    ``kinds`` are combinations of order and norm, ``tol`` is while choosing, ``final_tol`` after,
-    ``steps`` is how often smaller penalties may be tried.
+    ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 may be tried,
+    ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties may be
+    tried.
     """
 
     kinds: tuple[dict[str, Any], ...]
+    triples: bool
     rows: int
     folds: int
     tol: float
@@ -68,23 +74,21 @@ class Plan:
 
 def plan_for(n: int, d: int, n_outputs: int) -> Plan:
     """The protocol at this size: ``n`` training rows, ``d`` inputs."""
-    if n_outputs > 1:
-        orders, rows = (2,), min(n, CHOOSING_ROWS // 2)
-    else:
-        triples = d >= 3 and n * comb(d, 3) <= TRIPLES
-        orders, rows = (1, 2, 3) if triples else (1, 2), min(n, CHOOSING_ROWS)
-    kinds = (
-        {"interaction_order": orders, "norm": "l1"},
-        {"interaction_order": (None,), "norm": "l2"},
-    )
+    rows = min(n, CHOOSING_ROWS if n_outputs == 1 else CHOOSING_ROWS // 2)
+    order = 2 if comb(d, 2) <= PAIRS else 1
+    orders = (1, order) if n_outputs == 1 else (order,)
     small = n * d * n_outputs <= SMALL
     return Plan(
-        kinds=kinds,
+        kinds=(
+            {"interaction_order": tuple(dict.fromkeys(orders)), "norm": "l1"},
+            {"interaction_order": (None,), "norm": "l2"},
+        ),
+        triples=n_outputs == 1 and d >= 3 and n * comb(d, 3) <= TRIPLES,
         rows=rows,
-        folds=10 if n <= TEN_FOLDS else 5 if n <= FIVE_FOLDS else 1,
+        folds=5 if n <= FIVE_FOLDS else 1,
         tol=1e-3 if small else 5e-3,
         final_tol=1e-4 if small else 2e-3,
-        steps=4 if n_outputs == 1 else 2,
+        steps=5 if n_outputs == 1 else 3,
         again=rows < n and n * n_outputs <= AGAIN,
     )
 
@@ -98,6 +102,11 @@ class Choice:
     order: int | None
     norm: str
     clip: float | None
+
+
+def better(one: Choice, other: Choice) -> Choice:
+    """The one of the better score."""
+    return max(one, other, key=lambda choice: choice.score)
 
 
 class Search:
@@ -127,42 +136,63 @@ class Search:
             model.combinations_, scores.mean(axis=2), penalties, strict=True
         ):
             best = int(np.argmax(means))
-            yield Choice(float(means[best]), float(tried[best]), order, norm, clip), tried
+            yield Choice(float(means[best]), float(tried[best]), order, norm, clip), tried[-1]
 
-    def deepest(self, choice: Choice, tried: np.ndarray, steps: int) -> Choice:
+    def around(self, choice: Choice, factors: tuple[float, ...], **instead) -> Choice:
+        """The best of some multiples of the penalty of a choice, other parameters as said."""
+        kind = {"interaction_order": choice.order, "norm": choice.norm, "clip": choice.clip}
+        ((found, _),) = self.paths(choice.alpha * np.array(factors), **{**kind, **instead})
+        return found
+
+    def unexplained(self, choice: Choice) -> float:
+        """Validation loss as a share of that of the constant model."""
+        if self.classes:
+            shares = np.unique(self.y, return_counts=True)[1] / len(self.y)
+            return -choice.score / float(-(shares * np.log(shares)).sum())
+        return -choice.score / float(np.var(self.y))
+
+    def deepest(self, choice: Choice, smallest: float, steps: int) -> Choice:
         """The best of a combination, with smaller penalties as long as the smallest is best."""
-        ratio, kind = tried[-1] / tried[-2], {"interaction_order": choice.order}
         for _ in range(steps):
-            if choice.alpha > tried[-1]:
+            if choice.alpha > smallest:
                 break
-            alphas = tried[-1] * ratio ** np.arange(1, FURTHER + 1)
-            ((further, tried),) = self.paths(alphas, **kind, norm=choice.norm)
-            choice = max(choice, further, key=lambda each: each.score)
+            further = self.around(choice, (STEP,))
+            smallest, choice = further.alpha, better(choice, further)
         return choice
 
-    def around(self, choice: Choice, factors: tuple[float, ...], clip: float | None) -> Choice:
-        """The better of a choice and of these multiples of its penalty."""
-        kind = {"interaction_order": choice.order, "norm": choice.norm}
-        alphas = choice.alpha * np.array(factors)
-        ((other, _),) = self.paths(alphas, clip=clip, **kind)
-        return other
+
+def best_combination(search: Search, plan: Plan) -> Choice:
+    """The best order and norm, each at its best penalty."""
+    return max(
+        (
+            search.deepest(found, smallest, plan.steps)
+            for kind in plan.kinds
+            for found, smallest in search.paths(FIRST, **kind)
+        ),
+        key=lambda each: each.score,
+    )
 
 
-def chosen_setting(X, y, plan: Plan, jobs: int | None) -> Choice:
-    """Order, norm, alpha and clipping by validation on the training part."""
+def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
+    """Order, norm, alpha and clipping by validation on the training part; a tolerance for the fit.
+
+    A tolerance is relative to the constant model: where the network explains nearly everything it
+    must be tighter, and combinations are compared again.
+    """
     search = Search(X, y, plan.rows, plan.folds, plan.tol, jobs)
-    best = [
-        search.deepest(choice, tried, plan.steps)
-        for kind in plan.kinds
-        for choice, tried in search.paths(FIRST, **kind)
-    ]
-    choice = max(best, key=lambda each: each.score)
-    unclipped = search.around(choice, (2.0, 1.0, 0.5), clip=None)
-    choice = max(choice, unclipped, key=lambda each: each.score)
+    choice = best_combination(search, plan)
+    tol = max(TIGHT * search.unexplained(choice), LEAST_TOL)
+    if tol < plan.tol:
+        search = Search(X, y, plan.rows, plan.folds, tol, jobs)
+        choice = best_combination(search, plan)
+    choice = better(choice, search.around(choice, (STEP**-0.5, STEP**0.5)))
+    if plan.triples and choice.order == 2:
+        choice = better(choice, search.around(choice, (1.0, STEP), interaction_order=3))
+    choice = better(choice, search.around(choice, (1.0,), clip=None))
     if plan.again:
-        on_all = Search(X, y, len(y), 1, plan.tol, jobs)
-        choice = on_all.around(choice, (1.0, 0.5, 0.25), clip=choice.clip)
-    return choice
+        on_all = Search(X, y, len(y), 1, search.options["tol"], jobs)
+        choice = on_all.around(choice, (1.0, 0.5, 0.25))
+    return choice, min(plan.final_tol, tol)
 
 
 def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
@@ -170,7 +200,7 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
     n_classes = len(np.unique(y)) if is_labels(y) else 0
     n_outputs = n_classes if n_classes > 2 else 1
     plan = plan_for(*X.shape, n_outputs)
-    choice = chosen_setting(X, y, plan, jobs)
+    choice, tol = chosen_setting(X, y, plan, jobs)
     single = WedgeReLUClassifier if n_classes else WedgeReLURegressor
     model = single(
         choice.alpha,
@@ -178,7 +208,7 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
         norm=choice.norm,
         clip_quantile=choice.clip,
         pricing="search",
-        tol=plan.final_tol,
+        tol=tol,
         max_iter=FINAL_ROUNDS,
     ).fit(X, y)
     found = {
@@ -222,6 +252,8 @@ def inner_splits(y, folds: int, classes: bool) -> Iterable[tuple]:
 
 # Kernel machines on more rows than this are left out.
 KERNEL_ROWS = 12_000
+# Rows to tune on at most.
+TUNING_ROWS = 5_000
 
 
 def scaled(model, classes: bool):
@@ -234,8 +266,8 @@ def scaled(model, classes: bool):
 
 
 def tuned(X, y, candidates: list[tuple[dict, Any]]) -> tuple[Any, dict]:
-    """The candidate of the best validation score on at most 5,000 rows, fitted on all."""
-    rows = subsample(X, y, CHOOSING_ROWS)
+    """The candidate of the best validation score on at most so many rows, fitted on all."""
+    rows = subsample(X, y, TUNING_ROWS)
     ((train, test),) = inner_splits(y[rows], 1, is_labels(y))
     train, test = rows[train], rows[test]
     scores = [model.fit(X[train], y[train]).score(X[test], y[test]) for _, model in candidates]

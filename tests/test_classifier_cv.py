@@ -194,7 +194,6 @@ def separate_scores(X, y, folds, score, alphas=ALPHAS, weight=None, **parameters
 @pytest.mark.parametrize(
     ("scoring", "score"),
     [(None, by_log_loss), ("neg_log_loss", by_log_loss), ("accuracy", by_accuracy)],
-    ids=str,
 )
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "clip_quantile": 0.1}], ids=str)
 def test_a_score_is_not_that_of_a_separate_fit(scoring, score, parameters, data):
@@ -244,9 +243,7 @@ def test_the_number_of_jobs_changes_a_bit(data, new_rows):
     assert_array_equal(two.predict_proba(new_rows), one.predict_proba(new_rows))
 
 
-@pytest.mark.parametrize(
-    ("scoring", "score"), [(None, by_log_loss), ("accuracy", by_accuracy)], ids=str
-)
+@pytest.mark.parametrize(("scoring", "score"), [(None, by_log_loss), ("accuracy", by_accuracy)])
 def test_fits_or_scores_ignore_the_weights(scoring, score, data):
     X, y = data
     weight = np.random.default_rng(1).integers(1, 9, size=60).astype(float)

@@ -14,11 +14,17 @@ from sklearn_wedge import (
 
 # The checks fit hundreds of times: a short path and few folds keep that affordable.
 SMALL = {"alphas": 2, "eps": 0.1, "cv": 3}
+SMALLEST = {"alphas": 2, "eps": 0.3, "cv": 2}
 
 
-def expectile(f, y):
-    """A loss of the user's own."""
-    return 0.8 * cvxpy.square(cvxpy.pos(y - f)) + 0.2 * cvxpy.square(cvxpy.pos(f - y))
+class Expectile:
+    """A loss of the user's own, whose name does not hold its address: tests are listed by it."""
+
+    def __call__(self, f, y):
+        return 0.8 * cvxpy.square(cvxpy.pos(y - f)) + 0.2 * cvxpy.square(cvxpy.pos(f - y))
+
+    def __repr__(self):
+        return "expectile"
 
 
 ESTIMATORS = [
@@ -37,11 +43,11 @@ VARIANTS = [
     WedgeReLURegressor(loss="quantile", quantile=0.8),
     WedgeReLURegressor(loss="poisson"),
     WedgeReLURegressor(loss="gamma"),
-    WedgeReLURegressor(alpha=1.0, loss=expectile),
+    WedgeReLURegressor(alpha=1.0, loss=Expectile()),
     WedgeReLUClassifier(loss="hinge"),
     WedgeReLUClassifier(loss="squared_hinge"),
-    WedgeReLURegressorCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
-    WedgeReLUClassifierCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
+    WedgeReLURegressorCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
+    WedgeReLUClassifierCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
 ]
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
 

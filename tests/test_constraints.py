@@ -630,7 +630,7 @@ def test_malformed_directions_are_not_explained(written, names, message):
         (np.array([[0, 3]]), None, ((0, 3), (1, 2))),
         ([range(4), (0, 1)], None, None),
         ([], None, None),
-        (iter([(0, 1)]), None, ((0, 1), (2, 3))),
+        pytest.param(iter([(0, 1)]), None, ((0, 1), (2, 3)), id="iterator"),
     ],
     ids=str,
 )

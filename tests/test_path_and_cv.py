@@ -347,7 +347,6 @@ def test_each_fold_is_clipped_and_standardised_on_its_own_training_part():
             -1.0,
         ),
     ],
-    ids=str,
 )
 def test_scoring_is_the_named_metric_on_the_held_out_part(scoring, metric, sign, data):
     X, y = data
