@@ -12,10 +12,11 @@ inputs, q outputs) and never by a clock; test parts are not looked at. A combina
 order and norm, ``alpha``, and whether inputs are clipped are chosen by mean squared error or log
 loss:
 
-- on at most 3,000 rows of the training part (of several classes: 1,500), by five folds up to
-  n = 1,200 and beyond by a validation part of a fifth;
+- on at most 3,000 rows of the training part (of several classes: 1,500), by ten folds up to
+  n = 300, by five up to n = 1,200 and beyond by a validation part of a fifth;
 - from orders 1 and 2 under l1 and no limit under l2; of several classes without order 1, and beyond
-  5,000 pairs of inputs without order 2;
+  5,000 pairs of inputs without order 2; from order 3 too if n times triples of inputs is at most
+  20,000;
 - from two penalties a decade, two decades down from alpha_max, then one more as long as the
   smallest is best, up to five times (of several classes: three), for each combination;
 - for the best combination two penalties between, then order 3 (if order 2 is best and n times

@@ -35,12 +35,12 @@ from sklearn_wedge import (
 
 # --- the wedge networks --------------------------------------------------------------------------
 
-# Rows to choose on at most (of several classes: half), and up to how many by five folds instead of
-# one split.
-CHOOSING_ROWS, FIVE_FOLDS = 3_000, 1_200
-# Order 3 is a candidate if rows times triples of inputs are at most this many; order 2 if there are
-# at most this many pairs.
-TRIPLES, PAIRS = 200_000, 5_000
+# Rows to choose on at most (of several classes: half), and up to how many by ten folds or by five
+# instead of one split.
+CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 3_000, 300, 1_200
+# Order 3 is a candidate if rows times triples of inputs are at most this many, and from the start
+# if they are few; order 2 if there are at most so many pairs.
+TRIPLES, FEW_TRIPLES, PAIRS = 200_000, 20_000, 5_000
 # Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
 SMALL = 20_000
 # Rows times outputs up to which alpha is chosen again on all rows.
@@ -57,7 +57,7 @@ CHOOSING_ROUNDS, FINAL_ROUNDS = 30, 200
 class Plan:
     """How a network is chosen and fitted: by the size of the training part alone.
 
-    ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 may be tried,
+    ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the end,
     ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties may be
     tried.
     """
@@ -76,16 +76,19 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
     """The protocol at this size: ``n`` training rows, ``d`` inputs."""
     rows = min(n, CHOOSING_ROWS if n_outputs == 1 else CHOOSING_ROWS // 2)
     order = 2 if comb(d, 2) <= PAIRS else 1
-    orders = (1, order) if n_outputs == 1 else (order,)
+    orders = [1, order] if n_outputs == 1 else [order]
+    triples = n * comb(d, 3) if d >= 3 and n_outputs == 1 else np.inf
+    if triples <= FEW_TRIPLES:
+        orders.append(3)
     small = n * d * n_outputs <= SMALL
     return Plan(
         kinds=(
             {"interaction_order": tuple(dict.fromkeys(orders)), "norm": "l1"},
             {"interaction_order": (None,), "norm": "l2"},
         ),
-        triples=n_outputs == 1 and d >= 3 and n * comb(d, 3) <= TRIPLES,
+        triples=FEW_TRIPLES < triples <= TRIPLES,
         rows=rows,
-        folds=5 if n <= FIVE_FOLDS else 1,
+        folds=10 if n <= TEN_FOLDS else 5 if n <= FIVE_FOLDS else 1,
         tol=1e-3 if small else 5e-3,
         final_tol=1e-4 if small else 2e-3,
         steps=5 if n_outputs == 1 else 3,
