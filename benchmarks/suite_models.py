@@ -57,9 +57,9 @@ CHOOSING_ROUNDS, FINAL_ROUNDS = 30, 200
 class Plan:
     """How a network is chosen and fitted: by the size of the training part alone.
 
-    ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the end,
-    ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties may be
-    tried.
+    ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the
+    end, ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties
+    may be tried.
     """
 
     kinds: tuple[dict[str, Any], ...]
