@@ -155,7 +155,7 @@ def polish(
         Of the hidden weights in the penalty; ``"l2"`` is weight decay.
     snap : bool, default=False
         Whether to add, to the hyperplanes of the network, those through the samples nearest to
-        each. Rarely worth it: what is missing is found anyway.
+        each. It saves a round or two; the optimum is the same.
     pricing, tol, max_iter, n_jobs, verbose
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. Under ``norm="l2"`` the result is
         certified up to two inputs per neuron, under ``"l1"`` if the data are small enough.

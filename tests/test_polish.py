@@ -115,6 +115,7 @@ def trained(kind, seed, n=60, a=0.12):
     y = {
         "one target": shape,
         "two targets": np.column_stack([shape, np.maximum(X[:, 0], 0)]),
+        "counts": rng.poisson(np.exp(2 * shape)),
         "two classes": np.where(shape > 0.6, "far", "near"),
         "three classes": np.digitize(shape, [0.3, 0.8]),
     }[kind]
@@ -171,8 +172,10 @@ def test_the_objective_of_the_network_is_not_that_of_its_best_scale(kind, norm):
     assert expected < objective_by_hand(network, X, y, kind, 0.07, norm, weight)
 
 
-@pytest.mark.parametrize("kind", ["one target", "two targets", "two classes", "three classes"])
+@pytest.mark.parametrize("kind", LOSS_OF)
 def test_alpha_does_not_correspond_to_that_of_scikit_learn_as_documented(kind):
+    if kind == "counts" and "loss" not in MLPRegressor().get_params():
+        pytest.skip("this scikit-learn has no loss for counts")
     network, X, y = trained(kind, 0)
     # scikit-learn averages over targets, this package adds them.
     q = 2 if kind == "two targets" else 1
