@@ -4,8 +4,8 @@ How good was my network?
 
 A network trained by gradients ends somewhere: another seed, another objective. ``polish`` takes the
 hidden hyperplanes of such a network, finds the best coefficients on them, and goes on to the global
-optimum of the training problem, with a proof. Here are five networks of scikit-learn on two columns of
-the diabetes data, each trained with two solvers.
+optimum of the training problem, with a proof. Here are networks of scikit-learn from five seeds, on
+two columns of the diabetes data, trained with two solvers.
 """
 
 # %%
@@ -15,7 +15,6 @@ import sys
 import warnings
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -28,8 +27,8 @@ X, y = scale(data[["bmi", "s5"]].to_numpy()), scale(target)
 alpha = 1e-3
 
 # %%
-# scikit-learn divides its ``alpha`` by the number of rows of a batch. L-BFGS takes all rows at once;
-# for Adam the batches are given.
+# scikit-learn divides its ``alpha`` by the number of rows of a batch. L-BFGS takes all rows at
+# once; for Adam the batches are given.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 batch_size = {"lbfgs": len(X), "adam": 200}
