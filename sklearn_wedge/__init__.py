@@ -5,15 +5,18 @@ from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._solution import Certificate
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
+from sklearn_wedge.polish import PolishedNetwork, polish
 
 __all__ = [
     "Certificate",
+    "PolishedNetwork",
     "WedgePath",
     "WedgeReLUClassifier",
     "WedgeReLUClassifierCV",
     "WedgeReLURegressor",
     "WedgeReLURegressorCV",
     "alpha_max",
+    "polish",
     "wedge_relu_path",
 ]
 

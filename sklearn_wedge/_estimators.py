@@ -173,7 +173,9 @@ class _WedgeNetwork(BaseEstimator):
         self._warn_unless_converged(problem, solution)
         return sample
 
-    def _warn_unless_converged(self, problem: Problem, solution: Solution) -> None:
+    def _warn_unless_converged(
+        self, problem: Problem, solution: Solution, stacklevel: int = 7
+    ) -> None:
         if solution.converged:
             return
         certificate = solution.certificate
@@ -187,7 +189,7 @@ class _WedgeNetwork(BaseEstimator):
             f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
             f"of the best constant model). {advice}",
             ConvergenceWarning,
-            stacklevel=7,
+            stacklevel=stacklevel,
         )
 
 

@@ -245,6 +245,20 @@ class Neurons:
         return np.maximum(values, 0.0, out=values)
 
 
+def inputs_in_use(
+    weights: NDArray[np.float64], order: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The inputs with a weight and their weights, (m, order) each, of weights on all, (m, d).
+
+    Ascending, padded with -1 and 0; no row may have more than ``order`` of them.
+    """
+    used = weights != 0
+    inputs = np.argsort(~used, axis=1, kind="stable")[:, :order]
+    padding = np.arange(inputs.shape[1]) >= used.sum(axis=1, keepdims=True)
+    named = np.where(padding, 0.0, np.take_along_axis(weights, inputs, axis=1))
+    return np.where(padding, -1, inputs), named
+
+
 def neurons_through(
     points: NDArray[np.float64],
     inputs: NDArray[np.intp],

@@ -49,11 +49,21 @@ def constraints_help_and_hold(names):
     assert names["mixed"]["monotone, in groups"] == 0
 
 
+def all_seeds_end_at_one_optimum(names):
+    polished = [result.objective for result in names["results"].values()]
+    assert max(polished) <= (1 + 1e-4) * min(polished)
+    for result in names["results"].values():
+        assert result.certificate.exact
+        assert names["bound"] <= result.objective * (1 + 1e-9)
+        assert result.gap_of_network > 0
+
+
 CLAIMS = {
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,
+    "plot_polish.py": all_seeds_end_at_one_optimum,
     "plot_quantile_bands.py": bands_cover,
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass
+from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass, inputs_in_use
 from sklearn_wedge._pricing.hinges import hinge_values
 from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable, first_of_best
 from sklearn_wedge._pricing.sweep import ascending_order
@@ -212,15 +212,8 @@ def _through_best_samples(points: Array, dual: Array, directions: Array, order: 
     best = first_of_best(values)
     rows = np.arange(len(directions))
     values, pivots = values[rows, best], by_reach[rows, best]
-    used = directions != 0
-    inputs = np.argsort(~used, axis=1, kind="stable")[:, :order]
-    padding = np.arange(order) >= used.sum(axis=1, keepdims=True)
+    inputs, normals = inputs_in_use(directions, order)
     samples = np.full(inputs.shape, -1, dtype=np.intp)
     samples[:, 0] = pivots
-    found = Hyperplanes(
-        np.where(padding, -1, inputs),
-        samples,
-        np.where(padding, 0.0, np.take_along_axis(directions, inputs, axis=1)),
-        values,
-    )
+    found = Hyperplanes(inputs, samples, normals, values)
     return found.take(values > 0)
