@@ -47,7 +47,7 @@ class ExportMixin:
         --------
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
-        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
         >>> mlp = model.to_mlp()
         >>> mlp.hidden_layer_sizes
@@ -92,7 +92,7 @@ class ExportMixin:
         >>> torch = pytest.importorskip("torch")
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
-        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
         >>> module = model.to_torch()
         >>> np.allclose(module(torch.tensor(X)).detach().numpy()[:, 0], model.predict(X))
@@ -147,7 +147,7 @@ class ExportMixin:
         >>> skl2onnx = pytest.importorskip("skl2onnx")
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
-        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
         >>> [value.name for value in model.to_onnx().graph.input]
         ['X']
@@ -193,7 +193,7 @@ class ExportMixin:
         >>> import json
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
-        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> record = WedgeReLURegressor().fit(X, np.abs(X[:, 0])).to_dict()
         >>> record["inputs"]
         [{'name': 'x0', 'lower': -1.0, 'upper': 1.0}]
