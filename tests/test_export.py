@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -317,7 +318,10 @@ def test_a_torch_module_cannot_be_saved_or_trained(tmp_path):
 
 
 def run_onnx(onnx_model, X, dtype):
-    runtime = pytest.importorskip("onnxruntime")
+    import onnx
+    import onnxruntime as runtime
+
+    onnx.checker.check_model(onnx_model, full_check=True)
     session = runtime.InferenceSession(
         onnx_model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -327,7 +331,6 @@ def run_onnx(onnx_model, X, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ALL)
 def test_an_onnx_model_predicts_something_else(name, dtype):
-    pytest.importorskip("skl2onnx")
     model, X, output = case(name)
     tolerance = SINGLE if dtype == "float32" else DOUBLE
     results = run_onnx(model.to_onnx(dtype), X, dtype)
@@ -346,7 +349,8 @@ def test_an_onnx_model_predicts_something_else(name, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_pipeline_does_not_convert(dtype):
-    skl2onnx = pytest.importorskip("skl2onnx")
+    import skl2onnx
+
     X, y = data()
     two = np.where(y > 1.2, "yes", "no")
     pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier()).fit(X, two)
@@ -358,7 +362,8 @@ def test_a_pipeline_does_not_convert(dtype):
 
 
 def test_an_option_of_onnx_classifiers_is_ignored():
-    skl2onnx = pytest.importorskip("skl2onnx")
+    import skl2onnx
+
     model, X, output = case("three classes, str")
     register_onnx_converters()
 
@@ -376,7 +381,8 @@ def test_an_option_of_onnx_classifiers_is_ignored():
 
 
 def test_whole_numbers_are_not_taken_by_onnx():
-    skl2onnx = pytest.importorskip("skl2onnx")
+    import skl2onnx
+
     X = np.arange(-20, 21)[:, None]
     model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
     register_onnx_converters()
@@ -385,7 +391,6 @@ def test_whole_numbers_are_not_taken_by_onnx():
 
 
 def test_another_dtype_is_taken_for_onnx():
-    pytest.importorskip("skl2onnx")
     with pytest.raises(ValueError, match="'float32' or 'float64'"):
         FITTED["regression"].to_onnx("float16")
 
@@ -457,6 +462,9 @@ def test_the_record_names_the_wrong_link_or_classes():
     assert FITTED["three classes, int"].to_dict()["classes"] == [-10, 0, 10]
     assert FITTED["two classes, bool"].to_dict()["classes"] == [False, True]
     assert "classes" not in FITTED["regression"].to_dict()
+    model = copy.deepcopy(FITTED["two classes"])
+    model.classes_ = np.array([np.int64(3), np.int64(5)], dtype=object)
+    assert json.loads(json.dumps(model.to_dict()))["classes"] == [3, 5]
 
 
 def test_columns_of_one_name_are_mixed_up():
@@ -494,6 +502,13 @@ def test_a_missing_package_is_not_named(package, module, method, extra, monkeypa
     monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ImportError, match=rf'{method} needs .*"sklearn_wedge\[{extra}\]"'):
         getattr(FITTED["regression"], method)()
+
+
+def test_the_package_imports_what_few_need():
+    heavy = "{'torch', 'onnx', 'skl2onnx', 'onnxruntime'}"
+    code = f"import sys, sklearn_wedge.export; sys.exit(str({heavy} & sys.modules.keys() or ''))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.strip() == ""
 
 
 def test_exporting_reads_what_is_private():

@@ -47,7 +47,8 @@ def test_joblib_loses_something(estimator, tmp_path):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 def test_skops_loses_something_or_needs_to_trust_others(estimator):
-    skops = pytest.importorskip("skops.io")
+    import skops.io as skops
+
     model, X = fitted(estimator)
     saved = skops.dumps(model)
     types = skops.get_untrusted_types(data=saved)

@@ -143,8 +143,6 @@ class ExportMixin:
 
         Examples
         --------
-        >>> import pytest
-        >>> skl2onnx = pytest.importorskip("skl2onnx")
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]

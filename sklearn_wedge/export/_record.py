@@ -70,7 +70,7 @@ def _finite(bound: float) -> float | None:
 
 
 def _labels(classes: NDArray) -> list[str | int | float | bool]:
-    labels = classes.tolist()
+    labels = [x.item() if isinstance(x, np.generic) else x for x in classes.tolist()]
     for label in labels:
         if not isinstance(label, (str, int, float)):
             raise ValueError(

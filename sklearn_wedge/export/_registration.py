@@ -52,9 +52,8 @@ def register_onnx_converters() -> None:
 
     Examples
     --------
-    >>> import pytest
-    >>> skl2onnx = pytest.importorskip("skl2onnx")
     >>> import numpy as np
+    >>> import skl2onnx
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_wedge import WedgeReLURegressor
