@@ -38,6 +38,7 @@ from sklearn_wedge._streaming import (
     release,
     whole_range,
 )
+from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
@@ -89,7 +90,7 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     )
 
 
-class _WedgeNetwork(BaseEstimator):
+class _WedgeNetwork(ExportMixin, BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:

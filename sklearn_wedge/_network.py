@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,10 @@ class Network:
         hidden += self.intercepts[0][:, None]
         np.maximum(hidden, 0.0, out=hidden)
         return hidden.T @ self.coefs[1] + self.intercepts[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: nothing that can be computed again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _weights(self) -> Array | csr_array:

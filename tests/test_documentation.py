@@ -58,8 +58,16 @@ def all_seeds_end_at_one_optimum(names):
         assert result.gap_of_network > 0
 
 
+def exports_predict_the_same(names):
+    worst = {name: difference.max() for name, difference in names["differences"].items()}
+    assert {"MLPRegressor", "JSON"} <= worst.keys()
+    assert worst["MLPRegressor"] < 1e-10 and worst["JSON"] < 1e-10
+    assert worst.get("ONNX", 0.0) < 1e-3
+
+
 CLAIMS = {
     "plot_dask.py": workers_have_the_objective_of_one_machine,
+    "plot_export.py": exports_predict_the_same,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,

@@ -1,0 +1,206 @@
+"""The methods that export a fitted estimator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_wedge.export._registration import needs_extra
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+
+class ExportMixin:
+    """Methods of a fitted estimator: the same network elsewhere.
+
+    They read public fitted attributes only. Clipping of the inputs is part of what they return.
+    """
+
+    def to_mlp(self) -> MLPRegressor | MLPClassifier:
+        """The network as a fitted ``MLPRegressor`` or ``MLPClassifier`` of scikit-learn.
+
+        Returns
+        -------
+        MLPRegressor or MLPClassifier
+            Predicts the same up to rounding, probabilities included; targets of one column come
+            back as one dimension. Without clipping a network of one block has one hidden layer
+            with ``coefs_`` and ``intercepts_`` as they are here; two more layers before it clip.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the loss is ``"poisson"`` or ``"gamma"`` and scikit-learn older than 1.7.
+
+        Warns
+        -----
+        UserWarning
+            If the loss is ``"hinge"`` or ``"squared_hinge"``: labels agree, but ``predict_proba``
+            of the result means nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_wedge import WedgeReLURegressor
+        >>> X = np.linspace(-1, 1, 51)[:, None]
+        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> mlp = model.to_mlp()
+        >>> mlp.hidden_layer_sizes
+        (1, 1, 2)
+        >>> np.allclose(mlp.predict([[-9.0], [0.3]]), model.predict([[-9.0], [0.3]]))
+        True
+        """
+        from sklearn_wedge.export._mlp import to_mlp
+
+        check_is_fitted(self)
+        return to_mlp(self)
+
+    def to_torch(self, dtype: torch.dtype | None = None) -> torch.nn.Sequential:
+        """The network as a ``torch.nn.Sequential``.
+
+        It takes inputs in original units and returns a tensor of shape (n_samples, n_outputs): for
+        regression predictions (under a log link with the exponential), for classification what
+        ``decision_function`` returns, in a column for two classes. Weights and biases can be
+        trained further; clipping and scaling of the inputs are buffers.
+
+        Parameters
+        ----------
+        dtype : torch.dtype, default=None
+            Of parameters and inputs; None for ``torch.float64``.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Modules ``inputs``, ``hidden_1``, ``relu_1``, ..., ``output``, and ``exp`` under a log
+            link.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ImportError
+            If PyTorch is not installed: ``pip install "sklearn_wedge[torch]"``.
+
+        Examples
+        --------
+        >>> import pytest
+        >>> torch = pytest.importorskip("torch")
+        >>> import numpy as np
+        >>> from sklearn_wedge import WedgeReLURegressor
+        >>> X = np.linspace(-1, 1, 51)[:, None]
+        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> module = model.to_torch()
+        >>> np.allclose(module(torch.tensor(X)).detach().numpy()[:, 0], model.predict(X))
+        True
+        """
+        check_is_fitted(self)
+        with needs_extra("torch", "to_torch", "PyTorch"):
+            from sklearn_wedge.export._torch import to_torch
+        return to_torch(self, dtype)
+
+    def to_onnx(self, dtype: Any = "float32", target_opset: int | None = None) -> onnx.ModelProto:
+        """The network as an ONNX model, through skl2onnx.
+
+        Its input is ``X``, of shape (n_samples, n_features). Outputs are ``variable``, of shape
+        (n_samples, n_outputs), for regression; ``label`` and ``probabilities``, both arrays, for
+        classification. To convert a pipeline, see
+        :func:`~sklearn_wedge.export.register_onnx_converters`.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"} or equivalent dtype, default="float32"
+            Of the inputs, and of the arithmetic.
+        target_opset : int or None, default=None
+            Version of the ONNX operators; None for the newest that skl2onnx supports.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Write it with ``open(path, "wb").write(model.SerializeToString())``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ImportError
+            If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
+        ValueError
+            If ``dtype`` is another one, or labels are numbers with a fractional part.
+
+        Notes
+        -----
+        Inputs are centred and scaled first, so that single precision loses little. What it cannot
+        hold is lost with the input: two values of a column that differ by less than 1e-7 of their
+        size become one.
+
+        Under the hinge losses ``probabilities`` are margins; for two classes of both of them
+        (``-decision``, ``decision``).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_wedge import WedgeReLURegressor
+        >>> X = np.linspace(-1, 1, 51)[:, None]
+        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> [value.name for value in model.to_onnx().graph.input]
+        ['X']
+        """
+        check_is_fitted(self)
+        with needs_extra("onnx", "to_onnx", "skl2onnx"):
+            from sklearn_wedge.export._onnx import to_onnx
+        return to_onnx(self, dtype, target_opset)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The network as plain data, in original units, that ``json.dumps`` writes.
+
+        To predict, put the inputs in a table of values by name, each clipped to ``lower`` and
+        ``upper``; add the neurons in their order; read off the outputs. A neuron is
+        ``max(0, bias + Σ weight · value)`` and an output ``bias + Σ weight · value``, over the
+        names in its ``weights``.
+
+        Returns
+        -------
+        dict
+            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 1.
+            - ``estimator``: name of the class.
+            - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
+              ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
+              are log probabilities up to a constant; ``"margin"``, as the last two without
+              probabilities (the second class if positive, or the class of the largest).
+            - ``inputs``: ``name``, ``lower`` and ``upper`` of each column in order; None where not
+              clipped.
+            - ``neurons``: ``name``, ``block`` (from 1), ``bias`` and ``weights`` of each, a dict by
+              name of inputs and neurons of earlier blocks.
+            - ``outputs``: ``bias`` and ``weights`` of each, by name of neurons.
+            - ``classes``: the labels, of classifiers.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If two columns have the same name, or labels are neither strings nor numbers.
+
+        Examples
+        --------
+        >>> import json
+        >>> import numpy as np
+        >>> from sklearn_wedge import WedgeReLURegressor
+        >>> X = np.linspace(-1, 1, 51)[:, None]
+        >>> record = WedgeReLURegressor().fit(X, np.abs(X[:, 0])).to_dict()
+        >>> record["inputs"]
+        [{'name': 'x0', 'lower': -1.0, 'upper': 1.0}]
+        >>> [list(neuron["weights"]) for neuron in record["neurons"]]
+        [['x0'], ['x0']]
+        >>> json.loads(json.dumps(record, allow_nan=False)) == record
+        True
+        """
+        from sklearn_wedge.export._record import to_dict
+
+        check_is_fitted(self)
+        return to_dict(self)

@@ -1,0 +1,144 @@
+"""Converters for skl2onnx; imported only where it is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import skl2onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto
+from skl2onnx.common.data_types import (
+    DoubleTensorType,
+    FloatTensorType,
+    guess_proto_type,
+)
+from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+from skl2onnx.common.utils_classifier import get_label_classes
+
+from sklearn_wedge.export._layers import unit_layers
+from sklearn_wedge.export._outputs import link_of
+from sklearn_wedge.export._registration import register_onnx_converters
+
+OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+    "raw_scores": [True, False],
+}
+
+
+def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
+    """See ``ExportMixin.to_onnx``."""
+    types = {np.dtype("float32"): FloatTensorType, np.dtype("float64"): DoubleTensorType}
+    if np.dtype(dtype) not in types:
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    register_onnx_converters()
+    return skl2onnx.to_onnx(
+        model,
+        initial_types=[("X", types[np.dtype(dtype)]([None, model.n_features_in_]))],
+        options={id(model): {"zipmap": False}} if hasattr(model, "classes_") else None,
+        target_opset=target_opset,
+    )
+
+
+def register(regressors: tuple[type, ...], classifiers: tuple[type, ...]) -> None:
+    """Make the converters known to skl2onnx, under the names of the classes."""
+    for kind in regressors:
+        skl2onnx.update_registered_converter(
+            kind, kind.__name__, _shape_of_predictions, _convert_regressor
+        )
+    for kind in classifiers:
+        skl2onnx.update_registered_converter(
+            kind,
+            kind.__name__,
+            calculate_linear_classifier_output_shapes,
+            _convert_classifier,
+            options=OPTIONS,
+        )
+
+
+class _Graph:
+    """Nodes of one estimator in the arithmetic of its input: double, or else single precision."""
+
+    def __init__(self, scope: Any, operator: Any, container: Any):
+        self.scope, self.operator, self.container = scope, operator, container
+        double = guess_proto_type(operator.inputs[0].type) == TensorProto.DOUBLE
+        self.type = TensorProto.DOUBLE if double else TensorProto.FLOAT
+
+    def node(self, kind: str, *inputs: str, called: str | None = None, **attributes: Any) -> str:
+        """Add a node; the name of its output, which is ``called`` if given."""
+        output = called or self.scope.get_unique_variable_name(kind.lower())
+        name = self.scope.get_unique_operator_name(kind)
+        self.container.add_node(kind, list(inputs), output, name=name, **attributes)
+        return output
+
+    def constant(self, values: NDArray, data_type: int | None = None) -> str:
+        """Add a constant; numbers in the arithmetic of the graph unless another type is given."""
+        name = self.scope.get_unique_variable_name("constant")
+        data_type = self.type if data_type is None else data_type
+        self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
+        return name
+
+    def outputs_of_network(self) -> str:
+        """The network's outputs, of shape (n, q)."""
+        units, layers = unit_layers(self.operator.raw_operator)
+        values = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
+        values = self.node("Sub", values, self.constant(units.center))
+        values = self.node("Div", values, self.constant(units.scale))
+        values = self.node("Max", values, self.constant(units.lower))
+        values = self.node("Min", values, self.constant(units.upper))
+        for number, layer in enumerate(layers):
+            if number:
+                values = self.node("Relu", values)
+            values = self.node("MatMul", values, self.constant(layer.weights))
+            values = self.node("Add", values, self.constant(layer.bias))
+        return values
+
+
+def _shape_of_predictions(operator: Any) -> None:
+    double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    shape = [
+        operator.inputs[0].get_first_dimension(),
+        len(operator.raw_operator.intercepts_[-1]),
+    ]
+    operator.outputs[0].type = (DoubleTensorType if double else FloatTensorType)(shape)
+
+
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    graph = _Graph(scope, operator, container)
+    last = "Exp" if link_of(operator.raw_operator) == "log" else "Identity"
+    graph.node(last, graph.outputs_of_network(), called=operator.outputs[0].full_name)
+
+
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+    graph, model = _Graph(scope, operator, container), operator.raw_operator
+    label, second = (output.full_name for output in operator.outputs)
+    decision = graph.outputs_of_network()
+    if len(model.classes_) == 2:
+        chosen = graph.node("Greater", decision, graph.constant(np.zeros(1)))
+        chosen = graph.node("Cast", chosen, to=TensorProto.INT64)
+        decision = graph.node("Concat", graph.node("Neg", decision), decision, axis=1)
+    else:
+        chosen = graph.node("ArgMax", decision, axis=1, keepdims=1)
+    flat = graph.node("Reshape", chosen, graph.constant(np.array([-1]), TensorProto.INT64))
+    graph.node("Gather", _labels(graph, model), flat, called=label)
+    raw = scope.get_options(model, {"raw_scores": False})["raw_scores"]
+    if raw or link_of(model) == "margin":
+        graph.node("Identity", decision, called=second)
+    elif link_of(model) == "logit":
+        graph.node("Sigmoid", decision, called=second)
+    else:
+        graph.node("Softmax", decision, called=second, axis=1)
+
+
+def _labels(graph: _Graph, model: Any) -> str:
+    """Strings as they are; numbers as integers, as skl2onnx does."""
+    labels = get_label_classes(graph.scope, model)
+    if labels.dtype.kind in "iufb":
+        whole = labels.astype(np.int64)
+        if np.any(whole != labels):
+            raise ValueError(f"ONNX labels are whole numbers or strings, not {labels.tolist()}.")
+        return graph.constant(whole, TensorProto.INT64)
+    encoded = np.array([str(label).encode() for label in labels], dtype=object)
+    return graph.constant(encoded, TensorProto.STRING)

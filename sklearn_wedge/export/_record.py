@@ -1,0 +1,80 @@
+"""A fitted network as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+
+from sklearn_wedge.export._outputs import input_names, link_of
+
+FORMAT, VERSION = "sklearn_wedge.network", 1
+
+
+def to_dict(model: Any) -> dict[str, Any]:
+    """See ``ExportMixin.to_dict``."""
+    inputs = input_names(model)
+    if len(set(inputs)) < len(inputs):
+        twice = sorted({name for name in inputs if inputs.count(name) > 1})
+        raise ValueError(
+            f"to_dict calls inputs by name, and several columns are called {twice}: rename them "
+            "before the fit."
+        )
+    names, neurons = _neurons(model, inputs)
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "estimator": type(model).__name__,
+        "link": link_of(model),
+        "inputs": [
+            {"name": name, "lower": _finite(low), "upper": _finite(high)}
+            for name, low, high in zip(inputs, *model.clip_bounds_, strict=True)
+        ],
+        "neurons": neurons,
+        "outputs": [
+            {"bias": float(bias), "weights": _weights(names[-len(column) :], column)}
+            for column, bias in zip(model.coefs_[-1].T, model.intercepts_[-1], strict=True)
+        ],
+    }
+    if is_classifier(model):
+        record["classes"] = _labels(model.classes_)
+    return record
+
+
+def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Names of inputs and neurons, in the order of rows of ``coefs_``, and the neurons."""
+    names, neurons = list(inputs), []
+    prefix = "neuron"
+    while any(name.startswith(prefix) for name in inputs):  # an input may be called anything
+        prefix = f"_{prefix}"
+    hidden = zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True)
+    for block, (coef, intercept) in enumerate(hidden, start=1):
+        own = [f"{prefix}_{block}_{number}" for number in range(1, coef.shape[1] + 1)]
+        neurons += [
+            {"name": name, "block": block, "bias": float(bias), "weights": _weights(names, column)}
+            for name, column, bias in zip(own, coef.T, intercept, strict=True)
+        ]
+        names += own
+    return names, neurons
+
+
+def _weights(names: list[str], column: NDArray[np.float64]) -> dict[str, float]:
+    """Weights by the name of what they multiply, those of zero left out."""
+    return {names[row]: float(column[row]) for row in np.flatnonzero(column)}
+
+
+def _finite(bound: float) -> float | None:
+    return float(bound) if np.isfinite(bound) else None
+
+
+def _labels(classes: NDArray) -> list[str | int | float | bool]:
+    labels = [x.item() if isinstance(x, np.generic) else x for x in classes.tolist()]
+    for label in labels:
+        if not isinstance(label, (str, int, float)):
+            raise ValueError(
+                f"to_dict holds what JSON can hold, and the label {label!r} is of type "
+                f"{type(label).__name__}: fit with labels that are strings or numbers."
+            )
+    return labels

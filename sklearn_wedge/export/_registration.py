@@ -1,0 +1,78 @@
+"""What of exporting needs a package that may not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def needs_extra(extra: str, caller: str, package: str) -> Iterator[None]:
+    """Around an import: say which extra to install if it fails.
+
+    Parameters
+    ----------
+    extra : str
+        Of this package, in pyproject.toml.
+    caller : str
+        What was called.
+    package : str
+        What is missing, by its own name.
+
+    Raises
+    ------
+    ImportError
+        If the import inside does.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f'{caller} needs {package}: pip install "sklearn_wedge[{extra}]".'
+        ) from error
+
+
+def register_onnx_converters() -> None:
+    """Let ``skl2onnx`` convert the estimators of this package, also inside pipelines.
+
+    Call it once, in any session that converts; ``to_onnx`` does so by itself. The converters are
+    those of skl2onnx's own regressors and classifiers in all that shows: the same outputs
+    (``variable``; ``label`` and ``probabilities``) and, of classifiers, the options ``zipmap``,
+    ``nocl``, ``output_class_labels`` and ``raw_scores``.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
+
+    Notes
+    -----
+    Hinge losses give no probabilities: the second output then holds margins, for two classes of
+    both (``-decision``, ``decision``), as under ``raw_scores=True``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skl2onnx
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> from sklearn_wedge.export import register_onnx_converters
+    >>> X = np.linspace(-1, 1, 51)[:, None]
+    >>> pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor()).fit(X, np.abs(X[:, 0]))
+    >>> register_onnx_converters()
+    >>> skl2onnx.to_onnx(pipeline, X.astype(np.float32)).graph.output[0].name
+    'variable'
+    """
+    with needs_extra("onnx", "register_onnx_converters", "skl2onnx"):
+        from sklearn_wedge.export._onnx import register
+    from sklearn_wedge import (
+        WedgeReLUClassifier,
+        WedgeReLUClassifierCV,
+        WedgeReLURegressor,
+        WedgeReLURegressorCV,
+    )
+
+    register(
+        (WedgeReLURegressor, WedgeReLURegressorCV), (WedgeReLUClassifier, WedgeReLUClassifierCV)
+    )

@@ -1,0 +1,59 @@
+"""A fitted network as ``torch.nn.Sequential``; imported only where PyTorch is wanted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import torch
+
+from sklearn_wedge.export._layers import InputUnits, Layer, unit_layers
+from sklearn_wedge.export._outputs import link_of
+
+
+class ClippedInputs(torch.nn.Module):
+    """Inputs centred, scaled and clipped; nothing of it is trained.
+
+    Parameters
+    ----------
+    units : InputUnits
+    dtype : torch.dtype
+    """
+
+    def __init__(self, units: InputUnits, dtype: torch.dtype):
+        super().__init__()
+        for name in ("center", "scale", "lower", "upper"):
+            self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        values = (inputs - self.center) / self.scale
+        return torch.minimum(torch.maximum(values, self.lower), self.upper)
+
+
+class Exponential(torch.nn.Module):
+    """From the logarithm of a mean to the mean."""
+
+    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
+        return torch.exp(outputs)
+
+
+def to_torch(model: Any, dtype: torch.dtype | None) -> torch.nn.Sequential:
+    """See ``ExportMixin.to_torch``."""
+    dtype = torch.float64 if dtype is None else dtype
+    units, layers = unit_layers(model)
+    modules = OrderedDict(inputs=ClippedInputs(units, dtype))
+    for number, layer in enumerate(layers[:-1], start=1):
+        modules[f"hidden_{number}"] = _linear(layer, dtype)
+        modules[f"relu_{number}"] = torch.nn.ReLU()
+    modules["output"] = _linear(layers[-1], dtype)
+    if link_of(model) == "log":
+        modules["exp"] = Exponential()
+    return torch.nn.Sequential(modules)
+
+
+def _linear(layer: Layer, dtype: torch.dtype) -> torch.nn.Linear:
+    linear = torch.nn.utils.skip_init(torch.nn.Linear, *layer.weights.shape, dtype=dtype)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor(layer.weights.T))
+        linear.bias.copy_(torch.tensor(layer.bias))
+    return linear

@@ -1,0 +1,150 @@
+"""Fitted networks of every kind to export, deep ones too, and what they must predict."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, softmax
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+
+DOUBLE, SINGLE = 1e-10, 1e-5
+
+
+def data():
+    """Three columns: one far from zero, one tiny, one of two values."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(2000, 10, 90), rng.normal(0, 1e-3, 90), rng.random(90) < 0.15])
+    signal = np.abs(X[:, 0] - 2000) / 10 + 500 * np.maximum(X[:, 1], 0) + X[:, 2]
+    return X, signal + 0.1 * rng.normal(size=90)
+
+
+def table():
+    X, _ = data()
+    return pd.DataFrame(X, columns=["year", "neuron_1_1", "is_new"])
+
+
+def rows(clipped):
+    """A thousand rows; of clipped columns some far outside."""
+    X, _ = data()
+    rng = np.random.default_rng(1)
+    spread = X.std(axis=0) * rng.choice([1.0, 3.0, 30.0], size=(1000, 1))
+    X = X.mean(axis=0) + spread * rng.normal(size=(1000, 3))
+    if clipped:
+        X[:60, :2] = rng.choice([-1e30, -1e9, 1e5, 1e30], size=(60, 2))
+    return X.astype(np.float32).astype(np.float64)  # what both arithmetics can hold
+
+
+def fitted():
+    X, y = data()
+    names = np.array(["low", "middle", "high"])[np.digitize(y, [0.8, 1.8])]
+    three, two = np.digitize(y, [0.8, 1.8]) * 10 - 10, np.where(y > 1.2, "yes", "no")
+    both = np.column_stack([y, X[:, 0]])
+    short = {"alphas": [0.1, 0.03], "cv": 2}
+    return {
+        "regression": WedgeReLURegressor(0.01).fit(X, y),
+        "clipped hard": WedgeReLURegressor(0.01, clip_quantile=0.2).fit(table(), y),
+        "not clipped": WedgeReLURegressor(0.01, clip_quantile=None).fit(X, y),
+        "not standardised": WedgeReLURegressor(1e-4, standardize=False).fit(X, y),
+        "of order 3": WedgeReLURegressor(0.01, interaction_order=None).fit(X, y),
+        "median": WedgeReLURegressor(0.02, loss="absolute_error").fit(X, y),
+        "poisson": WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
+        "gamma": WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
+        "two targets": WedgeReLURegressor(0.01).fit(X, both),
+        "a target as a column": WedgeReLURegressor(0.01).fit(X, y[:, None]),
+        "constant": WedgeReLURegressor(10.0).fit(X, y),
+        "constant classes": WedgeReLUClassifier(10.0).fit(X, two),
+        "two classes": WedgeReLUClassifier(0.01).fit(X, two),
+        "two classes, bool": WedgeReLUClassifier(0.01).fit(X, y > 1.2),
+        "three classes, str": WedgeReLUClassifier(0.01).fit(X, names),
+        "three classes, int": WedgeReLUClassifier(0.01, clip_quantile=None).fit(X, three),
+        "hinge": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
+        "hinge, three classes": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, three),
+        "regression by CV": WedgeReLURegressorCV(**short).fit(X, y),
+        "classes by CV": WedgeReLUClassifierCV(**short).fit(X, two),
+    }
+
+
+def deepened(model, widths, seed=0):
+    """A copy with more hidden layers, each of which sees the inputs and all layers before it."""
+    rng = np.random.default_rng(seed)
+    deep = copy.deepcopy(model)
+    d, first = model.coefs_[0].shape
+    coefs, intercepts, seen = [model.coefs_[0]], [model.intercepts_[0]], d + first
+    for width in widths:
+        coef = rng.normal(size=(seen, width)) * (rng.random((seen, width)) < 0.5)
+        coef[:d] /= 20 * model.x_scale_[:, None]
+        coefs.append(coef)
+        intercepts.append(rng.normal(size=width) - model.x_mean_ @ coef[:d])
+        seen += width
+    q = len(model.intercepts_[-1])
+    deep.coefs_ = [*coefs, rng.normal(size=(widths[-1], q))]
+    deep.intercepts_ = [*intercepts, rng.normal(size=q)]
+    return deep
+
+
+def forward(model, X):
+    """The outputs as the documentation of ``coefs_`` says, an oracle for deep networks."""
+    signals = np.clip(X, *model.clip_bounds_)
+    for coef, intercept in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
+        hidden = np.maximum(signals @ coef + intercept, 0)
+        signals = np.hstack([signals, hidden])
+    return hidden @ model.coefs_[-1] + model.intercepts_[-1]
+
+
+FITTED = fitted()
+SHALLOW = sorted(FITTED)
+DEEP = {
+    "two blocks": deepened(FITTED["clipped hard"], [4]),
+    "two blocks, not clipped": deepened(FITTED["not clipped"], [4]),
+    "three blocks": deepened(FITTED["clipped hard"], [5, 3]),
+    "three blocks, not clipped": deepened(FITTED["not clipped"], [5, 3]),
+    "a block without neurons first": deepened(FITTED["constant"], [4], seed=2),
+    "no neurons in the last block": deepened(FITTED["regression"], [3, 0]),
+    "two blocks, three classes": deepened(FITTED["three classes, str"], [4]),
+}
+MODELS = {**FITTED, **DEEP}
+ALL = sorted(MODELS)
+
+
+def case(name):
+    """The model, rows, and outputs (n, q) of its network on them."""
+    model = MODELS[name]
+    X = rows(bool(np.isfinite(model.clip_bounds_).any()))
+    if hasattr(model, "feature_names_in_"):
+        return model, pd.DataFrame(X, columns=model.feature_names_in_), forward(model, X)
+    return model, X, forward(model, X)
+
+
+def labels(model, output):
+    chosen = output[:, 0] > 0 if output.shape[1] == 1 else output.argmax(axis=1)
+    return model.classes_[chosen.astype(int)]
+
+
+def probabilities(output):
+    if output.shape[1] == 1:
+        return np.hstack([expit(-output), expit(output)])
+    return softmax(output, axis=1)
+
+
+def predictions(model, output):
+    return np.exp(output) if model.loss in ("poisson", "gamma") else output
+
+
+def agree(got, wanted, tolerance):
+    scale = max(1.0, float(np.abs(wanted).max()))
+    assert np.shape(got) == np.shape(wanted)
+    assert np.abs(got - wanted).max() <= tolerance * scale
+
+
+def decided(output):
+    """Rows whose label does not hang on the last digit."""
+    if output.shape[1] == 1:
+        return np.abs(output[:, 0]) > 1e-4
+    best = np.sort(output, axis=1)
+    return best[:, -1] - best[:, -2] > 1e-4
