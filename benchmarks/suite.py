@@ -18,11 +18,12 @@ loss:
   5,000 pairs of inputs without order 2; from order 3 too if n times triples of inputs is at most
   20,000;
 - from two penalties a decade, two decades down from alpha_max, then one more as long as the
-  smallest is best, up to five times (of several classes: three), for each combination;
+  smallest is best, up to five times (of several classes: three; under l2: once), for each
+  combination;
 - for the best combination two penalties between, then order 3 (if order 2 is best and n times
   triples of inputs is at most 200,000), then no clipping;
 - if rows were left out and n q <= 40,000, ``alpha`` again on all rows, of a validation part of a
-  fifth: the one chosen, a half and a quarter of it (more rows need less). Else it is kept.
+  fifth: the one chosen and a half of it (more rows need less). Else it is kept.
 
 Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
 20,000, else 5e-3 and 2e-3; pricing rounds at most 30 and 200. They are relative to the loss of the

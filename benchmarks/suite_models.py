@@ -49,6 +49,8 @@ AGAIN = 40_000
 FIRST, STEP = 5, 10**-0.5
 # Tolerances as a share of what the network leaves unexplained, and the least of them.
 TIGHT, LEAST_TOL = 0.02, 1e-6
+# How often smaller penalties are tried for neurons of any number of inputs, which are many then.
+STEPS_L2 = 1
 # Pricing rounds while choosing and for the final fit.
 CHOOSING_ROUNDS, FINAL_ROUNDS = 30, 200
 
@@ -59,7 +61,7 @@ class Plan:
 
     ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the
     end, ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties
-    may be tried.
+    may be tried under l1.
     """
 
     kinds: tuple[dict[str, Any], ...]
@@ -156,7 +158,7 @@ class Search:
 
     def deepest(self, choice: Choice, smallest: float, steps: int) -> Choice:
         """The best of a combination, with smaller penalties as long as the smallest is best."""
-        for _ in range(steps):
+        for _ in range(steps if choice.norm == "l1" else STEPS_L2):
             if choice.alpha > smallest:
                 break
             further = self.around(choice, (STEP,))
@@ -194,7 +196,7 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     choice = better(choice, search.around(choice, (1.0,), clip=None))
     if plan.again:
         on_all = Search(X, y, len(y), 1, search.options["tol"], jobs)
-        choice = on_all.around(choice, (1.0, 0.5, 0.25))
+        choice = on_all.around(choice, (1.0, 0.5))
     return choice, min(plan.final_tol, tol)
 
 
