@@ -329,6 +329,25 @@ def test_the_number_of_threads_changes_the_result(table):
 # --- proposals ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_pencils_kept_sorted_have_other_values_than_pencils_sorted_anew(norm, monkeypatch):
+    rng = np.random.default_rng(0)
+    points = np.unique(rng.integers(-3, 4, size=(25, 3)).astype(float), axis=0)
+    points -= points.mean(axis=0)
+    neuron_class = NeuronClass(order=2, norm=norm)
+    kept = Pricing(points, neuron_class)
+    for _ in range(3):
+        dual = rng.standard_normal((len(points), 2))
+        dual -= dual.mean(axis=0)
+        with monkeypatch.context() as patch:
+            patch.setattr("sklearn_wedge._pricing.pencils.ARRANGEMENT_CACHE_BYTES", 0)
+            anew = Pricing(points, neuron_class).price_exactly(dual)
+        again = kept.price_exactly(dual)
+        assert again.bound == anew.bound
+        assert_array_equal(again.neurons.weights, anew.neurons.weights)
+    assert kept.table.arrangements.has_room(((0, 1), 0), np.inf)
+
+
 def planted_residual(rng, n, d):
     """Centred points in canonical order and the residual of one oblique neuron in two inputs."""
     points = canonical(rng.standard_normal((n, d)))

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
-from sklearn_wedge._pricing.sweep import completed, sweep_pencils
+from sklearn_wedge._pricing.sweep import (
+    Arrangement,
+    Arrangements,
+    arrange,
+    completed,
+    sweep_pencils,
+)
 
 # Pencils generated and swept at a time.
 CHUNK = 4096
@@ -40,6 +46,23 @@ def _pivot_chunks(n_positions: int, order: int) -> Iterator[NDArray[np.intp]]:
         yield np.array(chunk, dtype=np.intp)
 
 
+def _kept_batches(
+    table: PointTable,
+    key: tuple[tuple[int, ...], int],
+    positions: NDArray,
+    pencils: Pencils,
+    neuron_class: NeuronClass,
+) -> tuple[Arrangement, ...] | None:
+    """The pencils in batches as sorted in an earlier pricing, if there is room to keep them."""
+    if not table.arrangements.has_room(key, Arrangements.bytes_of(pencils, positions.shape[1])):
+        return None
+
+    def arranged(_: object) -> Arrangements:
+        return Arrangements(tuple(arrange(positions, pencils, neuron_class.norm)))
+
+    return table.arrangements.get(key, arranged).batches
+
+
 def _price_inputs(
     table: PointTable, dual: NDArray, inputs: tuple[int, ...], neuron_class: NeuronClass
 ) -> Hyperplanes:
@@ -48,9 +71,10 @@ def _price_inputs(
     summed = projection.sum(dual)
     s, own_class = len(inputs), neuron_class.within(inputs)
     best = Hyperplanes.empty(s)
-    for pivots in _pivot_chunks(projection.n_positions, s):
+    for number, pivots in enumerate(_pivot_chunks(projection.n_positions, s)):
         pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
-        swept = sweep_pencils(projection.positions, summed, pencils, own_class)
+        batches = _kept_batches(table, (inputs, number), projection.positions, pencils, own_class)
+        swept = sweep_pencils(projection.positions, summed, pencils, own_class, batches=batches)
         found = completed(pencils, swept)
         if len(best):
             found = Hyperplanes.concatenate([best, found], s)

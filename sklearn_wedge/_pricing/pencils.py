@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 # Bytes of projections kept between pricings; they do not depend on the dual point.
 PROJECTION_CACHE_BYTES = 256 * 2**20
+# Bytes of sorted pencils kept likewise; they hold all that a whole pricing of small data needs.
+ARRANGEMENT_CACHE_BYTES = 64 * 2**20
 # Values that differ by less than this fraction are equal but for rounding.
 TIE = 1e-9
 
@@ -25,6 +27,10 @@ class KeptWhileThereIsRoom:
     def __init__(self, n_bytes: int):
         self._items: dict[Hashable, Any] = {}
         self._free_bytes = n_bytes
+
+    def has_room(self, key: Hashable, n_bytes: int) -> bool:
+        """Whether a result of this size is kept, or would be."""
+        return key in self._items or n_bytes <= self._free_bytes
 
     def get(self, key: Hashable, compute: Callable[[Any], Any]) -> Any:
         """What belongs to a key, computed unless it was kept."""
@@ -93,6 +99,7 @@ class PointTable:
         self.points = points
         self.columns = np.ascontiguousarray(points.T)
         self.size = float(np.abs(points).max(initial=0.0))
+        self.arrangements = KeptWhileThereIsRoom(ARRANGEMENT_CACHE_BYTES)
         self._projections = KeptWhileThereIsRoom(PROJECTION_CACHE_BYTES)
 
     @property

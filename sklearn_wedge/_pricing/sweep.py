@@ -9,6 +9,7 @@ angle does and costs a division.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,9 @@ VERTICAL = 1e100
 ZERO_COMPONENT = 1e-12
 # Unit vectors whose least singular value is below this do not span a flat of full dimension.
 DEPENDENT = 1e-10
+
+# Of an arrangement, per pencil and position: seven numbers and a truth value.
+BYTES_ARRANGED = 57
 
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
@@ -96,14 +100,116 @@ def ascending_order(values: Array) -> NDArray[np.int64]:
     return keys
 
 
+def _is_left(plane: _Plane) -> NDArray[np.bool_]:
+    return (plane.x < 0) | ((plane.x == 0) & (plane.y < 0))
+
+
+def _row_starts(order: NDArray) -> NDArray[np.intp]:
+    return np.arange(order.shape[0])[:, None] * order.shape[1]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A batch of pencils and its hyperplanes in the order of their slopes, whatever the dual.
+
+    Attributes
+    ----------
+    rows : slice
+        The pencils, of those swept together.
+    plane : _Plane
+        What they see.
+    order : ndarray of shape (B, m)
+        Positions by slope.
+    slope : ndarray of shape (B, m)
+        Ascending.
+    x, y : ndarray of shape (B, m)
+        Coordinates in this order, turned into the right half-plane.
+    length : ndarray of shape (B, m)
+        Norm of the weights of each hyperplane.
+    counts : ndarray of shape (B, m)
+        Whether there is a hyperplane, and (under l1) of this order.
+    """
+
+    rows: slice
+    plane: _Plane
+    order: NDArray[np.int64]
+    slope: Array
+    x: Array
+    y: Array
+    length: Array
+    counts: NDArray[np.bool_]
+
+
+def _arranged(rows: slice, plane: _Plane, norm: Norm) -> Arrangement:
+    """Sort a batch of pencils over m positions."""
+    order = ascending_order(_slopes(plane.x, plane.y))
+    places = order + _row_starts(order)
+    x, y = plane.x.ravel().take(places), plane.y.ravel().take(places)
+    slope = _slopes(x, y)
+    on_flat = (x == 0) & (y == 0)  # there is no slope
+    # Every sample is turned into the right half-plane: its side is its sign, counted in v.
+    np.abs(x, out=x)
+    np.copysign(y, slope, out=y)
+    length, uses_all = _direction_length(plane.basis, slope, norm)
+    counts = uses_all & ~on_flat & plane.defined[:, None]
+    return Arrangement(rows, plane, order, slope, x, y, length, counts)
+
+
+@dataclass(frozen=True)
+class Arrangements:
+    """All batches of some pencils, to be swept again and again."""
+
+    batches: tuple[Arrangement, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held."""
+        return sum(BYTES_ARRANGED * batch.order.size for batch in self.batches)
+
+    @staticmethod
+    def bytes_of(pencils: Pencils, n_positions: int) -> int:
+        """Memory that these pencils would take over so many positions."""
+        return BYTES_ARRANGED * len(pencils) * n_positions
+
+
+def arrange(columns: Array, pencils: Pencils, norm: Norm) -> Iterator[Arrangement]:
+    """Pencils over samples given by columns, in batches that stay in the cache."""
+    share_inputs = bool(np.all(pencils.inputs == pencils.inputs[:1]))
+    batch = max(1, BATCH_SIZE // columns.shape[1])
+    for begin in range(0, len(pencils), batch):
+        rows = slice(begin, begin + batch)
+        inputs, points = pencils.inputs[rows], pencils.points[rows]
+        corners = columns[inputs[:, None, :], points[:, :, None]]
+        plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
+        yield _arranged(rows, plane, norm)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A batch of pencils on the way round: moments of what is active after each slope.
+
+    Attributes
+    ----------
+    moments : ndarray of shape (q, 2, B, m + 1)
+        ``Σ v Z`` over the active side, of the normal ``(-slope, 1)``, before the first event and
+        after each.
+    total : ndarray of shape (q, 2, B, 1)
+        ``Σ v Z`` over all samples.
+    """
+
+    moments: Array
+    total: Array
+
+
 def _turned_moments(
-    plane: _Plane, order: NDArray, x: Array, y: Array, v: Array, cell_moments: Array | None
+    arrangement: Arrangement, v: Array, cell_moments: Array | None
 ) -> tuple[Array, Array]:
     """``v Z`` of every position, turned into the right half-plane, in the order of the slopes.
 
-    ``x`` and ``y`` are the turned coordinates. Cells stand for several samples: their first moments
-    in absolute coordinates are given and only the pivot is subtracted.
+    Cells stand for several samples: their first moments in absolute coordinates are given and only
+    the pivot is subtracted.
     """
+    plane, order, x, y = arrangement.plane, arrangement.order, arrangement.x, arrangement.y
     v = v.take(order)
     if cell_moments is None:
         return v * x, v * y
@@ -116,86 +222,46 @@ def _turned_moments(
     return tuple(moments)
 
 
-def _is_left(plane: _Plane) -> NDArray[np.bool_]:
-    return (plane.x < 0) | ((plane.x == 0) & (plane.y < 0))
-
-
-def _row_starts(order: NDArray) -> NDArray[np.intp]:
-    return np.arange(order.shape[0])[:, None] * order.shape[1]
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """A batch of pencils on the way round: slopes, and moments of what is active after each.
-
-    Attributes
-    ----------
-    order : ndarray of shape (B, m)
-        Positions by slope.
-    slope : ndarray of shape (B, m)
-        Ascending.
-    on_flat : ndarray of shape (B, m)
-        Whether a position lies on the flat of the pencil, so that there is no slope.
-    moments : ndarray of shape (q, 2, B, m + 1)
-        ``Σ v Z`` over the active side, of the normal ``(-slope, 1)``, before the first event and
-        after each.
-    total : ndarray of shape (q, 2, B, 1)
-        ``Σ v Z`` over all samples.
-    """
-
-    order: NDArray[np.int64]
-    slope: Array
-    on_flat: NDArray[np.bool_]
-    moments: Array
-    total: Array
-
-
-def _turned(plane: _Plane, dual: Array, total: Array, cell_moments: Array | None = None) -> _Turn:
-    """Sort a batch of pencils over m positions and sum up; see ``sweep_pencils``.
+def _turned(
+    arrangement: Arrangement, dual: Array, total: Array, cell_moments: Array | None = None
+) -> _Turn:
+    """Sum up a batch of pencils over m positions; see ``sweep_pencils``.
 
     ``total``, (q, B, 2), is ``Σ_i v_i Z_i``.
     """
-    order = ascending_order(_slopes(plane.x, plane.y))
-    places = order + _row_starts(order)
-    x, y = plane.x.ravel().take(places), plane.y.ravel().take(places)
-    slope = _slopes(x, y)
-    # Every sample is turned into the right half-plane: its side is its sign, counted in v.
-    np.abs(x, out=x)
-    np.copysign(y, slope, out=y)
-    moments = np.empty((len(total), 2, x.shape[0], x.shape[1] + 1))
+    n_pencils, n_positions = arrangement.order.shape
+    moments = np.empty((len(total), 2, n_pencils, n_positions + 1))
     for k, total_moment in enumerate(total):
         cells = None if cell_moments is None else cell_moments[k]
-        turned = _turned_moments(plane, order, x, y, dual[k], cells)
+        turned = _turned_moments(arrangement, dual[k], cells)
         for axis, of_axis in enumerate(turned):
             sums = moments[k, axis]
             np.cumsum(of_axis, axis=1, out=sums[:, 1:])
             # At first the right half-plane is active: (sum of both sides + their difference) / 2.
             sums[:, 0] = (total_moment[:, axis] + sums[:, -1]) / 2
             np.subtract(sums[:, :1], sums[:, 1:], out=sums[:, 1:])
-    return _Turn(
-        order, slope, (x == 0) & (y == 0), moments, total.transpose(0, 2, 1)[:, :, :, None]
-    )
+    return _Turn(moments, total.transpose(0, 2, 1)[:, :, :, None])
 
 
-def _values(plane: _Plane, turn: _Turn, norm: Norm, directions: NDArray | None) -> Array:
+def _values(arrangement: Arrangement, turn: _Turn, directions: NDArray | None) -> Array:
     """Values of all hyperplanes of a batch of pencils through one more position, (B, m).
 
     0 where the hyperplane belongs to a lower order or there is none. ``directions``, (B, s), are
     those in which inputs are constrained, if any are (one output only).
     """
-    length, uses_all = _direction_length(plane.basis, turn.slope, norm)
+    slope, length = arrangement.slope, arrangement.length
     squares = None
     for (x, y), (total_x, total_y) in zip(turn.moments, turn.total, strict=True):
-        value = y[:, 1:] - turn.slope * x[:, 1:]
-        opposite = value - (total_y - turn.slope * total_x)
+        value = y[:, 1:] - slope * x[:, 1:]
+        opposite = value - (total_y - slope * total_x)
         value, opposite = value / length, opposite / length
         if directions is None:
             squares = _add_squares(squares, value, opposite)
     if directions is None:
         values = np.sqrt(np.maximum(*squares))
     else:
-        values = _monotone_values(plane.basis, turn.slope, directions, value, opposite)
-    values[~uses_all | turn.on_flat | ~plane.defined[:, None]] = 0.0
+        values = _monotone_values(arrangement.plane.basis, slope, directions, value, opposite)
+    values[~arrangement.counts] = 0.0
     return values
 
 
@@ -218,7 +284,7 @@ def _monotone_values(
     return np.where(n_constrained == 0, free, either)
 
 
-def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
+def _rejections(arrangement: Arrangement, turn: _Turn) -> tuple[Array, Array]:
     """Values and slopes, (B, m + 1), of the best hyperplane strictly between two events.
 
     With the active set of an interval, the value is the length of the projection of its moment onto
@@ -226,8 +292,8 @@ def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
     leading singular vector). It is a hyperplane of the interval only if its slope lies in it;
     elsewhere the value is 0.
     """
-    edge = np.full((len(turn.slope), 1), np.inf)
-    edges = np.hstack([-edge, turn.slope, edge])
+    edge = np.full((len(arrangement.slope), 1), np.inf)
+    edges = np.hstack([-edge, arrangement.slope, edge])
     best = np.zeros_like(edges[:, 1:])
     slopes = np.zeros_like(best)
     for moments in (turn.moments, turn.moments - turn.total):
@@ -235,7 +301,7 @@ def _rejections(plane: _Plane, turn: _Turn) -> tuple[Array, Array]:
         better = (edges[:, :-1] <= slope) & (slope <= edges[:, 1:]) & (value > best)
         np.copyto(best, value, where=better)
         np.copyto(slopes, slope, where=better)
-    best[~plane.defined] = 0.0
+    best[~arrangement.plane.defined] = 0.0
     return best, slopes
 
 
@@ -317,6 +383,7 @@ def sweep_pencils(
     pencils: Pencils,
     neuron_class: NeuronClass,
     cell_moments: Array | None = None,
+    batches: Iterable[Arrangement] | None = None,
 ) -> Swept:
     """The best hyperplane of each pencil over samples given by columns.
 
@@ -333,6 +400,8 @@ def sweep_pencils(
         positions count.
     cell_moments : ndarray of shape (q, d, m), optional
         ``Σ v x`` of each position when it stands for a cell of samples (order 2 only).
+    batches : iterable, optional
+        What ``arrange`` gives for these columns and pencils, if it was kept.
     """
     # v sums to zero: the total moment is the same relative to any pivot.
     moments = dual @ columns.T if cell_moments is None else cell_moments.sum(axis=2)
@@ -340,26 +409,20 @@ def sweep_pencils(
     normals = np.full((len(pencils), pencils.order), np.nan)
     monotone = neuron_class.monotone
     directions = None if monotone is None else np.array(monotone)[pencils.inputs]
-    share_inputs = bool(np.all(pencils.inputs == pencils.inputs[:1]))
-    batch = max(1, BATCH_SIZE // columns.shape[1])
-    for begin in range(0, len(pencils), batch):
-        rows = slice(begin, begin + batch)
-        inputs, points = pencils.inputs[rows], pencils.points[rows]
-        corners = columns[inputs[:, None, :], points[:, :, None]]
-        plane = _Plane(columns[inputs[:1] if share_inputs else inputs], corners)
-        total = np.einsum("qbs,bsk->qbk", moments[:, inputs], plane.basis)
-        turn = _turned(plane, dual, total, cell_moments)
-        own_directions = None if directions is None else directions[rows]
-        all_values = _values(plane, turn, neuron_class.norm, own_directions)
+    for batch in batches or arrange(columns, pencils, neuron_class.norm):
+        rows, plane = batch.rows, batch.plane
+        total = np.einsum("qbs,bsk->qbk", moments[:, pencils.inputs[rows]], plane.basis)
+        turn = _turned(batch, dual, total, cell_moments)
+        all_values = _values(batch, turn, None if directions is None else directions[rows])
         values[rows] = all_values.max(axis=1)
         # Of hyperplanes that are equally good but for rounding, that through the first sample.
         tied = all_values >= (1 - TIE) * values[rows, None]
-        places = np.where(tied, turn.order, columns.shape[1]).argmin(axis=1)[:, None]
-        events[rows] = np.take_along_axis(turn.order, places, axis=1)[:, 0]
+        places = np.where(tied, batch.order, columns.shape[1]).argmin(axis=1)[:, None]
+        events[rows] = np.take_along_axis(batch.order, places, axis=1)[:, 0]
         if neuron_class.norm == "l2":
-            slopes = np.take_along_axis(turn.slope, places, axis=1)[:, 0]
+            slopes = np.take_along_axis(batch.slope, places, axis=1)[:, 0]
             if neuron_class.has_rejections:
-                better = _prefer_rejections(plane, turn, values[rows], slopes)
+                better = _prefer_rejections(batch, turn, values[rows], slopes)
                 events[rows][better] = -1
                 normals[rows][better] = _normals(plane.basis[better], slopes[better])
             values[rows][~_uses_all(plane.basis, slopes)] = 0.0
@@ -367,10 +430,10 @@ def sweep_pencils(
 
 
 def _prefer_rejections(
-    plane: _Plane, turn: _Turn, values: Array, slopes: Array
+    arrangement: Arrangement, turn: _Turn, values: Array, slopes: Array
 ) -> NDArray[np.bool_]:
     """Replace, in place, the best hyperplanes through a position by better ones between two."""
-    between, their_slopes = _rejections(plane, turn)
+    between, their_slopes = _rejections(arrangement, turn)
     best = first_of_best(between)
     rows = np.arange(len(best))
     better = between[rows, best] > (1 + TIE) * values
