@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from sklearn_wedge.geometry import generalized_cross_product
 
@@ -19,6 +19,10 @@ from sklearn_wedge.geometry import generalized_cross_product
 NEGLIGIBLE_WEIGHT = 1e-12
 # From this fraction of weights that are not zero on, a product with all of them is faster.
 DENSE = 0.25
+# So is one with at most this many inputs, where what it gives stays in the cache.
+FEW_INPUTS = 16
+# Activations that do, and points of a block at least.
+ACTIVATIONS_IN_CACHE, LEAST_BLOCK = 2**17, 128
 # Sets of inputs of overlapping groups are counted one by one up to this many.
 COUNTED_ONE_BY_ONE = 200_000
 
@@ -243,6 +247,28 @@ class Neurons:
         """``(u·x + c)_+`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
         values = self.signed_distances(columns)
         return np.maximum(values, 0.0, out=values)
+
+    def products(
+        self, columns: NDArray[np.float64], dual: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """``V·(Xu + c)_+`` for the inputs given by columns, (d, p), and V, (p, q): (m, q).
+
+        In blocks of points whose activations stay in the cache: these are not needed again.
+        """
+        n_inputs, n_points = columns.shape
+        offsets = csr_array(self.offsets[:, None])
+        weights = hstack([self.sparse_weights(n_inputs), offsets], format="csr")
+        if n_inputs <= FEW_INPUTS or weights.nnz > DENSE * weights.shape[0] * n_inputs:
+            weights = weights.toarray()
+        total = np.zeros((len(self), dual.shape[1]))
+        block_size = max(LEAST_BLOCK, ACTIVATIONS_IN_CACHE // max(len(self), 1))
+        for begin in range(0, n_points, block_size):
+            block = slice(begin, begin + block_size)
+            inputs = columns[:, block]
+            values = weights @ np.vstack([inputs, np.ones((1, inputs.shape[1]))])
+            np.maximum(values, 0.0, out=values)
+            total += values @ dual[block]
+        return total
 
 
 def inputs_in_use(

@@ -84,7 +84,7 @@ def evaluate(
     """
     neurons = candidates(table, planes, at_most, neuron_class)
     linear = neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
-    return ranked(neurons, neurons.activations(table.columns) @ dual, linear, neuron_class)
+    return ranked(neurons, neurons.products(table.columns, dual), linear, neuron_class)
 
 
 def candidates(

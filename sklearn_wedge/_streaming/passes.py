@@ -61,7 +61,7 @@ def dual_value(block: Block, dual: Array, loss: Loss, shrink: float) -> tuple[Ar
 def dual_products(block: Block, dual: Array, scaling: Scaling, neurons: Neurons) -> tuple:
     """``V·(Xu + c)_+``, (m, q), and ``V·X``, (d, q)."""
     columns = scaled_columns(block, scaling)
-    return neurons.activations(columns) @ dual, columns @ dual
+    return neurons.products(columns, dual), columns @ dual
 
 
 def cross_products(
