@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,3 +109,37 @@ class Solution:
     certificate: Certificate
     history: tuple[Round, ...]
     converged: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where column generation is at one penalty, for those who watch it.
+
+    Attributes
+    ----------
+    alpha : float
+        The penalty, in the units of the problem solved.
+    n_rounds : int
+        Pricing rounds so far; 0: about to start.
+    max_rounds : int
+        At most so many.
+    finished : bool
+        Whether these were all.
+    reached : callable
+        The solution if this were the end.
+    """
+
+    alpha: float
+    n_rounds: int
+    max_rounds: int
+    finished: bool
+    reached: Callable[[], Solution]
+
+
+# Called at the start of each penalty and after each round; True: no more rounds at this penalty.
+Watch = Callable[[Progress], bool]
+
+
+def nobody_watches(progress: Progress) -> bool:
+    """Go on."""
+    return False

@@ -107,7 +107,7 @@ def build_problem(
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
     """Solutions at descending penalties."""
-    rule = StoppingRule(options.tol, options.max_iter)
+    rule = StoppingRule(options.tol, options.max_iter, options.watch)
     with single_threaded_blas():
         yield from solve_path(problem, alphas, rule, verbose=options.verbose)
 
