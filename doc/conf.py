@@ -1,6 +1,7 @@
 """Configuration of the documentation; see doc/README.md for the command that builds it."""
 
 import os
+import re
 from importlib.metadata import version as installed_version
 
 # As inside a fit: the examples are timed on one thread of linear algebra.
@@ -63,3 +64,14 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "benchmarks": [], "changelog": [], "guide": [], "theory": []}
 html_show_sourcelink = False
+
+
+def escape_fitted_names(app, what, name, obj, options, lines):
+    """Names such as ``n_neurons_`` in the type of an entry are not references."""
+    for k, line in enumerate(lines):
+        if entry := re.match(r"( *\w[\w, ]* : )(.*)", line):
+            lines[k] = entry[1] + re.sub(r"(\w)_(?=[,)\s]|$)", r"\1\\_", entry[2])
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", escape_fitted_names, priority=400)  # before numpydoc

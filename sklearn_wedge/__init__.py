@@ -4,11 +4,14 @@ from sklearn_wedge._classifier import WedgeReLUClassifier
 from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._features import WedgeFeatures
-from sklearn_wedge._solution import Certificate
+from sklearn_wedge._network import HiddenNeurons
+from sklearn_wedge._solution import Certificate, Round
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 
 __all__ = [
     "Certificate",
+    "HiddenNeurons",
+    "Round",
     "WedgeFeatures",
     "WedgePath",
     "WedgeReLUClassifier",

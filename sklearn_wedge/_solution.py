@@ -37,6 +37,21 @@ class Certificate:
         priced.
     scope : str
         The class of networks that the bound is about, in words.
+
+    References
+    ----------
+    The dual problem of the convex training problem: M. Pilanci, "From Complexity to Clarity",
+    arXiv 2309.16512.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> model = WedgeReLURegressor(alpha=0.1).fit([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0])
+    >>> certificate = model.certificate_
+    >>> certificate.exact
+    True
+    >>> bool(0 <= certificate.gap <= 1e-4)
+    True
     """
 
     objective: float
@@ -71,6 +86,13 @@ class Round:
         Columns of the restricted problem, and those with a coefficient.
     pricing : str
         ``"local moves"``, ``"search"`` (with the binned sweep) or ``"exact"``.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> model = WedgeReLURegressor(alpha=0.1).fit([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0])
+    >>> model.history_[-1].pricing
+    'exact'
     """
 
     objective: float

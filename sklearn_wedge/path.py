@@ -53,6 +53,15 @@ class WedgePath:
         One per penalty.
     n_iter : tuple of int
         Pricing rounds at each penalty.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import wedge_relu_path
+    >>> path = wedge_relu_path([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], alphas=[0.5, 0.1])
+    >>> [certificate.exact for certificate in path.certificates]
+    [True, True]
+    >>> path.networks[-1].predict([[0.5]]).shape
+    (1, 1)
     """
 
     alphas: NDArray[np.float64]
@@ -325,6 +334,10 @@ def alpha_max(
     ------
     ValueError
         If the data are malformed or ``pricing="exact"`` is out of reach.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity", arXiv 2309.16512.
 
     Examples
     --------
