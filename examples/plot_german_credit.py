@@ -27,7 +27,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_wedge import WedgeReLUClassifier
 
-with (Path(__file__).parent / "data" / "german_credit.csv").open() as file:
+# Beside this script.
+with (Path(sys.argv[0]).parent / "data" / "german_credit.csv").open() as file:
     names, *rows = csv.reader(file)
 table = np.array(rows, dtype=object)
 X, y = table[:, :-1], table[:, -1].astype(str)

@@ -79,3 +79,5 @@ def in_words(neurons, j: int, names) -> str:
 print("\nThe strongest neurons")
 for j in range(min(5, wedge.n_neurons_)):
     print("  " + in_words(wedge.neurons_, j, diabetes.feature_names))
+
+# sphinx_gallery_thumbnail_path = "images/certificate.png"

@@ -33,6 +33,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklearn_wedge._callbacks import FitTask
 from sklearn_wedge._column_generation import Problem
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
@@ -174,7 +175,7 @@ class AlphaByCV:
         chosen = instead or {"interaction_order": self.interaction_order_, "norm": self.norm_}
         return super()._options(n_outputs, **chosen)
 
-    def _choose(self, task: Task, routed: Bunch) -> None:
+    def _choose(self, task: Task, routed: Bunch, fit: FitTask) -> None:
         """Set ``combinations_``, ``alphas_`` and ``score_path_``, and what is best of them."""
         caller = type(self).__name__
         orders = _several("interaction_order", self.interaction_order, caller)
@@ -182,7 +183,9 @@ class AlphaByCV:
         combinations = self._combinations(task, list(product(orders, norms)))
         splitter = check_cv(self.cv, task.labels, classifier=is_classifier(self))
         folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
-        scores = self._scores(task, combinations, folds, routed.scorer.score)
+        n_fits = len(combinations) * len(folds)
+        with fit.subtask("cross-validation", n_fits, sequential_subtasks=False) as validation:
+            scores = self._scores(task, combinations, folds, routed.scorer.score, validation)
         mean_scores = scores.mean(axis=2)
         best, at = np.unravel_index(np.argmax(mean_scores), mean_scores.shape)
         alphas = np.array([combination.alphas for combination in combinations])
@@ -241,13 +244,22 @@ class AlphaByCV:
         combinations: list[Combination],
         folds: list[tuple[NDArray, NDArray]],
         score_params: dict[str, Any],
+        validation: FitTask,
     ) -> NDArray[np.float64]:
         """Scores of shape (n_combinations, n_alphas, n_folds)."""
         scorer = self._scorer()
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
+        # Callbacks are told by the workers. A splitter may be a generator, which does not travel.
+        validation = validation.elsewhere(copy(self).set_params(cv=None))
+        fits = [
+            (validation.subtask("fold", task_id=k), *pair)
+            for k, pair in enumerate(product(combinations, folds))
+        ]
         results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_score_fold)(task, each, fold, self._unfitted_as(each), scorer, score_params)
-            for each, fold in product(combinations, folds)
+            delayed(told.run)(
+                _score_fold, task, each, fold, self._unfitted_as(each), scorer, score_params
+            )
+            for told, each, fold in fits
         )
         scores = np.array([of_fold for of_fold, _ in results])
         unconverged = sum(count for _, count in results)

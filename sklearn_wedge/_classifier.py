@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from sklearn_wedge._callbacks import FitTask, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._dask import blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
@@ -108,9 +109,9 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         q = 1 if len(classes) == 2 else len(classes)
         self._fit_blocks(alpha, blocks, q, self._loss())
 
-    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray) -> None:
+    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, task: FitTask) -> None:
         weight = self._class_weighted(y, weight)
-        self._fit_network(alpha, X, class_targets(y, self.classes_), weight, self._loss())
+        self._fit_network(alpha, X, class_targets(y, self.classes_), weight, self._loss(), task)
 
     def _loss(self) -> Loss:
         loss = classification_loss(self.loss, len(self.classes_))
@@ -405,5 +406,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)
         else:
-            self._fit_at(self.alpha, *self._validated_labels(X, y, sample_weight))
+            X, y, weight = self._validated_labels(X, y, sample_weight)
+            with fit_task(self, None, X, y, weight) as task:
+                self._fit_at(self.alpha, X, y, weight, task)
         return self

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,14 @@ from numpy.typing import NDArray
 from sklearn_wedge._master import independent_support
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing import Priced, significant
-from sklearn_wedge._solution import Certificate, Round, Solution
+from sklearn_wedge._solution import (
+    Certificate,
+    Progress,
+    Round,
+    Solution,
+    Watch,
+    nobody_watches,
+)
 
 Array = NDArray[np.float64]
 
@@ -57,10 +65,11 @@ class Effort(Enum):
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When to stop: gap at most ``tolerance`` × the scale of the problem, or the rounds."""
+    """When to stop: gap at most ``tolerance`` × the scale of the problem, rounds, or on request."""
 
     tolerance: float
     max_rounds: int
+    watch: Watch = nobody_watches
 
 
 @dataclass(frozen=True)
@@ -416,10 +425,17 @@ def solve_penalty(
     problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]
 ) -> State:
     """Column generation at one penalty."""
+    rule.watch(_progress(problem, state, rule, done=False))
     while True:
         state = step(problem, state, rule, efforts)
-        if finished(problem, state, rule, efforts):
+        done = finished(problem, state, rule, efforts)
+        if rule.watch(_progress(problem, state, rule, done)) or done:
             return state
+
+
+def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
+    reached = partial(solution, problem, state, rule)
+    return Progress(state.alpha, len(state.rounds), rule.max_rounds, done, reached)
 
 
 def _warm_up(state_alpha: float, target: float) -> list[float]:
@@ -436,8 +452,8 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
     state = _with_independent_columns(problem, state)
     neurons, order = _by_importance(state)
-    # A bound above the objective is one by rounding.
-    bound = min(state.lower_bound, state.objective)
+    # A bound above the objective is one by rounding; a fit that was stopped early may have none.
+    bound = min(max(state.lower_bound, problem.least), state.objective)
     difference = state.objective - bound
     certificate = Certificate(
         objective=state.objective,
@@ -544,7 +560,8 @@ def solve_path(
     ------
     Solution
     """
-    loose = StoppingRule(max(WARM_UP_TOLERANCE, rule.tolerance), WARM_UP_ROUNDS)
+    tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
+    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS)
     quick = problem.efforts[:1]
     constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
     state = start(problem, max(constant.priced.bound, float(alphas[0])))

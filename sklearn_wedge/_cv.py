@@ -10,6 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_wedge._alpha_by_cv import CV_CONSTRAINTS, AlphaByCV, Task
+from sklearn_wedge._callbacks import fit_task
 from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
 from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeRegressor
 from sklearn_wedge._objectives import (
@@ -215,8 +216,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        self._choose(Task(X, y, as_columns(y), weight, loss), routed)
-        self._fit_at(self.alpha_, X, y, weight, loss)
+        with fit_task(self, 2, X, y, weight) as task:
+            self._choose(Task(X, y, as_columns(y), weight, loss), routed, task)
+            with task.subtask("refit", None) as refit:
+                self._fit_at(self.alpha_, X, y, weight, loss, refit)
         return self
 
     def _default_scoring(self) -> Any:
@@ -428,9 +431,11 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         X, y, weight = self._validated_labels(X, y, sample_weight)
         fit_weight = self._class_weighted(y, weight)
         target = class_targets(y, self.classes_)
-        task = Task(X, y, target, fit_weight, self._loss(), self.classes_)
-        self._choose(task, routed)
-        self._fit_at(self.alpha_, X, y, weight)
+        data = Task(X, y, target, fit_weight, self._loss(), self.classes_)
+        with fit_task(self, 2, X, y, weight) as task:
+            self._choose(data, routed, task)
+            with task.subtask("refit", None) as refit:
+                self._fit_at(self.alpha_, X, y, weight, refit)
         return self
 
     def _default_scoring(self) -> Any:

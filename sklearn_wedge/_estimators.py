@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from copy import copy
+from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -16,6 +19,7 @@ from sklearn.utils import Tags, assert_all_finite, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
 from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
 from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask, target_array
@@ -90,7 +94,7 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     )
 
 
-class _WedgeNetwork(ExportMixin, BaseEstimator):
+class _WedgeNetwork(ExportMixin, CallbackSupportMixin, BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
@@ -149,12 +153,18 @@ class _WedgeNetwork(ExportMixin, BaseEstimator):
         self.n_iter_ = len(solution.history)
 
     def _fit_network(
-        self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
     ) -> AnySample:
         """Fit on validated data."""
         y = as_columns(y)
         options = self._options(y.shape[1])
-        return self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options)
+        return self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
 
     def _fit_blocks(
         self, alpha: float, blocks: DaskBlocks, n_outputs: int, loss: Loss
@@ -163,16 +173,31 @@ class _WedgeNetwork(ExportMixin, BaseEstimator):
         options = self._options(n_outputs)
         neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
         made = streamed_problem(blocks, options, loss, neuron_class)
-        return self._fit_problem(alpha, *made, options)
+        with fit_task(self, None) as task:
+            return self._fit_problem(alpha, *made, options, task)
 
     def _fit_problem(
-        self, alpha: float, problem: Problem, sample: AnySample, options: FitOptions
+        self,
+        alpha: float,
+        problem: Problem,
+        sample: AnySample,
+        options: FitOptions,
+        task: FitTask,
     ) -> AnySample:
         """Fit: the last point of the path that ends at ``alpha``."""
+        watcher = Watcher(task, partial(self._attributes_with, sample))
+        options = replace(options, watch=watcher)
         (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
         self._publish(network_of(solution, sample), sample, solution)
-        self._warn_unless_converged(problem, solution)
+        if not watcher.stopped:
+            self._warn_unless_converged(problem, solution)
         return sample
+
+    def _attributes_with(self, sample: AnySample, solution: Solution) -> dict[str, Any]:
+        """What the estimator would have if its fit ended with a solution."""
+        fitted = copy(self)
+        fitted._publish(network_of(solution, sample), sample, solution)
+        return vars(fitted)
 
     def _warn_unless_converged(
         self, problem: Problem, solution: Solution, stacklevel: int = 7
@@ -217,8 +242,16 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
         return X, y, weight, loss
 
-    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, loss: Loss) -> None:
-        self._publish_scaling(self._fit_network(alpha, X, y, weight, loss))
+    def _fit_at(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
+    ) -> None:
+        self._publish_scaling(self._fit_network(alpha, X, y, weight, loss, task))
 
     def _fit_on_dask(
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
@@ -483,5 +516,7 @@ class WedgeReLURegressor(_WedgeRegressor):
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)
         else:
-            self._fit_at(self.alpha, *self._validated_targets(X, y, sample_weight))
+            X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+            with fit_task(self, None, X, y, weight) as task:
+                self._fit_at(self.alpha, X, y, weight, loss, task)
         return self

@@ -40,6 +40,14 @@ class HiddenNeurons:
         -1. Where rows were equal, the first of them.
     coef : ndarray of shape (n_neurons, n_outputs)
         Output coefficient of each unit-norm neuron, in the units of the problem solved.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> X, y = [[0.0, 5.0], [1.0, 3.0], [2.0, 4.0]], [0.0, 0.0, 1.0]
+    >>> neurons = WedgeReLURegressor(alpha=0.1, clip_quantile=None).fit(X, y).neurons_
+    >>> neurons.inputs.shape == neurons.weights.shape == neurons.rows.shape == (len(neurons), 2)
+    True
     """
 
     inputs: NDArray[np.intp]

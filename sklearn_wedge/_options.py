@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
 from sklearn_wedge._master import Solver
 from sklearn_wedge._neurons import NeuronClass, Norm
 from sklearn_wedge._pricing import n_pencils
+from sklearn_wedge._solution import Watch, nobody_watches
 
 # "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
 # same data must give the same certificate on every machine.
@@ -40,8 +41,9 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
 class FitOptions:
     """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning.
 
-    ``groups`` and ``monotone``, see ``NeuronClass``, are constraints as ``_constraints`` resolves
-    them: not what users write, and not validated again.
+    ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
+    ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
+    not validated again.
     """
 
     interaction_order: int | None = 2
@@ -54,6 +56,7 @@ class FitOptions:
     max_iter: int = 100
     n_jobs: int | None = None
     verbose: int = 0
+    watch: Watch = nobody_watches
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,21 @@ class Certificate:
         priced.
     scope : str
         The class of networks that the bound is about, in words.
+
+    References
+    ----------
+    The dual problem of the convex training problem: M. Pilanci, "From Complexity to Clarity",
+    arXiv 2309.16512.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> model = WedgeReLURegressor(alpha=0.1).fit([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0])
+    >>> certificate = model.certificate_
+    >>> certificate.exact
+    True
+    >>> bool(0 <= certificate.gap <= 1e-4)
+    True
     """
 
     objective: float
@@ -70,6 +86,13 @@ class Round:
         Columns of the restricted problem, and those with a coefficient.
     pricing : str
         ``"local moves"``, ``"search"`` (with the binned sweep) or ``"exact"``.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> model = WedgeReLURegressor(alpha=0.1).fit([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0])
+    >>> model.history_[-1].pricing
+    'exact'
     """
 
     objective: float
@@ -108,3 +131,37 @@ class Solution:
     certificate: Certificate
     history: tuple[Round, ...]
     converged: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where column generation is at one penalty, for those who watch it.
+
+    Attributes
+    ----------
+    alpha : float
+        The penalty, in the units of the problem solved.
+    n_rounds : int
+        Pricing rounds so far; 0: about to start.
+    max_rounds : int
+        At most so many.
+    finished : bool
+        Whether these were all.
+    reached : callable
+        The solution if this were the end.
+    """
+
+    alpha: float
+    n_rounds: int
+    max_rounds: int
+    finished: bool
+    reached: Callable[[], Solution]
+
+
+# Called at the start of each penalty and after each round; True: no more rounds at this penalty.
+Watch = Callable[[Progress], bool]
+
+
+def nobody_watches(progress: Progress) -> bool:
+    """Go on."""
+    return False

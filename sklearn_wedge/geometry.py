@@ -1,7 +1,7 @@
 """Wedge products, signed volumes and hyperplanes through samples.
 
-The optimal hidden weights of a ReLU network are wedge products of training samples [1]_. This
-module holds the geometry behind that sentence: pure functions of NumPy arrays, batched over leading
+The optimal hidden weights of a ReLU network are wedge products of training samples. This module
+holds the geometry behind that sentence: pure functions of NumPy arrays, batched over leading
 dimensions ``...``, always in double precision and without any notion of data, weights or
 randomness.
 
@@ -15,8 +15,8 @@ Conventions
 
 References
 ----------
-.. [1] M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network
-   Weights via Clifford's Geometric Algebra and Convexity", TMLR 2024, arXiv:2309.16512.
+M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights via
+Clifford's Geometric Algebra and Convexity", TMLR 2024, arXiv:2309.16512.
 """
 
 import math

@@ -53,6 +53,15 @@ class WedgePath:
         One per penalty.
     n_iter : tuple of int
         Pricing rounds at each penalty.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import wedge_relu_path
+    >>> path = wedge_relu_path([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], alphas=[0.5, 0.1])
+    >>> [certificate.exact for certificate in path.certificates]
+    [True, True]
+    >>> path.networks[-1].predict([[0.5]]).shape
+    (1, 1)
     """
 
     alphas: NDArray[np.float64]
@@ -107,7 +116,7 @@ def build_problem(
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
     """Solutions at descending penalties."""
-    rule = StoppingRule(options.tol, options.max_iter)
+    rule = StoppingRule(options.tol, options.max_iter, options.watch)
     with single_threaded_blas():
         yield from solve_path(problem, alphas, rule, verbose=options.verbose)
 
@@ -325,6 +334,10 @@ def alpha_max(
     ------
     ValueError
         If the data are malformed or ``pricing="exact"`` is out of reach.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity", arXiv 2309.16512.
 
     Examples
     --------

@@ -53,6 +53,15 @@ class PolishedNetwork:
         Of the polished network: never above the former.
     lower_bound : float
         No network of the class has a lower objective; an estimate unless ``certificate.exact``.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import polish
+    >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0]
+    >>> layers = [[[1.0]], [[1.0]]], [[-0.5], [0.0]]
+    >>> polished = polish(layers, X, y, alpha=0.1, loss="squared_error")
+    >>> bool(polished.lower_bound <= polished.objective <= polished.objective_of_network)
+    True
     """
 
     estimator: WedgeReLURegressor | WedgeReLUClassifier

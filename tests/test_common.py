@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
 from sklearn_wedge import (
+    WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
@@ -32,6 +33,7 @@ ESTIMATORS = [
     WedgeReLURegressorCV(**SMALL),
     WedgeReLUClassifier(),
     WedgeReLUClassifierCV(**SMALL),
+    WedgeFeatures(),
 ]
 VARIANTS = [
     WedgeReLURegressor(norm="l2"),
@@ -48,6 +50,7 @@ VARIANTS = [
     WedgeReLUClassifier(loss="squared_hinge"),
     WedgeReLURegressorCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
     WedgeReLUClassifierCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
+    WedgeFeatures(WedgeReLUClassifier()),
 ]
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
 

@@ -65,7 +65,16 @@ def exports_predict_the_same(names):
     assert worst.get("ONNX", 0.0) < 1e-3
 
 
+def the_network_is_among_the_good_ones(names):
+    accuracy = names["accuracy"]
+    for data in names["data_sets"]:
+        others = [accuracy[data, name] for name in names["classifiers"]]
+        assert accuracy[data, "Wedge network"] >= np.median(others) - 0.05
+        assert names["fitted"][data, "Wedge network"].certificate_.exact
+
+
 CLAIMS = {
+    "plot_classifier_comparison.py": the_network_is_among_the_good_ones,
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_export.py": exports_predict_the_same,
     "plot_german_credit.py": weights_arrive,

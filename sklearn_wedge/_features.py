@@ -1,0 +1,260 @@
+"""The hidden layer of a fitted network as a transformer for other models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.utils import Tags, get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
+from sklearn_wedge._dask import blockwise, is_dask
+from sklearn_wedge._estimators import WedgeReLURegressor
+
+# Significant digits of the numbers in a name: as few as keep all names different.
+FEWEST_DIGITS, MOST_DIGITS = 3, 17
+
+
+def hidden_activations(
+    X: NDArray, coefs: list[NDArray], intercepts: list[NDArray]
+) -> NDArray[np.float64]:
+    """Activations of the last of the given hidden layers, (n, width).
+
+    Each layer sees the inputs and the activations of all layers before it.
+    """
+    seen = X
+    for weights, biases in zip(coefs, intercepts, strict=True):
+        hidden = seen @ weights
+        hidden += biases
+        np.maximum(hidden, 0.0, out=hidden)
+        seen = np.concatenate([seen, hidden], axis=1)
+    return hidden
+
+
+def formula(weights: NDArray, bias: float, names: list[str], digits: int) -> str:
+    """A neuron in words, such as ``relu(0.5*age - 2*bmi + 1)``."""
+    used = np.flatnonzero(weights)
+    terms = [(weights[k], f"*{names[k]}") for k in used]
+    terms += [(bias, "")] if bias != 0 or not terms else []
+    words = [f"{'-' if value < 0 else '+'} {abs(value):.{digits}g}{of}" for value, of in terms]
+    first = words[0].replace("+ ", "", 1).replace("- ", "-", 1)
+    return f"relu({' '.join([first, *words[1:]])})"
+
+
+def distinct_formulas(weights: NDArray, biases: NDArray, names: list[str]) -> list[str]:
+    """Neurons in words, with as few digits as keep each different from all others."""
+    words = [""] * len(biases)
+    pending = range(len(biases))
+    for digits in range(FEWEST_DIGITS, MOST_DIGITS + 1):
+        for j in pending:
+            words[j] = formula(weights[:, j], biases[j], names, digits)
+        times = Counter(words)
+        pending = [j for j in pending if times[words[j]] > 1]
+        if not pending:
+            return words
+    # Inputs of the same name, or none: the rest of the difference is a number.
+    return [f"{word} #{j}" if times[word] > 1 else word for j, word in enumerate(words)]
+
+
+class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """The hidden neurons of a globally optimal ReLU network as features for other models.
+
+    A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last
+    hidden layer, one column a neuron: hinges on few inputs through training samples, chosen by the
+    convex problem of [1]_. Any model of scikit-learn can go on from there.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The network that is fitted: any of this package. None: ``WedgeReLURegressor()``. For
+        classes use ``WedgeReLUClassifier()``. A network that is fitted already is taken as it is in
+        a ``sklearn.frozen.FrozenEstimator``.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted network. Its certificate is ``estimator_.certificate_``.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` had any.
+
+    See Also
+    --------
+    WedgeReLURegressor : The network for regression.
+    WedgeReLUClassifier : The network for classes.
+
+    Notes
+    -----
+    Features are of unit norm in the units in which the network was fitted: their weights on the
+    clipped, standardised inputs have norm 1 (l1 or l2, as the network was fitted), so that they are
+    comparable with one another, whatever the units of the inputs and however strong the neuron. The
+    network's output is a linear function of them. The strongest neuron comes first.
+
+    If the constant network is optimal (``alpha`` too large), there are no features, and
+    ``transform`` returns an array of shape (n, 0), which most models refuse.
+
+    References
+    ----------
+    .. [1] M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network
+       Weights via Clifford's Geometric Algebra and Convexity", arXiv 2309.16512, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_wedge import WedgeFeatures, WedgeReLURegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(100, 2))
+    >>> y = np.abs(X[:, 0]) + X[:, 1]
+    >>> features = WedgeFeatures(WedgeReLURegressor(alpha=0.01)).fit(X, y)
+    >>> features.transform(X).shape == (100, features.estimator_.n_neurons_)
+    True
+    >>> len(set(features.get_feature_names_out())) == features.estimator_.n_neurons_
+    True
+    >>> model = make_pipeline(features, Ridge(0.1)).fit(X, y)
+    >>> bool(model.score(X, y) > 0.99)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit", "get_params", "set_params"]), None],
+    }
+
+    def __init__(self, estimator: BaseEstimator | None = None):
+        self.estimator = estimator
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags = get_tags(self._network()).target_tags
+        tags.target_tags.required = True
+        return tags
+
+    def _network(self) -> BaseEstimator:
+        return WedgeReLURegressor() if self.estimator is None else self.estimator
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> WedgeFeatures:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs, in original units.
+        y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Targets or labels, as the network takes them.
+        sample_weight : array-like or dask array of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        WedgeFeatures
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            As ``fit`` of the network.
+        TypeError
+            If ``estimator`` is not a network of this package.
+        """
+        if self.estimator is None and not is_dask(y):
+            _refuse_labels(y)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        network = clone(self._network())
+        with (
+            fit_task(self, 1, X, y, sample_weight) as task,
+            task.subtask("fit network") as inner,
+            inner.propagated_to(network),
+        ):
+            self._take(network.fit(X, y, **weights))
+        return self
+
+    def _take(self, network: BaseEstimator) -> None:
+        """Fitted attributes."""
+        if not hasattr(network, "neurons_"):
+            raise TypeError(
+                f"estimator={self.estimator!r} has no hidden neurons: use one of sklearn_wedge, "
+                "such as WedgeReLURegressor or WedgeReLUClassifier."
+            )
+        self.estimator_ = network
+        self.n_features_in_ = network.n_features_in_
+        if hasattr(network, "feature_names_in_"):
+            self.feature_names_in_ = network.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    @blockwise
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Activations of the last hidden layer.
+
+        Parameters
+        ----------
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs, in original units; clipped to ``estimator_.clip_bounds_``.
+
+        Returns
+        -------
+        ndarray or dask array of shape (n_samples, n_neurons)
+            Non-negative, of unit-norm neurons in the units of the problem solved.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
+        coefs, intercepts = self._unit_layers()
+        return hidden_activations(inputs, coefs, intercepts)
+
+    def _unit_layers(self) -> tuple[list[NDArray], list[NDArray]]:
+        """Hidden layers in original units, the last one of unit norm where it was fitted.
+
+        Balanced neurons, as they are in the network, are √|z| times that.
+        """
+        root = np.sqrt(np.linalg.norm(self.estimator_.neurons_.coef, axis=1))
+        *coefs, last = self.estimator_.coefs_[:-1]
+        *intercepts, bias = self.estimator_.intercepts_[:-1]
+        return [*coefs, last / root], [*intercepts, bias / root]
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """The neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_features,), default=None
+            Names of the inputs; None: ``feature_names_in_``, or ``x0``, ``x1``, ... if there are
+            none.
+
+        Returns
+        -------
+        ndarray of str objects of shape (n_neurons,)
+            The value of each feature in terms of the inputs in original units (clipped first), with
+            rounded numbers; no two names are equal. In a deep network ``h0``, ``h1``, ... are the
+            neurons of earlier hidden layers, in the order of ``coefs_``.
+
+        Raises
+        ------
+        ValueError
+            If ``input_features`` does not fit the inputs.
+        """
+        check_is_fitted(self)
+        names = list(_check_feature_names_in(self, input_features))
+        coefs, intercepts = self._unit_layers()
+        earlier = [f"h{k}" for k in range(len(coefs[-1]) - len(names))]
+        words = distinct_formulas(coefs[-1], intercepts[-1], [*names, *earlier])
+        return np.array(words, dtype=object)
+
+
+def _refuse_labels(y: ArrayLike) -> None:
+    """Labels without a classifier: say what to pass."""
+    if any(isinstance(label, str) for label in np.ravel(np.asarray(y, dtype=object))[:1]):
+        raise ValueError(
+            "y has labels, and WedgeFeatures() fits a regression: use "
+            "WedgeFeatures(WedgeReLUClassifier())."
+        )

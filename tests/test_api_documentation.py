@@ -1,0 +1,191 @@
+"""Every public name is documented, with what its kind needs, and is on the API page."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import sklearn_wedge
+
+API_PAGE = Path(__file__).parents[1] / "doc" / "api.md"
+# Modules whose functions compute what a paper says.
+MATHEMATICS = {"geometry", "path", "polish"}
+
+
+def public_modules():
+    """The package, and the modules of it that have no underscore in their name and an __all__."""
+    walked = pkgutil.walk_packages(sklearn_wedge.__path__, "sklearn_wedge.")
+    names = [module.name for module in walked if "._" not in module.name]
+    modules = [sklearn_wedge, *map(importlib.import_module, names)]
+    return [module for module in modules if hasattr(module, "__all__")]
+
+
+def public_objects():
+    """Each public name once, under the first module that has it."""
+    found = {}
+    for module in public_modules():
+        for name in module.__all__:
+            public = getattr(module, name)
+            if inspect.isclass(public) or inspect.isfunction(public):
+                found.setdefault(public, f"{module.__name__}.{name}")
+    return found
+
+
+OBJECTS = public_objects()
+EVERY = [pytest.param(public, id=name) for public, name in OBJECTS.items()]
+METHODS = [
+    pytest.param(method, id=f"{name}.{method.__name__}")
+    for public, name in OBJECTS.items()
+    if inspect.isclass(public)
+    for base in public.__mro__
+    if base.__module__.startswith("sklearn_wedge")
+    for attribute, method in vars(base).items()
+    if not attribute.startswith("_")
+    for method in [getattr(method, "__func__", method)]
+    if inspect.isfunction(method)
+]
+
+
+def sections(documented):
+    """Titles of the sections of a numpydoc docstring, each with its text."""
+    text = inspect.getdoc(documented) or ""
+    parts = re.split(r"^(\w[\w ]*)\n-+$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def entries(section):
+    """Names that a section of parameters or attributes describes, each with the text of it."""
+    parts = re.split(r"^(\S.*)$", section, flags=re.MULTILINE)
+    return {
+        name.strip().lstrip("*"): body.strip()
+        for head, body in zip(parts[1::2], parts[2::2], strict=True)
+        for name in head.split(" : ")[0].split(",")
+    }
+
+
+def parameters(function):
+    return {name for name in inspect.signature(function).parameters if name not in ("self", "cls")}
+
+
+def raises(function, seen=()):
+    """Whether a function, or one of its own module that it calls, has a raise statement."""
+    function = inspect.unwrap(function)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    module = sys.modules[function.__module__]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            called = inspect.unwrap(getattr(module, node.func.id, None))
+            own = inspect.isfunction(called) and called.__module__ == module.__name__
+            if own and called not in seen and raises(called, (*seen, called)):
+                return True
+    return False
+
+
+def is_result(public):
+    """A record that functions return and users do not make."""
+    return dataclasses.is_dataclass(public)
+
+
+def test_the_walk_overlooks_a_public_module():
+    names = {module.__name__ for module in public_modules()}
+    assert {"sklearn_wedge", "sklearn_wedge.geometry", "sklearn_wedge.path"} <= names
+    public_files = {
+        path.stem if path.is_file() else path.name
+        for path in Path(sklearn_wedge.__file__).parent.iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.name[0] != "_"
+    }
+    assert {f"sklearn_wedge.{name}" for name in public_files} <= names
+
+
+def test_all_names_something_that_is_not_there():
+    for module in public_modules():
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_a_public_name_lacks_a_section_of_its_documentation(public):
+    found = sections(public)
+    summary = inspect.getdoc(public).split("\n\n")[0]
+    assert summary.endswith("."), "the first paragraph is a sentence"
+    if is_result(public):
+        assert "Attributes" in found
+    else:
+        assert "Parameters" in found or not parameters(public)
+    if inspect.isfunction(public):
+        assert "Returns" in found or inspect.signature(public).return_annotation == "None"
+        assert "Raises" in found or not raises(public)
+    elif hasattr(public, "fit"):
+        assert "Attributes" in found
+    assert ">>>" in found.get("Examples", "")
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_a_parameter_or_field_is_not_documented(public):
+    found = sections(public)
+    if is_result(public):
+        needed = {field.name for field in dataclasses.fields(public) if field.name[0] != "_"}
+        listed = entries(found["Attributes"])
+    else:
+        needed, listed = parameters(public), entries(found.get("Parameters", ""))
+    assert needed <= listed.keys()
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_mathematics_has_no_source(public):
+    module = public.__module__.split(".")[1:]
+    computes = set(module) & MATHEMATICS or hasattr(public, "fit")
+    if not computes or is_result(public):
+        return
+    documents = [public, sys.modules[public.__module__]]
+    assert any("References" in sections(document) for document in documents), "no References"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_public_method_is_not_documented(method):
+    found = sections(method)
+    assert inspect.getdoc(method)
+    if len(inspect.getdoc(method).splitlines()) == 1:
+        return  # the shapes are in the line
+    assert parameters(method) <= entries(found.get("Parameters", "")).keys()
+    assert "Raises" in found or not raises(method)
+
+
+# --- the API page -------------------------------------------------------------------------------
+
+
+def on_the_page():
+    """What the autosummary directives of the API page list, as objects by full name."""
+    listed, module, in_list = {}, None, False
+    for line in API_PAGE.read_text().splitlines():
+        if current := re.match(r"\.\. currentmodule:: (\S+)", line):
+            module = current.group(1)
+        elif line.startswith(".. autosummary::"):
+            in_list = True
+        elif in_list and (name := re.fullmatch(r"   (\w+)", line)):
+            listed[f"{module}.{name.group(1)}"] = getattr(
+                importlib.import_module(module), name.group(1)
+            )
+        elif line.strip() and not line.startswith(" "):
+            in_list = False
+    return listed
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_a_public_name_is_not_on_the_api_page(public):
+    assert public in on_the_page().values(), f"add it to {API_PAGE.name}"
+
+
+def test_the_api_page_lists_something_private_or_twice():
+    listed = list(on_the_page().values())
+    assert set(listed) <= set(OBJECTS)
+    assert len(set(listed)) == len(listed)
