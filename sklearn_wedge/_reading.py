@@ -40,11 +40,11 @@ class ReadableNetwork:
 
         ``Cov(share, f) / Var(f)`` over the training data, where ``f`` is the network's output
         (under a log link the logarithm, of a classifier the decision function) and the share of an
-        input its main effect and half of its interactions, as ``explain`` has them. Neurons of more than
-        two inputs are shared out along the straight line from the mean of the inputs. Importances
-        sum to 1, and are 0 if the network is constant. One is negative if the input works against
-        the inputs that it is correlated with. Of several outputs, covariances and variances are
-        summed. After a fit in row blocks they are those over a sample of at most 8,192 rows or so.
+        input its main effect and half of its interactions, as ``explain`` has them. Neurons of more
+        than two inputs are shared out along the straight line from the mean of the inputs.
+        Importances sum to 1, and are 0 if the network is constant. One is negative if the input
+        works against inputs that it is correlated with. Of several outputs, covariances and
+        variances are summed. After a fit in row blocks they are those over a sample of the rows.
 
         Raises
         ------

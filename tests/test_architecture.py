@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_wedge
-from sklearn_wedge import geometry
+from sklearn_wedge import geometry, inspection
 
 PACKAGE = Path(sklearn_wedge.__file__).parent
 MAX_LINES = 600
@@ -19,6 +20,7 @@ MAX_LINES = 600
 ALLOWED = {
     "geometry": set(),
     "_samples": set(),
+    "_marginals": set(),
     "_losses": set(),
     "_neurons": {"geometry"},
     "_master": {"_losses"},
@@ -98,6 +100,26 @@ def test_the_numerical_core_knows_scikit_learn(path):
     assert outside <= LIBRARIES | sys.stdlib_module_names
 
 
+def inspection_files():
+    return [path for path in source_files() if module_of(path) == "inspection"]
+
+
+@pytest.mark.parametrize("path", inspection_files(), ids=lambda p: p.name)
+def test_inspection_uses_what_is_not_public(path):
+    assert own_imports(path) <= {"inspection"}
+    outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
+    optional = {"matplotlib", "pandas"}
+    assert outside <= {"numpy", "sklearn"} | optional | sys.stdlib_module_names
+    at_the_top = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert not at_the_top & optional
+    private = re.findall(r"estimator\._\w+", path.read_text())
+    assert not private
+
+
 def test_the_modules_import_in_a_circle():
     graph = {}
     for path in source_files():
@@ -119,7 +141,7 @@ def test_a_file_is_too_long_to_read(path):
 
 
 def public_objects():
-    for module in (sklearn_wedge, geometry):
+    for module in (sklearn_wedge, geometry, inspection):
         for name in module.__all__:
             yield pytest.param(getattr(module, name), id=f"{module.__name__}.{name}")
 
@@ -175,6 +197,6 @@ def test_a_public_method_is_not_documented(public):
 
 
 def test_all_names_something_that_is_not_there():
-    for module in (sklearn_wedge, geometry):
+    for module in (sklearn_wedge, geometry, inspection):
         assert len(set(module.__all__)) == len(module.__all__)
         assert all(hasattr(module, name) for name in module.__all__)

@@ -24,6 +24,8 @@ class CertificateDisplay:
         The best bound so far; ``-inf`` before there is one.
     exact : bool
         Whether the last bound is certified, or an estimate.
+    estimate : array-like of shape (n_rounds,), default=None
+        The bound as each round alone saw it, over the neurons that it priced.
 
     Attributes
     ----------
@@ -33,8 +35,8 @@ class CertificateDisplay:
         The figure.
     objective_line_, bound_line_ : matplotlib Line2D
         The two curves.
-    gap_ : matplotlib artist
-        The area between them.
+    estimate_line_ : matplotlib Line2D or None
+        The bounds of single rounds; the axes reach down to those that come close.
 
     Examples
     --------
@@ -46,10 +48,18 @@ class CertificateDisplay:
     'pricing round'
     """
 
-    def __init__(self, *, objective: ArrayLike, lower_bound: ArrayLike, exact: bool):
+    def __init__(
+        self,
+        *,
+        objective: ArrayLike,
+        lower_bound: ArrayLike,
+        exact: bool,
+        estimate: ArrayLike | None = None,
+    ):
         self.objective = objective
         self.lower_bound = lower_bound
         self.exact = exact
+        self.estimate = estimate
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> CertificateDisplay:
@@ -78,6 +88,7 @@ class CertificateDisplay:
             objective=np.array([each.objective for each in history]),
             lower_bound=np.array([each.lower_bound for each in history]),
             exact=estimator.certificate_.exact,
+            estimate=np.array([each.estimate for each in history]),
         )
         return display.plot(ax=ax)
 
@@ -107,19 +118,30 @@ class CertificateDisplay:
         self.figure_ = ax.figure
         objective, bound = np.asarray(self.objective), np.asarray(self.lower_bound)
         rounds = np.arange(1, len(objective) + 1)
-        known = np.isfinite(bound)
-        style = {"marker": "o", "markersize": 3, "label": "objective", "color": BLUE}
+        style = {"marker": "o", "markersize": 4, "label": "objective", "color": BLUE}
         (self.objective_line_,) = ax.plot(rounds, objective, **{**style, **(objective_kw or {})})
+        # Bounds may be far down at first: the axes reach down as far again as the objective falls.
+        reach = float(np.ptp(objective)) or abs(objective[-1]) * 1e-3 or 1.0
+        self.estimate_line_ = None
+        if self.estimate is not None:
+            style = {
+                "color": "0.6",
+                "linestyle": ":",
+                "marker": ".",
+                "label": "estimates of the bound",
+            }
+            (self.estimate_line_,) = ax.plot(rounds, np.asarray(self.estimate), **style, zorder=1)
+            floor = max(float(np.min(self.estimate)), objective[-1] - reach)
+            ax.set_ylim(floor - 0.1 * reach, objective[0] + 0.2 * reach)
+        known = np.isfinite(bound)
         label = "lower bound, certified" if self.exact else "lower bound, estimated"
-        style = {**style, "label": label, "color": ORANGE, "linestyle": "--", "marker": "s"}
+        style = {"marker": "D", "markersize": 5, "label": label, "color": ORANGE, "linestyle": "--"}
         (self.bound_line_,) = ax.plot(rounds[known], bound[known], **{**style, **(bound_kw or {})})
-        self.gap_ = ax.fill_between(
-            rounds[known], bound[known], objective[known], color="0.9", zorder=0, linewidth=0
-        )
         ax.set(xlabel="pricing round", ylabel="training objective")
         ax.locator_params(axis="x", integer=True)
         ax.set_title(f"relative gap {self._relative_gap(objective, bound):.1e}")
-        ax.legend(frameon=False)
+        # The objective falls from the upper left: there is room on the right.
+        ax.legend(frameon=False, loc="upper right")
         return self
 
     @staticmethod

@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 # Effects drawn unless others are named.
 MOST_EFFECTS = 6
+# Unless they are named, effects of less than this fraction of the largest are not drawn.
+NEGLIGIBLE = 0.02
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
 
@@ -116,7 +118,8 @@ class EffectDisplay:
             A fitted network of this package, of neurons of at most two inputs.
         effects : sequence, default=None
             Columns, by number or name, for main effects, and pairs of columns for interactions.
-            None: the six effects of the largest variance.
+            None: the six effects of the largest standard deviation, without those below 2 % of
+            the largest.
         output : int or class, default=None
             Of several targets its number; of several classes one of them.
         feature_names : sequence of str, default=None
@@ -217,11 +220,10 @@ class EffectDisplay:
         (line,) = panel.plot(ticks, effect.values, **{"color": BLUE, "linewidth": 2, **line_kw})
         panel.plot(
             deciles,
-            np.zeros_like(deciles),
+            np.full_like(deciles, 0.03),
             "|",
-            color="0.3",
-            markersize=8,
-            clip_on=False,
+            color="0.5",
+            markersize=6,
             transform=panel.get_xaxis_transform(),
         )
         panel.set(xlabel=effect.names[0], ylabel=f"effect on {self.output_label}")
@@ -264,14 +266,16 @@ def _mesh(ticks: Sequence[Array]) -> Array:
 
 
 def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Inputs]:
-    """The effects of the largest variance, largest first."""
-    variances = {}
+    """The effects of the largest standard deviation, largest first."""
+    spread = {}
     for inputs, effect in network.effects.items():
         few = [marginals[k].compressed(VALUES_JUDGED) for k in inputs]
         values = effect(_mesh([marginal.values for marginal in few]))[:, output]
         weights = np.prod(_mesh([marginal.weights for marginal in few]), axis=1)
-        variances[inputs] = weights @ values**2
-    return sorted(variances, key=variances.__getitem__, reverse=True)[:MOST_EFFECTS]
+        spread[inputs] = np.sqrt(weights @ values**2)
+    least = NEGLIGIBLE * max(spread.values(), default=0.0)
+    largest = sorted(spread, key=spread.__getitem__, reverse=True)[:MOST_EFFECTS]
+    return [inputs for inputs in largest if spread[inputs] >= least]
 
 
 def _on_grid(

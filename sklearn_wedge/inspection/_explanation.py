@@ -63,9 +63,9 @@ class Explanation:
             If pandas is not installed.
         """
         pandas = import_pandas("Explanation.to_frame")
-        n = len(self.contributions)
-        values = self.contributions.reshape(n, len(self.names), -1)
-        intercept = np.broadcast_to(self.intercept, (n, 1, values.shape[2]))
+        n, n_outputs = len(self.contributions), max(len(self.outputs), 1)
+        values = self.contributions.reshape(n, len(self.names), n_outputs)
+        intercept = np.broadcast_to(self.intercept, (n, 1, n_outputs))
         values = np.concatenate([intercept, values], axis=1)
         columns = ["intercept", *self.names]
         if self.outputs:

@@ -23,9 +23,9 @@ def importances(
     The share of an input is its main effect and half of each of its interactions: its Shapley value
     (L. Shapley, 1953). A neuron of more than two inputs is shared out along the straight line from
     the mean of the inputs to the point: the Aumann-Shapley value (M. Sundararajan et al.,
-    "Axiomatic Attribution for Deep Networks", arXiv 1703.01365), in closed form. All shares sum to the output
-    up to a constant, so that importances sum to 1; of a constant network all are 0. Of several
-    outputs, covariances and variances are added up.
+    "Axiomatic Attribution for Deep Networks", arXiv 1703.01365), in closed form. All shares sum to
+    the output up to a constant, so that importances sum to 1; of a constant network all are 0. Of
+    several outputs, covariances and variances are added up.
 
     Parameters
     ----------

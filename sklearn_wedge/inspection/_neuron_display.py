@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 
 # The picture reaches beyond the training data by this fraction of their range.
 MARGIN = 0.05
+# Knots closer than this, in standard deviations of the input, are one.
+ROUNDING = 1e-9
 
 
 class NeuronDisplay:
@@ -181,7 +183,7 @@ class NeuronDisplay:
         label = target_name
         if is_classifier and X.shape[1] == 1:
             response = predicted(estimator.decision_function, grid).reshape(len(grid), -1)
-            label = output_label(estimator) if response.shape[1] == 1 else "score"
+            label = output_label(estimator) if response.shape[1] == 1 else "decision function"
         elif is_classifier:
             response = np.searchsorted(estimator.classes_, predicted(estimator.predict, grid))
             response = response.reshape(len(ticks[1]), -1)
@@ -200,7 +202,7 @@ class NeuronDisplay:
             classes=estimator.classes_ if is_classifier else None,
             input_names=input_names(estimator, feature_names),
             output_label=label,
-            curve_labels=(output_names(estimator) if is_classifier else ()) or ("network",),
+            curve_labels=_curve_labels(estimator),
         )
         return display.plot(ax=ax)
 
@@ -294,8 +296,7 @@ class NeuronDisplay:
         if surface:
             self._draw_surface(surface_kw)
         if neurons:
-            # On a surface of many colours a thin dark line is seen best.
-            options = {"colors": "0.25" if surface else GREY, "linewidths": 0.6, "zorder": 2}
+            options = {"colors": "0.1" if surface else GREY, "linewidths": 0.7, "zorder": 2}
             self.lines_ = LineCollection(self.lines, **{**options, **line_kw})
             ax.add_collection(self.lines_)
             options = {"markerfacecolor": "none", "color": "0.1", "markersize": 8, "zorder": 4}
@@ -310,7 +311,7 @@ class NeuronDisplay:
 
         options = {"shading": "nearest", "rasterized": True, "zorder": 0}
         if self.classes is None:
-            options["cmap"] = "cividis"
+            options |= {"cmap": "cividis", "alpha": 0.6}  # pale: lines and samples stand out
         else:
             n = len(self.classes)
             colors = ListedColormap([COLORS[k % len(COLORS)] for k in range(n)])
@@ -336,6 +337,13 @@ class NeuronDisplay:
             drawn.append(ax.scatter(*self.X[mine].T, **options))
         ax.legend(fontsize="small")
         return drawn
+
+
+def _curve_labels(estimator: Any) -> tuple[str, ...]:
+    """One for each class if there are several; a regression draws one curve."""
+    if not hasattr(estimator, "classes_") or len(estimator.classes_) == 2:
+        return ("network",)
+    return tuple(output_label(estimator, k) for k in range(len(estimator.classes_)))
 
 
 def _refuse_other_networks(estimator: Any) -> None:
@@ -364,7 +372,10 @@ def _lines(estimator: Any, ticks: Sequence[Array]) -> Array:
     """Where neurons set in: knots, (m, 1), or ends of line segments, (m, 2, 2)."""
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
     if len(ticks) == 1:
-        return np.unique(-biases / weights[:, 0])[:, None]
+        knots = np.sort(-biases / weights[:, 0])
+        # Neurons through one row that point either way differ by rounding.
+        apart = np.diff(knots, prepend=-np.inf) > ROUNDING * estimator.x_scale_
+        return knots[apart, None]
     lower, upper = estimator.clip_bounds_
     lower = np.maximum(lower, [values[0] for values in ticks])
     upper = np.minimum(upper, [values[-1] for values in ticks])

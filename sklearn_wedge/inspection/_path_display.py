@@ -199,17 +199,17 @@ class PathDisplay:
         self.axes_ = panels(ax, n_panels, 1, (6.0, 2.6), "PathDisplay")
         *above, below = self.axes_.flat
         self.figure_ = below.figure
+        below.set(xscale="log", xlabel="alpha", ylabel="neurons")
+        for panel in above:
+            panel.sharex(below)
+            panel.set(xscale="log", ylabel=self.score_name)
+            panel.tick_params(which="both", labelbottom=False)
         self.score_lines_, self.neuron_lines_, self.bands_ = [], [], []
         for k, (alphas, label) in enumerate(zip(self.alphas, self.labels, strict=True)):
             options = {**look(k), "marker": "o", "markersize": 3, "label": label, **(line_kw or {})}
             self.neuron_lines_ += below.plot(alphas, self.n_neurons[k], **options)
             for panel in above:
                 self._draw_scores(panel, alphas, np.asarray(self.scores[k]), options)
-        below.set(xscale="log", xlabel="alpha", ylabel="neurons")
-        for panel in above:
-            panel.sharex(below)
-            panel.set_ylabel(self.score_name)
-            panel.tick_params(labelbottom=False)
         self._mark_chosen(above)
         return self
 
