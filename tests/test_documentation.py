@@ -49,8 +49,14 @@ def constraints_help_and_hold(names):
     assert names["mixed"]["monotone, in groups"] == 0
 
 
+def effects_sum_to_the_prediction(names):
+    assert abs(names["remainder"]) < 1e-10
+    assert abs(names["importances"].sum() - 1) < 1e-10
+
+
 CLAIMS = {
     "plot_dask.py": workers_have_the_objective_of_one_machine,
+    "plot_effects.py": effects_sum_to_the_prediction,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,

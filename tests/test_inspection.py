@@ -368,8 +368,8 @@ def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
 
 def test_pandas_is_needed_without_a_word_about_it(monkeypatch):
     model = fitted("squared error", REGRESSORS["squared error"])
-    monkeypatch.setitem(sys.modules, "pandas", None)
     explanation = model.explain(table()[0])
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
         explanation.to_frame()
     with pytest.raises(ImportError, match="pip install pandas"):

@@ -62,7 +62,7 @@ class CertificateDisplay:
         self.estimate = estimate
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> CertificateDisplay:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> CertificateDisplay:
         """Draw the history of a fitted estimator.
 
         Parameters
@@ -71,6 +71,8 @@ class CertificateDisplay:
             A fitted network of this package. Of several hidden layers, the last one is drawn.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -90,7 +92,7 @@ class CertificateDisplay:
             exact=estimator.certificate_.exact,
             estimate=np.array([each.estimate for each in history]),
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, objective_kw: dict | None = None, bound_kw: dict | None = None

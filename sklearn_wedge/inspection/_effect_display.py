@@ -88,7 +88,7 @@ class EffectDisplay:
     >>> from sklearn_wedge import WedgeReLURegressor
     >>> from sklearn_wedge.inspection import EffectDisplay
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
-    >>> model = WedgeReLURegressor(alpha=0.1).fit(X, y)
+    >>> model = WedgeReLURegressor(alpha=0.03).fit(X, y)
     >>> display = EffectDisplay.from_estimator(model, ["bmi", ("bmi", "bp")])
     >>> display.axes_.shape
     (1, 2)
@@ -109,6 +109,7 @@ class EffectDisplay:
         target_name: str = "target",
         grid_resolution: int = 100,
         ax: Any = None,
+        **kwargs: Any,
     ) -> EffectDisplay:
         """Compute effects of a fitted estimator, and draw them.
 
@@ -130,6 +131,8 @@ class EffectDisplay:
             Values of each input.
         ax : matplotlib Axes or array of these, default=None
             See :meth:`plot`.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -159,7 +162,7 @@ class EffectDisplay:
             for inputs in chosen
         ]
         label = output_label(estimator, chosen_output, target_name)
-        return cls(effects=grids, output_label=label).plot(ax=ax)
+        return cls(effects=grids, output_label=label).plot(ax=ax, **kwargs)
 
     def plot(
         self,

@@ -139,6 +139,7 @@ class NeuronDisplay:
         target_name: str = "target",
         grid_resolution: int = 300,
         ax: Any = None,
+        **kwargs: Any,
     ) -> NeuronDisplay:
         """Compute predictions and lines of a fitted estimator, and draw them.
 
@@ -160,6 +161,8 @@ class NeuronDisplay:
             Values of each input at which the prediction is computed.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -177,6 +180,9 @@ class NeuronDisplay:
         X = training_inputs(estimator, X, y)
         _refuse_other_networks(estimator)
         ticks = _ticks(X, grid_resolution)
+        lines = _lines(estimator, ticks)
+        if len(ticks) == 1:  # curves bend exactly at their knots
+            ticks = (np.union1d(ticks[0], lines),)
         grid = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, X.shape[1])
         is_classifier = hasattr(estimator, "classes_")
         chosen = 0 if is_classifier else output_number(estimator, output)
@@ -195,7 +201,7 @@ class NeuronDisplay:
         display = cls(
             ticks=ticks,
             response=response,
-            lines=_lines(estimator, ticks),
+            lines=lines,
             X=X,
             defining=np.clip(X[estimator.support_], *estimator.clip_bounds_),
             y=y,
@@ -204,7 +210,7 @@ class NeuronDisplay:
             output_label=label,
             curve_labels=_curve_labels(estimator),
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, **kwargs)
 
     def plot(
         self,
@@ -212,6 +218,7 @@ class NeuronDisplay:
         *,
         surface: bool = True,
         neurons: bool = True,
+        colorbar: bool = True,
         surface_kw: dict | None = None,
         line_kw: dict | None = None,
     ) -> NeuronDisplay:
@@ -225,8 +232,11 @@ class NeuronDisplay:
             Whether the prediction over two inputs is drawn.
         neurons : bool, default=True
             Whether neurons, and the samples that define them, are drawn.
+        colorbar : bool, default=True
+            Whether a regression's surface gets a colour bar.
         surface_kw : dict, default=None
-            For ``Axes.pcolormesh``, which draws the prediction over two inputs.
+            For ``Axes.pcolormesh``, which draws the prediction over two inputs; a regression's
+            samples are in the same colours.
         line_kw : dict, default=None
             For the ``LineCollection`` of the neurons, or for ``Axes.plot`` of curves.
 
@@ -247,7 +257,13 @@ class NeuronDisplay:
         if len(self.ticks) == 1:
             self._plot_curves(neurons, line_kw or {})
         else:
-            self._plot_plane(surface, neurons, surface_kw or {}, line_kw or {})
+            if surface:
+                self._draw_surface(surface_kw or {})
+            if surface and colorbar and self.classes is None:
+                self.colorbar_ = self.figure_.colorbar(self.surface_, ax=self.ax_)
+                self.colorbar_.set_label(self.output_label)
+            self._plot_plane(neurons, line_kw or {})
+            self.samples_ = self._samples_in_the_plane(surface_kw or {})
         return self
 
     # --- one input -----------------------------------------------------------------------------
@@ -289,19 +305,17 @@ class NeuronDisplay:
 
     # --- two inputs ----------------------------------------------------------------------------
 
-    def _plot_plane(self, surface: bool, neurons: bool, surface_kw: dict, line_kw: dict) -> None:
+    def _plot_plane(self, neurons: bool, line_kw: dict) -> None:
         from matplotlib.collections import LineCollection
 
         ax = self.ax_
-        if surface:
-            self._draw_surface(surface_kw)
         if neurons:
-            options = {"colors": "0.1" if surface else GREY, "linewidths": 0.7, "zorder": 2}
+            color = GREY if self.surface_ is None else "0.1"
+            options = {"colors": color, "linewidths": 0.7, "zorder": 2}
             self.lines_ = LineCollection(self.lines, **{**options, **line_kw})
             ax.add_collection(self.lines_)
             options = {"markerfacecolor": "none", "color": "0.1", "markersize": 8, "zorder": 4}
             (self.rings_,) = ax.plot(*self.defining.T, "o", **options)
-        self.samples_ = self._samples_in_the_plane()
         (left, right), (low, high) = ((ticks[0], ticks[-1]) for ticks in self.ticks)
         ax.set(xlim=(left, right), ylim=(low, high))
         ax.set(xlabel=self.input_names[0], ylabel=self.input_names[1])
@@ -317,16 +331,15 @@ class NeuronDisplay:
             colors = ListedColormap([COLORS[k % len(COLORS)] for k in range(n)])
             options |= {"cmap": colors, "vmin": -0.5, "vmax": n - 0.5, "alpha": 0.3}
         self.surface_ = self.ax_.pcolormesh(*self.ticks, self.response, **{**options, **surface_kw})
-        if self.classes is None:
-            self.colorbar_ = self.figure_.colorbar(self.surface_, ax=self.ax_)
-            self.colorbar_.set_label(self.output_label)
 
-    def _samples_in_the_plane(self) -> list:
+    def _samples_in_the_plane(self, surface_kw: dict) -> list:
+        """In the colours of the surface, also if that is not drawn."""
         ax, options = self.ax_, {"s": 16, "zorder": 3, "linewidths": 0.4}
         if self.y is None:
             return [ax.scatter(*self.X.T, color="0.5", edgecolors="white", **options)]
         if self.classes is None:
-            same = {"cmap": "cividis"}
+            same = {name: surface_kw.get(name) for name in ("cmap", "norm", "vmin", "vmax")}
+            same["cmap"] = same["cmap"] or "cividis"
             if self.surface_ is not None:
                 same = {"cmap": self.surface_.get_cmap(), "norm": self.surface_.norm}
             return [ax.scatter(*self.X.T, c=self.y, edgecolors="white", **same, **options)]

@@ -76,7 +76,12 @@ class PathDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, score_name: str = "score on held-out folds", ax: Any = None
+        cls,
+        estimator: Any,
+        *,
+        score_name: str = "score on held-out folds",
+        ax: Any = None,
+        **kwargs: Any,
     ) -> PathDisplay:
         """Draw the paths of a fitted cross-validation estimator: means over its folds.
 
@@ -88,6 +93,8 @@ class PathDisplay:
             What the scores are, such as ``"R² on held-out folds"``.
         ax : matplotlib Axes or array of two, default=None
             See :meth:`plot`.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -119,7 +126,7 @@ class PathDisplay:
             chosen=(chosen, estimator.alpha_),
             score_name=score_name,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, **kwargs)
 
     @classmethod
     def from_path(
@@ -129,6 +136,7 @@ class PathDisplay:
         scores: ArrayLike | None = None,
         score_name: str = "score",
         ax: Any = None,
+        **kwargs: Any,
     ) -> PathDisplay:
         """Draw a path of networks.
 
@@ -143,6 +151,8 @@ class PathDisplay:
             What the scores are.
         ax : matplotlib Axes or array of these, default=None
             See :meth:`plot`.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -173,7 +183,7 @@ class PathDisplay:
             chosen=chosen,
             score_name=score_name,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, line_kw: dict | None = None) -> PathDisplay:
         """Draw scores above neurons.
@@ -184,6 +194,8 @@ class PathDisplay:
             Axes to be split into panels, or one for each panel; None: those of a new figure.
         line_kw : dict, default=None
             For ``Axes.plot``, which draws the curves.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------

@@ -82,6 +82,7 @@ class SupportDisplay:
         columns: tuple[int | str, int | str] | None = None,
         feature_names: Sequence[str] | None = None,
         ax: Any = None,
+        **kwargs: Any,
     ) -> SupportDisplay:
         """Place the training rows of a fitted estimator in a plane, and draw them.
 
@@ -97,6 +98,8 @@ class SupportDisplay:
             Names of the columns; None: those of the training data.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
+        **kwargs : dict
+            For :meth:`plot`.
 
         Returns
         -------
@@ -126,7 +129,7 @@ class SupportDisplay:
         display = cls(
             positions=positions, rows=estimator.support_, shares=shares, axis_labels=labels
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, sample_kw: dict | None = None, ring_kw: dict | None = None
