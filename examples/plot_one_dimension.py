@@ -15,11 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_wedge import WedgeReLURegressor
+from sklearn_wedge.inspection import NeuronDisplay
 
 rng = np.random.default_rng(0)
 x = np.sort(rng.uniform(-3, 3, size=80))
 y = np.sinc(x) + 0.08 * rng.normal(size=80)
-grid = np.linspace(-3.2, 3.2, 1000)
 
 # %%
 # Each neuron is a hinge through one row of the data: its knot is that row's x.
@@ -27,23 +27,14 @@ grid = np.linspace(-3.2, 3.2, 1000)
 figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
 for panel, alpha in zip(panels, [0.03, 0.001], strict=True):
     model = WedgeReLURegressor(alpha, clip_quantile=None, tol=1e-8).fit(x[:, None], y)
-    knots = x[model.support_]
-    panel.plot(x, y, "o", color="0.75", markersize=4, label="samples")
-    panel.plot(grid, model.predict(grid[:, None]), color="#0072B2", linewidth=2, label="network")
-    panel.plot(
-        knots,
-        model.predict(knots[:, None]),
-        "D",
-        color="#D55E00",
-        markersize=6,
-        label="knots, at samples",
+    NeuronDisplay.from_estimator(
+        model, x[:, None], y, feature_names=["x"], target_name="y", ax=panel
     )
     gap = model.certificate_.relative_gap
     panel.set_title(f"alpha = {alpha:g}: {model.n_neurons_} neurons, relative gap {gap:.0e}")
-    panel.set_xlabel("x")
     print(f"alpha {alpha:g}: {model.n_neurons_} neurons, {model.certificate_}")
-panels[0].set_ylabel("y")
-panels[0].legend(frameon=False)
+panels[1].get_legend().remove()
+panels[1].set_ylabel("")
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=120)

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_wedge import WedgeReLURegressor
+from sklearn_wedge.inspection import NeuronDisplay
 
 step = np.arange(80)
 angle, radius = step * np.pi / 16, (104 - step) / 104
@@ -31,26 +32,18 @@ print(f"2n * objective: {2 * len(y) * certificate.objective:.6f}")
 print(f"correct on {np.mean(np.sign(model.predict(X)) == y):.0%} of the samples")
 
 # %%
-# Left: the decision regions. Right: the line of each neuron, and the samples that define it.
-
-ticks = np.linspace(-1.15, 1.15, 400)
-grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)
-output = model.predict(grid.reshape(-1, 2)).reshape(400, 400)
+# Left: where the network is positive and negative. Right: the line of each neuron, and the samples
+# that define it.
 
 figure, panels = plt.subplots(1, 2, figsize=(10, 5), sharex=True, sharey=True, layout="constrained")
-extent = [ticks[0], ticks[-1]] * 2
-panels[0].imshow(output > 0, extent=extent, origin="lower", cmap="coolwarm", alpha=0.35)
+two_colors = {"cmap": "PuOr_r", "vmin": -1e-9, "vmax": 1e-9, "alpha": 0.35}
+shared = {"grid_resolution": 400, "colorbar": False, "surface_kw": two_colors}
+NeuronDisplay.from_estimator(model, X, y, ax=panels[0], neurons=False, **shared)
 panels[0].set_title(f"optimal network, relative gap {certificate.relative_gap:.0e}")
-(weights, _), (biases, _) = model.coefs_, model.intercepts_
-for normal, bias in zip(weights.T, biases, strict=True):
-    foot = -bias * normal / (normal @ normal)
-    along = np.array([-normal[1], normal[0]]) / np.linalg.norm(normal)
-    panels[1].plot(*np.transpose([foot - 3 * along, foot + 3 * along]), color="0.8", linewidth=0.5)
-panels[1].plot(*X[model.support_].T, "o", markerfacecolor="none", color="0.2", markersize=7)
+NeuronDisplay.from_estimator(model, X, y, ax=panels[1], surface=False, **shared)
 panels[1].set_title(f"{model.n_neurons_} neurons through {len(model.support_)} samples")
 for panel in panels:
-    panel.scatter(*X.T, c=y, cmap="coolwarm", s=12, zorder=3)
-    panel.set(xlim=extent[:2], ylim=extent[:2], aspect="equal", xticks=[], yticks=[])
+    panel.set(aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=110)

@@ -94,21 +94,22 @@ def _score_fold(
     unfitted: _WedgeNetwork,
     scorer: Callable,
     score_params: dict[str, NDArray],
-) -> tuple[list[float], int]:
-    """Scores of one fold at every alpha, and how many fits did not converge."""
+) -> tuple[list[float], list[int], int]:
+    """Scores and neurons of one fold at every alpha, and how many fits did not converge."""
     train, test = fold
     # A score needs a good network, not a proof.
     options = replace(combination.options, pricing="search", n_jobs=None, verbose=0)
     _refuse_unusable(task, train)
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
-    scores, unconverged = [], 0
+    scores, neurons, unconverged = [], [], 0
     for solution in solve_alphas(problem, combination.alphas, options):
         model = copy(unfitted).set_params(alpha=solution.alpha)
         model._publish(network_of(solution, sample), sample, solution)
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
+        neurons.append(model.n_neurons_)
         unconverged += not solution.converged
-    return scores, unconverged
+    return scores, neurons, unconverged
 
 
 def _refuse_unusable(task: Task, train: NDArray) -> None:
@@ -176,7 +177,7 @@ class AlphaByCV:
         return super()._options(n_outputs, **chosen)
 
     def _choose(self, task: Task, routed: Bunch, fit: FitTask) -> None:
-        """Set ``combinations_``, ``alphas_`` and ``score_path_``, and what is best of them."""
+        """Set ``combinations_``, ``alphas_`` and their paths, and what is best of them."""
         caller = type(self).__name__
         orders = _several("interaction_order", self.interaction_order, caller)
         norms = _several("norm", self.norm, caller)
@@ -185,7 +186,9 @@ class AlphaByCV:
         folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
         n_fits = len(combinations) * len(folds)
         with fit.subtask("cross-validation", n_fits, sequential_subtasks=False) as validation:
-            scores = self._scores(task, combinations, folds, routed.scorer.score, validation)
+            scores, neurons = self._scores(
+                task, combinations, folds, routed.scorer.score, validation
+            )
         mean_scores = scores.mean(axis=2)
         best, at = np.unravel_index(np.argmax(mean_scores), mean_scores.shape)
         alphas = np.array([combination.alphas for combination in combinations])
@@ -193,7 +196,10 @@ class AlphaByCV:
         self.interaction_order_, self.norm_ = self.combinations_[best]
         self.alpha_, self.best_score_ = float(alphas[best, at]), float(mean_scores[best, at])
         several = len(orders) * len(norms) > 1
-        self.alphas_, self.score_path_ = (alphas, scores) if several else (alphas[0], scores[0])
+        paths = alphas, scores, neurons
+        self.alphas_, self.score_path_, self.n_neurons_path_ = (
+            paths if several else (path[0] for path in paths)
+        )
 
     def _combinations(self, task: Task, pairs: list[tuple]) -> list[Combination]:
         """Those of the orders and norms that differ on these data: one per class of neurons."""
@@ -245,8 +251,8 @@ class AlphaByCV:
         folds: list[tuple[NDArray, NDArray]],
         score_params: dict[str, Any],
         validation: FitTask,
-    ) -> NDArray[np.float64]:
-        """Scores of shape (n_combinations, n_alphas, n_folds)."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Scores and numbers of neurons, of shape (n_combinations, n_alphas, n_folds)."""
         scorer = self._scorer()
         score_params = {name: np.asarray(values) for name, values in score_params.items()}
         # Callbacks are told by the workers. A splitter may be a generator, which does not travel.
@@ -261,8 +267,8 @@ class AlphaByCV:
             )
             for told, each, fold in fits
         )
-        scores = np.array([of_fold for of_fold, _ in results])
-        unconverged = sum(count for _, count in results)
+        scores, neurons, counts = (list(part) for part in zip(*results, strict=True))
+        scores, unconverged = np.array(scores), sum(counts)
         if unconverged:
             warnings.warn(
                 f"{unconverged} of {scores.size} fold fits ended above the tolerance "
@@ -271,7 +277,9 @@ class AlphaByCV:
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        return scores.reshape(len(combinations), len(folds), -1).swapaxes(1, 2)
+        shape = len(combinations), len(folds), -1
+        paths = (np.reshape(path, shape).swapaxes(1, 2) for path in (scores, neurons))
+        return tuple(paths)
 
     def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
         order, norm = combination.interaction_order, combination.norm

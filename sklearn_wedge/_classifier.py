@@ -290,6 +290,15 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Objective and bound of each pricing round.
     n_iter_ : int
         Pricing rounds.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Share of each input in the variance of the network's output over the training data,
+        ``Cov(main effect + half of its interactions, f) / Var(f)``; see ``explain``. They sum to 1
+        (0 if the network is constant), and may be negative where inputs are correlated.
+    marginals_ : tuple of Marginal
+        ``values``, ascending, and ``weights``, summing to 1, of each clipped input in the training
+        data, in original units: what effects are centred on. Of more than 1,000 distinct values,
+        neighbours are merged into 1,000 of about equal weight; after a fit in row blocks they are
+        those of a sample of the rows.
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -93,11 +93,15 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
+    n_neurons_path_ : int ndarray of the shape of ``score_path_``
+        Neurons of the network fitted at each alpha on each fold.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
-    neurons_, support_, n_neurons_, certificate_, history_, n_iter_
+    neurons_, support_, n_neurons_, certificate_, history_, n_iter_, marginals_
+        As in :class:`WedgeReLURegressor`.
+    feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLURegressor`.
     n_features_in_ : int
         Number of input columns.
@@ -304,11 +308,15 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
+    n_neurons_path_ : int ndarray of the shape of ``score_path_``
+        Neurons of the network fitted at each alpha on each fold.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
-    neurons_, support_, n_neurons_, certificate_, history_, n_iter_
+    neurons_, support_, n_neurons_, certificate_, history_, n_iter_, marginals_
+        As in :class:`WedgeReLUClassifier`.
+    feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLUClassifier`.
     n_features_in_ : int
         Number of input columns.

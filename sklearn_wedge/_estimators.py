@@ -34,6 +34,7 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._out_of_core import streamed_problem
+from sklearn_wedge._reading import ReadableNetwork
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._streaming import (
     Block,
@@ -94,7 +95,7 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     )
 
 
-class _WedgeNetwork(ExportMixin, CallbackSupportMixin, BaseEstimator):
+class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
@@ -188,7 +189,9 @@ class _WedgeNetwork(ExportMixin, CallbackSupportMixin, BaseEstimator):
         watcher = Watcher(task, partial(self._attributes_with, sample))
         options = replace(options, watch=watcher)
         (solution,) = solve_alphas(problem, np.array([alpha], dtype=np.float64), options)
-        self._publish(network_of(solution, sample), sample, solution)
+        network = network_of(solution, sample)
+        self._publish(network, sample, solution)
+        self._publish_reading(network, sample)
         if not watcher.stopped:
             self._warn_unless_converged(problem, solution)
         return sample
@@ -399,6 +402,15 @@ class WedgeReLURegressor(_WedgeRegressor):
         Objective and bound of each pricing round.
     n_iter_ : int
         Pricing rounds.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Share of each input in the variance of the network's output over the training data,
+        ``Cov(main effect + half of its interactions, f) / Var(f)``; see ``explain``. They sum to 1
+        (0 if the network is constant), and may be negative where inputs are correlated.
+    marginals_ : tuple of Marginal
+        ``values``, ascending, and ``weights``, summing to 1, of each clipped input in the training
+        data, in original units: what effects are centred on. Of more than 1,000 distinct values,
+        neighbours are merged into 1,000 of about equal weight; after a fit in row blocks they are
+        those of a sample of the rows.
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -101,6 +101,11 @@ class TrainingSample:
         """Number of input columns."""
         return self.points.shape[1]
 
+    @property
+    def point_weight(self) -> NDArray[np.float64]:
+        """Weights of the points, (p,)."""
+        return self.sum_over_points(self.weight)
+
     def at_samples(self, values: NDArray) -> NDArray:
         """Values at the points, (p, ...), repeated for the samples, (n, ...)."""
         if self.points.shape[0] == self.n_samples:

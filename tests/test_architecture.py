@@ -16,6 +16,7 @@ MAX_LINES = 600
 ALLOWED = {
     "geometry": set(),
     "_samples": set(),
+    "_marginals": set(),
     "_losses": set(),
     "_neurons": {"geometry"},
     "_master": {"_losses"},
@@ -93,6 +94,26 @@ def test_the_numerical_core_imports_against_the_flow_of_data(path):
 def test_the_numerical_core_knows_scikit_learn(path):
     outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
     assert outside <= LIBRARIES | sys.stdlib_module_names
+
+
+def inspection_files():
+    return [path for path in source_files() if module_of(path) == "inspection"]
+
+
+@pytest.mark.parametrize("path", inspection_files(), ids=lambda p: p.name)
+def test_inspection_uses_what_is_not_public(path):
+    assert own_imports(path) <= {"inspection"}
+    outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
+    optional = {"matplotlib", "pandas"}
+    assert outside <= {"numpy", "sklearn"} | optional | sys.stdlib_module_names
+    at_the_top = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert not at_the_top & optional
+    private = re.findall(r"estimator\._\w+", path.read_text())
+    assert not private
 
 
 def test_the_modules_import_in_a_circle():

@@ -73,10 +73,16 @@ def the_network_is_among_the_good_ones(names):
         assert names["fitted"][data, "Wedge network"].certificate_.exact
 
 
+def effects_sum_to_the_prediction(names):
+    assert abs(names["remainder"]) < 1e-10
+    assert abs(names["importances"].sum() - 1) < 1e-10
+
+
 CLAIMS = {
     "plot_classifier_comparison.py": the_network_is_among_the_good_ones,
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_export.py": exports_predict_the_same,
+    "plot_effects.py": effects_sum_to_the_prediction,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,

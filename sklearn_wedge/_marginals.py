@@ -1,0 +1,62 @@
+"""The distribution of each input in the training data, small enough to be kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# An input of no more distinct values is kept as it is.
+MOST_VALUES = 1000
+# In fractions of a bin: where weights end between two bins, rounding must not decide.
+TIE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Weighted values of one input.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_values,)
+        Ascending, in original units, clipped.
+    weights : ndarray of shape (n_values,)
+        Positive, summing to 1.
+    """
+
+    values: Array
+    weights: Array
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The weighted mean."""
+        return float(self.weights @ (self.values - self.values[0]) + self.values[0])
+
+    def compressed(self, at_most: int) -> Marginal:
+        """The same mean on at most so many values, each standing for its neighbours.
+
+        Values are merged into bins of about equal weight; the mean of each bin stands for it.
+        Means of functions that are linear within the bins do not change.
+        """
+        if len(self) <= at_most:
+            return self
+        middle = np.cumsum(self.weights) - self.weights / 2
+        bins = np.minimum((middle * at_most + TIE_TOLERANCE).astype(np.intp), at_most - 1)
+        _, bins = np.unique(bins, return_inverse=True)
+        weights = np.bincount(bins, self.weights)
+        centre = self.mean
+        values = centre + np.bincount(bins, self.weights * (self.values - centre)) / weights
+        return Marginal(values, weights)
+
+
+def marginal(values: Array, weight: Array) -> Marginal:
+    """The distribution of values, (n,), of positive weights, on at most ``MOST_VALUES`` of them."""
+    distinct, place = np.unique(values, return_inverse=True)
+    weights = np.bincount(place, weight)
+    return Marginal(distinct, weights / weights.sum()).compressed(MOST_VALUES)

@@ -1,0 +1,63 @@
+"""Axes to draw on, and colours that colour-blind readers tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge.inspection._dependencies import import_pyplot
+
+# M. Okabe and K. Ito, "Color Universal Design", 2008; each with a marker and a dash of its own.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", "-.", ":")
+BLUE, ORANGE, GREY = COLORS[0], COLORS[1], "0.7"
+
+
+def look(k: int) -> dict[str, str]:
+    """Colour and dash of the k-th of several curves."""
+    return {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k % len(DASHES)]}
+
+
+def one_axes(ax: Any, needed_by: str) -> Any:
+    """The axes given, or those of a new figure."""
+    pyplot = import_pyplot(needed_by)
+    return pyplot.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def panels(
+    ax: Any, n_panels: int, n_cols: int, size: tuple[float, float], needed_by: str
+) -> NDArray[np.object_]:
+    """Axes for so many panels, in rows of ``n_cols``.
+
+    Those of a new figure, of ``size`` (width, height) in inches each, if ``ax`` is None; else the
+    parts that axes are split into, or the axes of an array as it is.
+
+    Raises
+    ------
+    ValueError
+        If an array of another number of axes is given.
+    """
+    pyplot = import_pyplot(needed_by)
+    if ax is not None and not isinstance(ax, pyplot.Axes):
+        axes = np.asarray(ax, dtype=object)
+        if axes.size != n_panels:
+            raise ValueError(
+                f"{needed_by} has {n_panels} panels to draw, and ax has {axes.size} axes: give one "
+                "for each panel, or a single one to be split."
+            )
+        return axes
+    n_rows = -(-n_panels // n_cols)
+    if ax is None:
+        figsize = (size[0] * n_cols, size[1] * n_rows)
+        figure = pyplot.figure(figsize=figsize, layout="constrained")
+        grid = figure.add_gridspec(n_rows, n_cols)
+    else:
+        ax.set_axis_off()
+        figure, grid = ax.figure, ax.get_subplotspec().subgridspec(n_rows, n_cols)
+    axes = np.full((n_rows, n_cols), None, dtype=object)
+    for i in range(n_panels):
+        axes.flat[i] = figure.add_subplot(grid[divmod(i, n_cols)])
+    return axes

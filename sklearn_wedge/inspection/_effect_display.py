@@ -1,0 +1,313 @@
+"""The effects of a network as curves and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_wedge.inspection._axes import BLUE, panels
+from sklearn_wedge.inspection._effects import Effects, Inputs
+from sklearn_wedge.inspection._explanation import effects_of
+from sklearn_wedge.inspection._names import (
+    column_number,
+    input_names,
+    output_label,
+    output_number,
+)
+
+Array = NDArray[np.float64]
+
+# Effects drawn unless others are named.
+MOST_EFFECTS = 6
+# Unless they are named, effects of less than this fraction of the largest are not drawn.
+NEGLIGIBLE = 0.02
+# Values of each input at which the size of an effect is judged.
+VALUES_JUDGED = 32
+
+
+@dataclass(frozen=True)
+class EffectGrid:
+    """One effect on a grid.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Its one or two inputs.
+    ticks : tuple of ndarray
+        Values of each input, in original units: over the training data, clipped.
+    values : ndarray of shape (n,) or (n, n)
+        The effect; rows go with the second input.
+    deciles : tuple of ndarray
+        Of each input in the training data: the mean of each tenth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> from sklearn_wedge.inspection import EffectDisplay
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(100, 2))
+    >>> model = WedgeReLURegressor(alpha=1e-2).fit(X, np.abs(X[:, 0] - X[:, 1]))
+    >>> grid = EffectDisplay.from_estimator(model).effects[0]
+    >>> grid.names, grid.values.shape == tuple(len(ticks) for ticks in grid.ticks)
+    (('x0', 'x1'), True)
+    """
+
+    names: tuple[str, ...]
+    ticks: tuple[Array, ...]
+    values: Array
+    deciles: tuple[Array, ...]
+
+
+class EffectDisplay:
+    """What each input, and each pair of inputs, contributes to the network's output.
+
+    Main effects are curves and interactions maps. Together with the intercept all effects sum to
+    the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
+    recommended to use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    effects : sequence of EffectGrid
+        What is drawn.
+    output_label : str
+        What the effects are on, with its unit if there is one.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        The panels, one for each effect, in rows.
+    figure_ : matplotlib Figure
+        The figure.
+    artists_ : list of matplotlib Line2D or QuadMesh
+        The curve or map of each effect.
+    colorbar_ : matplotlib Colorbar or None
+        Of all maps.
+
+    See Also
+    --------
+    sklearn.inspection.PartialDependenceDisplay : For any estimator, by averaging predictions.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> from sklearn_wedge.inspection import EffectDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = WedgeReLURegressor(alpha=0.03).fit(X, y)
+    >>> display = EffectDisplay.from_estimator(model, ["bmi", ("bmi", "bp")])
+    >>> display.axes_.shape
+    (1, 2)
+    """
+
+    def __init__(self, *, effects: Sequence[EffectGrid], output_label: str):
+        self.effects = effects
+        self.output_label = output_label
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        effects: Sequence | None = None,
+        *,
+        output: Any = None,
+        feature_names: Sequence[str] | None = None,
+        target_name: str = "target",
+        grid_resolution: int = 100,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> EffectDisplay:
+        """Compute effects of a fitted estimator, and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted network of this package, of neurons of at most two inputs.
+        effects : sequence, default=None
+            Columns, by number or name, for main effects, and pairs of columns for interactions.
+            None: the six effects of the largest standard deviation, without those below 2 % of
+            the largest.
+        output : int or class, default=None
+            Of several targets its number; of several classes one of them.
+        feature_names : sequence of str, default=None
+            Names of the columns; None: those of the training data.
+        target_name : str, default="target"
+            Name and unit of a regression's target, such as ``"price in €"``.
+        grid_resolution : int, default=100
+            Values of each input.
+        ax : matplotlib Axes or array of these, default=None
+            See :meth:`plot`.
+        **kwargs : dict
+            For :meth:`plot`.
+
+        Returns
+        -------
+        EffectDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the network has no such effects or outputs, or is not one that is a sum of effects
+            of one and two inputs.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_is_fitted(estimator)
+        network = effects_of(estimator)
+        names = input_names(estimator, feature_names)
+        chosen_output = output_number(estimator, output)
+        if effects is None:
+            chosen = _largest(network, estimator.marginals_, chosen_output)
+        else:
+            chosen = [_inputs(effect, names, network) for effect in effects]
+        if not chosen:
+            raise ValueError("There is no effect to draw: the network is constant.")
+        grids = [
+            _on_grid(network, inputs, estimator.marginals_, names, chosen_output, grid_resolution)
+            for inputs in chosen
+        ]
+        label = output_label(estimator, chosen_output, target_name)
+        return cls(effects=grids, output_label=label).plot(ax=ax, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        n_cols: int = 3,
+        line_kw: dict | None = None,
+        mesh_kw: dict | None = None,
+    ) -> EffectDisplay:
+        """Draw a panel for each effect.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array of these, default=None
+            Axes to be split into panels, or one for each effect; None: those of a new figure.
+        n_cols : int, default=3
+            Panels in a row at most.
+        line_kw : dict, default=None
+            For ``Axes.plot``, which draws curves.
+        mesh_kw : dict, default=None
+            For ``Axes.pcolormesh``, which draws maps.
+
+        Returns
+        -------
+        EffectDisplay
+            This one.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        n_effects = len(self.effects)
+        n_cols = min(n_cols, n_effects)
+        self.axes_ = panels(ax, n_effects, n_cols, (3.4, 2.8), "EffectDisplay")
+        drawn = list(zip(self.axes_.flat, self.effects, strict=False))
+        self.figure_ = drawn[0][0].figure
+        curves = [panel for panel, effect in drawn if len(effect.names) == 1]
+        for panel in curves[1:]:
+            panel.sharey(curves[0])
+        self.artists_ = [
+            self._draw_curve(panel, effect, line_kw or {})
+            if len(effect.names) == 1
+            else self._draw_map(panel, effect, mesh_kw or {})
+            for panel, effect in drawn
+        ]
+        self.colorbar_ = None
+        if len(curves) < n_effects:
+            which = next(i for i, effect in enumerate(self.effects) if len(effect.names) == 2)
+            axes = [panel for panel, effect in drawn if len(effect.names) == 2]
+            self.colorbar_ = self.figure_.colorbar(self.artists_[which], ax=axes)
+            self.colorbar_.set_label(f"effect on {self.output_label}")
+        return self
+
+    def _draw_curve(self, panel: Any, effect: EffectGrid, line_kw: dict) -> Any:
+        (ticks,), (deciles,) = effect.ticks, effect.deciles
+        panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
+        (line,) = panel.plot(ticks, effect.values, **{"color": BLUE, "linewidth": 2, **line_kw})
+        panel.plot(
+            deciles,
+            np.full_like(deciles, 0.03),
+            "|",
+            color="0.5",
+            markersize=6,
+            transform=panel.get_xaxis_transform(),
+        )
+        panel.set(xlabel=effect.names[0], ylabel=f"effect on {self.output_label}")
+        panel.locator_params(nbins=4)
+        return line
+
+    def _draw_map(self, panel: Any, effect: EffectGrid, mesh_kw: dict) -> Any:
+        largest = max(np.abs(e.values).max() for e in self.effects if len(e.names) == 2) or 1.0
+        options = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "rasterized": True, **mesh_kw}
+        mesh = panel.pcolormesh(*effect.ticks, effect.values, shading="gouraud", **options)
+        panel.set(xlabel=effect.names[0], ylabel=effect.names[1])
+        panel.locator_params(nbins=4)
+        return mesh
+
+
+def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
+    """The columns of an effect that is given by number, by name or as a pair of these.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such effect.
+    """
+    columns = [effect] if isinstance(effect, str | Integral) else list(effect)
+    inputs = tuple(sorted(column_number(column, names) for column in columns))
+    if inputs in network.effects:
+        return inputs
+    alike = [other for other in network.effects if len(other) == len(inputs)]
+    there = [" × ".join(names[k] for k in other) for other in alike]
+    raise ValueError(
+        f"The network has no effect {effect!r}; of that many inputs it has "
+        f"{', '.join(there[:10]) or 'none'}"
+        f"{', ...' if len(there) > 10 else ''}."
+    )
+
+
+def _mesh(ticks: Sequence[Array]) -> Array:
+    """All points of a grid, rows of the last input first."""
+    return np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, len(ticks))
+
+
+def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Inputs]:
+    """The effects of the largest standard deviation, largest first."""
+    spread = {}
+    for inputs, effect in network.effects.items():
+        few = [marginals[k].compressed(VALUES_JUDGED) for k in inputs]
+        values = effect(_mesh([marginal.values for marginal in few]))[:, output]
+        weights = np.prod(_mesh([marginal.weights for marginal in few]), axis=1)
+        spread[inputs] = np.sqrt(weights @ values**2)
+    least = NEGLIGIBLE * max(spread.values(), default=0.0)
+    largest = sorted(spread, key=spread.__getitem__, reverse=True)[:MOST_EFFECTS]
+    return [inputs for inputs in largest if spread[inputs] >= least]
+
+
+def _on_grid(
+    network: Effects,
+    inputs: Inputs,
+    marginals: Sequence[Any],
+    names: Sequence[str],
+    output: int,
+    resolution: int,
+) -> EffectGrid:
+    """An effect over the range of its inputs."""
+    own = [marginals[k] for k in inputs]
+    ticks = tuple(np.linspace(m.values[0], m.values[-1], resolution) for m in own)
+    values = network.effects[inputs](_mesh(ticks))[:, output]
+    deciles = tuple(m.compressed(10).values for m in own)
+    return EffectGrid(
+        names=tuple(names[k] for k in inputs),
+        ticks=ticks,
+        values=values.reshape([resolution] * len(inputs)),
+        deciles=deciles,
+    )

@@ -1,0 +1,100 @@
+"""What inputs and outputs of a fitted estimator are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> list[str]:
+    """Names of the columns: given, those of the training data, or ``x0``, ``x1``, ...
+
+    Raises
+    ------
+    ValueError
+        If names are given, and not one per column.
+    """
+    n = estimator.n_features_in_
+    if feature_names is None:
+        feature_names = getattr(estimator, "feature_names_in_", [f"x{k}" for k in range(n)])
+    if len(feature_names) != n:
+        raise ValueError(
+            f"feature_names has {len(feature_names)} names, and the estimator was fitted on {n} "
+            "columns: give one for each."
+        )
+    return [str(name) for name in feature_names]
+
+
+def column_number(column: int | str, names: Sequence[str]) -> int:
+    """The number of a column that is given by its number or its name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if isinstance(column, str):
+        if column in names:
+            return names.index(column)
+    elif -len(names) <= column < len(names):
+        return int(column) % len(names)
+    raise ValueError(
+        f"There is no column {column!r}: the estimator was fitted on {len(names)} columns, "
+        f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
+    )
+
+
+def output_names(estimator: Any) -> tuple[str, ...]:
+    """Names of the outputs: classes, or numbers; none if the estimator predicts one number."""
+    if hasattr(estimator, "classes_"):
+        classes = estimator.classes_
+        return tuple(map(str, classes)) if len(classes) > 2 else ()
+    if np.ndim(estimator.y_mean_) == 0:
+        return ()
+    return tuple(str(k) for k in range(len(estimator.y_mean_)))
+
+
+def output_number(estimator: Any, output: Any) -> int:
+    """The number of an output that is given as a class or a number; None: the only one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such output, or several to choose from.
+    """
+    names = output_names(estimator)
+    is_classifier = hasattr(estimator, "classes_")
+    if output is None:
+        if len(names) <= 1:
+            return 0
+        what = "classes" if is_classifier else "targets"
+        raise ValueError(
+            f"The network has an output for each of {len(names)} {what}: choose one by output=, "
+            f"of {', '.join(names)}."
+        )
+    if is_classifier and names:
+        found = np.flatnonzero(estimator.classes_ == output)
+        if len(found):
+            return int(found[0])
+    elif not is_classifier and output in range(max(len(names), 1)):
+        return int(output)
+    choices = ", ".join(names) if names else "None (there is one)"
+    raise ValueError(f"There is no output {output!r}: choose of {choices}.")
+
+
+def output_label(estimator: Any, output: int = 0, target_name: str = "target") -> str:
+    """What the network's output is, in words.
+
+    The target or its logarithm, log odds, a score or a margin.
+    """
+    if hasattr(estimator, "classes_"):
+        kind = "log odds" if estimator.loss == "log_loss" else "margin"
+        classes = estimator.classes_
+        if len(classes) == 2:
+            return f"{kind} of {classes[1]}"
+        return f"{'score' if kind == 'log odds' else kind} of {classes[output]}"
+    names = output_names(estimator)
+    name = f"{target_name} {names[output]}" if len(names) > 1 else target_name
+    return f"log of {name}" if estimator.loss in ("poisson", "gamma") else name

@@ -1,0 +1,59 @@
+"""The training data of an estimator, which it does not keep, as a display is given them again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+Array = NDArray[np.float64]
+
+# How far a row may be from a hyperplane through it, in standard deviations of the inputs.
+ON_THE_HYPERPLANE = 1e-6
+
+
+def training_inputs(estimator: Any, X: ArrayLike, y: ArrayLike | None = None) -> Array:
+    """``X`` as an array, if it is what the estimator was fitted on.
+
+    Raises
+    ------
+    ValueError
+        If it is not: the neurons do not pass through the rows that they should.
+    """
+    check_is_fitted(estimator)
+    X = check_array(X, dtype=np.float64)
+    if y is not None:
+        check_consistent_length(X, y)
+    name, d = type(estimator).__name__, estimator.n_features_in_
+    if X.shape[1] != d:
+        raise ValueError(f"X has {X.shape[1]} columns, and this {name} was fitted on {d}.")
+    if len(X) <= max(estimator.support_, default=-1) or _farthest(estimator, X) > ON_THE_HYPERPLANE:
+        raise ValueError(
+            f"The neurons of this {name} do not pass through the rows of X that they are named "
+            "after: give the X that it was fitted on, with its rows in the same order."
+        )
+    return X
+
+
+def _farthest(estimator: Any, X: Array) -> float:
+    """The largest distance of a row from a hyperplane through it; 0 beyond one hidden layer."""
+    rows = estimator.neurons_.rows
+    if len(estimator.coefs_) > 2 or rows.size == 0:
+        return 0.0
+    inputs = np.clip(X, *estimator.clip_bounds_)
+    weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
+    distances = np.einsum("jd,jsd->js", weights, inputs[rows]) + biases[:, None]
+    size = np.abs(weights) @ estimator.x_scale_
+    return float(np.max(np.abs(distances) / size[:, None], where=rows >= 0, initial=0.0))
+
+
+def predicted(method: Callable, X: Array) -> NDArray:
+    """What a method of an estimator says to an array, whatever names columns had in training."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        return method(X)

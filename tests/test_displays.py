@@ -1,0 +1,393 @@
+"""Displays: what is on their artists, without comparing pictures."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from matplotlib.colors import to_hex
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_iris
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    wedge_relu_path,
+)
+from sklearn_wedge.inspection import (
+    CertificateDisplay,
+    EffectDisplay,
+    NeuronDisplay,
+    PathDisplay,
+    SupportDisplay,
+)
+
+RNG = np.random.default_rng(0)
+X2 = RNG.uniform(-1, 1, size=(60, 2)) * [1.0, 1000.0] + [0.0, 500.0]
+Y2 = np.abs(X2[:, 0] - X2[:, 1] / 1000) + 0.05 * RNG.normal(size=60)
+X1, Y1 = X2[:, :1], np.abs(X2[:, 0])
+IRIS, SPECIES = load_iris(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+PLANE = WedgeReLURegressor(0.01).fit(X2, Y2)
+LINE = WedgeReLURegressor(0.01).fit(X1, Y1)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left():
+    yield
+    pyplot.close("all")
+
+
+# --- neurons ------------------------------------------------------------------------------------
+
+
+def test_the_surface_is_not_what_is_predicted():
+    display = NeuronDisplay.from_estimator(PLANE, X2, Y2, grid_resolution=20)
+    first, second = display.ticks
+    expected = [[PLANE.predict([[a, b]])[0] for a in first] for b in second]
+    assert_allclose(display.surface_.get_array().reshape(20, 20), expected)
+    assert first[0] < X2[:, 0].min()
+    assert second[-1] > X2[:, 1].max()
+    assert display.colorbar_.ax.get_ylabel() == "target"
+    assert display.ax_.get_xlabel() == "x0"
+    assert display.ax_.figure is display.figure_
+
+
+def test_a_line_is_not_where_its_neuron_sets_in():
+    display = NeuronDisplay.from_estimator(PLANE, X2)
+    segments = display.lines_.get_segments()
+    assert len(segments) == PLANE.n_neurons_
+    weights, biases = PLANE.coefs_[0].T, PLANE.intercepts_[0]
+    lower, upper = PLANE.clip_bounds_
+    for ends, normal, bias in zip(segments, weights, biases, strict=True):
+        assert_allclose(ends @ normal + bias, 0, atol=1e-9 * np.abs(normal) @ PLANE.x_scale_)
+        assert np.all((ends >= lower - 1e-9) & (ends <= upper + 1e-9))
+        on_the_edge = np.isclose(ends, lower) | np.isclose(ends, upper)
+        assert np.all(on_the_edge.any(axis=1))
+    expected = np.clip(X2[PLANE.support_], lower, upper)
+    assert_array_equal(np.transpose(display.rings_.get_data()), expected)
+
+
+def test_neurons_of_one_input_in_the_plane_have_no_line():
+    X = np.random.default_rng(1).uniform(size=(40, 2))
+    model = WedgeReLURegressor(0.01, interaction_order=1, clip_quantile=None)
+    model.fit(X, np.abs(X[:, 0] - 0.5) + np.abs(X[:, 1] - 0.4))
+    display = NeuronDisplay.from_estimator(model, X)
+    assert len(display.lines) == model.n_neurons_
+    assert np.all(np.isclose(display.lines[:, 0], display.lines[:, 1]).sum(axis=1) == 1)
+
+
+def test_curve_or_knots_are_elsewhere():
+    display = NeuronDisplay.from_estimator(LINE, X1, Y1)
+    x, values = display.curves_[0].get_data()
+    assert_allclose(values, LINE.predict(x[:, None]))
+    knots, heights = display.knots_.get_data()
+    assert_allclose(heights, LINE.predict(knots[:, None]))
+    inside = np.clip(X1[LINE.support_], *LINE.clip_bounds_)[:, 0]
+    assert_allclose(np.sort(knots), np.unique(inside), atol=1e-9)
+    assert_array_equal(display.samples_[0].get_data(), [X1[:, 0], Y1])
+    assert display.surface_ is None
+
+
+def test_regions_are_not_those_of_the_classes():
+    X = IRIS[:, 2:]
+    model = WedgeReLUClassifier(0.01).fit(pd.DataFrame(X, columns=["length", "width"]), NAMES)
+    display = NeuronDisplay.from_estimator(model, X, NAMES, grid_resolution=15)
+    grid = np.stack(np.meshgrid(*display.ticks), axis=-1).reshape(-1, 2)
+    expected = model.predict(pd.DataFrame(grid, columns=["length", "width"]))
+    assert_array_equal(model.classes_[display.surface_.get_array().ravel().astype(int)], expected)
+    for k, (samples, name) in enumerate(zip(display.samples_, model.classes_, strict=True)):
+        assert_array_equal(samples.get_offsets(), X[name == NAMES])
+        color = display.surface_.get_cmap()(display.surface_.norm(k))
+        assert to_hex(color) == to_hex(samples.get_facecolor()[0])
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == model.classes_.tolist()
+    assert display.ax_.get_ylabel() == "width"
+    assert display.colorbar_ is None
+
+
+def test_curves_of_several_classes_are_mixed_up():
+    X = IRIS[:, 2:3]
+    model = WedgeReLUClassifier(0.01).fit(X, NAMES)
+    display = NeuronDisplay.from_estimator(model, X, NAMES, feature_names=["length in cm"])
+    for k, curve in enumerate(display.curves_):
+        x, values = curve.get_data()
+        assert_allclose(values, model.decision_function(x[:, None])[:, k])
+        assert curve.get_label() == f"score of {model.classes_[k]}"
+    looks = {(curve.get_color(), curve.get_linestyle()) for curve in display.curves_}
+    assert len(looks) == 3
+    assert display.ax_.get_xlabel() == "length in cm"
+    two = WedgeReLUClassifier(0.01).fit(X, NAMES == "setosa")
+    one_curve = NeuronDisplay.from_estimator(two, X)
+    assert len(one_curve.curves_) == 1
+    assert one_curve.ax_.get_ylabel() == "log odds of True"
+
+
+def test_another_target_is_drawn():
+    Y = np.column_stack([Y2, X2[:, 1]])
+    model = WedgeReLURegressor(0.01).fit(X2, Y)
+    display = NeuronDisplay.from_estimator(model, X2, Y, output=1, grid_resolution=5)
+    corner = [[display.ticks[0][0], display.ticks[1][0]]]
+    assert_allclose(display.response[0, 0], model.predict(corner)[0, 1])
+    assert_array_equal(display.y, Y[:, 1])
+    with pytest.raises(ValueError, match=r"each of 2 targets.*output="):
+        NeuronDisplay.from_estimator(model, X2, Y)
+    with pytest.raises(ValueError, match="no output 2"):
+        NeuronDisplay.from_estimator(model, X2, Y, output=2)
+
+
+def test_parts_that_are_not_wanted_are_drawn():
+    display = NeuronDisplay.from_estimator(PLANE, X2, Y2)
+    figure, panels = pyplot.subplots(1, 2)
+    display.plot(panels[0], neurons=False, surface_kw={"cmap": "viridis"})
+    assert display.lines_ is display.rings_ is None
+    assert display.surface_.get_cmap().name == "viridis"
+    display.plot(panels[1], surface=False)
+    assert display.surface_ is display.colorbar_ is None
+    assert display.ax_ is panels[1]
+    assert display.figure_ is figure
+    assert len(display.lines_.get_segments()) == PLANE.n_neurons_
+
+
+def test_a_constant_network_cannot_be_drawn():
+    for X in (X1, X2):
+        model = WedgeReLURegressor(100.0).fit(X, Y2)
+        display = NeuronDisplay.from_estimator(model, X, Y2)
+        assert len(display.lines) == 0
+    assert len(SupportDisplay.from_estimator(model, X2).rows) == 0
+    assert len(CertificateDisplay.from_estimator(model).objective) == model.n_iter_
+    with pytest.raises(ValueError, match="constant"):
+        EffectDisplay.from_estimator(model)
+
+
+def test_networks_without_lines_are_drawn():
+    model = WedgeReLURegressor(0.1).fit(IRIS, SPECIES)
+    with pytest.raises(ValueError, match=r"one or two inputs.*has 4.*EffectDisplay"):
+        NeuronDisplay.from_estimator(model, IRIS)
+
+
+@pytest.mark.parametrize("display", [NeuronDisplay, SupportDisplay])
+def test_other_data_than_those_of_the_fit_are_taken_for_them(display):
+    for other in (X2[::-1], X2[:3], X2 + 0.01):
+        with pytest.raises(ValueError, match="fitted on"):
+            display.from_estimator(PLANE, other)
+    with pytest.raises(ValueError, match="3 columns"):
+        display.from_estimator(PLANE, np.column_stack([X2, Y2]))
+
+
+# --- effects ------------------------------------------------------------------------------------
+
+
+def test_curves_and_maps_are_not_those_of_explain():
+    names = ["width in m", "mass in kg"]
+    display = EffectDisplay.from_estimator(
+        PLANE, [0, ("mass in kg", 0)], feature_names=names, target_name="price", grid_resolution=9
+    )
+    curve, surface = display.artists_
+    x, values = curve.get_data()
+    rows = np.column_stack([x, np.full(9, 500.0)])
+    assert_allclose(values, PLANE.explain(rows).contributions[:, 0], atol=1e-12)
+    first, second = display.effects[1].ticks
+    rows = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
+    explanation = PLANE.explain(rows)
+    expected = explanation.contributions[:, explanation.inputs.index((0, 1))]
+    assert_allclose(surface.get_array().ravel(), expected, atol=1e-12)
+    assert_allclose(surface.norm.vmin, -surface.norm.vmax)
+    one, other = display.axes_.flat
+    assert one.get_xlabel() == other.get_xlabel() == "width in m"
+    assert (one.get_ylabel(), other.get_ylabel()) == ("effect on price", "mass in kg")
+    assert display.colorbar_.ax.get_ylabel() == "effect on price"
+    assert len(display.effects[0].deciles[0]) == 10
+
+
+def test_the_effects_that_are_drawn_are_not_the_largest():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(150, 9))
+    y = X @ [4.0, 3.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.0, 0.0]
+    model = WedgeReLURegressor(1e-3, interaction_order=1).fit(X, y)
+    display = EffectDisplay.from_estimator(model)
+    assert [effect.names for effect in display.effects] == [(f"x{k}",) for k in range(6)]
+    assert display.axes_.shape == (2, 3)
+    limits = {panel.get_ylim() for panel in display.axes_.flat}
+    assert len(limits) == 1
+    lopsided = WedgeReLURegressor(1e-4, interaction_order=1).fit(X, X[:, 0] + 0.01 * X[:, 1])
+    assert [e.names for e in EffectDisplay.from_estimator(lopsided).effects] == [("x0",)]
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "label"),
+    [
+        (WedgeReLURegressor(0.01, loss="poisson"), np.exp(Y2), "log of target"),
+        (WedgeReLUClassifier(0.01), np.where(Y2 > 0.6, "yes", "no"), "log odds of yes"),
+        (WedgeReLUClassifier(0.01, loss="squared_hinge"), Y2 > 0.6, "margin of True"),
+    ],
+)
+def test_the_label_does_not_say_what_the_effects_are_on(model, y, label):
+    display = EffectDisplay.from_estimator(model.fit(X2, y), [0])
+    assert display.axes_.flat[0].get_ylabel() == f"effect on {label}"
+
+
+def test_the_effects_of_another_class_are_drawn():
+    model = WedgeReLUClassifier(0.01).fit(IRIS, NAMES)
+    display = EffectDisplay.from_estimator(model, [2], output="virginica", grid_resolution=7)
+    rows = np.tile(IRIS[0], (7, 1))
+    rows[:, 2] = display.effects[0].ticks[0]
+    explanation = model.explain(rows)
+    expected = explanation.contributions[:, explanation.inputs.index((2,)), 2]
+    assert_allclose(display.artists_[0].get_ydata(), expected, atol=1e-12)
+    assert display.output_label == "score of virginica"
+    with pytest.raises(ValueError, match=r"choose one by output=.*virginica"):
+        EffectDisplay.from_estimator(model)
+    with pytest.raises(ValueError, match="no output 'rosa'"):
+        EffectDisplay.from_estimator(model, output="rosa")
+
+
+def test_effects_that_are_not_there_are_drawn():
+    with pytest.raises(ValueError, match="no column 'mass'"):
+        EffectDisplay.from_estimator(PLANE, ["mass"])
+    with pytest.raises(ValueError, match="no column 2"):
+        EffectDisplay.from_estimator(PLANE, [2])
+    additive = WedgeReLURegressor(0.01, interaction_order=1).fit(X2, Y2)
+    with pytest.raises(ValueError, match=r"no effect \(0, 1\)"):
+        EffectDisplay.from_estimator(additive, [(0, 1)])
+    with pytest.raises(ValueError, match="feature_names has 1 names"):
+        EffectDisplay.from_estimator(PLANE, feature_names=["a"])
+
+
+def test_axes_that_are_given_are_not_used():
+    figure, axes = pyplot.subplots(1, 3)
+    display = EffectDisplay.from_estimator(PLANE, [0, 1], ax=axes[:2])
+    assert list(display.axes_) == list(axes[:2])
+    split = EffectDisplay.from_estimator(PLANE, [0, 1, (0, 1)], ax=axes[2])
+    assert split.axes_.shape == (1, 3)
+    assert all(panel.figure is figure for panel in split.axes_.flat)
+    assert not axes[2].axison
+    with pytest.raises(ValueError, match=r"3 panels.*2 axes"):
+        EffectDisplay.from_estimator(PLANE, [0, 1, (0, 1)], ax=axes[:2])
+
+
+# --- paths --------------------------------------------------------------------------------------
+
+
+def test_the_path_of_cross_validation_is_not_drawn():
+    model = WedgeReLURegressorCV([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
+    display = PathDisplay.from_estimator(model)
+    above, below = display.axes_.flat
+    assert_allclose(display.score_lines_[0].get_ydata(), model.score_path_.mean(axis=1))
+    assert_allclose(display.neuron_lines_[0].get_ydata(), model.n_neurons_path_.mean(axis=1))
+    for line in (*display.score_lines_, *display.neuron_lines_):
+        assert_allclose(line.get_xdata(), model.alphas_)
+    assert [line.get_xdata()[0] for line in display.chosen_lines_] == [model.alpha_] * 2
+    assert above.get_xscale() == below.get_xscale() == "log"
+    assert above.get_xlim() == below.get_xlim()
+    error = model.score_path_.std(axis=1, ddof=1) / np.sqrt(3)
+    top = display.bands_[0].get_paths()[0].vertices[:, 1].max()
+    assert_allclose(top, (model.score_path_.mean(axis=1) + error).max())
+
+
+def test_combinations_are_drawn_alike():
+    model = WedgeReLUClassifierCV(3, eps=0.1, cv=2, interaction_order=(1, 2)).fit(X2, Y2 > 0.6)
+    display = PathDisplay.from_estimator(model)
+    assert len(display.score_lines_) == len(display.neuron_lines_) == 2
+    looks = {(line.get_color(), line.get_linestyle()) for line in display.score_lines_}
+    assert len(looks) == 2
+    for k, line in enumerate(display.neuron_lines_):
+        assert_allclose(line.get_ydata(), model.n_neurons_path_[k].mean(axis=1))
+        assert line.get_label() == f"order {k + 1}, l1"
+    assert display.chosen == ([1, 2].index(model.interaction_order_), model.alpha_)
+
+
+def test_neurons_of_a_fold_are_not_counted():
+    model = WedgeReLURegressorCV([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
+    assert model.n_neurons_path_.shape == model.score_path_.shape
+    train = np.arange(20, 60)
+    path = wedge_relu_path(X2[train], Y2[train], model.alphas_, pricing="search")
+    counted = [len(network.neurons) for network in path.networks]
+    assert_array_equal(model.n_neurons_path_[:, 0], counted)
+
+
+def test_a_path_of_networks_is_not_drawn():
+    path = wedge_relu_path(X2, Y2, [0.3, 0.1, 0.03])
+    display = PathDisplay.from_path(path)
+    counted = [len(network.neurons) for network in path.networks]
+    assert_array_equal(display.neuron_lines_[0].get_ydata(), counted)
+    assert display.axes_.size == 1
+    assert display.chosen_lines_ == []
+    scored = PathDisplay.from_path(path, scores=[[1.0, 2.0], [3.0, 3.0], [2.0, 1.0]])
+    assert scored.axes_.size == 2
+    assert scored.chosen == (0, 0.1)
+    assert_array_equal(scored.score_lines_[0].get_ydata(), [1.5, 3.0, 1.5])
+    with pytest.raises(ValueError, match=r"shape \(2,\).*3 networks"):
+        PathDisplay.from_path(path, scores=[1.0, 2.0])
+    with pytest.raises(ValueError, match="has no path"):
+        PathDisplay.from_estimator(PLANE)
+
+
+# --- certificate and support --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pricing", ["exact", "search"])
+def test_the_certificate_is_not_the_history(pricing):
+    model = WedgeReLURegressor(0.01, pricing=pricing).fit(X2, Y2)
+    display = CertificateDisplay.from_estimator(model)
+    rounds, objective = display.objective_line_.get_data()
+    assert_array_equal(rounds, np.arange(1, model.n_iter_ + 1))
+    assert_array_equal(objective, [each.objective for each in model.history_])
+    assert display.bound_line_.get_ydata()[-1] == model.certificate_.lower_bound
+    assert np.isfinite(display.bound_line_.get_ydata()).all()
+    legend = " ".join(text.get_text() for text in display.ax_.get_legend().get_texts())
+    assert ("certified" in legend) == (pricing == "exact")
+    low, high = display.ax_.get_ylim()
+    assert low < model.certificate_.lower_bound < objective[0] < high
+    assert f"{model.certificate_.relative_gap:.1e}" in display.ax_.get_title()
+
+
+def test_rows_of_the_support_are_elsewhere():
+    X = pd.DataFrame(IRIS, columns=["a", "b", "c", "d"])
+    model = WedgeReLURegressor(0.03).fit(X, IRIS[:, 3] + np.abs(IRIS[:, 0] - 6))
+    display = SupportDisplay.from_estimator(model, X, columns=("c", 0))
+    assert_array_equal(display.rings_.get_offsets(), IRIS[model.support_][:, [2, 0]])
+    assert_array_equal(display.samples_.get_offsets(), IRIS[:, [2, 0]])
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("c", "a")
+    assert_allclose(display.shares.sum(), 1)
+    neurons, expected = model.neurons_, np.zeros(len(IRIS))
+    for rows, coef in zip(neurons.rows, neurons.coef[:, 0], strict=True):
+        for row in rows[rows >= 0]:
+            expected[row] += abs(coef) / np.sum(rows >= 0)
+    assert_allclose(display.shares, expected[model.support_] / expected.sum())
+    assert_array_equal(np.argmax(display.rings_.get_sizes()), np.argmax(display.shares))
+    with pytest.raises(ValueError, match="must be two"):
+        SupportDisplay.from_estimator(model, X, columns=("c",))
+    with pytest.raises(ValueError, match="one column"):
+        SupportDisplay.from_estimator(LINE, X1)
+
+
+def test_the_plane_is_not_that_of_the_principal_components():
+    model = WedgeReLURegressor(0.03).fit(IRIS, SPECIES)
+    display = SupportDisplay.from_estimator(model, IRIS)
+    inputs = (np.clip(IRIS, *model.clip_bounds_) - model.x_mean_) / model.x_scale_
+    variances = np.sort(np.linalg.eigvalsh(np.cov(inputs.T)))[::-1]
+    assert_allclose(np.cov(display.positions.T), np.diag(variances[:2]), atol=1e-10)
+    assert f"{variances[0] / variances.sum():.0%}" in display.ax_.get_xlabel()
+
+
+# --- without matplotlib -------------------------------------------------------------------------
+
+
+def test_matplotlib_is_needed_without_a_word_about_it(monkeypatch):
+    path = wedge_relu_path(X1, Y1, [0.1])
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
+    wanted = r"pip install \"sklearn_wedge\[plot\]\""
+    for draw in (
+        lambda: NeuronDisplay.from_estimator(PLANE, X2),
+        lambda: EffectDisplay.from_estimator(PLANE),
+        lambda: PathDisplay.from_path(path),
+        lambda: CertificateDisplay.from_estimator(PLANE),
+        lambda: SupportDisplay.from_estimator(PLANE, X2),
+    ):
+        with pytest.raises(ImportError, match=wanted):
+            draw()

@@ -1,0 +1,494 @@
+"""Reading networks: effects, importances, neurons in words."""
+
+import copy
+import pickle
+import sys
+
+import cvxpy
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import is_classifier
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import RFE, SelectFromModel
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+from sklearn_wedge._marginals import MOST_VALUES, marginal
+
+N, D = 30, 3
+
+
+def table(seed=0, n=N, d=D):
+    """Correlated inputs of different units, one of them with ties, and weights."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    X[:, 1] += X[:, 0]
+    X = X * [1.0, 100.0, 0.01] + [5.0, 0.0, 1.0]
+    X[:, 2] = np.round(X[:, 2], 2)
+    signal = np.abs(X[:, 0] - 5 - X[:, 1] / 100) + 30 * np.maximum(X[:, 2] - 1, 0)
+    return X, signal + 0.1 * rng.normal(size=n), rng.integers(1, 4, n).astype(float)
+
+
+def far(X):
+    """The training rows, and others far outside them."""
+    rng = np.random.default_rng(1)
+    spread = 50 * np.ptp(X, axis=0)
+    return np.vstack([X, X.mean(axis=0) + spread * rng.normal(size=(40, X.shape[1]))])
+
+
+def expectile(f, y):
+    return 0.8 * cvxpy.square(cvxpy.pos(y - f)) + 0.2 * cvxpy.square(cvxpy.pos(f - y))
+
+
+REGRESSORS = {
+    "squared error": WedgeReLURegressor(0.02, clip_quantile=0.1),
+    "not clipped": WedgeReLURegressor(0.02, clip_quantile=None, standardize=True),
+    "additive": WedgeReLURegressor(0.02, interaction_order=1),
+    "l2": WedgeReLURegressor(0.02, norm="l2"),
+    "absolute error": WedgeReLURegressor(0.05, loss="absolute_error"),
+    "huber": WedgeReLURegressor(0.02, loss="huber"),
+    "quantile": WedgeReLURegressor(0.05, loss="quantile", quantile=0.7),
+    "poisson": WedgeReLURegressor(0.005, loss="poisson"),
+    "gamma": WedgeReLURegressor(0.005, loss="gamma"),
+    "own loss": WedgeReLURegressor(0.01, loss=expectile, tol=1e-3),
+    "two targets": WedgeReLURegressor(0.02),
+    "cross-validated": WedgeReLURegressorCV([0.1, 0.02], cv=2),
+}
+CLASSIFIERS = {
+    "two classes": WedgeReLUClassifier(0.005),
+    "three classes": WedgeReLUClassifier(0.005),
+    "hinge": WedgeReLUClassifier(0.01, loss="hinge"),
+    "squared hinge": WedgeReLUClassifier(0.01, loss="squared_hinge"),
+    "cross-validated": WedgeReLUClassifierCV([0.005, 0.003], cv=2),
+}
+CASES = [
+    *(pytest.param(name, model, id=name) for name, model in REGRESSORS.items()),
+    *(pytest.param(name, model, id=f"classifier, {name}") for name, model in CLASSIFIERS.items()),
+]
+_FITTED = {}
+
+
+def fitted(name, model):
+    """The model fitted to a target that suits it; each once."""
+    key = type(model).__name__, name
+    if key not in _FITTED:
+        X, y, weight = table()
+        if name == "two targets":
+            y = np.column_stack([y, X[:, 0]])
+        elif is_classifier(model):
+            edges = [0.5] if name != "three classes" else [0.3, 0.7]
+            y = np.array(["a", "b", "c"])[np.searchsorted(np.quantile(y, edges), y)]
+        elif name in ("poisson", "gamma"):
+            y = np.exp(y)
+        _FITTED[key] = copy.deepcopy(model).fit(X, y, sample_weight=weight)
+        assert _FITTED[key].n_neurons_ > 1
+    return _FITTED[key]
+
+
+def output(model, X):
+    """The network's output."""
+    if is_classifier(model):
+        return model.decision_function(X)
+    prediction = model.predict(X)
+    return np.log(prediction) if model.loss in ("poisson", "gamma") else prediction
+
+
+def training_weight():
+    weight = table()[2]
+    return weight / weight.sum()
+
+
+# --- effects ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "model"), CASES)
+def test_effects_do_not_add_up_to_the_network(name, model):
+    model = fitted(name, model)
+    X = far(table()[0])
+    explanation = model.explain(X)
+    total = explanation.contributions.sum(axis=1) + explanation.intercept
+    expected = output(model, X)
+    assert total.shape == expected.shape
+    assert_allclose(total, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+    assert len(explanation.names) == len(explanation.inputs) == explanation.contributions.shape[1]
+
+
+def product_means(model):
+    """The output on the product of the marginals, an axis per input, and weights of each."""
+    own = model.marginals_
+    grid = np.stack(np.meshgrid(*(m.values for m in own), indexing="ij"), axis=-1)
+    shape = grid.shape[:-1]
+    values = output(model, grid.reshape(-1, D)).reshape(*shape, -1)
+    return grid, values, [m.weights for m in own]
+
+
+@pytest.mark.parametrize("name", ["squared error", "poisson", "l2", "two targets"])
+def test_effects_are_not_the_functional_anova_over_the_product_of_the_marginals(name):
+    model = fitted(name, REGRESSORS[name])
+    grid, values, weights = product_means(model)
+    explanation = model.explain(grid.reshape(-1, D))
+    contributions = explanation.contributions.reshape(*values.shape[:-1], -1, values.shape[-1])
+
+    def mean(table, over):
+        for axis in sorted(over, reverse=True):
+            table = np.tensordot(weights[axis], table, axes=(0, axis))
+        return table
+
+    whole = mean(values, range(D))
+    assert_allclose(np.ravel(explanation.intercept), whole, rtol=1e-9)
+    scale = np.abs(values).max()
+    for i, inputs in enumerate(explanation.inputs):
+        others = [k for k in range(D) if k not in inputs]
+        expected = mean(values, others) - whole
+        if len(inputs) == 2:
+            first = mean(values, [k for k in range(D) if k != inputs[0]]) - whole
+            second = mean(values, [k for k in range(D) if k != inputs[1]]) - whole
+            expected = expected - first[:, None] - second[None, :]
+        at = tuple(slice(None) if k in inputs else 0 for k in range(D))
+        assert_allclose(contributions[at][..., i, :], expected, atol=1e-10 * scale)
+
+
+@pytest.mark.parametrize(("name", "model"), CASES)
+def test_an_effect_is_not_centred_on_the_training_marginals(name, model):
+    model = fitted(name, model)
+    own = model.marginals_
+    found = set()
+    for i, inputs in enumerate(model.explain(table()[0]).inputs):
+        rows = np.tile([m.values[0] for m in own], (np.prod([len(own[k]) for k in inputs]), 1))
+        grid = np.meshgrid(*(own[k].values for k in inputs), indexing="ij")
+        rows[:, inputs] = np.stack(grid, axis=-1).reshape(-1, len(inputs))
+        values = model.explain(rows).contributions[:, i]
+        values = values.reshape(*(len(own[k]) for k in inputs), -1)
+        scale = max(np.abs(values).max(), 1e-3)
+        for axis, k in enumerate(inputs):
+            means = np.tensordot(own[k].weights, values, axes=(0, axis))
+            assert_allclose(means, 0, atol=1e-11 * scale)
+        found.add(len(inputs))
+    assert found == ({1} if name == "additive" else {1, 2})
+
+
+def test_marginals_are_not_those_of_the_clipped_training_data():
+    model = fitted("squared error", REGRESSORS["squared error"])
+    given, weight = table()[0], training_weight()
+    X = np.clip(given, *model.clip_bounds_)
+    assert np.any(given != X)
+    for k, own in enumerate(model.marginals_):
+        values, place = np.unique(X[:, k], return_inverse=True)
+        assert_allclose(own.values, values, atol=1e-9 * model.x_scale_[k])
+        assert_allclose(own.weights, np.bincount(place, weight), rtol=1e-9)
+
+
+def test_a_marginal_of_many_values_is_not_small_or_not_close():
+    rng = np.random.default_rng(0)
+    values, weight = rng.lognormal(size=20_000), rng.integers(1, 3, 20_000).astype(float)
+    small = marginal(values, weight)
+    assert len(small) == MOST_VALUES
+    assert np.all(np.diff(small.values) > 0)
+    assert np.all(small.weights < 2.1 / MOST_VALUES)
+    assert_allclose(small.weights.sum(), 1)
+    assert_allclose(small.mean, np.average(values, weights=weight))
+    for knot in (0.5, 1.0, 3.0):
+        exact = np.average(np.maximum(values - knot, 0), weights=weight)
+        assert_allclose(small.weights @ np.maximum(small.values - knot, 0), exact, rtol=1e-4)
+    repeated = marginal(np.repeat(values, weight.astype(int)), np.ones(int(weight.sum())))
+    assert_array_equal(repeated.values, small.values)
+
+
+def test_effects_of_many_distinct_values_do_not_add_up_or_are_far_from_centred():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 2))
+    y = np.abs(X[:, 0] - X[:, 1])
+    model = WedgeReLURegressor(0.01, pricing="search", tol=1e-3).fit(X, y)
+    explanation = model.explain(X)
+    total = explanation.contributions.sum(axis=1) + explanation.intercept
+    assert_allclose(total, model.predict(X), atol=1e-10)
+    mains = explanation.contributions[:, :2]
+    assert np.all(np.abs(mains.mean(axis=0)) < 1e-4 * mains.std(axis=0))
+
+
+def test_a_constant_network_has_effects_or_importances():
+    X, y, _ = table()
+    model = WedgeReLURegressor(alpha=10.0).fit(X, y)
+    explanation = model.explain(X)
+    assert explanation.contributions.shape == (N, 0)
+    assert_allclose(explanation.intercept, model.predict(X)[0])
+    assert_array_equal(model.feature_importances_, np.zeros(D))
+    assert "constant" in model.summary()
+    assert len(model.neurons_frame()) == 0
+    assert explanation.to_frame().shape == (N, 1)
+
+
+def test_more_than_two_inputs_are_explained_all_the_same():
+    X, y, _ = table()
+    model = WedgeReLURegressor(alpha=0.01, interaction_order=None, norm="l2").fit(X, y)
+    with pytest.raises(ValueError, match=r"neurons of 3 inputs.*interaction_order=2"):
+        model.explain(X)
+
+
+def deep(model):
+    """A made-up network of two hidden layers."""
+    model = copy.copy(model)
+    d, m = model.coefs_[0].shape
+    model.coefs_ = [model.coefs_[0], np.ones((d + m, m)), model.coefs_[1]]
+    model.intercepts_ = [model.intercepts_[0], *model.intercepts_]
+    model._importances = None
+    return model
+
+
+def test_several_hidden_layers_are_explained_all_the_same():
+    model = deep(fitted("squared error", REGRESSORS["squared error"]))
+    with pytest.raises(ValueError, match=r"2 hidden layers.*n_blocks=1"):
+        model.explain(table()[0])
+    with pytest.raises(AttributeError, match=r"n_blocks=1.*permutation_importance"):
+        model.feature_importances_  # noqa: B018
+    assert not hasattr(model, "feature_importances_")
+    assert model.neurons_frame()["inputs"][0][-1] == f"h{model.n_neurons_ - 1}"
+    assert "hidden layers" in model.summary()
+
+
+def test_explain_takes_inputs_that_predict_refuses():
+    model = fitted("squared error", REGRESSORS["squared error"])
+    X = table()[0]
+    with pytest.raises(ValueError, match="features"):
+        model.explain(X[:, :2])
+    with pytest.raises(ValueError, match="NaN"):
+        model.explain(np.full_like(X, np.nan))
+    array = pytest.importorskip("dask.array")
+    with pytest.raises(ValueError, match="compute"):
+        model.explain(array.from_array(X))
+    with pytest.raises(NotFittedError):
+        WedgeReLURegressor().explain(X)
+
+
+# --- names and frames ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_names_of_a_data_frame_are_lost(frame):
+    X, y, _ = table()
+    columns = ["length in m", "mass", "age"]
+    data = frame(dict(zip(columns, X.T, strict=True)))
+    named, plain = WedgeReLURegressor(0.02).fit(data, y), WedgeReLURegressor(0.02).fit(X, y)
+    explanation, unnamed = named.explain(data), plain.explain(X)
+    assert "length in m × mass" in explanation.names
+    assert unnamed.names[0] == "x0"
+    assert_array_equal(explanation.contributions, unnamed.contributions)
+    result = explanation.to_frame()
+    assert list(result.columns) == ["intercept", *explanation.names]
+    assert_allclose(result.sum(axis=1), plain.predict(X), rtol=1e-10)
+    assert set(named.neurons_frame()["inputs"].sum()) <= set(columns)
+
+
+def test_the_frame_of_several_outputs_does_not_name_them():
+    model = fitted("three classes", CLASSIFIERS["three classes"])
+    X = table()[0]
+    frame = model.explain(X).to_frame(index=np.arange(N) + 100)
+    assert frame.index[0] == 100
+    for k, label in enumerate("abc"):
+        assert_allclose(frame[label].sum(axis=1), model.decision_function(X)[:, k], atol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "model"), CASES)
+def test_the_frame_of_neurons_is_not_the_network(name, model):
+    model = fitted(name, model)
+    X = far(table()[0])
+    frame = model.neurons_frame()
+    coefficients = frame.filter(like="coefficient").to_numpy()
+    total = np.tile(model.intercepts_[-1], (len(X), 1))
+    clipped = np.clip(X, *model.clip_bounds_)
+    for j, neuron in frame.iterrows():
+        columns = [int(name[1:]) for name in neuron["inputs"]]
+        hidden = np.maximum(clipped[:, columns] @ neuron["weights"] + neuron["bias"], 0)
+        total += hidden[:, None] * coefficients[j]
+        assert max(np.abs(neuron["weights"]), key=lambda w: w == 1) == 1
+    expected = output(model, X).reshape(len(X), -1)
+    assert_allclose(total, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    assert [len(rows) for rows in frame["rows"]] == list((model.neurons_.rows >= 0).sum(axis=1))
+
+
+def test_a_formula_reads_otherwise_than_the_neuron():
+    x = np.array([0.0, 1.0, 2.0, 4.0])
+    model = WedgeReLURegressor(1e-6, clip_quantile=None, tol=1e-10)
+    model.fit(pd.DataFrame({"dose": x}), np.maximum(x - 1, 0) * 3)
+    frame = model.neurons_frame()
+    assert frame["formula"][0] in ("+3 · (dose - 1)₊", "-3 · (-dose + 1)₊")
+    assert frame["rows"][0] == (1,)
+    assert "through row 1" in model.summary()
+
+
+def test_a_formula_of_many_inputs_is_too_long_or_hides_the_strongest():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8))
+    y = np.maximum(X[:, 6] + 0.8 * X[:, 7] + 0.1 * X.sum(axis=1), 0)
+    model = WedgeReLURegressor(0.01, norm="l2", interaction_order=None).fit(X, y)
+    formula = model.neurons_frame()["formula"][0]
+    assert "+ 4 more" in formula
+    assert "x6" in formula
+    assert "x7" in formula
+
+
+def test_the_summary_leaves_something_out():
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    model = WedgeReLURegressor(0.1).fit(X, y)
+    text = model.summary()
+    assert "10 inputs" in text
+    assert "(certified bound)" in text
+    assert f"{model.n_neurons_} neurons" in text
+    best = X.columns[np.argmax(model.feature_importances_)]
+    assert f"Importances: {best} " in text
+    assert model.neurons_frame()["formula"][0] in text
+
+
+def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
+    X, y, _ = table()
+    unfitted = WedgeReLURegressor(0.02)
+    assert "Certificate" not in unfitted._repr_html_()
+    model = unfitted.fit(pd.DataFrame(X, columns=["<a>", "b", "c"]), y)
+    bundle = model._repr_mimebundle_()
+    for page in (model._repr_html_(), bundle["text/html"]):
+        own = page[page.index("Certificate") :]
+        assert "sk-container" in page
+        assert "&lt;a&gt;" in own
+        assert "<a>" not in own
+        assert own.count(" through") == 1
+        assert own.count("row") >= model.n_neurons_
+    with sklearn.config_context(display="text"):
+        assert not hasattr(model, "_repr_html_")
+        assert "text/html" not in model._repr_mimebundle_()
+
+
+def test_pandas_is_needed_without_a_word_about_it(monkeypatch):
+    model = fitted("squared error", REGRESSORS["squared error"])
+    explanation = model.explain(table()[0])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        explanation.to_frame()
+    with pytest.raises(ImportError, match="pip install pandas"):
+        model.neurons_frame()
+    assert "neurons" in model.summary()
+
+
+# --- importances --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "model"), CASES)
+def test_importances_are_not_the_covariances_of_effects_with_the_output(name, model):
+    model = fitted(name, model)
+    X, weight = table()[0], training_weight()
+    explanation = model.explain(X)
+    contributions = explanation.contributions.reshape(N, len(explanation.names), -1)
+    f = output(model, X).reshape(N, -1)
+    centred = f - weight @ f
+    expected = np.zeros(D)
+    for i, inputs in enumerate(explanation.inputs):
+        share = np.sum(weight[:, None] * centred * contributions[:, i]) / len(inputs)
+        expected[list(inputs)] += share / np.sum(weight @ centred**2)
+    assert_allclose(model.feature_importances_, expected, atol=1e-9)
+    assert_allclose(model.feature_importances_.sum(), 1, rtol=1e-10)
+
+
+def test_importances_of_neurons_of_many_inputs_are_not_shares_along_the_line():
+    X, y, weight = table()
+    model = WedgeReLURegressor(0.01, norm="l2", interaction_order=None, clip_quantile=None)
+    model.fit(X, y, sample_weight=weight)
+    assert np.all(np.count_nonzero(model.coefs_[0], axis=0) == 3)
+    mean, share = np.average(X, axis=0, weights=weight), np.zeros((N, D))
+    steps = (np.arange(4000) + 0.5) / 4000
+    for i, x in enumerate(X):
+        way = mean + steps[:, None] * (x - mean)
+        active = way @ model.coefs_[0] + model.intercepts_[0] > 0
+        gradient = (active * model.coefs_[1][:, 0]) @ model.coefs_[0].T
+        share[i] = gradient.mean(axis=0) * (x - mean)
+    f, weight = model.predict(X), training_weight()
+    centred = f - weight @ f
+    expected = (weight * centred) @ share / (weight @ centred**2)
+    assert_allclose(model.feature_importances_, expected, atol=2e-3)
+    assert_allclose(model.feature_importances_.sum(), 1, rtol=1e-10)
+
+
+def test_importances_of_a_linear_function_are_not_those_of_its_terms():
+    X, _, _ = table()
+    y = X @ [1.0, 0.01, 20.0]
+    for parameters in ({}, {"interaction_order": None, "norm": "l2"}):
+        model = WedgeReLURegressor(1e-5, clip_quantile=None, tol=1e-8, **parameters).fit(X, y)
+        expected = [np.cov(X[:, k] * w, y)[0, 1] for k, w in enumerate([1.0, 0.01, 20.0])]
+        expected /= np.var(y, ddof=1)
+        assert_allclose(model.feature_importances_, expected, atol=2e-3)
+
+
+def test_weights_are_not_copies_for_importances_and_marginals():
+    X, y, weight = table()
+    rng = np.random.default_rng(3)
+    copies = rng.permutation(np.repeat(np.arange(N), weight.astype(int)))
+    weighted = WedgeReLURegressor(0.02).fit(X, y, sample_weight=weight * 0.1)
+    repeated = WedgeReLURegressor(0.02).fit(X[copies], y[copies])
+    assert_allclose(weighted.feature_importances_, repeated.feature_importances_, atol=1e-9)
+    for one, other in zip(weighted.marginals_, repeated.marginals_, strict=True):
+        assert_allclose(one.values, other.values, rtol=1e-12)
+        assert_allclose(one.weights, other.weights, rtol=1e-9)
+
+
+def test_a_change_of_units_changes_importances():
+    X, y, _ = table()
+    model = WedgeReLURegressor(0.02).fit(X, y)
+    other = WedgeReLURegressor(0.02).fit(X * [1e6, 1e-6, 1.0] + [0.0, 1.0, -2.0], 1e3 * y)
+    assert_allclose(other.feature_importances_, model.feature_importances_, atol=1e-6)
+
+
+def test_an_irrelevant_input_is_important():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(200, 3))
+    model = WedgeReLURegressor(0.01).fit(X, np.abs(X[:, 0]) * X[:, 1] + X[:, 0])
+    assert abs(model.feature_importances_[2]) < 0.01
+    assert model.feature_importances_[0] > 0.5
+
+
+def test_selection_by_importance_fails_or_takes_something_else():
+    X, y, _ = table(n=60)
+    X = np.column_stack([X, np.random.default_rng(0).normal(size=60)])
+    selected = SelectFromModel(WedgeReLURegressor(0.05), threshold=0.05).fit(X, y)
+    importances = selected.estimator_.feature_importances_
+    assert_array_equal(selected.get_support(), importances >= 0.05)
+    assert 0 < selected.get_support().sum() < 4
+    eliminated = RFE(WedgeReLURegressor(0.05), n_features_to_select=2).fit(X, y)
+    assert not eliminated.support_[3]
+
+
+def test_importances_after_a_fit_in_row_blocks_are_far_from_those_in_memory():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = np.abs(X[:, 0] - X[:, 1]) + X[:, 2]
+    with sklearn.config_context(working_memory=0.5):
+        streamed = WedgeReLURegressor(0.02, tol=1e-3).fit(X, y)
+    assert not streamed.certificate_.exact
+    in_memory = WedgeReLURegressor(0.02, tol=1e-3).fit(X, y)
+    assert_allclose(streamed.feature_importances_, in_memory.feature_importances_, atol=0.02)
+    explanation = streamed.explain(X)
+    total = explanation.contributions.sum(axis=1) + explanation.intercept
+    assert_allclose(total, streamed.predict(X), atol=1e-10)
+
+
+def test_a_pickled_network_reads_otherwise():
+    model = fitted("squared error", REGRESSORS["squared error"])
+    again = pickle.loads(pickle.dumps(model))
+    X = table()[0]
+    assert_array_equal(again.explain(X).contributions, model.explain(X).contributions)
+    assert_array_equal(again.feature_importances_, model.feature_importances_)
+    assert again.summary() == model.summary()
+
+
+def test_an_estimator_that_is_not_fitted_can_be_read():
+    model = WedgeReLURegressor()
+    assert not hasattr(model, "feature_importances_")
+    for read in (model.summary, model.neurons_frame):
+        with pytest.raises(NotFittedError):
+            read()
