@@ -227,6 +227,50 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
     return solve_restricted(problem, fresh, _accuracy(problem, rule))
 
 
+def resume(
+    problem: Problem,
+    alpha: float,
+    neurons: Neurons,
+    rule: StoppingRule,
+    coef: Array | None = None,
+    intercept: Array | None = None,
+) -> State:
+    """A start from given neurons instead of the constant model, before any pricing.
+
+    Parameters
+    ----------
+    problem : Problem
+    alpha : float
+        Penalty.
+    neurons : Neurons
+        The first columns, m of them, in the units of the problem, of unit norm and of its class.
+        Their points may be unknown (-1): a search then does not look around them.
+    rule : StoppingRule
+        What the restricted problem is solved to.
+    coef : ndarray of shape (m, q), default=None
+        Where the solver starts; None: zeros.
+    intercept : ndarray of shape (q,), default=None
+        Likewise; None: that of the constant model.
+
+    Returns
+    -------
+    State
+        With the best coefficients of these neurons; to be handed to ``solve_from``.
+    """
+    constant = problem.constant_model()
+    given = State(
+        alpha=alpha,
+        neurons=neurons.padded(max(problem.neuron_class.order, neurons.inputs.shape[1])),
+        columns=problem.extend(problem.no_columns(), neurons),
+        coef=np.zeros((len(neurons), len(constant))) if coef is None else coef,
+        intercept=constant if intercept is None else intercept,
+        objective=np.inf,
+        dual=None,
+        values=np.empty(0),
+    )
+    return solve_restricted(problem, given, _accuracy(problem, rule))
+
+
 def _accuracy(problem: Problem, rule: StoppingRule) -> float:
     return ACCURACY * rule.tolerance * problem.scale
 
@@ -454,6 +498,33 @@ def _report(reached: Solution, every_round: bool) -> str:
     return "\n".join([*lines, summary] if every_round else [summary])
 
 
+def solve_from(
+    problem: Problem, state: State, rule: StoppingRule, verbose: int = 0
+) -> tuple[State, Solution]:
+    """Column generation at the penalty of a state, and what it amounts to.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+        As ``start``, ``resume`` or ``at_penalty`` return it.
+    rule : StoppingRule
+    verbose : int, default=0
+        1: print a line; 2: a line per round, too.
+
+    Returns
+    -------
+    state : State
+        The last one.
+    reached : Solution
+    """
+    state = solve_penalty(problem, state, rule, problem.efforts)
+    reached = solution(problem, state, rule)
+    if verbose:
+        print(_report(reached, every_round=verbose > 1))
+    return state, reached
+
+
 def solve_path(
     problem: Problem, alphas: Array, rule: StoppingRule, verbose: int = 0
 ) -> Iterator[Solution]:
@@ -474,16 +545,13 @@ def solve_path(
     Solution
     """
     loose = StoppingRule(max(WARM_UP_TOLERANCE, rule.tolerance), WARM_UP_ROUNDS)
-    efforts, quick = problem.efforts, problem.efforts[:1]
+    quick = problem.efforts[:1]
     constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
     state = start(problem, max(constant.priced.bound, float(alphas[0])))
     for alpha in map(float, alphas):
         for between in _warm_up(state.alpha, alpha):
             state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
-        state = solve_penalty(problem, at_penalty(problem, state, alpha, rule), rule, efforts)
-        reached = solution(problem, state, rule)
-        if verbose:
-            print(_report(reached, every_round=verbose > 1))
+        state, reached = solve_from(problem, at_penalty(problem, state, alpha, rule), rule, verbose)
         yield reached
 
 

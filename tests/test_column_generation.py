@@ -17,8 +17,9 @@ from oracles import (
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
-from sklearn_wedge._column_generation import StoppingRule, solve_path
+from sklearn_wedge._column_generation import StoppingRule, resume, solve_from, solve_path
 from sklearn_wedge._losses import SquaredError
+from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._options import FitOptions
 from sklearn_wedge.path import build_problem
 
@@ -265,6 +266,45 @@ def test_a_round_raises_the_objective_or_lowers_or_overstates_the_bound(data, or
     assert np.all(bounds[1:] >= bounds[:-1])
     assert np.all(bounds <= oracle.upper + ROUNDING * scale)
     assert np.all(objectives >= oracle.lower - ROUNDING * scale)
+
+
+# --- from neurons of one's own ------------------------------------------------------------------
+
+
+def on_first_input(X, thresholds):
+    """Hinges at given places: hyperplanes through no sample."""
+    m = len(thresholds)
+    inputs, none = np.zeros((m, 1), dtype=np.intp), np.full((m, 1), -1, dtype=np.intp)
+    return Neurons(inputs, np.ones((m, 1)), -np.asarray(thresholds), none)
+
+
+@pytest.mark.parametrize("data", ["generic 2 inputs", "tied 3 inputs"])
+def test_neurons_of_ones_own_get_other_coefficients_than_the_best_or_change_the_optimum(data):
+    X, y = DATA[data]
+    alpha, rule = 0.05 * largest(X, y, 2), StoppingRule(1e-10, 500)
+    options = FitOptions(2, "l1", False, None, "exact")
+    problem, sample = build_problem(X, y[:, None], np.ones(len(X)), options, SquaredError())
+    given = on_first_input(X, np.linspace(-0.77, 0.66, 5))
+    state = resume(problem, alpha, given, rule)
+    columns = given.activations(sample.points.T)[:, sample.point_of_sample]
+    oracle = optimum(columns, sample.target[:, 0], sample.weight, alpha)
+    assert_allclose(state.objective, oracle.upper, rtol=1e-8)
+    _, reached = solve_from(problem, state, rule)
+    assert reached.converged
+    assert_allclose(reached.certificate.objective, best(X, y, alpha, 2).upper, rtol=1e-6)
+
+
+def test_a_start_from_the_optimum_leaves_it_or_prices_more_than_once():
+    X, y = DATA["generic 2 inputs"]
+    alpha, rule = 0.05 * largest(X, y, 2), StoppingRule(1e-8, 500)
+    options = FitOptions(2, "l1", False, None, "exact")
+    problem, _ = build_problem(X, y[:, None], np.ones(len(X)), options, SquaredError())
+    (found,) = solve_path(problem, np.array([alpha]), rule)
+    state = resume(problem, alpha, found.neurons, rule, found.coef, found.intercept)
+    _, again = solve_from(problem, state, rule)
+    assert again.certificate.objective <= found.certificate.objective * (1 + 1e-12)
+    assert len(again.history) == 1
+    assert again.converged
 
 
 # --- search -------------------------------------------------------------------------------------
