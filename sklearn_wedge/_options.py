@@ -23,6 +23,7 @@ AUTO_EXACT_LIMIT = 2e8
 EXACT_LIMIT = 1e10
 
 OPTION_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_blocks": [Interval(Integral, 1, None, closed="left")],
     "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
@@ -54,6 +55,7 @@ class FitOptions:
     max_iter: int = 100
     n_jobs: int | None = None
     verbose: int = 0
+    n_blocks: int = 1
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
 

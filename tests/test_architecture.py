@@ -28,8 +28,17 @@ ALLOWED = {
     # What the loop solves, by where the rows are.
     "_in_memory": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     "_streaming": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
+    # Further blocks are solved in memory.
+    "_blocks": {
+        "_column_generation",
+        "_in_memory",
+        "_streaming",
+        "_samples",
+        "_pricing",
+        "_solution",
+    },
     # The solution and the sample are what it turns into layers.
-    "_network": {"_samples", "_streaming", "_solution"},
+    "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.
