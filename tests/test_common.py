@@ -40,6 +40,8 @@ VARIANTS = [
     WedgeReLURegressor(alpha=1.0, loss=expectile),
     WedgeReLUClassifier(loss="hinge"),
     WedgeReLUClassifier(loss="squared_hinge"),
+    WedgeReLURegressor(n_blocks=2, alpha=0.05),
+    WedgeReLUClassifier(n_blocks=2, alpha=0.05),
     WedgeReLURegressorCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
     WedgeReLUClassifierCV(**SMALL, interaction_order=(1, 2), norm=("l1", "l2")),
 ]
