@@ -49,12 +49,21 @@ def constraints_help_and_hold(names):
     assert names["mixed"]["monotone, in groups"] == 0
 
 
+def two_blocks_halve_the_error_on_no_more_neurons(names):
+    rmse, width, truth = names["rmse"], names["width"], names["composed"](names["X_test"])
+    one, two = names["one"], names["two"]
+    assert two.n_blocks_ == 2
+    assert width(two) <= width(one)
+    assert rmse(two, names["X_test"], truth) <= 0.5 * rmse(one, names["X_test"], truth)
+
+
 CLAIMS = {
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_german_credit.py": weights_arrive,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,
     "plot_quantile_bands.py": bands_cover,
+    "plot_two_blocks.py": two_blocks_halve_the_error_on_no_more_neurons,
 }
 
 
