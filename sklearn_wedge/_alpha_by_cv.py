@@ -33,13 +33,13 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._column_generation import Problem
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import deep_network_of
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_blocks
 

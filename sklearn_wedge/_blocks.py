@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import Problem, StoppingRule, resume, solve_from
+from sklearn_wedge._column_generation import StoppingRule, resume, solve_from
 from sklearn_wedge._in_memory import InMemoryProblem
 from sklearn_wedge._pricing import diverse
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._solution import Solution
 from sklearn_wedge._streaming import StreamedSample

@@ -16,7 +16,6 @@ from sklearn.utils import Tags, assert_all_finite, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from sklearn_wedge._column_generation import Problem, Solution
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
 from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._losses import Loss
@@ -30,7 +29,9 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._out_of_core import streamed_problem
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._solution import Solution
 from sklearn_wedge._streaming import (
     Block,
     StreamedSample,

@@ -14,7 +14,6 @@ from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
 from sklearn_wedge._column_generation import (
-    Problem,
     StoppingRule,
     largest_value_of_constant,
     solve_path,
@@ -33,6 +32,7 @@ from sklearn_wedge._out_of_core import (
     streamed_problem,
 )
 from sklearn_wedge._pricing import Pricing
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Solution
 from sklearn_wedge._streaming import StreamedSample
