@@ -137,7 +137,7 @@ class Search:
         model = with_cv(alphas, **kind, **self.options).fit(self.X, self.y)
         scores = model.score_path_.reshape(len(model.combinations_), -1, len(self.cv))
         penalties = model.alphas_.reshape(len(model.combinations_), -1)
-        for (order, norm), means, tried in zip(
+        for (order, norm, _), means, tried in zip(
             model.combinations_, scores.mean(axis=2), penalties, strict=True
         ):
             best = int(np.argmax(means))

@@ -4,12 +4,13 @@ from sklearn_wedge._classifier import WedgeReLUClassifier
 from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._features import WedgeFeatures
-from sklearn_wedge._network import HiddenNeurons
+from sklearn_wedge._network import Block, HiddenNeurons
 from sklearn_wedge._solution import Certificate, Round
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 from sklearn_wedge.polish import PolishedNetwork, polish
 
 __all__ = [
+    "Block",
     "Certificate",
     "HiddenNeurons",
     "PolishedNetwork",

@@ -1,6 +1,6 @@
-"""Penalty and class of neurons chosen by cross-validation.
+"""Penalty, class of neurons and depth chosen by cross-validation.
 
-One warm path per fold and combination of order and norm, scored at every alpha.
+One warm path per fold and combination of order, norm and number of blocks, scored at every alpha.
 """
 
 from __future__ import annotations
@@ -34,15 +34,18 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._callbacks import FitTask
-from sklearn_wedge._column_generation import Problem
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
-from sklearn_wedge._network import network_of
+from sklearn_wedge._network import deep_network_of
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_alphas
+from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_blocks
+
+# Parameters that may be several candidates, in the order of the combinations of these.
+CANDIDATES = ("interaction_order", "norm", "n_blocks")
 
 CV_CONSTRAINTS: dict[str, list[Any]] = {
     "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
@@ -52,7 +55,7 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     **CONSTRAINT_PARAMETERS,
     **OPTION_CONSTRAINTS,
     # Several candidates, which are validated one by one.
-    **{name: [*OPTION_CONSTRAINTS[name], list, tuple] for name in ("interaction_order", "norm")},
+    **{name: [*OPTION_CONSTRAINTS[name], list, tuple] for name in CANDIDATES},
 }
 
 
@@ -79,12 +82,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Combination:
-    """An order and a norm as given, what a fit with them is told, and the penalties to try."""
+    """Candidates as given, what a fit with them is told, and the penalties to try."""
 
-    interaction_order: int | None
-    norm: str
+    candidates: tuple
     options: FitOptions
     alphas: NDArray[np.float64]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The candidates by name."""
+        return dict(zip(CANDIDATES, self.candidates, strict=True))
 
 
 def _score_fold(
@@ -103,9 +110,10 @@ def _score_fold(
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, neurons, unconverged = [], [], 0
-    for solution in solve_alphas(problem, combination.alphas, options):
+    for blocks in solve_blocks(problem, sample, combination.alphas, options):
+        solution = blocks[-1].solution
         model = copy(unfitted).set_params(alpha=solution.alpha)
-        model._publish(network_of(solution, sample), sample, solution)
+        model._publish(deep_network_of(blocks), sample, solution)
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
         neurons.append(model.n_neurons_)
         unconverged += not solution.converged
@@ -150,13 +158,20 @@ def _several(name: str, given: Any, caller: str) -> list:
     return list(given)
 
 
-def _canonical(neurons: NeuronClass) -> NeuronClass:
-    """The same class of neurons by one name: a weight of one input is ±1 in either norm."""
-    return replace(neurons, norm="l1") if neurons.order == 1 else neurons
+def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | None, str, int]:
+    """What tells networks apart on data of so many columns.
+
+    A weight of one input is ±1 in either norm. Further blocks have more inputs than columns: there
+    an order beyond the number of these is one of its own.
+    """
+    neurons = options.neuron_class(n_inputs, wedge=False)
+    order = neurons.order if options.n_blocks == 1 else options.interaction_order
+    norm = "l1" if order == 1 else options.norm
+    return replace(neurons, norm="l1"), order, norm, options.n_blocks
 
 
 class AlphaByCV:
-    """Choice of ``alpha``, order and norm by cross-validation, for any of the networks."""
+    """Choice of ``alpha``, order, norm and depth by cross-validation, for any of the networks."""
 
     def _default_scoring(self) -> Any:
         """Scorer, or name of one, that goes by the loss that is minimised."""
@@ -173,15 +188,18 @@ class AlphaByCV:
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
         """With the combination that was chosen, unless others are given."""
-        chosen = instead or {"interaction_order": self.interaction_order_, "norm": self.norm_}
-        return super()._options(n_outputs, **chosen)
+        return super()._options(n_outputs, **(instead or self._chosen()))
+
+    def _chosen(self) -> dict[str, Any]:
+        """The combination that was chosen, by name."""
+        chosen = self.interaction_order_, self.norm_, self.n_blocks_chosen_
+        return dict(zip(CANDIDATES, chosen, strict=True))
 
     def _choose(self, task: Task, routed: Bunch, fit: FitTask) -> None:
         """Set ``combinations_``, ``alphas_`` and their paths, and what is best of them."""
         caller = type(self).__name__
-        orders = _several("interaction_order", self.interaction_order, caller)
-        norms = _several("norm", self.norm, caller)
-        combinations = self._combinations(task, list(product(orders, norms)))
+        given = list(product(*(_several(n, getattr(self, n), caller) for n in CANDIDATES)))
+        combinations = self._combinations(task, given)
         splitter = check_cv(self.cv, task.labels, classifier=is_classifier(self))
         folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
         n_fits = len(combinations) * len(folds)
@@ -192,25 +210,25 @@ class AlphaByCV:
         mean_scores = scores.mean(axis=2)
         best, at = np.unravel_index(np.argmax(mean_scores), mean_scores.shape)
         alphas = np.array([combination.alphas for combination in combinations])
-        self.combinations_ = [(c.interaction_order, c.norm) for c in combinations]
-        self.interaction_order_, self.norm_ = self.combinations_[best]
+        self.combinations_ = [combination.candidates for combination in combinations]
+        self.interaction_order_, self.norm_, self.n_blocks_chosen_ = self.combinations_[best]
         self.alpha_, self.best_score_ = float(alphas[best, at]), float(mean_scores[best, at])
-        several = len(orders) * len(norms) > 1
+        several = len(given) > 1
         paths = alphas, scores, neurons
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
             paths if several else (path[0] for path in paths)
         )
 
-    def _combinations(self, task: Task, pairs: list[tuple]) -> list[Combination]:
-        """Those of the orders and norms that differ on these data: one per class of neurons."""
-        found: dict[NeuronClass, tuple] = {}
-        for order, norm in pairs:
-            options = self._options(task.target.shape[1], interaction_order=order, norm=norm)
-            neurons = _canonical(options.neuron_class(task.X.shape[1], wedge=False))
-            found.setdefault(neurons, (order, norm, options))
+    def _combinations(self, task: Task, given: list[tuple]) -> list[Combination]:
+        """Those that differ on these data: one per class of networks."""
+        found: dict[tuple, tuple[tuple, FitOptions]] = {}
+        for candidates in given:
+            instead = dict(zip(CANDIDATES, candidates, strict=True))
+            options = self._options(task.target.shape[1], **instead)
+            found.setdefault(_canonical(options, task.X.shape[1]), (candidates, options))
         return [
-            Combination(order, norm, options, self._alpha_grid(task, options))
-            for order, norm, options in found.values()
+            Combination(candidates, options, self._alpha_grid(task, options))
+            for candidates, options in found.values()
         ]
 
     def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
@@ -282,8 +300,7 @@ class AlphaByCV:
         return tuple(paths)
 
     def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
-        order, norm = combination.interaction_order, combination.norm
-        return self._unfitted().set_params(interaction_order=order, norm=norm)
+        return self._unfitted().set_params(**combination.parameters)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata routing: the splitter and the scorer may request parameters of ``fit``.

@@ -47,7 +47,8 @@ def constrained(
     Raises
     ------
     ValueError
-        If a constraint is malformed, or does not combine with the norm or the number of outputs.
+        If a constraint is malformed, or does not combine with the norm, the number of outputs or
+        further blocks.
     """
     groups = interaction_groups(interaction_cst, *columns)
     monotone = monotone_directions(monotonic_cst, *columns)
@@ -62,6 +63,13 @@ def constrained(
             "they share their neurons, and a constraint could not hold for each. Use one target or "
             "two classes."
         )
+    given = {"interaction_cst": interaction_cst, "monotonic_cst": monotone}
+    for name, constraint in given.items():
+        if constraint is not None and options.n_blocks > 1:
+            raise ValueError(
+                f"{name} and n_blocks={options.n_blocks} do not combine: the neurons of further "
+                "blocks see activations that may mix all inputs. Use n_blocks=1."
+            )
     order = limited_order(interaction_cst, options.interaction_order)
     return replace(options, interaction_order=order, groups=groups, monotone=monotone)
 

@@ -1,4 +1,4 @@
-"""The estimators that choose penalty, order and norm by cross-validation."""
+"""The estimators that choose penalty, order, norm and depth by cross-validation."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
     standardised on its own; the alpha of the best mean score is then used on all the data. Several
-    orders or norms may be given: every combination is tried on the same folds.
+    orders, norms or depths may be given: every combination is tried on the same folds.
 
     Parameters
     ----------
     alphas : int or array-like, default=30
         Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
-        at which the network is constant down to ``eps`` times that, for each combination of order
-        and norm.
+        at which the network is constant down to ``eps`` times that, for each combination of order,
+        norm and number of blocks.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     loss : str or callable, default="squared_error"
@@ -48,6 +48,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         ``(1, 2, None)``: candidates.
     norm : {"l1", "l2"}, or list or tuple of these, default="l1"
         As in :class:`WedgeReLURegressor`. Several: candidates.
+    n_blocks : int, or list or tuple of these, default=1
+        As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
+        further blocks start from the first one on the path.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : float or None, default=0.005
@@ -84,10 +87,12 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         The order chosen, as given.
     norm_ : {"l1", "l2"}
         The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
-    combinations_ : list of tuples (interaction_order, norm)
-        The combinations tried, all norms with the first order before the second. Of those that have
-        the same neurons on the data (orders beyond the number of columns; both norms at order 1)
-        only the first is.
+    n_blocks_chosen_ : int
+        The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
+    combinations_ : list of tuples (interaction_order, norm, n_blocks)
+        The combinations tried, all norms with the first order before the second, and all depths
+        with the first norm before the second. Of those that have the same networks on the data (one
+        block: orders beyond the number of columns; both norms at order 1) only the first is.
     alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
         The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
         and only if more than one combination was given.
@@ -96,10 +101,11 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
         Neurons of the network fitted at each alpha on each fold.
     best_score_ : float
-        Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
+        Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
-    neurons_, support_, n_neurons_, certificate_, history_, n_iter_, marginals_
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, certificate_, history_, n_iter_,
+    marginals_
         As in :class:`WedgeReLURegressor`.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLURegressor`.
@@ -136,7 +142,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     True
     >>> both = WedgeReLURegressorCV(alphas=10, interaction_order=(1, 2), cv=3).fit(X, y)
     >>> both.combinations_, both.score_path_.shape
-    ([(1, 'l1'), (2, 'l1')], (2, 10, 3))
+    ([(1, 'l1', 1), (2, 'l1', 1)], (2, 10, 3))
     >>> both.interaction_order_
     1
     """
@@ -153,6 +159,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         epsilon: float = 1.35,
         interaction_order: int | Sequence[int | None] | None = 2,
         norm: str | Sequence[str] = "l1",
+        n_blocks: int | Sequence[int] = 1,
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         interaction_cst: str | Iterable | None = None,
@@ -173,6 +180,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         self.epsilon = epsilon
         self.interaction_order = interaction_order
         self.norm = norm
+        self.n_blocks = n_blocks
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.interaction_cst = interaction_cst
@@ -241,14 +249,14 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
 
     On every fold one warm path of networks is fitted to its training part, which is clipped and
     standardised on its own; the alpha of the best mean score is then used on all the data. Several
-    orders or norms may be given: every combination is tried on the same folds.
+    orders, norms or depths may be given: every combination is tried on the same folds.
 
     Parameters
     ----------
     alphas : int or array-like, default=30
         Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
-        at which the network is constant down to ``eps`` times that, for each combination of order
-        and norm.
+        at which the network is constant down to ``eps`` times that, for each combination of order,
+        norm and number of blocks.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
@@ -258,6 +266,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         ``(1, 2, None)``: candidates.
     norm : {"l1", "l2"}, or list or tuple of these, default="l1"
         As in :class:`WedgeReLUClassifier`. Several: candidates.
+    n_blocks : int, or list or tuple of these, default=1
+        As in :class:`WedgeReLUClassifier`. Several, such as ``(1, 2)``: candidates. At each alpha
+        further blocks start from the first one on the path.
     standardize : bool, default=True
         As in :class:`WedgeReLUClassifier`.
     clip_quantile : float or None, default=0.005
@@ -299,10 +310,12 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         The order chosen, as given.
     norm_ : {"l1", "l2"}
         The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
-    combinations_ : list of tuples (interaction_order, norm)
-        The combinations tried, all norms with the first order before the second. Of those that have
-        the same neurons on the data (orders beyond the number of columns; both norms at order 1)
-        only the first is.
+    n_blocks_chosen_ : int
+        The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
+    combinations_ : list of tuples (interaction_order, norm, n_blocks)
+        The combinations tried, all norms with the first order before the second, and all depths
+        with the first norm before the second. Of those that have the same networks on the data (one
+        block: orders beyond the number of columns; both norms at order 1) only the first is.
     alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
         The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
         and only if more than one combination was given.
@@ -311,10 +324,11 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
         Neurons of the network fitted at each alpha on each fold.
     best_score_ : float
-        Mean score at ``alpha_``, ``interaction_order_`` and ``norm_``.
+        Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
-    neurons_, support_, n_neurons_, certificate_, history_, n_iter_, marginals_
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, certificate_, history_, n_iter_,
+    marginals_
         As in :class:`WedgeReLUClassifier`.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLUClassifier`.
@@ -370,6 +384,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         loss: str = "log_loss",
         interaction_order: int | Sequence[int | None] | None = 2,
         norm: str | Sequence[str] = "l1",
+        n_blocks: int | Sequence[int] = 1,
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         interaction_cst: str | Iterable | None = None,
@@ -389,6 +404,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.loss = loss
         self.interaction_order = interaction_order
         self.norm = norm
+        self.n_blocks = n_blocks
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.interaction_cst = interaction_cst

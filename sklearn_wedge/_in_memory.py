@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import Effort, Restricted
 from sklearn_wedge._losses import Loss, SmoothLoss
 from sklearn_wedge._master import Columns, RestrictedProblem
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing import Priced, Pricing, diverse
+from sklearn_wedge._problem import Effort, Restricted
 from sklearn_wedge._samples import TrainingSample
 
 Array = NDArray[np.float64]

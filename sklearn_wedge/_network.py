@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from sklearn_wedge._blocks import SolvedBlock
+from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge._solution import Solution
+from sklearn_wedge._solution import Certificate, Round, Solution
 from sklearn_wedge._streaming import StreamedSample
 
 Array = NDArray[np.float64]
@@ -22,15 +25,18 @@ SPARSE = 0.25
 
 @dataclass(frozen=True)
 class HiddenNeurons:
-    """The hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
+    """A hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
 
     Here ``x`` are the inputs in the units of the problem solved: clipped, centred and, with
-    ``standardize=True``, scaled. Neurons come by descending ``|coef|``.
+    ``standardize=True``, scaled; in a further block of a deep network they are followed by the
+    activations ``(weights · x + offset)_+`` of the neurons in the layers before, as they are.
+    Neurons come by descending ``|coef|``.
 
     Attributes
     ----------
     inputs : int ndarray of shape (n_neurons, order)
-        Input columns of each neuron, ascending, padded with -1.
+        Input columns of each neuron, ascending, padded with -1. In a further block, with d columns,
+        ``d + k`` is the k-th hidden neuron of the layers before, one layer after the other.
     weights : ndarray of shape (n_neurons, order)
         Weights on these inputs, of unit norm; 0 in the padding.
     offsets : ndarray of shape (n_neurons,)
@@ -61,64 +67,207 @@ class HiddenNeurons:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A one-hidden-layer ReLU network in original units, applied to clipped inputs.
+class Block:
+    """One block of a network: a hidden layer, and how it was found.
 
     Attributes
     ----------
-    coefs : list of two ndarrays, of shapes (d, n_neurons) and (n_neurons, n_outputs)
-        Layer weights, as in scikit-learn's ``MLPRegressor``.
-    intercepts : list of two ndarrays, of shapes (n_neurons,) and (n_outputs,)
+    neurons : HiddenNeurons
+        The hidden layer. Of a block before the last: those of its neurons that later ones build
+        on, with their coefficients in the block's own network.
+    n_neurons : int
+        Neurons of the block's own network, which is optimal given the blocks before.
+    certificate : Certificate
+        Of the block's own network.
+    history : tuple of Round
+        Its pricing rounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(200, 2))
+    >>> y = np.abs(np.abs(np.abs(X[:, 0]) - np.abs(X[:, 1])) - 0.3)
+    >>> model = WedgeReLURegressor(alpha=1e-3, n_blocks=2, tol=1e-2).fit(X, y)
+    >>> first, second = model.blocks_
+    >>> second.certificate.objective < first.certificate.objective
+    True
+    """
+
+    neurons: HiddenNeurons
+    n_neurons: int
+    certificate: Certificate
+    history: tuple[Round, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A ReLU network in original units, applied to clipped inputs.
+
+    With one hidden layer; or with several, one per block, each of which has the inputs and all
+    hidden layers before it as its inputs, while the output sees the last one only.
+
+    Attributes
+    ----------
+    coefs : list of ndarrays
+        Layer weights. With one hidden layer, of shapes (d, n_neurons) and (n_neurons, n_outputs),
+        as in scikit-learn's ``MLPRegressor``; a further layer has a row for each input and then for
+        each neuron of the hidden layers before.
+    intercepts : list of ndarrays, of shapes (n_neurons,) and (n_outputs,)
         Layer biases.
     clip_bounds : ndarray of shape (2, d)
         Lower and upper bounds that inputs are clipped to first; infinite where they are not.
     neurons : HiddenNeurons
-        The same hidden layer in the units of the problem solved.
+        The last hidden layer in the units of the problem solved.
+    blocks : tuple of Block
+        One per hidden layer.
     """
 
     coefs: list[Array]
     intercepts: list[Array]
     clip_bounds: Array
     neurons: HiddenNeurons
+    blocks: tuple[Block, ...]
 
     def predict(self, X: NDArray) -> Array:
         """Network outputs for ``X`` of shape (n, d): an array of shape (n, n_outputs)."""
         inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
-        hidden = self._weights @ np.ascontiguousarray(inputs.T)
-        hidden += self.intercepts[0][:, None]
-        np.maximum(hidden, 0.0, out=hidden)
-        return hidden.T @ self.coefs[1] + self.intercepts[1]
+        inputs = np.ascontiguousarray(inputs.T)
+        hidden = inputs[:0]
+        for weights, bias in zip(self._weights, self.intercepts, strict=False):
+            if len(hidden):
+                inputs = np.concatenate([inputs, hidden])
+            hidden = weights @ inputs
+            hidden += bias[:, None]
+            np.maximum(hidden, 0.0, out=hidden)
+        return hidden.T @ self.coefs[-1] + self.intercepts[-1]
 
     def __getstate__(self) -> dict[str, Any]:
         """What is saved: nothing that can be computed again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
-    def _weights(self) -> Array | csr_array:
-        """Hidden weights, (n_neurons, d): sparse where neurons have few of the inputs."""
-        weights = self.coefs[0].T
-        sparse = np.count_nonzero(weights) <= SPARSE * weights.size
-        return csr_array(weights) if sparse else weights
+    def _weights(self) -> list[Array | csr_array]:
+        """Hidden weights, (width, inputs): sparse where neurons have few of the inputs."""
+        transposed = [weights.T for weights in self.coefs[:-1]]
+        return [csr_array(w) if _is_sparse(w) else w for w in transposed]
+
+
+def _is_sparse(weights: Array) -> bool:
+    return np.count_nonzero(weights) <= SPARSE * weights.size
 
 
 def network_of(solution: Solution, sample: TrainingSample | StreamedSample) -> Network:
-    """Layer weights of a solution: balanced in the units of the problem, then in original units.
+    """The network with one hidden layer of a solution: balanced in the units of the problem.
 
     ``w = u √|z|``, ``b = c √|z|``, ``a = sign(z) √|z|`` turn a unit-norm neuron with coefficient z
     into one with ``‖w‖ = |a|``, at which the penalty of the network equals that of the convex
-    problem (M. Pilanci, arXiv 2309.16512).
+    problem (M. Pilanci, arXiv 2309.16512). Then it is brought into original units.
     """
-    neurons, coef = solution.neurons, solution.coef
-    root = np.sqrt(np.linalg.norm(coef, axis=1))
-    hidden, bias = neurons.weight_matrix(sample.n_inputs) * root, neurons.offsets * root
-    out = np.divide(coef, root[:, None], out=np.zeros_like(coef), where=root[:, None] > 0)
+    return _network([_Layer(solution, np.arange(len(solution.neurons)), sample)])
 
-    inputs, output = sample.input_scaling, sample.output_scaling
-    hidden = hidden / inputs.scale[:, None]
-    rows = np.where(neurons.points >= 0, sample.first_row[neurons.points], -1)
+
+def deep_network_of(blocks: Sequence[SolvedBlock]) -> Network:
+    """The network of blocks: of those before the last, the neurons that later ones build on.
+
+    Before the last layer neurons are of unit norm, as the blocks after them saw them.
+    """
+    *before, last = blocks
+    layers = [_Layer(block.solution, block.passed_on, block.sample) for block in before]
+    every = np.arange(len(last.solution.neurons))
+    return _network(_without_idle([*layers, _Layer(last.solution, every, last.sample)]))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A hidden layer: some neurons of a solution, and the activations that they may have as inputs.
+
+    ``activations`` are numbers of those that are in the network; None: all.
+    """
+
+    solution: Solution
+    which: NDArray[np.intp]
+    sample: TrainingSample | StreamedSample
+    activations: NDArray[np.intp] | None = None
+
+    @property
+    def neurons(self) -> Neurons:
+        return self.solution.neurons.take(self.which)
+
+    @property
+    def n_columns(self) -> int:
+        """Inputs that are columns of X."""
+        return self.sample.n_inputs - self.sample.n_activations
+
+    def uses(self) -> NDArray[np.bool_]:
+        """Which activations of earlier layers some neuron has as an input."""
+        return self.neurons.weight_matrix(self.sample.n_inputs)[self.n_columns :].any(axis=1)
+
+    def weights(self, size: Array) -> tuple[Array, Array]:
+        """Weights (inputs, width) and biases in original units, of neurons of given norms."""
+        inputs, neurons = self.sample.input_scaling, self.neurons
+        hidden = neurons.weight_matrix(self.sample.n_inputs) * size / inputs.scale[:, None]
+        bias = neurons.offsets * size - inputs.mean @ hidden
+        return np.take(hidden.T, self._rows(), axis=1).T, bias
+
+    def _rows(self) -> NDArray[np.intp]:
+        columns, n_activations = np.arange(self.n_columns), self.sample.n_activations
+        kept = np.arange(n_activations) if self.activations is None else self.activations
+        return np.concatenate([columns, self.n_columns + kept])
+
+    def readable(self) -> HiddenNeurons:
+        """The neurons with activations that are numbered as in the network, and not centred."""
+        neurons, sample, d = self.neurons, self.sample, self.n_columns
+        centred = sample.input_scaling.mean[d:] @ neurons.weight_matrix(sample.n_inputs)[d:]
+        number = np.full(sample.n_inputs + 1, -1)  # the last one is that of the padding
+        number[self._rows()] = np.arange(len(self._rows()))
+        return HiddenNeurons(
+            inputs=number[neurons.inputs],
+            weights=neurons.weights,
+            offsets=neurons.offsets - centred,
+            rows=np.where(neurons.points >= 0, sample.first_row[neurons.points], -1),
+            coef=self.solution.coef[self.which],
+        )
+
+    def block(self) -> Block:
+        solution = self.solution
+        n_neurons = len(solution.neurons)
+        return Block(self.readable(), n_neurons, solution.certificate, solution.history)
+
+
+def _without_idle(layers: list[_Layer]) -> list[_Layer]:
+    """The layers without neurons that no later one has as an input, and without empty layers."""
+    ends = np.cumsum([len(layer.which) for layer in layers])
+    used = np.zeros(ends[-1], dtype=bool)
+    used[ends[-1] - len(layers[-1].which) :] = True
+    kept: list[_Layer] = []
+    for layer, end in zip(reversed(layers), reversed(ends), strict=True):
+        layer = replace(layer, which=layer.which[used[end - len(layer.which) : end]])
+        needed = layer.uses()
+        used[: len(needed)] |= needed
+        kept.insert(0, layer)
+    kept = [layer for layer in kept if len(layer.which) or layer is kept[-1]]
+    return [
+        replace(layer, activations=np.flatnonzero(used[: layer.sample.n_activations]))
+        for layer in kept
+    ]
+
+
+def _network(layers: list[_Layer]) -> Network:
+    """Layers in original units; the last one is balanced with the output."""
+    *before, last = layers
+    solution, inputs, output = last.solution, last.sample.input_scaling, last.sample.output_scaling
+    root = np.sqrt(np.linalg.norm(solution.coef, axis=1))
+    out = np.divide(
+        solution.coef, root[:, None], out=np.zeros_like(solution.coef), where=root[:, None] > 0
+    )
+    hidden = [layer.weights(np.ones(len(layer.which))) for layer in before]
+    hidden.append(last.weights(root))
+    blocks = tuple(layer.block() for layer in layers)
     return Network(
-        coefs=[hidden, out * output.scale],
-        intercepts=[bias - inputs.mean @ hidden, solution.intercept * output.scale + output.mean],
-        clip_bounds=np.stack([inputs.lower, inputs.upper]),
-        neurons=HiddenNeurons(neurons.inputs, neurons.weights, neurons.offsets, rows, coef),
+        coefs=[*(weights for weights, _ in hidden), out * output.scale],
+        intercepts=[*(b for _, b in hidden), solution.intercept * output.scale + output.mean],
+        clip_bounds=np.stack([inputs.lower, inputs.upper])[:, : last.n_columns],
+        neurons=blocks[-1].neurons,
+        blocks=blocks,
     )

@@ -24,6 +24,7 @@ AUTO_EXACT_LIMIT = 2e8
 EXACT_LIMIT = 1e10
 
 OPTION_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_blocks": [Interval(Integral, 1, None, closed="left")],
     "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
@@ -56,6 +57,7 @@ class FitOptions:
     max_iter: int = 100
     n_jobs: int | None = None
     verbose: int = 0
+    n_blocks: int = 1
     watch: Watch = nobody_watches
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None

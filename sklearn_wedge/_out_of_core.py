@@ -71,6 +71,8 @@ def needs_memory(
     """What of a fit cannot be done in row blocks, and what to use instead; None if all can."""
     if isinstance(loss, KinkedLoss):
         return _name(loss), "use a loss with a gradient, such as 'huber' or 'squared_hinge'"
+    if options.n_blocks > 1:
+        return f"n_blocks={options.n_blocks}", "use n_blocks=1"
     if options.solver == "cvxpy":
         return "solver='cvxpy'", "use solver='auto'"
     if options.pricing == "exact":

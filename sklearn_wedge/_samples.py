@@ -6,7 +6,7 @@ that a weight of ``k`` *is* ``k`` copies and the order of the rows cannot matter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -80,6 +80,8 @@ class TrainingSample:
         The way back to original units.
     output_scaling : Scaling
         Likewise for the output of the network: that of the target, or of its logarithm.
+    n_activations : int
+        How many of the inputs, the last ones, are activations of neurons on those before.
     """
 
     points: NDArray[np.float64]
@@ -90,6 +92,7 @@ class TrainingSample:
     input_scaling: Scaling
     target_scaling: Scaling
     output_scaling: Scaling
+    n_activations: int = 0
 
     @property
     def n_samples(self) -> int:
@@ -118,6 +121,27 @@ class TrainingSample:
             return values
         starts = np.searchsorted(self.point_of_sample, np.arange(self.points.shape[0]))
         return np.add.reduceat(values, starts, axis=0)
+
+    def with_activations(self, activations: NDArray[np.float64]) -> TrainingSample:
+        """The same samples with more inputs: activations of neurons at the points, (p, k).
+
+        They are centred, which no neuron notices, but neither scaled nor clipped: a neuron that
+        passes one on costs what the neuron itself would.
+        """
+        activations = _rounded_to_size(activations)
+        mean = self.sum_over_points(self.weight) @ activations
+        none, one, before = np.full(len(mean), np.inf), np.ones(len(mean)), self.input_scaling
+        return replace(
+            self,
+            points=np.hstack([self.points, activations - mean]),
+            n_activations=self.n_activations + len(mean),
+            input_scaling=Scaling(
+                np.append(before.lower, -none),
+                np.append(before.upper, none),
+                np.append(before.mean, mean),
+                np.append(before.scale, one),
+            ),
+        )
 
 
 def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> float:
@@ -186,6 +210,12 @@ def _group_starts(rows: NDArray) -> NDArray[np.intp]:
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.round(values / RESOLUTION) * RESOLUTION + 0.0
+
+
+def _rounded_to_size(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns rounded relative to their largest entry: what is equal but for rounding is equal."""
+    unit = np.ldexp(1.0, np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1])
+    return _rounded(columns / unit) * unit
 
 
 def _scalings_of_target(

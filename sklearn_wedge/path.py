@@ -12,8 +12,8 @@ from sklearn.utils import check_X_y
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names
 from threadpoolctl import ThreadpoolController
 
+from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
 from sklearn_wedge._column_generation import (
-    Problem,
     StoppingRule,
     largest_value_of_constant,
     solve_path,
@@ -32,6 +32,7 @@ from sklearn_wedge._out_of_core import (
     streamed_problem,
 )
 from sklearn_wedge._pricing import Pricing
+from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Solution
 from sklearn_wedge._streaming import StreamedSample
@@ -107,11 +108,34 @@ def build_problem(
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
     sample = canonical_sample(X, y, sample_weight, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)
+    if options.n_blocks > 1 and options.pricing == "exact":
+        _refuse_uncertain_blocks(options, len(sample.points), n_inputs)
+    return problem_on(sample, loss, options, wedge), sample
+
+
+def _refuse_uncertain_blocks(options: FitOptions, n_points: int, n_inputs: int) -> None:
+    """Further blocks that could be out of reach of ``pricing="exact"``: before any is solved."""
+    most_inputs = n_inputs + PASSED_ON * (options.n_blocks - 1)
+    try:
+        certifies(options, options.neuron_class(most_inputs, False), n_points, most_inputs)
+    except ValueError as error:
+        raise ValueError(
+            f"n_blocks={options.n_blocks} (up to {PASSED_ON} activations of each block are inputs "
+            f"of the next): {error}"
+        ) from None
+
+
+def problem_on(
+    sample: TrainingSample, loss: Loss, options: FitOptions, wedge: bool = False
+) -> InMemoryProblem:
+    """The training problem of samples in memory; ``loss`` is in the units of their target."""
+    n_inputs = sample.n_inputs
+    neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
     restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
     words = scope(neuron_class, n_inputs, exact)
-    return InMemoryProblem(sample, restricted, pricing, exact, words), sample
+    return InMemoryProblem(sample, restricted, pricing, exact, words)
 
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
@@ -119,6 +143,26 @@ def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iter
     rule = StoppingRule(options.tol, options.max_iter, options.watch)
     with single_threaded_blas():
         yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+
+
+def solve_blocks(
+    problem: Problem,
+    sample: TrainingSample | StreamedSample,
+    alphas: NDArray,
+    options: FitOptions,
+) -> Iterator[tuple[SolvedBlock, ...]]:
+    """Blocks at descending penalties, up to ``options.n_blocks``.
+
+    The first ones are a warm path; on each of them further ones are built, if asked for.
+    """
+
+    def build(deeper: TrainingSample) -> InMemoryProblem:
+        return problem_on(deeper, problem.loss, options)
+
+    rule = StoppingRule(options.tol, options.max_iter)
+    for solution in solve_alphas(problem, alphas, options):
+        first = first_block(problem, sample, solution)
+        yield deepened(first, options.n_blocks, build, rule, options.verbose)
 
 
 def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:

@@ -362,7 +362,9 @@ def _publish(
     solution: Solution,
 ) -> None:
     """Fitted attributes, and a warning if the tolerance was not met."""
-    estimator._publish(network_of(solution, sample), sample, solution)
+    network = network_of(solution, sample)
+    estimator._publish(network, sample, solution)
+    estimator._publish_reading(network, sample)
     if isinstance(estimator, WedgeReLURegressor):
         estimator._publish_scaling(sample)
     estimator._warn_unless_converged(problem, solution, stacklevel=4)

@@ -22,12 +22,23 @@ ALLOWED = {
     "_master": {"_losses"},
     "_pricing": {"_neurons", "_samples"},
     "_solution": {"_neurons"},
-    "_column_generation": {"_neurons", "_pricing", "_master", "_solution"},
-    # What the loop solves, by where the rows are.
-    "_in_memory": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
-    "_streaming": {"_column_generation", "_samples", "_neurons", "_losses", "_pricing", "_master"},
+    # What the loop solves; below, by where the rows are.
+    "_problem": {"_neurons", "_pricing"},
+    "_column_generation": {"_problem", "_neurons", "_pricing", "_master", "_solution"},
+    "_in_memory": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
+    "_streaming": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
+    # Further blocks are solved in memory.
+    "_blocks": {
+        "_problem",
+        "_column_generation",
+        "_in_memory",
+        "_streaming",
+        "_samples",
+        "_pricing",
+        "_solution",
+    },
     # The solution and the sample are what it turns into layers.
-    "_network": {"_samples", "_streaming", "_solution"},
+    "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.

@@ -51,6 +51,8 @@ VARIANTS = [
     WedgeReLURegressorCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
     WedgeReLUClassifierCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
     WedgeFeatures(WedgeReLUClassifier()),
+    WedgeReLURegressor(n_blocks=2, alpha=0.05),
+    WedgeReLUClassifier(n_blocks=2, alpha=0.05),
 ]
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
 

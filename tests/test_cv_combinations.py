@@ -1,4 +1,4 @@
-"""The choice of order and norm by cross-validation, beside that of the penalty."""
+"""The choice of order, norm and depth by cross-validation, beside that of the penalty."""
 
 import warnings
 
@@ -18,7 +18,7 @@ from sklearn_wedge import (
 
 ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
 # Order 1 has the same neurons under both norms.
-TRIED = [(1, "l1"), (2, "l1"), (2, "l2"), (None, "l1"), (None, "l2")]
+TRIED = [(1, "l1", 1), (2, "l1", 1), (2, "l2", 1), (None, "l1", 1), (None, "l2", 1)]
 FITS = {"alphas": [0.3, 0.1, 0.02], "cv": 3, "tol": 1e-6, "pricing": "search"}
 
 
@@ -52,7 +52,7 @@ def test_all_combinations_are_scored_like_separate_fits(kind, fitted):
     assert fitted.alphas_.shape == (5, 3)
     assert fitted.score_path_.shape == (5, 3, 3)
     best = []
-    for (order, norm), alphas, scores in zip(
+    for (order, norm, _), alphas, scores in zip(
         TRIED, fitted.alphas_, fitted.score_path_, strict=True
     ):
         alone = with_cv(**FITS, interaction_order=order, norm=norm).fit(*data)
@@ -106,11 +106,11 @@ def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
     assert model.alphas_.shape == (3, 4)
     assert_allclose(model.alphas_[:, 1:] / model.alphas_[:, :-1], 0.1 ** (1 / 3), rtol=1e-10)
     assert model.alphas_[0, 0] < model.alphas_[2, 0]
-    for (order, norm), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
+    for (order, norm, _), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
         for factor, constant in ((1.0001, True), (0.98, False)):
             network = single(factor * largest, interaction_order=order, norm=norm).fit(*data)
             assert (network.n_neurons_ == 0) == constant
-    row = model.combinations_.index((model.interaction_order_, model.norm_))
+    row = model.combinations_.index((model.interaction_order_, model.norm_, 1))
     assert model.alpha_ in model.alphas_[row]
 
 
@@ -133,7 +133,7 @@ def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
 def test_the_same_neurons_are_tried_once(parameters, tried):
     X, y = table(False, d=2)
     model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
-    assert model.combinations_ == tried
+    assert model.combinations_ == [(*pair, 1) for pair in tried]
     # Several were given: the leading axis does not depend on the data.
     assert model.alphas_.shape == (len(tried), 2)
     assert model.score_path_.shape == (len(tried), 2, 2)
@@ -154,7 +154,7 @@ def test_ties_go_to_the_earlier_combination_and_the_larger_alpha(kind):
         norm=("l2", "l1"),
         scoring=lambda estimator, X, y: 0.0,
     ).fit(*data)
-    assert model.combinations_ == [(2, "l2"), (2, "l1"), (1, "l2")]
+    assert model.combinations_ == [(2, "l2", 1), (2, "l1", 1), (1, "l2", 1)]
     assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.5)
 
 
@@ -174,6 +174,56 @@ def test_a_scorer_sees_each_combination(kind):
         (order, norm, alpha, 20) for order in (2, None) for norm in NORMS for alpha in (0.3, 0.1)
     }
     assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.1)
+
+
+def test_depths_are_not_scored_like_separate_fits(kind):
+    data, with_cv, single = kind
+    fits = {**FITS, "alphas": [0.05, 0.01]}
+    model = with_cv(**fits, n_blocks=(1, 2), interaction_order=[1, 2]).fit(*data)
+    assert model.combinations_ == [(1, "l1", 1), (1, "l1", 2), (2, "l1", 1), (2, "l1", 2)]
+    for (order, _, depth), scores in zip(model.combinations_, model.score_path_, strict=True):
+        alone = with_cv(**fits, n_blocks=depth, interaction_order=order).fit(*data)
+        assert_array_equal(scores, alone.score_path_)
+    assert np.any(model.score_path_[2] != model.score_path_[3])
+    chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_
+    assert chosen == model.combinations_[np.argmax(model.score_path_.mean(axis=2).max(axis=1))]
+    order, _, depth = chosen
+    final = single(
+        model.alpha_, interaction_order=order, n_blocks=depth, pricing="search", tol=1e-6
+    )
+    assert_array_equal(final.fit(*data).predict(data[0]), model.predict(data[0]))
+    assert model.n_blocks_ == final.n_blocks_ <= depth
+
+
+def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
+    """At the first alpha of a path: there a single fit starts from the same place."""
+    X, y = table(False)
+    train = np.arange(60) < 40
+    folds = [(np.flatnonzero(train), np.flatnonzero(~train))]
+    path = WedgeReLURegressorCV([0.02], n_blocks=2, tol=1e-6, cv=folds).fit(X, y)
+    one = WedgeReLURegressor(0.02, n_blocks=2, tol=1e-6, pricing="search").fit(X[train], y[train])
+    assert one.n_blocks_ == 2
+    error = np.mean((one.predict(X[~train]) - y[~train]) ** 2)
+    assert_allclose(path.score_path_, -error, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tried"),
+    [
+        ({"interaction_order": (2, 3), "n_blocks": 2}, [(2, "l1", 2), (3, "l1", 2)]),
+        ({"interaction_order": 1, "norm": NORMS, "n_blocks": [2]}, [(1, "l1", 2)]),
+        (
+            {"interaction_order": (2, None), "n_blocks": (1, 2)},
+            [(2, "l1", 1), (2, "l1", 2), (None, "l1", 2)],
+        ),
+    ],
+    ids=str,
+)
+def test_networks_that_further_blocks_tell_apart_are_tried_once(parameters, tried):
+    """Two columns: orders beyond two are the same network with one block only."""
+    X, y = table(False, d=2)
+    model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
+    assert model.combinations_ == tried
 
 
 def test_the_number_of_jobs_changes_no_bit(kind, fitted):
@@ -203,7 +253,7 @@ def test_constraints_hold_for_every_combination():
     model = WedgeReLURegressorCV(
         [0.1, 0.02], cv=2, interaction_order=(1, 2, 3), monotonic_cst=[0, 0, 1]
     ).fit(X, y)
-    assert model.combinations_ == [(1, "l1"), (2, "l1"), (3, "l1")]
+    assert model.combinations_ == [(1, "l1", 1), (2, "l1", 1), (3, "l1", 1)]
     assert np.all(model.predict(X + [0, 0, 0.1]) >= model.predict(X) - 1e-9)
 
 
@@ -218,6 +268,9 @@ def test_constraints_hold_for_every_combination():
         ("norm", ("l1", "l3")),
         ("norm", ["l1", None]),
         ("norm", "l3"),
+        ("n_blocks", (1, 0)),
+        ("n_blocks", [1.5]),
+        ("n_blocks", "2"),
     ],
 )
 def test_a_bad_candidate_is_named(name, value, kind):
@@ -226,7 +279,7 @@ def test_a_bad_candidate_is_named(name, value, kind):
         with_cv(**{name: value}).fit(*data)
 
 
-@pytest.mark.parametrize("name", ["interaction_order", "norm"])
+@pytest.mark.parametrize("name", ["interaction_order", "norm", "n_blocks"])
 def test_no_candidates_are_refused(name, kind):
     data, with_cv, _ = kind
     with pytest.raises(ValueError, match=f"{name} is empty"):
@@ -291,6 +344,6 @@ def test_a_second_fit_forgets_the_choice_of_the_first():
     model = WedgeReLURegressorCV([0.3, 0.1], cv=2, interaction_order=(2, 1), norm=("l2", "l1"))
     assert model.fit(X, y).score_path_.ndim == 3
     model.set_params(interaction_order=1, norm="l1").fit(X, y)
-    assert model.combinations_ == [(1, "l1")]
+    assert model.combinations_ == [(1, "l1", 1)]
     assert (model.interaction_order_, model.norm_) == (1, "l1")
     assert model.neurons_.inputs.shape[1] == 1

@@ -78,6 +78,14 @@ def effects_sum_to_the_prediction(names):
     assert abs(names["importances"].sum() - 1) < 1e-10
 
 
+def two_blocks_halve_the_error_on_no_more_neurons(names):
+    rmse, width, truth = names["rmse"], names["width"], names["composed"](names["X_test"])
+    one, two = names["one"], names["two"]
+    assert two.n_blocks_ == 2
+    assert width(two) <= width(one)
+    assert rmse(two, names["X_test"], truth) <= 0.5 * rmse(one, names["X_test"], truth)
+
+
 CLAIMS = {
     "plot_classifier_comparison.py": the_network_is_among_the_good_ones,
     "plot_dask.py": workers_have_the_objective_of_one_machine,
@@ -88,6 +96,7 @@ CLAIMS = {
     "plot_own_loss.py": moments_balance,
     "plot_polish.py": all_seeds_end_at_one_optimum,
     "plot_quantile_bands.py": bands_cover,
+    "plot_two_blocks.py": two_blocks_halve_the_error_on_no_more_neurons,
 }
 
 

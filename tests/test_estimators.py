@@ -117,6 +117,7 @@ def test_clone_keeps_every_parameter_and_no_fit(data):
         "epsilon": 200.0,
         "interaction_order": None,
         "norm": "l2",
+        "n_blocks": 1,
         "standardize": False,
         "clip_quantile": None,
         "interaction_cst": [{0, 1}, {1, 2}],

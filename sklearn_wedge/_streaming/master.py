@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import Restricted
 from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._master import (
     AcrossOutputs,
@@ -23,6 +22,7 @@ from sklearn_wedge._master import (
     working_set,
 )
 from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._problem import Restricted
 from sklearn_wedge._streaming import passes
 from sklearn_wedge._streaming.blocks import Array, Kept, RowBlocks
 from sklearn_wedge._streaming.sample import StreamedSample

@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import Effort, Restricted
 from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing import Priced, diverse
+from sklearn_wedge._problem import Effort, Restricted
 from sklearn_wedge._streaming.blocks import Array
 from sklearn_wedge._streaming.master import (
     DualPoint,

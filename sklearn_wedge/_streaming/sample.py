@@ -52,6 +52,11 @@ class StreamedSample:
         """Number of input columns."""
         return self.points.shape[1]
 
+    @property
+    def n_activations(self) -> int:
+        """No input is an activation: further blocks are solved in memory."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Range:

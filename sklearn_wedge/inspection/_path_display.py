@@ -250,7 +250,7 @@ class PathDisplay:
 
 
 def _label(combination: tuple) -> str:
-    """A combination of order, norm and what else is chosen, in words."""
-    order, norm, *more = combination
+    """A combination of order, norm and number of blocks, in words."""
+    order, norm, n_blocks = combination
     words = [f"order {'any' if order is None else order}", norm]
-    return ", ".join([*words, *(f"{blocks} block(s)" for blocks in more)])
+    return ", ".join(words if n_blocks == 1 else [*words, f"{n_blocks} blocks"])
