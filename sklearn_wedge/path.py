@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -34,7 +34,7 @@ from sklearn_wedge._out_of_core import (
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
-from sklearn_wedge._solution import Certificate, Solution
+from sklearn_wedge._solution import Certificate, Progress, Solution
 from sklearn_wedge._streaming import StreamedSample
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
@@ -159,10 +159,19 @@ def solve_blocks(
     def build(deeper: TrainingSample) -> InMemoryProblem:
         return problem_on(deeper, problem.loss, options)
 
+    stopped = False
+
+    def watch(progress: Progress) -> bool:
+        nonlocal stopped
+        stopped = options.watch(progress)
+        return stopped
+
     rule = StoppingRule(options.tol, options.max_iter)
-    for solution in solve_alphas(problem, alphas, options):
+    for solution in solve_alphas(problem, alphas, replace(options, watch=watch)):
         first = first_block(problem, sample, solution)
-        yield deepened(first, options.n_blocks, build, rule, options.verbose)
+        # Who asks to stop wants no further blocks.
+        n_blocks = 1 if stopped else options.n_blocks
+        yield deepened(first, n_blocks, build, rule, options.verbose)
 
 
 def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:

@@ -116,6 +116,12 @@ def test_a_callback_cannot_stop_a_fit_or_what_it_leaves_is_no_bound():
     assert certificate.gap == certificate.objective - certificate.lower_bound
 
 
+def test_a_fit_that_was_stopped_goes_on_with_further_blocks():
+    full = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder()).fit(X, y)
+    stopped = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder(stop=is_round))
+    assert stopped.fit(X, y).n_blocks_ == 1 < full.n_blocks_
+
+
 def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning_out():
     def on_the_way(context):
         return is_round(context) and not context.parent.task_name.endswith(" 0.001")
