@@ -368,8 +368,7 @@ def _publish(
 ) -> None:
     """Fitted attributes, and a warning if the tolerance was not met."""
     network = network_of(solution, sample)
+    estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
-    estimator._publish_reading(network, sample)
-    if isinstance(estimator, WedgeReLURegressor):
-        estimator._publish_scaling(sample)
+    estimator._publish_importances(network, sample)
     estimator._warn_unless_converged(problem, solution, stacklevel=4)
