@@ -110,6 +110,7 @@ def _score_fold(
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}
     scores, neurons, unconverged = [], [], 0
+    unfitted._publish_marginals(sample)
     for blocks in solve_blocks(problem, sample, combination.alphas, options):
         solution = blocks[-1].solution
         model = copy(unfitted).set_params(alpha=solution.alpha)

@@ -157,6 +157,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         self.certificate_ = solution.certificate
         self.history_ = solution.history
         self.n_iter_ = len(solution.history)
+        self._importances = None
 
     def _fit_network(
         self,
@@ -166,21 +167,19 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         weight: NDArray,
         loss: Loss,
         task: FitTask,
-    ) -> AnySample:
+    ) -> None:
         """Fit on validated data."""
         y = as_columns(y)
         options = self._options(y.shape[1])
-        return self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
+        self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
 
-    def _fit_blocks(
-        self, alpha: float, blocks: DaskBlocks, n_outputs: int, loss: Loss
-    ) -> AnySample:
+    def _fit_blocks(self, alpha: float, blocks: DaskBlocks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated blocks of a dask array."""
         options = self._options(n_outputs)
         neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
         made = streamed_problem(blocks, options, loss, neuron_class)
         with fit_task(self, None) as task:
-            return self._fit_problem(alpha, *made, options, task)
+            self._fit_problem(alpha, *made, options, task)
 
     def _fit_problem(
         self,
@@ -189,18 +188,18 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         sample: AnySample,
         options: FitOptions,
         task: FitTask,
-    ) -> AnySample:
+    ) -> None:
         """Fit: the last point of the path that ends at ``alpha``."""
         watcher = Watcher(task, partial(self._attributes_with, sample))
         options = replace(options, watch=watcher)
+        self._publish_marginals(sample)
         alphas = np.array([alpha], dtype=np.float64)
         (blocks,) = solve_blocks(problem, sample, alphas, options)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
-        self._publish_reading(network, sample)
+        self._publish_importances(network, sample)
         if not watcher.stopped:
             self._warn_unless_converged(problem, blocks[-1].solution)
-        return sample
 
     def _attributes_with(self, sample: AnySample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
@@ -260,7 +259,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         loss: Loss,
         task: FitTask,
     ) -> None:
-        self._publish_scaling(self._fit_network(alpha, X, y, weight, loss, task))
+        self._fit_network(alpha, X, y, weight, loss, task)
 
     def _fit_on_dask(
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
@@ -273,9 +272,10 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         extremes = np.array([low, high])
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
-        self._publish_scaling(self._fit_blocks(alpha, blocks, len(low), loss))
+        self._fit_blocks(alpha, blocks, len(low), loss)
 
-    def _publish_scaling(self, sample: AnySample) -> None:
+    def _publish(self, network: Network, sample: AnySample, solution: Solution) -> None:
+        super()._publish(network, sample, solution)
         target = sample.target_scaling
         self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
         self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale

@@ -22,17 +22,23 @@ from sklearn_wedge.inspection._words import html, neurons_frame, summary
 class ReadableNetwork:
     """Effects, importances, neurons in words: all from fitted attributes."""
 
-    def _publish_reading(self, network: Network, sample: TrainingSample | StreamedSample) -> None:
-        """Fitted attributes that need the training inputs: marginals and importances."""
-        scaling = sample.input_scaling
-        points = scaling.clip(sample.points * scaling.scale + scaling.mean)
-        weight = sample.point_weight / sample.point_weight.sum()
+    # Of a network that is not the end of a fit, of a round or a fold, importances are not computed.
+    _importances: NDArray[np.float64] | None = None
+
+    def _publish_marginals(self, sample: TrainingSample | StreamedSample) -> None:
+        """The fitted attribute that says how the training inputs are distributed."""
+        points, weight = _clipped_points(sample)
         self.marginals_ = tuple(marginal(column, weight) for column in points.T)
+
+    def _publish_importances(
+        self, network: Network, sample: TrainingSample | StreamedSample
+    ) -> None:
+        """What the property of that name returns; given the marginals."""
         self._importances = None
         if len(network.coefs) == 2:
             (weights, coef), (biases, intercept) = network.coefs, network.intercepts
             layers = Layers(weights, biases, coef, intercept)
-            self._importances = importances(layers, self.marginals_, points, weight)
+            self._importances = importances(layers, self.marginals_, *_clipped_points(sample))
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
@@ -49,14 +55,21 @@ class ReadableNetwork:
         Raises
         ------
         AttributeError
-            If the network has several hidden layers, or is not fitted.
+            If the network has several hidden layers, is not fitted, or is that of a round or a
+            fold, as callbacks and scorers see it.
         """
         check_is_fitted(self)
-        if self._importances is None:
+        name = type(self).__name__
+        if len(self.coefs_) > 2:
             raise AttributeError(
                 f"feature_importances_ are those of a network with one hidden layer, and this "
-                f"{type(self).__name__} has {len(self.coefs_) - 1}: fit it with n_blocks=1, or use "
+                f"{name} has {len(self.coefs_) - 1}: fit it with n_blocks=1, or use "
                 "sklearn.inspection.permutation_importance."
+            )
+        if self._importances is None:
+            raise AttributeError(
+                f"feature_importances_ are computed at the end of a fit, and this {name} is that "
+                "of a round or a fold: use sklearn.inspection.permutation_importance."
             )
         return self._importances
 
@@ -138,3 +151,12 @@ class ReadableNetwork:
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()
         return bundle
+
+
+def _clipped_points(
+    sample: TrainingSample | StreamedSample,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Clipped inputs in original units, (n, d), and weights that sum to 1."""
+    scaling = sample.input_scaling
+    points = scaling.clip(sample.points * scaling.scale + scaling.mean)
+    return points, sample.point_weight / sample.point_weight.sum()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,12 +98,19 @@ class PolishedNetwork:
 
 @dataclass(frozen=True)
 class _Data:
-    """Validated data: X (n, d), target (n, q), weight (n,), all positive, and the loss."""
+    """Validated data: X (n, d), target (n, q), weight (n,), and the loss."""
 
     X: NDArray
     target: NDArray[np.float64]
     weight: NDArray[np.float64]
     loss: Loss
+
+    def present(self) -> _Data:
+        """The rows that have a weight."""
+        rows = self.weight > 0
+        if np.all(rows):
+            return self
+        return replace(self, X=self.X[rows], target=self.target[rows], weight=self.weight[rows])
 
 
 def polish(
@@ -241,6 +248,7 @@ def polish(
     options = estimator._options(trained.n_outputs)
     problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
     rule = StoppingRule(options.tol, options.max_iter)
+    data = data.present()  # only now: the rows of neurons are those of X as given
     with single_threaded_blas():
         own = _objective(trained, data, alpha, norm)
         state = _on_its_hyperplanes(problem, sample, trained, data.X, alpha, own)
@@ -300,9 +308,6 @@ def _validated(
             f"network has {trained.n_outputs} outputs, and y has {target.shape[1]} column(s). For "
             "labels of classes give loss='log_loss'."
         )
-    present = weight > 0
-    if not np.all(present):
-        X, target, weight = X[present], target[present], weight[present]
     return _Data(X, target, weight, loss)
 
 
@@ -363,8 +368,7 @@ def _publish(
 ) -> None:
     """Fitted attributes, and a warning if the tolerance was not met."""
     network = network_of(solution, sample)
+    estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
-    estimator._publish_reading(network, sample)
-    if isinstance(estimator, WedgeReLURegressor):
-        estimator._publish_scaling(sample)
+    estimator._publish_importances(network, sample)
     estimator._warn_unless_converged(problem, solution, stacklevel=4)

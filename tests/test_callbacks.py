@@ -96,6 +96,31 @@ def test_the_network_of_a_round_is_not_the_one_that_the_fit_would_end_with():
     assert errors[0] > 2 * errors[-1]
 
 
+class Reader(Recorder):
+    """Reads the network of each round, as users do."""
+
+    def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
+        if is_round(context):
+            network = fitted_estimator
+            assert len(network.neurons_frame()) == network.n_neurons_
+            assert "Importances" not in network.summary()
+            assert not hasattr(network, "feature_importances_")
+            explained = network.explain(X)
+            total = explained.intercept + explained.contributions.sum(axis=1)
+            self.predictions.append(np.ptp(total - network.to_mlp().predict(X)))
+        return False
+
+
+def test_the_network_of_a_round_cannot_be_read_or_is_that_of_an_earlier_fit():
+    reader = Reader()
+    model = WedgeReLURegressor(alpha=0.01).set_callbacks(reader)
+    # Fitted again on fewer columns: nothing of the first fit may show.
+    model.fit(X, y).fit(X[:, :1], y)
+    assert len(reader.predictions) > 10
+    assert max(reader.predictions) < 1e-9
+    assert "Importances" in model.summary()
+
+
 def test_a_callback_changes_the_fit():
     watched = WedgeReLURegressor(alpha=0.01).set_callbacks(Recorder()).fit(X, y)
     alone = WedgeReLURegressor(alpha=0.01).fit(X, y)

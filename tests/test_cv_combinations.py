@@ -347,3 +347,14 @@ def test_a_second_fit_forgets_the_choice_of_the_first():
     assert model.combinations_ == [(1, "l1", 1)]
     assert (model.interaction_order_, model.norm_) == (1, "l1")
     assert model.neurons_.inputs.shape[1] == 1
+
+
+def test_a_scorer_cannot_read_the_network_of_a_fold():
+    X, y = np.random.default_rng(0).uniform(-1, 1, size=(30, 2)), np.arange(30) % 7
+
+    def readable(network, X, y):
+        assert network.summary().startswith("WedgeReLURegressor: 2 inputs")
+        assert not hasattr(network, "feature_importances_")
+        return -network.explain(X).contributions.shape[1]
+
+    WedgeReLURegressorCV([0.3, 0.03], cv=2, scoring=readable).fit(X, y)

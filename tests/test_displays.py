@@ -9,6 +9,8 @@ from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
@@ -139,6 +141,26 @@ def test_another_target_is_drawn():
         NeuronDisplay.from_estimator(model, X2, Y, output=2)
 
 
+def test_the_only_target_or_all_classes_are_not_what_is_drawn():
+    display = NeuronDisplay.from_estimator(PLANE, X2, Y2, output=0, grid_resolution=5)
+    alone = NeuronDisplay.from_estimator(PLANE, X2, Y2, grid_resolution=5)
+    assert display.output_label == alone.output_label == "target"
+    two = WedgeReLUClassifier(0.1).fit(X2, Y2 > 0.5)
+    with pytest.raises(ValueError, match=r"all classes at once; output=True"):
+        NeuronDisplay.from_estimator(two, X2, output=True)
+
+
+def test_targets_of_something_else_are_drawn():
+    two = WedgeReLUClassifier(0.1).fit(X2, np.where(Y2 > 0.5, "far", "near"))
+    for model, y, said in (
+        (PLANE, np.where(Y2 > 0.5, "far", "near"), r"type <U4.*1 target"),
+        (PLANE, np.column_stack([Y2, Y2]), r"shape \(60, 2\).*1 target"),
+        (two, Y2 > 0.5, r"labels such as .*fitted on \['far', 'near'\]"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            NeuronDisplay.from_estimator(model, X2, y)
+
+
 def test_parts_that_are_not_wanted_are_drawn():
     display = NeuronDisplay.from_estimator(PLANE, X2, Y2)
     figure, panels = pyplot.subplots(1, 2)
@@ -176,6 +198,30 @@ def test_other_data_than_those_of_the_fit_are_taken_for_them(display):
             display.from_estimator(PLANE, other)
     with pytest.raises(ValueError, match="3 columns"):
         display.from_estimator(PLANE, np.column_stack([X2, Y2]))
+
+
+def test_rounding_far_from_zero_is_taken_for_other_data():
+    far = np.column_stack([X2[:, 0] + 1e10, X2[:, 1]])
+    model = WedgeReLURegressor(0.01).fit(far, Y2)
+    assert len(NeuronDisplay.from_estimator(model, far).lines) > 0
+    with pytest.raises(ValueError, match="fitted on"):
+        NeuronDisplay.from_estimator(model, far[::-1])
+
+
+@pytest.mark.parametrize("display", [NeuronDisplay, EffectDisplay, CertificateDisplay])
+def test_a_pipeline_is_refused_without_a_word_about_its_network(display):
+    pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor(0.1)).fit(X2, Y2)
+    data = (X2,) if display is NeuronDisplay else ()
+    with pytest.raises(TypeError, match=rf"{display.__name__} reads.*pipeline\[-1\]"):
+        display.from_estimator(pipeline, *data)
+
+
+def test_a_picture_of_no_values_or_panels_is_drawn():
+    for display, data in ((NeuronDisplay, (X2,)), (EffectDisplay, ())):
+        with pytest.raises(ValueError, match="grid_resolution must be an integer of at least 2"):
+            display.from_estimator(PLANE, *data, grid_resolution=1)
+    with pytest.raises(ValueError, match="n_cols must be"):
+        EffectDisplay.from_estimator(PLANE, [0], n_cols=0)
 
 
 # --- effects ------------------------------------------------------------------------------------
@@ -253,6 +299,9 @@ def test_effects_that_are_not_there_are_drawn():
     additive = WedgeReLURegressor(0.01, interaction_order=1).fit(X2, Y2)
     with pytest.raises(ValueError, match=r"no effect \(0, 1\)"):
         EffectDisplay.from_estimator(additive, [(0, 1)])
+    for effects, said in (("x0", r"\['x0'\]"), ([], "effects is empty"), ([0.5], "no column 0.5")):
+        with pytest.raises(ValueError, match=said):
+            EffectDisplay.from_estimator(PLANE, effects)
     with pytest.raises(ValueError, match="feature_names has 1 names"):
         EffectDisplay.from_estimator(PLANE, feature_names=["a"])
 

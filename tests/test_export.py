@@ -269,6 +269,16 @@ def test_whole_numbers_are_not_taken_by_onnx():
 def test_another_dtype_is_taken_for_onnx():
     with pytest.raises(ValueError, match="'float32' or 'float64'"):
         FITTED["regression"].to_onnx("float16")
+    for dtype in (None, "nonsense"):
+        with pytest.raises(ValueError, match="'float32' or 'float64'"):
+            FITTED["regression"].to_onnx(dtype)
+
+
+def test_operators_too_old_for_clipping_are_taken_for_onnx():
+    model, X, output = case("regression")
+    agree(run_onnx(model.to_onnx("float32", 8), X, "float32")[0], output, SINGLE)
+    with pytest.raises(ValueError, match=r"target_opset=7 cannot clip.*8 or newer"):
+        model.to_onnx("float32", 7)
 
 
 # --- plain data ---------------------------------------------------------------------------------

@@ -267,6 +267,18 @@ def test_hyperplanes_of_the_network_name_rows_of_the_data():
     assert len(found.support_) > 0
 
 
+def test_rows_without_a_weight_shift_the_rows_that_neurons_are_named_after():
+    network, X, y = trained("one target", 0)
+    weight = (np.arange(len(X)) % 3 > 0) * 1.0
+    model = polish(network, X, y, alpha=0.002, sample_weight=weight).estimator
+    named = model.neurons_.rows >= 0
+    assert np.all(weight[model.neurons_.rows[named]] > 0)
+    distances = X[model.neurons_.rows] @ model.coefs_[0]
+    distances = np.einsum("jsj->js", distances) + model.intercepts_[0][:, None]
+    assert_allclose(distances[named], 0.0, atol=1e-9)
+    assert np.any(named)
+
+
 def test_the_network_itself_is_changed():
     network, X, y = trained("one target", 0)
     before = [array.copy() for array in (*network.coefs_, *network.intercepts_)]

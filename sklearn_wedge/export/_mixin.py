@@ -116,7 +116,7 @@ class ExportMixin:
         dtype : {"float32", "float64"} or equivalent dtype, default="float32"
             Of the inputs, and of the arithmetic.
         target_opset : int or None, default=None
-            Version of the ONNX operators; None for the newest that skl2onnx supports.
+            Version of the ONNX operators, 8 or newer; None for the newest that skl2onnx supports.
 
         Returns
         -------
@@ -130,7 +130,8 @@ class ExportMixin:
         ImportError
             If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
         ValueError
-            If ``dtype`` is another one, or labels are numbers with a fractional part.
+            If ``dtype`` or ``target_opset`` is another one, or labels are numbers with a fractional
+            part.
 
         Notes
         -----

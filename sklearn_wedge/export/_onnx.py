@@ -28,18 +28,31 @@ OPTIONS = {
 }
 
 
+# From this version of the operators on, the larger of a row and of bounds is defined.
+OLDEST_OPSET = 8
+
+
 def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
     """See ``ExportMixin.to_onnx``."""
-    types = {np.dtype("float32"): FloatTensorType, np.dtype("float64"): DoubleTensorType}
-    if np.dtype(dtype) not in types:
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    tensor = _tensor_type(dtype)
     register_onnx_converters()
     return skl2onnx.to_onnx(
         model,
-        initial_types=[("X", types[np.dtype(dtype)]([None, model.n_features_in_]))],
+        initial_types=[("X", tensor([None, model.n_features_in_]))],
         options={id(model): {"zipmap": False}} if hasattr(model, "classes_") else None,
         target_opset=target_opset,
     )
+
+
+def _tensor_type(dtype: Any) -> type:
+    types = {np.dtype("float32"): FloatTensorType, np.dtype("float64"): DoubleTensorType}
+    try:
+        given = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        given = None
+    if given not in types:
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    return types[given]
 
 
 def register(regressors: tuple[type, ...], classifiers: tuple[type, ...]) -> None:
@@ -62,6 +75,11 @@ class _Graph:
     """Nodes of one estimator in the arithmetic of its input: double, or else single precision."""
 
     def __init__(self, scope: Any, operator: Any, container: Any):
+        if container.target_opset < OLDEST_OPSET:
+            raise ValueError(
+                f"target_opset={container.target_opset} cannot clip the inputs of "
+                f"{type(operator.raw_operator).__name__}: use {OLDEST_OPSET} or newer."
+            )
         self.scope, self.operator, self.container = scope, operator, container
         double = guess_proto_type(operator.inputs[0].type) == TensorProto.DOUBLE
         self.type = TensorProto.DOUBLE if double else TensorProto.FLOAT

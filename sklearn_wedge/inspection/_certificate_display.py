@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_wedge.inspection._axes import BLUE, ORANGE, one_axes
+from sklearn_wedge.inspection._checks import check_network
 
 
 class CertificateDisplay:
@@ -81,10 +81,12 @@ class CertificateDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator is not a network of this package.
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
+        check_network(estimator, "CertificateDisplay")
         history = estimator.history_
         display = cls(
             objective=np.array([each.objective for each in history]),

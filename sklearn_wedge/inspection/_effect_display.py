@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_wedge.inspection._axes import BLUE, panels
+from sklearn_wedge.inspection._checks import check_at_least, check_network
 from sklearn_wedge.inspection._effects import Effects, Inputs
 from sklearn_wedge.inspection._explanation import effects_of
 from sklearn_wedge.inspection._names import (
@@ -152,22 +152,28 @@ class EffectDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator is not a network of this package.
         ValueError
             If the network has no such effects or outputs, or is not one that is a sum of effects
             of one and two inputs.
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
+        check_network(estimator, "EffectDisplay")
+        check_at_least(2, "grid_resolution", grid_resolution)
         network = effects_of(estimator)
         names = input_names(estimator, feature_names)
         chosen_output = output_number(estimator, output)
         if effects is None:
             chosen = _largest(network, estimator.marginals_, chosen_output)
+        elif isinstance(effects, str | Integral):
+            raise ValueError(f"effects must be a sequence, as [{effects!r}], got {effects!r}.")
         else:
             chosen = [_inputs(effect, names, network) for effect in effects]
         if not chosen:
-            raise ValueError("There is no effect to draw: the network is constant.")
+            why = "the network is constant" if effects is None else "effects is empty"
+            raise ValueError(f"There is no effect to draw: {why}.")
         grids = [
             _on_grid(network, inputs, estimator.marginals_, names, chosen_output, grid_resolution)
             for inputs in chosen
@@ -203,9 +209,12 @@ class EffectDisplay:
 
         Raises
         ------
+        ValueError
+            If ``n_cols`` is not positive, or ``ax`` has another number of axes.
         ImportError
             If matplotlib is not installed.
         """
+        check_at_least(1, "n_cols", n_cols)
         n_effects = len(self.effects)
         n_cols = min(n_cols, n_effects)
         self.axes_ = panels(ax, n_effects, n_cols, (3.4, 2.8), "EffectDisplay")
@@ -261,7 +270,8 @@ def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
     ValueError
         If the network has no such effect.
     """
-    columns = [effect] if isinstance(effect, str | Integral) else list(effect)
+    one = isinstance(effect, str) or not isinstance(effect, Iterable)
+    columns = [effect] if one else list(effect)
     inputs = tuple(sorted(column_number(column, names) for column in columns))
     if inputs in network.effects:
         return inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def column_number(column: int | str, names: Sequence[str]) -> int:
     if isinstance(column, str):
         if column in names:
             return names.index(column)
-    elif -len(names) <= column < len(names):
+    elif isinstance(column, Integral) and -len(names) <= column < len(names):
         return int(column) % len(names)
     raise ValueError(
         f"There is no column {column!r}: the estimator was fitted on {len(names)} columns, "

@@ -16,6 +16,7 @@ from sklearn_wedge.inspection._axes import (
     look,
     one_axes,
 )
+from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._names import (
     input_names,
     output_label,
@@ -152,7 +153,7 @@ class NeuronDisplay:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their targets or labels. None: samples are drawn without.
         output : int, default=None
-            Number of the target to be drawn, if there are several.
+            Number of the target to be drawn, if there are several; of classes all are drawn.
         feature_names : sequence of str, default=None
             Names of the inputs; None: those of the training data.
         target_name : str, default="target"
@@ -171,21 +172,25 @@ class NeuronDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator is not a network of this package.
         ValueError
-            If there are more than two inputs or several hidden layers, or ``X`` is not what the
-            estimator was fitted on.
+            If there are more than two inputs or several hidden layers, ``X`` is not what the
+            estimator was fitted on, ``y`` does not suit it, or there is no such output.
         ImportError
             If matplotlib is not installed.
         """
-        X = training_inputs(estimator, X, y)
+        X = training_inputs(estimator, X, y, needed_by="NeuronDisplay")
         _refuse_other_networks(estimator)
+        check_at_least(2, "grid_resolution", grid_resolution)
         ticks = _ticks(X, grid_resolution)
         lines = _lines(estimator, ticks)
         if len(ticks) == 1:  # curves bend exactly at their knots
             ticks = (np.union1d(ticks[0], lines),)
         grid = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, X.shape[1])
         is_classifier = hasattr(estimator, "classes_")
-        chosen = 0 if is_classifier else output_number(estimator, output)
+        chosen = _chosen(estimator, output)
+        y = None if y is None else _suitable(estimator, y, chosen)
         label = target_name
         if is_classifier and X.shape[1] == 1:
             response = predicted(estimator.decision_function, grid).reshape(len(grid), -1)
@@ -196,8 +201,8 @@ class NeuronDisplay:
         else:
             response = predicted(estimator.predict, grid).reshape(len(grid), -1)[:, [chosen]]
             response = response if len(ticks) == 1 else response.reshape(len(ticks[1]), -1)
-            y = y if y is None else np.asarray(y).reshape(len(X), -1)[:, chosen]
-            label += f" {output_names(estimator)[chosen]}" if output is not None else ""
+            names = output_names(estimator)
+            label += f" {names[chosen]}" if len(names) > 1 else ""
         display = cls(
             ticks=ticks,
             response=response,
@@ -350,6 +355,46 @@ class NeuronDisplay:
             drawn.append(ax.scatter(*self.X[mine].T, **options))
         ax.legend(fontsize="small")
         return drawn
+
+
+def _chosen(estimator: Any, output: Any) -> int:
+    """The number of the target to be drawn."""
+    if not hasattr(estimator, "classes_"):
+        return output_number(estimator, output)
+    if output is not None:
+        raise ValueError(
+            f"NeuronDisplay draws all classes at once; output={output!r} is for several targets. "
+            "Leave it out, or use EffectDisplay for the effects on one class."
+        )
+    return 0
+
+
+def _suitable(estimator: Any, y: ArrayLike, chosen: int) -> NDArray:
+    """Labels, or the target to be drawn, (n,).
+
+    Raises
+    ------
+    ValueError
+        If these are labels or targets of something else.
+    """
+    y, name = np.asarray(y), type(estimator).__name__
+    if hasattr(estimator, "classes_"):
+        y = y.reshape(len(y), -1)
+        other = y[~np.isin(y, estimator.classes_)]
+        if y.shape[1] != 1 or len(other):
+            what = f"such as {other.tolist()[0]!r}" if len(other) else f"in {y.shape[1]} columns"
+            raise ValueError(
+                f"y has labels {what}, and this {name} was fitted on "
+                f"{estimator.classes_.tolist()}: give the y that it was fitted on."
+            )
+        return y[:, 0]
+    n_targets = max(len(output_names(estimator)), 1)
+    if y.dtype.kind not in "buifO" or y.size != n_targets * len(y):
+        raise ValueError(
+            f"y is of shape {y.shape} and type {y.dtype}, and this {name} was fitted on "
+            f"{n_targets} target(s), which are numbers: give the y that it was fitted on."
+        )
+    return y.reshape(len(y), -1)[:, chosen].astype(np.float64)
 
 
 def _curve_labels(estimator: Any) -> tuple[str, ...]:

@@ -108,13 +108,15 @@ class SupportDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator is not a network of this package.
         ValueError
             If ``X`` is not what the estimator was fitted on or has one column only, or there are no
             such columns.
         ImportError
             If matplotlib is not installed.
         """
-        X = training_inputs(estimator, X)
+        X = training_inputs(estimator, X, needed_by="SupportDisplay")
         if X.shape[1] == 1:
             raise ValueError("X has one column, and a plane needs two: use NeuronDisplay.")
         names = input_names(estimator, feature_names)

@@ -9,23 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import check_is_fitted
+
+from sklearn_wedge.inspection._checks import check_network
 
 Array = NDArray[np.float64]
 
 # How far a row may be from a hyperplane through it, in standard deviations of the inputs.
 ON_THE_HYPERPLANE = 1e-6
+# Rounding of inputs far from zero, as a fraction of their size, is as much as that.
+ROUNDING = 64 * np.finfo(np.float64).eps / ON_THE_HYPERPLANE
 
 
-def training_inputs(estimator: Any, X: ArrayLike, y: ArrayLike | None = None) -> Array:
+def training_inputs(
+    estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, needed_by: str
+) -> Array:
     """``X`` as an array, if it is what the estimator was fitted on.
 
     Raises
     ------
+    TypeError
+        If the estimator is not a network of this package.
     ValueError
         If it is not: the neurons do not pass through the rows that they should.
     """
-    check_is_fitted(estimator)
+    check_network(estimator, needed_by)
     X = check_array(X, dtype=np.float64)
     if y is not None:
         check_consistent_length(X, y)
@@ -48,7 +55,8 @@ def _farthest(estimator: Any, X: Array) -> float:
     inputs = np.clip(X, *estimator.clip_bounds_)
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
     distances = np.einsum("jd,jsd->js", weights, inputs[rows]) + biases[:, None]
-    size = np.abs(weights) @ estimator.x_scale_
+    spread = estimator.x_scale_ + ROUNDING * np.abs(inputs).max(axis=0)
+    size = np.abs(weights) @ spread
     return float(np.max(np.abs(distances) / size[:, None], where=rows >= 0, initial=0.0))
 
 
