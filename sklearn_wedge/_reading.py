@@ -36,7 +36,7 @@ class ReadableNetwork:
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
-        """The share of each input in the variance of the network's output, (n_features_in_,).
+        """The share of each input in the variance of the output, ``(n_features_in_,)``.
 
         ``Cov(share, f) / Var(f)`` over the training data, where ``f`` is the network's output
         (under a log link the logarithm, of a classifier the decision function) and the share of an
