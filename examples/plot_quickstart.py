@@ -20,8 +20,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import WedgeReLURegressorCV
 
-X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+diabetes = load_diabetes(scaled=False)
+X_train, X_test, y_train, y_test = train_test_split(
+    diabetes.data, diabetes.target, test_size=0.2, random_state=0
+)
 
 wedge = WedgeReLURegressorCV(alphas=12, eps=1e-2, n_jobs=-1).fit(X_train, y_train)
 lasso = make_pipeline(StandardScaler(), LassoCV()).fit(X_train, y_train)
@@ -54,6 +56,6 @@ print(f"relative gap {certificate.relative_gap:.1e}")
 # The network in words, in the units of the table. The coefficient of a neuron is its slope along
 # the input that moves it most; ``(·)₊`` is the ReLU.
 
-print(f"\n{wedge.summary()}")
+print(f"\n{wedge.summary(diabetes.feature_names)}")
 
 # sphinx_gallery_thumbnail_path = "images/certificate.png"

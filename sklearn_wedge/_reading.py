@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,16 +116,26 @@ class ReadableNetwork:
         check_is_fitted(self)
         return neurons_frame(self)
 
-    def summary(self) -> str:
+    def summary(self, feature_names: Sequence[str] | None = None) -> str:
         """What was fitted, in words: sizes, certificate, importances, the strongest neurons.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, default=None
+            Names of the columns; None: those of the training data.
 
         Returns
         -------
         str
             Several lines.
+
+        Raises
+        ------
+        ValueError
+            If there is not a name for each column.
         """
         check_is_fitted(self)
-        return summary(self)
+        return summary(self, feature_names)
 
     def _fitted_html(self) -> str:
         return html(self) if hasattr(self, "certificate_") else ""

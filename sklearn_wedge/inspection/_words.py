@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 
 # Neurons that a summary prints.
 MOST_IN_SUMMARY = 5
+# Characters in a line of a summary; formulas are not broken.
+WIDTH = 100
 # Neurons in the HTML representation, and inputs in a formula.
 MOST_IN_HTML, MOST_TERMS = 30, 4
 DIGITS = 4
@@ -148,9 +151,9 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def summary(estimator: Any) -> str:
+def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     """See ``ReadableNetwork.summary``."""
-    names, n_outputs = input_names(estimator), estimator.coefs_[-1].shape[1]
+    names, n_outputs = input_names(estimator, feature_names), estimator.coefs_[-1].shape[1]
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_count(n_outputs, 'output')}"
         + (f" ({output_label(estimator)})" if n_outputs == 1 else ""),
@@ -162,7 +165,8 @@ def summary(estimator: Any) -> str:
         strongest = np.argsort(-importances, kind="stable")[:MOST_IN_SUMMARY]
         shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
         lines.append(f"Importances: {', '.join(shares)}")
-    neurons = readable_neurons(estimator)
+    lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
+    neurons = readable_neurons(estimator, names)
     if neurons:
         lines.append("Strongest neurons:")
         lines += [f"  {n.formula()} through {n.through()}" for n in neurons[:MOST_IN_SUMMARY]]
