@@ -276,11 +276,12 @@ class WedgeReLUClassifier(_WedgeClassifier):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     coefs_ : list of n_blocks_ + 1 ndarrays
-        Layer weights in original units. With one block, of shapes (n_features_in_, n_neurons_) and
-        (n_neurons_, n_outputs), as in ``MLPClassifier``. With more, hidden layer l has as inputs
-        the columns and all hidden layers before it, in this order: ``coefs_[l]`` is of shape
-        (n_features_in_ + their widths, its width); the output sees the last one only. Clip inputs
-        to ``clip_bounds_`` first. Two classes have one output, several one each.
+        Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
+        and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``. With more, hidden layer l has as
+        inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
+        ``n_features_in_`` rows and one for each neuron of these; the output sees the last hidden
+        layer only. Clip inputs to ``clip_bounds_`` first. Two classes have one output, several one
+        each.
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)

@@ -104,8 +104,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
-    neurons_, support_, n_neurons_, n_blocks_, blocks_, certificate_, history_, n_iter_,
-    marginals_
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
+        As in :class:`WedgeReLURegressor`.
+    certificate_, history_, n_iter_
         As in :class:`WedgeReLURegressor`.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLURegressor`.
@@ -327,8 +328,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
-    neurons_, support_, n_neurons_, n_blocks_, blocks_, certificate_, history_, n_iter_,
-    marginals_
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
+        As in :class:`WedgeReLUClassifier`.
+    certificate_, history_, n_iter_
         As in :class:`WedgeReLUClassifier`.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLUClassifier`.

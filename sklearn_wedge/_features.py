@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge.inspection._names import hidden_names, sum_of, term
 
 # Significant digits of the numbers in a name: as few as keep all names different.
 FEWEST_DIGITS, MOST_DIGITS = 3, 17
@@ -38,12 +39,10 @@ def hidden_activations(
 
 def formula(weights: NDArray, bias: float, names: list[str], digits: int) -> str:
     """A neuron in words, such as ``relu(0.5*age - 2*bmi + 1)``."""
-    used = np.flatnonzero(weights)
-    terms = [(weights[k], f"*{names[k]}") for k in used]
-    terms += [(bias, "")] if bias != 0 or not terms else []
-    words = [f"{'-' if value < 0 else '+'} {abs(value):.{digits}g}{of}" for value, of in terms]
-    first = words[0].replace("+ ", "", 1).replace("- ", "-", 1)
-    return f"relu({' '.join([first, *words[1:]])})"
+    terms = [term(weights[k], names[k], digits, "*") for k in np.flatnonzero(weights)]
+    if bias != 0 or not terms:
+        terms.append(term(bias, "", digits, "*"))
+    return f"relu({sum_of(terms)})"
 
 
 def distinct_formulas(weights: NDArray, biases: NDArray, names: list[str]) -> list[str]:
@@ -236,7 +235,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ndarray of str objects of shape (n_neurons,)
             The value of each feature in terms of the inputs in original units (clipped first), with
             rounded numbers; no two names are equal. In a deep network ``h0``, ``h1``, ... are the
-            neurons of earlier hidden layers, in the order of ``coefs_``.
+            neurons of earlier hidden layers, in the order of the rows of ``coefs_``.
 
         Raises
         ------
@@ -246,8 +245,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
         coefs, intercepts = self._unit_layers()
-        earlier = [f"h{k}" for k in range(len(coefs[-1]) - len(names))]
-        words = distinct_formulas(coefs[-1], intercepts[-1], [*names, *earlier])
+        names += hidden_names(names, len(coefs[-1]) - len(names))
+        words = distinct_formulas(coefs[-1], intercepts[-1], names)
         return np.array(words, dtype=object)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class ReadableNetwork:
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
-        """The share of each input in the variance of the network's output, (n_features_in_,).
+        """The share of each input in the variance of the output, ``(n_features_in_,)``.
 
         ``Cov(share, f) / Var(f)`` over the training data, where ``f`` is the network's output
         (under a log link the logarithm, of a classifier the decision function) and the share of an
@@ -128,16 +129,26 @@ class ReadableNetwork:
         check_is_fitted(self)
         return neurons_frame(self)
 
-    def summary(self) -> str:
+    def summary(self, feature_names: Sequence[str] | None = None) -> str:
         """What was fitted, in words: sizes, certificate, importances, the strongest neurons.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, default=None
+            Names of the columns; None: those of the training data.
 
         Returns
         -------
         str
             Several lines.
+
+        Raises
+        ------
+        ValueError
+            If there is not a name for each column.
         """
         check_is_fitted(self)
-        return summary(self)
+        return summary(self, feature_names)
 
     def _fitted_html(self) -> str:
         return html(self) if hasattr(self, "certificate_") else ""

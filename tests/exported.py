@@ -26,7 +26,7 @@ def data():
 
 def table():
     X, _ = data()
-    return pd.DataFrame(X, columns=["year", "neuron_1_1", "is_new"])
+    return pd.DataFrame(X, columns=["year", "h1", "is_new"])
 
 
 def rows(clipped):

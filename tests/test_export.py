@@ -327,7 +327,7 @@ def test_twenty_lines_of_python_predict_something_else_from_the_json(name):
 
 def test_the_record_misnames_inputs_or_neurons():
     record = MODELS["two blocks"].to_dict()
-    names = ["year", "neuron_1_1", "is_new"]
+    names = ["year", "h1", "is_new"]
     assert [column["name"] for column in record["inputs"]] == names
     assert [column["lower"] is None for column in record["inputs"]] == [False, False, True]
     own = [neuron["name"] for neuron in record["neurons"]]

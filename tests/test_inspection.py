@@ -346,6 +346,10 @@ def test_the_summary_leaves_something_out():
     best = X.columns[np.argmax(model.feature_importances_)]
     assert f"Importances: {best} " in text
     assert model.neurons_frame()["formula"][0] in text
+    unnamed = WedgeReLURegressor(0.1).fit(X.to_numpy(), y)
+    assert unnamed.summary(feature_names=list(X.columns)) == text != unnamed.summary()
+    with pytest.raises(ValueError, match="feature_names has 1 names"):
+        unnamed.summary(["age"])
 
 
 def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_wedge.export._registration import needs_extra
+from sklearn_wedge.inspection._dependencies import needs
 
 if TYPE_CHECKING:
     import onnx
@@ -99,7 +99,7 @@ class ExportMixin:
         True
         """
         check_is_fitted(self)
-        with needs_extra("torch", "to_torch", "PyTorch"):
+        with needs("PyTorch", "to_torch", "sklearn_wedge[torch]"):
             from sklearn_wedge.export._torch import to_torch
         return to_torch(self, dtype)
 
@@ -152,7 +152,7 @@ class ExportMixin:
         ['X']
         """
         check_is_fitted(self)
-        with needs_extra("onnx", "to_onnx", "skl2onnx"):
+        with needs("skl2onnx", "to_onnx", "sklearn_wedge[onnx]"):
             from sklearn_wedge.export._onnx import to_onnx
         return to_onnx(self, dtype, target_opset)
 
@@ -175,8 +175,9 @@ class ExportMixin:
               probabilities (the second class if positive, or the class of the largest).
             - ``inputs``: ``name``, ``lower`` and ``upper`` of each column in order; None where not
               clipped.
-            - ``neurons``: ``name``, ``block`` (from 1), ``bias`` and ``weights`` of each, a dict by
-              name of inputs and neurons of earlier blocks.
+            - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from
+              1), ``bias`` and ``weights`` of each, a dict by name of inputs and neurons of earlier
+              blocks.
             - ``outputs``: ``bias`` and ``weights`` of each, by name of neurons.
             - ``classes``: the labels, of classifiers.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from sklearn.base import is_classifier
 
 from sklearn_wedge._objectives import LOG_LINK_LOSSES
@@ -31,11 +30,3 @@ def link_of(model: Any) -> str:
             return "margin"
         return "logit" if len(model.classes_) == 2 else "softmax"
     return "log" if model.loss in LOG_LINK_LOSSES else "identity"
-
-
-def input_names(model: Any) -> list[str]:
-    """Names of the columns; x0, x1, ... if they have none, as scikit-learn calls them."""
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        return [f"x{column}" for column in range(model.n_features_in_)]
-    return [str(name) for name in np.asarray(names)]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from sklearn_wedge.export._outputs import input_names, link_of
+from sklearn_wedge.export._outputs import link_of
+from sklearn_wedge.inspection._names import hidden_names, input_names
 
 FORMAT, VERSION = "sklearn_wedge.network", 1
 
@@ -45,18 +46,13 @@ def to_dict(model: Any) -> dict[str, Any]:
 
 def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Names of inputs and neurons, in the order of rows of ``coefs_``, and the neurons."""
-    names, neurons = list(inputs), []
-    prefix = "neuron"
-    while any(name.startswith(prefix) for name in inputs):  # an input may be called anything
-        prefix = f"_{prefix}"
+    names = inputs + hidden_names(inputs, sum(map(len, model.intercepts_[:-1])))
     hidden = zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True)
-    for block, (coef, intercept) in enumerate(hidden, start=1):
-        own = [f"{prefix}_{block}_{number}" for number in range(1, coef.shape[1] + 1)]
-        neurons += [
-            {"name": name, "block": block, "bias": float(bias), "weights": _weights(names, column)}
-            for name, column, bias in zip(own, coef.T, intercept, strict=True)
-        ]
-        names += own
+    neurons = [
+        {"name": name, "block": block, "bias": float(bias), "weights": _weights(names, column)}
+        for block, (coef, intercept) in enumerate(hidden, start=1)
+        for name, column, bias in zip(names[len(coef) :], coef.T, intercept, strict=False)
+    ]
     return names, neurons
 
 

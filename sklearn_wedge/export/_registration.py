@@ -1,35 +1,8 @@
-"""What of exporting needs a package that may not be installed."""
+"""What lets ``skl2onnx`` convert the estimators of this package."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-
-@contextmanager
-def needs_extra(extra: str, caller: str, package: str) -> Iterator[None]:
-    """Around an import: say which extra to install if it fails.
-
-    Parameters
-    ----------
-    extra : str
-        Of this package, in pyproject.toml.
-    caller : str
-        What was called.
-    package : str
-        What is missing, by its own name.
-
-    Raises
-    ------
-    ImportError
-        If the import inside does.
-    """
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(
-            f'{caller} needs {package}: pip install "sklearn_wedge[{extra}]".'
-        ) from error
+from sklearn_wedge.inspection._dependencies import needs
 
 
 def register_onnx_converters() -> None:
@@ -64,7 +37,7 @@ def register_onnx_converters() -> None:
     >>> skl2onnx.to_onnx(pipeline, X.astype(np.float32)).graph.output[0].name
     'variable'
     """
-    with needs_extra("onnx", "register_onnx_converters", "skl2onnx"):
+    with needs("skl2onnx", "register_onnx_converters", "sklearn_wedge[onnx]"):
         from sklearn_wedge.export._onnx import register
     from sklearn_wedge import (
         WedgeReLUClassifier,

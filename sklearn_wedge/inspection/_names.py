@@ -1,7 +1,8 @@
-"""What inputs and outputs of a fitted estimator are called."""
+"""What inputs, hidden neurons and outputs of a fitted estimator are called, and sums of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -26,6 +27,30 @@ def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> l
             "columns: give one for each."
         )
     return [str(name) for name in feature_names]
+
+
+def hidden_names(inputs: Sequence[str], n_neurons: int) -> list[str]:
+    """Names of hidden neurons, layer after layer: ``h0``, ``h1``, ...
+
+    As the rows of ``coefs_`` count them. If an input is called like that, ``_h0``, ``_h1``, ...
+    """
+    prefix = "h"
+    while any(re.fullmatch(rf"{prefix}\d+", name) for name in inputs):
+        prefix = f"_{prefix}"
+    return [f"{prefix}{k}" for k in range(n_neurons)]
+
+
+def term(number: float, of: str, digits: int, times: str) -> str:
+    """A summand with its sign, such as ``- 0.61·age``; of an empty name the number alone."""
+    size = f"{abs(number):.{digits}g}"
+    product = size if not of else of if size == "1" else f"{size}{times}{of}"
+    return f"{'-' if number < 0 else '+'} {product}"
+
+
+def sum_of(terms: Sequence[str]) -> str:
+    """Summands that begin with their signs as a sum, such as ``-age + 2``."""
+    text = " ".join(terms)
+    return text[2:] if text.startswith("+ ") else text.replace("- ", "-", 1)
 
 
 def column_number(column: int | str, names: Sequence[str]) -> int:

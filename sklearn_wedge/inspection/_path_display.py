@@ -194,8 +194,6 @@ class PathDisplay:
             Axes to be split into panels, or one for each panel; None: those of a new figure.
         line_kw : dict, default=None
             For ``Axes.plot``, which draws the curves.
-        **kwargs : dict
-            For :meth:`plot`.
 
         Returns
         -------

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge.inspection._dependencies import import_pandas
-from sklearn_wedge.inspection._names import input_names, output_label, output_names
+from sklearn_wedge.inspection._names import (
+    hidden_names,
+    input_names,
+    output_label,
+    output_names,
+    sum_of,
+    term,
+)
 
 Array = NDArray[np.float64]
 
 # Neurons that a summary prints.
 MOST_IN_SUMMARY = 5
+# Characters in a line of a summary; formulas are not broken.
+WIDTH = 100
 # Neurons in the HTML representation, and inputs in a formula.
 MOST_IN_HTML, MOST_TERMS = 30, 4
+DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -49,34 +60,24 @@ class ReadableNeuron:
 
     def hinge(self) -> str:
         """The activation, such as ``(bmi - 0.61·s5 + 0.02)₊``."""
-        terms = [_term(self.weights[k], self.inputs[k]) for k in self.leading]
+        terms = [term(self.weights[k], self.inputs[k], DIGITS, "·") for k in self.leading]
         if len(self.inputs) > len(terms):
             terms.append(f"+ {len(self.inputs) - len(terms)} more")
         if self.bias:
-            terms.append(f"{_sign(self.bias)} {abs(self.bias):.4g}")
-        text = " ".join(terms)
-        return f"({text[2:] if text.startswith('+ ') else text.replace('- ', '-', 1)})₊"
+            terms.append(term(self.bias, "", DIGITS, "·"))
+        return f"({sum_of(terms)})₊"
 
     def formula(self) -> str:
         """The neuron; of several outputs without its coefficients."""
         if len(self.coefficient) > 1:
             return self.hinge()
-        return f"{self.coefficient[0]:+.4g} · {self.hinge()}"
+        return f"{self.coefficient[0]:+.{DIGITS}g} · {self.hinge()}"
 
     def through(self) -> str:
         """The rows in words."""
         if not self.rows:
             return "no row"
         return ("row " if len(self.rows) == 1 else "rows ") + " and ".join(map(str, self.rows))
-
-
-def _sign(number: float) -> str:
-    return "-" if number < 0 else "+"
-
-
-def _term(weight: float, name: str) -> str:
-    size = "" if abs(weight) == 1 else f"{abs(weight):.4g}·"
-    return f"{_sign(weight)} {size}{name}"
 
 
 def readable_neurons(
@@ -88,7 +89,7 @@ def readable_neurons(
     """
     weights, biases, coef = estimator.coefs_[-2], estimator.intercepts_[-2], estimator.coefs_[-1]
     names = input_names(estimator, feature_names)
-    names += [f"h{k}" for k in range(len(weights) - len(names))]
+    names += hidden_names(names, len(weights) - len(names))
     # How far an input moves a neuron: hidden neurons are taken to be of unit size.
     spread = np.append(estimator.x_scale_, np.ones(len(weights)))[: len(weights)]
     return [
@@ -150,9 +151,9 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def summary(estimator: Any) -> str:
+def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     """See ``ReadableNetwork.summary``."""
-    names, n_outputs = input_names(estimator), estimator.coefs_[-1].shape[1]
+    names, n_outputs = input_names(estimator, feature_names), estimator.coefs_[-1].shape[1]
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_count(n_outputs, 'output')}"
         + (f" ({output_label(estimator)})" if n_outputs == 1 else ""),
@@ -164,7 +165,8 @@ def summary(estimator: Any) -> str:
         strongest = np.argsort(-importances, kind="stable")[:MOST_IN_SUMMARY]
         shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
         lines.append(f"Importances: {', '.join(shares)}")
-    neurons = readable_neurons(estimator)
+    lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
+    neurons = readable_neurons(estimator, names)
     if neurons:
         lines.append("Strongest neurons:")
         lines += [f"  {n.formula()} through {n.through()}" for n in neurons[:MOST_IN_SUMMARY]]
