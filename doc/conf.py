@@ -2,10 +2,12 @@
 
 import os
 import re
+import sys
 from importlib.metadata import version as installed_version
 
 # As inside a fit: the examples are timed on one thread of linear algebra.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, os.path.dirname(__file__))  # for gallery_order
 
 project = "sklearn_wedge"
 author = "The sklearn_wedge developers"
@@ -24,6 +26,8 @@ templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 default_role = "code"
+smartquotes = False  # strings in signatures and defaults are code
+toc_object_entries_show_parents = "hide"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -39,7 +43,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["auto_examples"],
     "filename_pattern": r"plot_",
     "ignore_pattern": r"data/",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.GalleryOrder",
+    "capture_repr": ("_repr_html_",),
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_wedge",),
     "reference_url": {"sklearn_wedge": None},

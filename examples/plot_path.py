@@ -9,8 +9,6 @@ penalties; the network that it chooses comes with a certificate, and rests on a 
 # %%
 # Additive networks and networks with pairs of inputs, on the same folds.
 
-import sys
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_diabetes
 
@@ -24,11 +22,7 @@ print(f"alpha {model.alpha_:.3g}, order {model.interaction_order_}: {model.certi
 # %%
 # Scores with their standard errors, and neurons, by penalty.
 
-figure = plt.figure(figsize=(11, 9), layout="constrained")
-upper, lower = figure.subfigures(2, 1, height_ratios=[1.2, 1.0])
-PathDisplay.from_estimator(
-    model, score_name="minus mean squared error", ax=upper.subplots(2, 1, sharex=True)
-)
+PathDisplay.from_estimator(model, score_name="minus mean squared error")
 
 # %%
 # Left: objective and bound of the chosen network, by round of column generation. The bound that is
@@ -36,11 +30,9 @@ PathDisplay.from_estimator(
 # that the neurons pass through, in the plane of the first two principal components. The larger the
 # ring, the more of the network rests on the row.
 
-panels = lower.subplots(1, 2)
+figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 CertificateDisplay.from_estimator(model, ax=panels[0])
 support = SupportDisplay.from_estimator(model, X, ax=panels[1])
 print(f"{len(support.rows)} of {len(X)} rows define the network")
 
-if len(sys.argv) > 1:
-    figure.savefig(sys.argv[1], dpi=110)
 plt.show()

@@ -82,7 +82,7 @@ figure, panels = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="cons
 for panel, (title, values) in zip(panels, shown.items(), strict=True):
     levels = np.linspace(-0.2, 1.4, 17)
     filled = panel.contourf(a, b, values.reshape(a.shape), levels=levels, extend="both")
-    panel.set(title=title, xlabel="x0", aspect="equal")
+    panel.set(title=title, xlabel="x0", aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
 panels[0].set_ylabel("x1")
 figure.colorbar(filled, ax=panels, shrink=0.8)
 

@@ -35,7 +35,9 @@ print(f"correct on {np.mean(np.sign(model.predict(X)) == y):.0%} of the samples"
 # Left: where the network is positive and negative. Right: the line of each neuron, and the samples
 # that define it.
 
-figure, panels = plt.subplots(1, 2, figsize=(10, 5), sharex=True, sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 2, figsize=(10, 4.9), sharex=True, sharey=True, layout="constrained"
+)
 two_colors = {"cmap": "PuOr_r", "vmin": -1e-9, "vmax": 1e-9, "alpha": 0.35}
 shared = {"grid_resolution": 400, "colorbar": False, "surface_kw": two_colors}
 NeuronDisplay.from_estimator(model, X, y, ax=panels[0], neurons=False, **shared)

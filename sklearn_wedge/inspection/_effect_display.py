@@ -100,7 +100,8 @@ class EffectDisplay:
     >>> from sklearn_wedge.inspection import EffectDisplay
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
     >>> model = WedgeReLURegressor(alpha=0.03).fit(X, y)
-    >>> display = EffectDisplay.from_estimator(model, ["bmi", ("bmi", "bp")])
+    >>> effects = ["bmi", ("bmi", "bp")]
+    >>> display = EffectDisplay.from_estimator(model, effects)
     >>> display.axes_.shape
     (1, 2)
     """

@@ -244,7 +244,8 @@ class PathDisplay:
                 self.chosen_lines_.append(panel.axvline(alpha, **options))
         legend = (above or self.axes_.flat)[0]
         if self.chosen is not None or any(self.labels):
-            legend.legend(frameon=False, fontsize="small")
+            # On a ground of its own: the line of the choice may run below it.
+            legend.legend(fontsize="small", framealpha=1.0, edgecolor="none")
 
 
 def _label(combination: tuple) -> str:
