@@ -4,11 +4,11 @@ On each split, for each depth, ``alpha`` is chosen by squared error on a validat
 of the training part; test RMSE is that of the fit at it on all of the training part. At the penalty
 chosen for one block all depths are fitted once more: their training objectives must not rise from
 depth to depth (the run stops if one does), and the time of the second block is that of two blocks
-less that of one. Order 2, ``pricing="search"``; of larger tables a random part of the training
-rows, and above 2,000 rows a looser tolerance.
+less that of one. Order 2, ``pricing="search"`` (these last fits: ``--pricing``); of larger tables a
+random part of the training rows, and above 2,000 rows a looser tolerance.
 
     python benchmarks/depth.py --data PATH [--tables yacht concrete] [--splits 5] [--rows 4000]
-        [--jobs 2] [--results depth.jsonl]
+        [--jobs 2] [--pricing auto] [--results depth.jsonl]
     python benchmarks/depth.py --report depth.jsonl
     python benchmarks/depth.py --composed
 
@@ -53,10 +53,12 @@ SMALL, TOLERANCE, LOOSE_TOLERANCE = 2000, 1e-3, 5e-3
 SEEDS = 5
 
 
-def network(alpha: float, n_blocks: int, n_rows: int) -> WedgeReLURegressor:
+def network(
+    alpha: float, n_blocks: int, n_rows: int, pricing: str = "search"
+) -> WedgeReLURegressor:
     """The network of this depth, at the tolerance for so many rows."""
     tol = TOLERANCE if n_rows <= SMALL else LOOSE_TOLERANCE
-    return WedgeReLURegressor(alpha, n_blocks=n_blocks, pricing="search", tol=tol)
+    return WedgeReLURegressor(alpha, n_blocks=n_blocks, pricing=pricing, tol=tol)
 
 
 def chosen_alphas(X, y, jobs: int | None) -> list[float]:
@@ -75,12 +77,14 @@ def chosen_alphas(X, y, jobs: int | None) -> list[float]:
     return [float(model.alphas_[depth, at]) for depth, at in enumerate(best)]
 
 
-def objectives_and_seconds(X, y, alpha: float) -> tuple[list[float], list[float], list[int]]:
+def objectives_and_seconds(
+    X, y, alpha: float, pricing: str
+) -> tuple[list[float], list[float], list[int]]:
     """Training objective, seconds and blocks kept at each depth, at one penalty."""
     objectives, seconds, kept = [], [], []
     for depth in DEPTHS:
         began = time.perf_counter()
-        model = network(alpha, depth, len(y)).fit(X, y)
+        model = network(alpha, depth, len(y), pricing).fit(X, y)
         seconds.append(time.perf_counter() - began)
         objectives.append(model.certificate_.objective)
         kept.append(model.n_blocks_)
@@ -99,7 +103,7 @@ def run_split(table: str, split: int, options: argparse.Namespace) -> dict:
         root_mean_squared_error(y_test, network(alpha, depth, len(y)).fit(X, y).predict(X_test))
         for depth, alpha in zip(DEPTHS, alphas, strict=True)
     ]
-    objectives, seconds, kept = objectives_and_seconds(X, y, alphas[0])
+    objectives, seconds, kept = objectives_and_seconds(X, y, alphas[0], options.pricing)
     return {
         "table": table,
         "split": split,
@@ -188,6 +192,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--pricing", choices=("search", "auto"), default="search")
     parser.add_argument("--rows", type=int, default=4000, help="training rows at most")
     parser.add_argument("--jobs", type=int, default=None)
     parser.add_argument("--results", type=Path, default=Path("depth.jsonl"))
