@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge.inspection._names import hidden_names
 
 # Significant digits of the numbers in a name: as few as keep all names different.
 FEWEST_DIGITS, MOST_DIGITS = 3, 17
@@ -166,7 +167,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         TypeError
             If ``estimator`` is not a network of this package.
         """
-        if self.estimator is None and not is_dask(y):
+        if self.estimator is None:
             _refuse_labels(y)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         network = clone(self._network())
@@ -236,7 +237,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ndarray of str objects of shape (n_neurons,)
             The value of each feature in terms of the inputs in original units (clipped first), with
             rounded numbers; no two names are equal. In a deep network ``h0``, ``h1``, ... are the
-            neurons of earlier hidden layers, in the order of ``coefs_``.
+            neurons of earlier hidden layers, in the order of ``coefs_`` (``_h0``, ... if an input
+            is called so).
 
         Raises
         ------
@@ -246,14 +248,19 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
         coefs, intercepts = self._unit_layers()
-        earlier = [f"h{k}" for k in range(len(coefs[-1]) - len(names))]
+        earlier = hidden_names(names, len(coefs[-1]) - len(names))
         words = distinct_formulas(coefs[-1], intercepts[-1], [*names, *earlier])
         return np.array(words, dtype=object)
 
 
 def _refuse_labels(y: ArrayLike) -> None:
     """Labels without a classifier: say what to pass."""
-    if any(isinstance(label, str) for label in np.ravel(np.asarray(y, dtype=object))[:1]):
+    if is_dask(y):  # of labels of type object nothing is known before they are computed
+        are_labels = getattr(getattr(y, "dtype", None), "kind", "O") in "US"
+    else:
+        first = np.ravel(np.asarray(y, dtype=object))[:1]
+        are_labels = any(isinstance(label, str) for label in first)
+    if are_labels:
         raise ValueError(
             "y has labels, and WedgeFeatures() fits a regression: use "
             "WedgeFeatures(WedgeReLUClassifier())."

@@ -28,6 +28,17 @@ def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> l
     return [str(name) for name in feature_names]
 
 
+def hidden_names(names: Sequence[str], n_hidden: int) -> list[str]:
+    """Names of hidden neurons that are inputs of others: ``h0``, ``h1``, ...
+
+    With underscores in front if a column is called so.
+    """
+    prefix = "h"
+    while any(f"{prefix}{k}" in names for k in range(n_hidden)):
+        prefix = f"_{prefix}"
+    return [f"{prefix}{k}" for k in range(n_hidden)]
+
+
 def column_number(column: int | str, names: Sequence[str]) -> int:
     """The number of a column that is given by its number or its name.
 

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge.inspection._dependencies import import_pandas
-from sklearn_wedge.inspection._names import input_names, output_label, output_names
+from sklearn_wedge.inspection._names import (
+    hidden_names,
+    input_names,
+    output_label,
+    output_names,
+)
 
 Array = NDArray[np.float64]
 
@@ -84,11 +89,11 @@ def readable_neurons(
 ) -> list[ReadableNeuron]:
     """The neurons of the last hidden layer, most important first.
 
-    Neurons of earlier layers are called ``h0``, ``h1``, ... as inputs.
+    Neurons of earlier layers are called ``h0``, ``h1``, ... as inputs; see ``hidden_names``.
     """
     weights, biases, coef = estimator.coefs_[-2], estimator.intercepts_[-2], estimator.coefs_[-1]
     names = input_names(estimator, feature_names)
-    names += [f"h{k}" for k in range(len(weights) - len(names))]
+    names += hidden_names(names, len(weights) - len(names))
     # How far an input moves a neuron: hidden neurons are taken to be of unit size.
     spread = np.append(estimator.x_scale_, np.ones(len(weights)))[: len(weights)]
     return [
