@@ -99,7 +99,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons of the network fitted at each alpha on each fold.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
@@ -323,7 +323,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons of the network fitted at each alpha on each fold.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_

@@ -165,7 +165,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         TypeError
             If ``estimator`` is not a network of this package.
         """
-        if self.estimator is None and not is_dask(y):
+        if self.estimator is None:
             _refuse_labels(y)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         network = clone(self._network())
@@ -252,7 +252,12 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
 def _refuse_labels(y: ArrayLike) -> None:
     """Labels without a classifier: say what to pass."""
-    if any(isinstance(label, str) for label in np.ravel(np.asarray(y, dtype=object))[:1]):
+    if is_dask(y):  # of labels of type object nothing is known before they are computed
+        are_labels = getattr(getattr(y, "dtype", None), "kind", "O") in "US"
+    else:
+        first = np.ravel(np.asarray(y, dtype=object))[:1]
+        are_labels = any(isinstance(label, str) for label in first)
+    if are_labels:
         raise ValueError(
             "y has labels, and WedgeFeatures() fits a regression: use "
             "WedgeFeatures(WedgeReLUClassifier())."

@@ -205,6 +205,28 @@ def test_dask_arrays_are_gathered():
     assert hidden.chunks[0] == (40, 40)
     assert np.allclose(hidden.compute(), transformer.transform(X))
 
+    labels = array.from_array(np.where(y > 0.2, "high", "low"), chunks=40)
+    with pytest.raises(ValueError, match="WedgeReLUClassifier"):
+        WedgeFeatures().fit(blocks, labels)
+
+
+def test_a_hidden_neuron_of_a_deep_network_is_taken_for_a_column_of_that_name():
+    table = pd.DataFrame(X, columns=["h0", "h1", "size"])
+    kinks = np.abs(np.abs(X[:, 0]) - np.abs(X[:, 1]) / 10)
+    fitted = WedgeFeatures(WedgeReLURegressor(alpha=0.01, n_blocks=2)).fit(table, kinks)
+    model = fitted.estimator_
+    assert model.n_blocks_ == 2
+    hidden = {f"_h{k}" for k in range(len(model.intercepts_[0]))}
+    words = " ".join(fitted.get_feature_names_out())
+    named = set(re.findall(r"\w*h\d+", words)) - {"h0", "h1"}
+    assert named
+    assert named <= hidden
+    inputs = {name for names in model.neurons_frame()["inputs"] for name in names}
+    assert inputs <= hidden | set(table.columns)
+    # The network is linear in what it passes on.
+    values, predicted = fitted.transform(table), model.predict(table)
+    assert LinearRegression().fit(values, predicted).score(values, predicted) > 1 - 1e-10
+
 
 def test_missing_values_or_another_number_of_columns_pass():
     fitted = WedgeFeatures(network).fit(X, y)

@@ -85,7 +85,7 @@ def readable_neurons(
 ) -> list[ReadableNeuron]:
     """The neurons of the last hidden layer, most important first.
 
-    Neurons of earlier layers are called ``h0``, ``h1``, ... as inputs.
+    Neurons of earlier layers are called ``h0``, ``h1``, ... as inputs; see ``hidden_names``.
     """
     weights, biases, coef = estimator.coefs_[-2], estimator.intercepts_[-2], estimator.coefs_[-1]
     names = input_names(estimator, feature_names)
