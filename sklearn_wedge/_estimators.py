@@ -64,6 +64,25 @@ def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float
     return block.target.astype(np.float64), block.weight
 
 
+def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> None:
+    """Text in X, if that is the error: say where, and what to do with it."""
+    if "could not convert string to float" not in str(error):
+        return
+    rows = np.asarray(X, dtype=object)
+    is_text = np.vectorize(lambda value: isinstance(value, str), otypes=[bool])(rows)
+    if rows.ndim != 2 or not is_text.any():
+        return
+    row, column = (int(place) for place in np.argwhere(is_text)[0])
+    names = getattr(X, "columns", None)
+    where = column if names is None else repr(str(names[column]))
+    raise ValueError(
+        f"Input X contains text: {rows[row, column]!r} in row {row}, column {where}. "
+        f"{type(estimator).__name__} needs numbers. Encode categories first, for example with "
+        "OneHotEncoder(sparse_output=False) in a ColumnTransformer; convert numbers that are "
+        "written as text."
+    ) from error
+
+
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     """NaN: say where, and which transformer to put before the estimator.
 
@@ -115,9 +134,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
                 f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
                 "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
             )
-        data = validate_data(
-            self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, **kwargs
-        )
+        try:
+            data = validate_data(
+                self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, **kwargs
+            )
+        except ValueError as error:
+            _explain_text(self, X, error)
+            raise
         _refuse_missing(self, data[0] if isinstance(data, tuple) else data)
         return data
 
@@ -213,13 +236,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         if solution.converged:
             return
         certificate = solution.certificate
-        kind = "" if certificate.exact else "estimated "
+        kind = "a " if certificate.exact else "an estimated "
         advice = "Increase max_iter, or accept the gap with a larger tol."
         if len(solution.history) < self.max_iter:
             advice = "More rounds would not help: accept the gap with a larger tol."
         warnings.warn(
             f"{type(self).__name__} stopped after {len(solution.history)} pricing rounds at alpha="
-            f"{solution.alpha:g} with a {kind}duality gap of {certificate.gap:.3e}; the tolerance "
+            f"{solution.alpha:g} with {kind}duality gap of {certificate.gap:.3e}; the tolerance "
             f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
             f"of the best constant model). {advice}",
             ConvergenceWarning,

@@ -249,6 +249,13 @@ def test_curves_and_maps_are_not_those_of_explain():
     assert len(display.effects[0].deciles[0]) == 10
 
 
+def test_an_effect_is_not_found_by_the_name_that_explain_gives_it():
+    model = WedgeReLURegressor(1e-3).fit(X2, Y2)
+    name = next(name for name in model.explain(X2).names if "×" in name)
+    display = EffectDisplay.from_estimator(model, [name])
+    assert [" × ".join(effect.names) for effect in display.effects] == [name]
+
+
 def test_the_effects_that_are_drawn_are_not_the_largest():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(150, 9))

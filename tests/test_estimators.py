@@ -8,6 +8,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
@@ -214,6 +215,16 @@ def test_weighted_score_uses_the_weights(model, data):
     weight = np.arange(len(y)) % 3
     copies = np.repeat(np.arange(len(y)), weight)
     assert_allclose(model.score(X, y, sample_weight=weight), model.score(X[copies], y[copies]))
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_text_in_the_inputs_is_not_located(as_frame):
+    rows = np.array([[1.0, 2.0], [3.0, "north"], [5.0, 6.0]], dtype=object)
+    rows = pd.DataFrame(rows, columns=["size", "region"]) if as_frame else rows
+    column = "'region'" if as_frame else "1"
+    message = f"text: 'north' in row 1, column {column}.*OneHotEncoder"
+    with pytest.raises(ValueError, match=message):
+        WedgeReLURegressor().fit(rows, [1.0, 2.0, 3.0])
 
 
 def test_there_is_no_coef_for_selectors_to_misread(model, data):

@@ -271,6 +271,8 @@ def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
     ValueError
         If the network has no such effect.
     """
+    if isinstance(effect, str) and effect not in names and " × " in effect:
+        effect = tuple(effect.split(" × "))  # as ``explain`` writes it
     one = isinstance(effect, str) or not isinstance(effect, Iterable)
     columns = [effect] if one else list(effect)
     inputs = tuple(sorted(column_number(column, names) for column in columns))
