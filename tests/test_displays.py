@@ -380,6 +380,8 @@ def test_a_path_of_networks_is_not_drawn():
         PathDisplay.from_path(path, scores=[1.0, 2.0])
     with pytest.raises(ValueError, match="has no path"):
         PathDisplay.from_estimator(PLANE)
+    with pytest.raises(TypeError, match=r"wedge_relu_path.*WedgeReLURegressor.*from_estimator"):
+        PathDisplay.from_path(PLANE)
 
 
 # --- certificate and support --------------------------------------------------------------------

@@ -161,11 +161,18 @@ class PathDisplay:
 
         Raises
         ------
+        TypeError
+            If ``path`` is something else.
         ValueError
             If there is not a score for each network.
         ImportError
             If matplotlib is not installed.
         """
+        if not hasattr(path, "networks"):
+            raise TypeError(
+                "PathDisplay.from_path draws what wedge_relu_path returns, and this is a "
+                f"{type(path).__name__}: use PathDisplay.from_estimator for a fitted estimator."
+            )
         chosen = None
         if scores is not None:
             scores = np.asarray(scores, dtype=np.float64)
