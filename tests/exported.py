@@ -46,6 +46,10 @@ def fitted():
     three, two = np.digitize(y, [0.8, 1.8]) * 10 - 10, np.where(y > 1.2, "yes", "no")
     both = np.column_stack([y, X[:, 0]])
     short = {"alphas": [0.1, 0.03], "cv": 2}
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    kinks = np.abs(np.abs(np.abs(scaled[:, 0]) - np.abs(scaled[:, 1])) - 0.5)
+    thirds = np.quantile(kinks, [1 / 3, 2 / 3])
+    deep = {"alpha": 0.003, "n_blocks": 2, "tol": 0.01}
     return {
         "regression": WedgeReLURegressor(0.01).fit(X, y),
         "clipped hard": WedgeReLURegressor(0.01, clip_quantile=0.2).fit(table(), y),
@@ -65,6 +69,10 @@ def fitted():
         "three classes, int": WedgeReLUClassifier(0.01, clip_quantile=None).fit(X, three),
         "hinge": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
         "hinge, three classes": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, three),
+        "two blocks, fitted": WedgeReLURegressor(**deep).fit(X, kinks),
+        "two blocks, two targets": WedgeReLURegressor(**deep).fit(X, np.column_stack([kinks, y])),
+        "two blocks, two classes": WedgeReLUClassifier(**deep).fit(X, kinks > np.median(kinks)),
+        "two blocks, classes": WedgeReLUClassifier(**deep).fit(X, np.digitize(kinks, thirds)),
         "regression by CV": WedgeReLURegressorCV(**short).fit(X, y),
         "classes by CV": WedgeReLUClassifierCV(**short).fit(X, two),
     }

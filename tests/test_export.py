@@ -63,6 +63,8 @@ def test_the_cases_do_not_tell_exports_apart():
     assert np.isfinite(hard[:, :2]).all() and np.isinf(hard[:, 2]).all()
     for name in set(ALL) - {"constant", "constant classes", "no neurons in the last block"}:
         assert np.ptp(case(name)[2], axis=0).min() > 0.1, name
+    for name in ("fitted", "two targets", "two classes", "classes"):
+        assert FITTED[f"two blocks, {name}"].n_blocks_ == 2
     for name in ("two blocks", "three blocks"):
         assert MODELS[name].coefs_[1][:2].any() and MODELS[name].coefs_[1][3:].any()
 
