@@ -1,6 +1,7 @@
 """Displays: what is on their artists, without comparing pictures."""
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -363,6 +364,22 @@ def test_neurons_of_a_fold_are_not_counted():
     path = wedge_relu_path(X2[train], Y2[train], model.alphas_, pricing="search")
     counted = [len(network.neurons) for network in path.networks]
     assert_array_equal(model.n_neurons_path_[:, 0], counted)
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.02, 1e-4])
+def test_labels_of_the_penalties_run_into_each_other(eps):
+    alphas = np.geomspace(1, eps, 6)
+    display = PathDisplay(alphas=[alphas], n_neurons=[np.arange(6)]).plot()
+    display.figure_.canvas.draw()
+    axis = display.axes_[-1, 0].xaxis
+    boxes = [
+        label.get_window_extent()
+        for label in axis.get_ticklabels(which="both")
+        if label.get_text() and axis.get_view_interval()[0] <= label.get_position()[0]
+    ]
+    boxes = sorted((box.x0, box.x1) for box in boxes)
+    assert len(boxes) >= 2
+    assert all(left[1] < right[0] for left, right in pairwise(boxes))
 
 
 def test_a_path_of_networks_is_not_drawn():

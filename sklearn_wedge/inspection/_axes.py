@@ -27,6 +27,16 @@ def one_axes(ax: Any, needed_by: str) -> Any:
     return pyplot.subplots(layout="constrained")[1] if ax is None else ax
 
 
+def few_labels(axis: Any, low: float, high: float) -> None:
+    """Labels of a logarithmic axis that do not run into each other, whatever its range."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def panels(
     ax: Any, n_panels: int, n_cols: int, size: tuple[float, float], needed_by: str
 ) -> NDArray[np.object_]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_wedge.inspection._axes import look, panels
+from sklearn_wedge.inspection._axes import few_labels, look, panels
 
 
 class PathDisplay:
@@ -228,6 +228,7 @@ class PathDisplay:
             for panel in above:
                 self._draw_scores(panel, alphas, np.asarray(self.scores[k]), options)
         self._mark_chosen(above)
+        few_labels(below.xaxis, min(map(np.min, self.alphas)), max(map(np.max, self.alphas)))
         return self
 
     def _draw_scores(self, panel: Any, alphas: np.ndarray, scores: np.ndarray, options: dict):
