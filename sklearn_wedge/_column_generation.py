@@ -190,7 +190,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     # The tight columns rather than those in use: the dual point is unique and decides which are
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
-    priced = problem.price(state.dual, effort, tight, state.turn)
+    priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
     bound = max(_bound(problem, state, priced.bound), problem.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
@@ -234,7 +234,8 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
         state = solve_restricted(
             problem, add_columns(problem, state, rule), _accuracy(problem, rule)
         )
-    before = state
+    # What was priced before is of another dual point.
+    before = state = replace(state, priced=None)
     last_round = len(before.rounds) + 1 >= rule.max_rounds
     for effort in efforts:
         if state is before or last_round or _is_quiet(problem, state, rule):

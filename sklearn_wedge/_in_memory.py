@@ -115,12 +115,15 @@ class InMemoryProblem:
         """The dual value of a dual point times a number between 0 and 1."""
         return self.loss.dual_value(dual * shrink, self.sample.target, self.sample.weight)
 
-    def price(self, dual: Array, effort: Effort, tight: Neurons, turn: int) -> Priced:
+    def price(
+        self, dual: Array, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+    ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn."""
         dual = self.dual_on_points(dual)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(dual)
-        return self.pricing.propose(dual, tight, turn, everywhere=effort is Effort.SEARCH)
+        everywhere = effort is Effort.SEARCH
+        return self.pricing.propose(dual, tight, turn, everywhere, known if everywhere else None)
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -113,8 +113,13 @@ class Problem(Protocol):
     def bound(self, dual: Any, shrink: float) -> float:
         """The dual value of a dual point times a number between 0 and 1."""
 
-    def price(self, dual: Any, effort: Effort, tight: Neurons, turn: int) -> Priced:
-        """Price a dual point; a search looks around the tight neurons, in turn."""
+    def price(
+        self, dual: Any, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+    ) -> Priced:
+        """Price a dual point; a search looks around the tight neurons, in turn.
+
+        ``known`` is what less effort has found at this dual point in this round, if anything.
+        """
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.ascent import ascend, new_directions
 from sklearn_wedge._pricing.binned import BinnedPairs
-from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate
+from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate, merged
 from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
 from sklearn_wedge._pricing.exact import n_pencils, price_all
 from sklearn_wedge._pricing.grids import Grids
@@ -117,7 +117,12 @@ class Pricing:
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
 
     def propose(
-        self, dual: NDArray, neurons: Neurons, round_number: int, everywhere: bool
+        self,
+        dual: NDArray,
+        neurons: Neurons,
+        round_number: int,
+        everywhere: bool,
+        known: Priced | None = None,
     ) -> Priced:
         """Good neurons by search: hinges, the binned sweep, and local moves around the best.
 
@@ -132,6 +137,9 @@ class Pricing:
         everywhere : bool
             Whether to make the binned sweep too, not only local moves, and to sweep these over all
             points even if they are many.
+        known : Priced, default=None
+            What a search of this dual point around these neurons has found in this round, not
+            everywhere. It is part of the answer, and not looked for again.
 
         Returns
         -------
@@ -143,28 +151,30 @@ class Pricing:
             return self._evaluate(hinges, dual, EVALUATED)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
-        start = self._evaluate(hinges, dual, HINGES_TO_TILT).neurons
         whole, dual = dual, sketched(dual, round_number)
-        found = [hinges]
+        found = []
+        # Over many points, what is known was looked at in cells only.
+        again = known is None or self.fine is not None
+        start = Neurons.empty(self.order)
+        if again:
+            found.append(hinges)
+            start = self._evaluate(hinges, whole, HINGES_TO_TILT).neurons
         if everywhere:
             at_most = min(self._pencils_at_most(self.table.n_points), BINNED_TO_SWEEP)
             promising = self.binned.propose(dual, promise, round_number, at_most)
             found.append(sweep(self.table, dual, promising, self.neuron_class))
             start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
-        inputs = self._inputs_to_add(promise)
-        moves = [
-            move
-            for around in (start, neurons)
-            for move in local_moves(around, self.neuron_class, inputs)
-        ]
         if self.neuron_class.has_rejections:
-            found.append(self._ascend(start.join(neurons), dual, round_number))
+            found.append(self._ascend(start, neurons, dual, round_number, again))
         # Of many inputs, best hyperplanes lie in few pencils, and the ascent is much cheaper.
         if everywhere or self.neuron_class.lies_in_pencils:
-            for move in moves:
-                found.append(self._sweep(move, dual, round_number, everywhere))
-        planes = Hyperplanes.concatenate(found, self.order)
-        return self._evaluate(planes, whole, EVALUATED)
+            swept = self.neuron_class.lies_in_pencils and not again
+            inputs = self._inputs_to_add(promise)
+            for around in (start,) if swept else (start, neurons):
+                for move in local_moves(around, self.neuron_class, inputs):
+                    found.append(self._sweep(move, dual, round_number, everywhere))
+        priced = self._evaluate(Hyperplanes.concatenate(found, self.order), whole, EVALUATED)
+        return priced if known is None else merged(priced, known)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class)
@@ -176,13 +186,20 @@ class Pricing:
         best = [ranking] if groups is None else [ranking[np.isin(ranking, g)] for g in groups]
         return np.unique(np.concatenate([inputs[:INPUTS_TO_ADD] for inputs in best]))
 
-    def _ascend(self, neurons: Neurons, dual: NDArray, round_number: int) -> Hyperplanes:
-        """Climb from the directions of neurons whose turn it is, and from new ones."""
+    def _ascend(
+        self, start: Neurons, neurons: Neurons, dual: NDArray, round_number: int, again: bool
+    ) -> Hyperplanes:
+        """Climb from the directions of neurons whose turn it is, and from new ones.
+
+        Only from ``start`` if not ``again``: from the rest a search has climbed in this round.
+        """
         n_inputs = self.table.n_inputs
-        known = neurons.weight_matrix(n_inputs).T
-        known = known[np.sort(whose_turn(len(known), CLIMBS, round_number))]
-        new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
-        directions = np.concatenate([known, new])
+        around = start.join(neurons) if again else start
+        directions = around.weight_matrix(n_inputs).T
+        directions = directions[np.sort(whose_turn(len(directions), CLIMBS, round_number))]
+        if again:
+            new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
+            directions = np.concatenate([directions, new])
         return ascend(self.table, dual, directions, self.neuron_class)
 
     def _pencils_at_most(self, n_positions: int) -> int:

@@ -120,6 +120,14 @@ def ranked(
     return Priced(both.take(order), values, float(values.max(initial=0.0)))
 
 
+def merged(one: Priced, other: Priced) -> Priced:
+    """What both have found at one dual point; neurons may be there twice."""
+    values = np.concatenate([one.values, other.values])
+    order = np.argsort(-significant(values), kind="stable")
+    neurons = one.neurons.join(other.neurons).take(order)
+    return Priced(neurons, values[order], max(one.bound, other.bound))
+
+
 def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:
     """Greedy choice from rows in order of preference: skip what correlates with one chosen.
 

@@ -116,7 +116,9 @@ class StreamedProblem:
         """The dual value of a dual point times a number between 0 and 1."""
         return dual.bound(shrink)
 
-    def price(self, dual: DualPoint, effort: Effort, tight: Neurons, turn: int) -> Priced:
+    def price(
+        self, dual: DualPoint, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+    ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn."""
         return self.pricing.propose(dual.kept, tight, turn, thorough=effort is Effort.SEARCH)
 
