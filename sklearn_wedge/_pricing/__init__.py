@@ -40,8 +40,8 @@ INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
 # Pencils that the binned sweep proposes, and hyperplanes found in them to move on from.
-BINNED_TO_SWEEP = 512
-BINNED_TO_REFINE = 128
+BINNED_TO_SWEEP = 256
+BINNED_TO_REFINE = 64
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200
 NEW_CLIMBS = 64
