@@ -115,14 +115,16 @@ def main() -> None:
             for label, of in (("network", "MLP"), ("certificate", "network"), ("path", "network"))
         }
         beside = "; ".join(
-            f"tuned MLP, {label}, {np.mean(theirs):.3f}, network {np.mean(errors[: len(theirs)]):.3f}"
+            f"{label} {np.mean(theirs):.3f}, network {np.mean(errors[: len(theirs)]):.3f}"
             f" on {len(theirs)} splits"
             for label, theirs in rivals(options.data, name, options.splits).items()
         )
         print(
-            f"{name}: RMSE {np.mean(errors):.3f} ± {standard_error(errors):.3f} ({beside}); median "
-            f"ratios of time: network to MLP {ratio['network']:.2f}, certificate to network "
-            f"{ratio['certificate']:.2f}, path of {PENALTIES} to network {ratio['path']:.2f}",
+            f"{name}: RMSE {np.mean(errors):.3f} ± {standard_error(errors):.3f} "
+            f"(tuned MLP: {beside}); median ratios of time: "
+            f"network to MLP {ratio['network']:.2f}, "
+            f"certificate to network {ratio['certificate']:.2f}, "
+            f"path of {PENALTIES} to network {ratio['path']:.2f}",
             flush=True,
         )
 
