@@ -250,6 +250,25 @@ def test_curves_and_maps_are_not_those_of_explain():
     assert len(display.effects[0].deciles[0]) == 10
 
 
+def test_an_indicator_is_drawn_where_it_has_no_values():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.uniform(-1, 1, 120), rng.integers(0, 2, 120)])
+    model = WedgeReLURegressor(1e-3).fit(X, np.abs(X[:, 0]) * X[:, 1] + X[:, 1])
+    display = EffectDisplay.from_estimator(model, [0, 1, (0, 1)], grid_resolution=20)
+    curve, points, map_ = display.effects
+    assert [effect.two_valued for effect in display.effects] == [(False,), (True,), (False, True)]
+    assert (len(curve.ticks[0]), map_.values.shape) == (20, (2, 20))
+    assert_allclose(points.ticks[0], [0, 1], atol=1e-9)
+    _, drawn, mesh = display.artists_
+    assert_allclose(drawn.get_xdata(), [0, 1], atol=1e-9)
+    assert drawn.get_marker() == "o"
+    assert_allclose(display.axes_.flat[1].get_xticks(), [0, 1], atol=1e-9)
+    assert_allclose(mesh.get_array(), map_.values)
+    contribution = model.explain([[0.3, 1.0]]).contributions
+    names = list(model.explain([[0.3, 1.0]]).names)
+    assert_allclose(drawn.get_ydata()[1], np.ravel(contribution)[names.index("x1")], atol=1e-9)
+
+
 def test_an_effect_is_not_found_by_the_name_that_explain_gives_it():
     model = WedgeReLURegressor(1e-3).fit(X2, Y2)
     name = next(name for name in model.explain(X2).names if "×" in name)

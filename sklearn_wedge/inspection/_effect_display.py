@@ -40,11 +40,14 @@ class EffectGrid:
     names : tuple of str
         Its one or two inputs.
     ticks : tuple of ndarray
-        Values of each input, in original units: over the training data, clipped.
-    values : ndarray of shape (n,) or (n, n)
+        Values of each input, in original units: over the training data, clipped. Of an input that
+        takes two values these two.
+    values : ndarray of shape (n,) or (m, n)
         The effect; rows go with the second input.
     deciles : tuple of ndarray
         Of each input in the training data: the mean of each tenth.
+    two_valued : tuple of bool
+        Whether each input takes only two values in the training data, as an indicator does.
 
     Examples
     --------
@@ -56,18 +59,22 @@ class EffectGrid:
     >>> grid = EffectDisplay.from_estimator(model).effects[0]
     >>> grid.names, grid.values.shape == tuple(len(ticks) for ticks in grid.ticks)
     (('x0', 'x1'), True)
+    >>> grid.two_valued
+    (False, False)
     """
 
     names: tuple[str, ...]
     ticks: tuple[Array, ...]
     values: Array
     deciles: tuple[Array, ...]
+    two_valued: tuple[bool, ...]
 
 
 class EffectDisplay:
     """What each input, and each pair of inputs, contributes to the network's output.
 
-    Main effects are curves and interactions maps. Together with the intercept all effects sum to
+    Main effects are curves and interactions maps; an input of two values, such as an indicator, is
+    drawn at these only. Together with the intercept all effects sum to
     the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
     recommended to use :meth:`from_estimator`.
 
@@ -140,7 +147,7 @@ class EffectDisplay:
         target_name : str, default="target"
             Name and unit of a regression's target, such as ``"price in €"``.
         grid_resolution : int, default=100
-            Values of each input.
+            Values of each input that takes more than two.
         ax : matplotlib Axes or array of these, default=None
             See :meth:`plot`.
         **kwargs : dict
@@ -233,7 +240,8 @@ class EffectDisplay:
         self.colorbar_ = None
         if len(curves) < n_effects:
             which = next(i for i, effect in enumerate(self.effects) if len(effect.names) == 2)
-            axes = [panel for panel, effect in drawn if len(effect.names) == 2]
+            # Beside all panels: taken from those of the maps alone it would leave gaps in the rows.
+            axes = [panel for panel, _ in drawn]
             self.colorbar_ = self.figure_.colorbar(self.artists_[which], ax=axes)
             self.colorbar_.set_label(f"effect on {self.output_label}")
         return self
@@ -241,7 +249,10 @@ class EffectDisplay:
     def _draw_curve(self, panel: Any, effect: EffectGrid, line_kw: dict) -> Any:
         (ticks,), (deciles,) = effect.ticks, effect.deciles
         panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-        (line,) = panel.plot(ticks, effect.values, **{"color": BLUE, "linewidth": 2, **line_kw})
+        options = {"color": BLUE, "linewidth": 2}
+        if effect.two_valued[0]:
+            options |= {"marker": "o", "linestyle": ":", "linewidth": 1}
+        (line,) = panel.plot(ticks, effect.values, **{**options, **line_kw})
         panel.plot(
             deciles,
             np.full_like(deciles, 0.03),
@@ -251,16 +262,27 @@ class EffectDisplay:
             transform=panel.get_xaxis_transform(),
         )
         panel.set(xlabel=effect.names[0], ylabel=f"effect on {self.output_label}")
-        panel.locator_params(nbins=4)
+        _set_ticks(panel, effect)
         return line
 
     def _draw_map(self, panel: Any, effect: EffectGrid, mesh_kw: dict) -> Any:
         largest = max(np.abs(e.values).max() for e in self.effects if len(e.names) == 2) or 1.0
         options = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "rasterized": True, **mesh_kw}
-        mesh = panel.pcolormesh(*effect.ticks, effect.values, shading="gouraud", **options)
+        # Between the values of an indicator there is nothing to shade.
+        shading = "nearest" if any(effect.two_valued) else "gouraud"
+        mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
         panel.set(xlabel=effect.names[0], ylabel=effect.names[1])
-        panel.locator_params(nbins=4)
+        _set_ticks(panel, effect)
         return mesh
+
+
+def _set_ticks(panel: Any, effect: EffectGrid) -> None:
+    """Few ticks; on the axis of an input of two values, these."""
+    panel.locator_params(nbins=4)
+    axes = (panel.xaxis, panel.yaxis)
+    for axis, ticks, two_valued in zip(axes, effect.ticks, effect.two_valued, strict=False):
+        if two_valued:
+            axis.set_ticks(ticks)
 
 
 def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
@@ -315,12 +337,17 @@ def _on_grid(
 ) -> EffectGrid:
     """An effect over the range of its inputs."""
     own = [marginals[k] for k in inputs]
-    ticks = tuple(np.linspace(m.values[0], m.values[-1], resolution) for m in own)
+    two_valued = tuple(len(m.values) == 2 for m in own)
+    ticks = tuple(
+        m.values if two else np.linspace(m.values[0], m.values[-1], resolution)
+        for m, two in zip(own, two_valued, strict=True)
+    )
     values = network.effects[inputs](_mesh(ticks))[:, output]
     deciles = tuple(m.compressed(10).values for m in own)
     return EffectGrid(
         names=tuple(names[k] for k in inputs),
         ticks=ticks,
-        values=values.reshape([resolution] * len(inputs)),
+        values=values.reshape([len(values_of_input) for values_of_input in reversed(ticks)]),
         deciles=deciles,
+        two_valued=two_valued,
     )
