@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 import sklearn
 from matplotlib import pyplot
+from sklearn.datasets import load_diabetes
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_wedge import WedgeReLURegressor
 
 ROOT = Path(__file__).parents[1]
 
@@ -127,6 +132,27 @@ def test_a_snippet_of_the_guide_fails():
     test = doctest.DocTestParser().get_doctest(snippets, {}, "guide", "guide.md", 0)
     assert len(test.examples) > 20
     assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_a_callback_of_the_guide_fails():
+    pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    guide = (ROOT / "doc" / "guide.md").read_text()
+    # Left out of the test above: older versions of scikit-learn have no callbacks.
+    lines = re.findall(r"^>>> (.*?)  # doctest: \+SKIP$", guide, flags=re.MULTILINE)
+    assert any("ScoringMonitor" in line for line in lines)
+    assert any("ProgressBar" in line for line in lines)
+    X, y = load_diabetes(return_X_y=True)
+    names = {
+        "X": X,
+        "y": y,
+        "WedgeReLURegressor": WedgeReLURegressor,
+        "make_pipeline": make_pipeline,
+        "StandardScaler": StandardScaler,
+    }
+    exec("\n".join(lines), names)
+    assert "round" in {row["task_name"] for row in names["monitor"].get_logs().data}
+    assert names["piped"][-1].n_neurons_ > 0
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
