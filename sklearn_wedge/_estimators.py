@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -64,6 +64,11 @@ def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float
     return block.target.astype(np.float64), block.weight
 
 
+def _column_in_words(column: int, names: Sequence | None) -> str:
+    """The name of a column, if columns have names, or its number."""
+    return str(column) if names is None else repr(str(names[column]))
+
+
 def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> None:
     """Text in X, if that is the error: say where, and what to do with it."""
     if "could not convert string to float" not in str(error):
@@ -73,8 +78,7 @@ def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> 
     if rows.ndim != 2 or not is_text.any():
         return
     row, column = (int(place) for place in np.argwhere(is_text)[0])
-    names = getattr(X, "columns", None)
-    where = column if names is None else repr(str(names[column]))
+    where = _column_in_words(column, getattr(X, "columns", None))
     raise ValueError(
         f"Input X contains text: {rows[row, column]!r} in row {row}, column {where}. "
         f"{type(estimator).__name__} needs numbers. Encode categories first, for example with "
@@ -105,8 +109,7 @@ def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     if first is None:
         return
     row, column = first
-    names = getattr(estimator, "feature_names_in_", None)
-    column = column if names is None else repr(str(names[column]))
+    column = _column_in_words(column, getattr(estimator, "feature_names_in_", None))
     name = type(estimator).__name__
     raise ValueError(
         f"Input X contains NaN: {n_missing} value(s), the first in row {row}, column {column}. "

@@ -122,8 +122,7 @@ class InMemoryProblem:
         dual = self.dual_on_points(dual)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(dual)
-        everywhere = effort is Effort.SEARCH
-        return self.pricing.propose(dual, tight, turn, everywhere, known if everywhere else None)
+        return self.pricing.propose(dual, tight, turn, effort is Effort.SEARCH, known)
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -264,9 +264,9 @@ def test_an_indicator_is_drawn_where_it_has_no_values():
     assert drawn.get_marker() == "o"
     assert_allclose(display.axes_.flat[1].get_xticks(), [0, 1], atol=1e-9)
     assert_allclose(mesh.get_array(), map_.values)
-    contribution = model.explain([[0.3, 1.0]]).contributions
-    names = list(model.explain([[0.3, 1.0]]).names)
-    assert_allclose(drawn.get_ydata()[1], np.ravel(contribution)[names.index("x1")], atol=1e-9)
+    explained = model.explain([[0.3, 1.0]])
+    contribution = explained.contributions[0, explained.names.index("x1")]
+    assert_allclose(drawn.get_ydata()[1], contribution, atol=1e-9)
 
 
 def test_an_effect_is_not_found_by_the_name_that_explain_gives_it():

@@ -139,7 +139,8 @@ class Pricing:
             points even if they are many.
         known : Priced, default=None
             What a search of this dual point around these neurons has found in this round, not
-            everywhere. It is part of the answer, and not looked for again.
+            everywhere. It is part of the answer, and not looked for again, unless points are many:
+            it was looked for in cells of them then.
 
         Returns
         -------
@@ -152,11 +153,10 @@ class Pricing:
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
         whole, dual = dual, sketched(dual, round_number)
-        found = []
-        # Over many points, what is known was looked at in cells only.
-        again = known is None or self.fine is not None
-        start = Neurons.empty(self.order)
-        if again:
+        if self.fine is not None:
+            known = None
+        found, start = [], Neurons.empty(self.order)
+        if known is None:
             found.append(hinges)
             start = self._evaluate(hinges, whole, HINGES_TO_TILT).neurons
         if everywhere:
@@ -165,10 +165,11 @@ class Pricing:
             found.append(sweep(self.table, dual, promising, self.neuron_class))
             start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
         if self.neuron_class.has_rejections:
-            found.append(self._ascend(start, neurons, dual, round_number, again))
+            climbers = start.join(neurons) if known is None else start
+            found.append(self._ascend(climbers, dual, round_number, with_new=known is None))
         # Of many inputs, best hyperplanes lie in few pencils, and the ascent is much cheaper.
         if everywhere or self.neuron_class.lies_in_pencils:
-            swept = self.neuron_class.lies_in_pencils and not again
+            swept = self.neuron_class.lies_in_pencils and known is not None
             inputs = self._inputs_to_add(promise)
             for around in (start,) if swept else (start, neurons):
                 for move in local_moves(around, self.neuron_class, inputs):
@@ -187,17 +188,13 @@ class Pricing:
         return np.unique(np.concatenate([inputs[:INPUTS_TO_ADD] for inputs in best]))
 
     def _ascend(
-        self, start: Neurons, neurons: Neurons, dual: NDArray, round_number: int, again: bool
+        self, neurons: Neurons, dual: NDArray, round_number: int, with_new: bool
     ) -> Hyperplanes:
-        """Climb from the directions of neurons whose turn it is, and from new ones.
-
-        Only from ``start`` if not ``again``: from the rest a search has climbed in this round.
-        """
+        """Climb from the directions of neurons whose turn it is, and from new ones if wanted."""
         n_inputs = self.table.n_inputs
-        around = start.join(neurons) if again else start
-        directions = around.weight_matrix(n_inputs).T
+        directions = neurons.weight_matrix(n_inputs).T
         directions = directions[np.sort(whose_turn(len(directions), CLIMBS, round_number))]
-        if again:
+        if with_new:
             new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
             directions = np.concatenate([directions, new])
         return ascend(self.table, dual, directions, self.neuron_class)

@@ -115,17 +115,18 @@ def ranked(
     # (-h)_+ = (h)_+ - h, and V sums to zero: the other orientation costs next to nothing.
     both = neurons.join(neurons.reversed())
     values = neuron_class.values(both, np.concatenate([products, products - linear]))
-    order = np.argsort(-significant(values), kind="stable")
-    values = values[order]
-    return Priced(both.take(order), values, float(values.max(initial=0.0)))
+    return _best_first(both, values, float(values.max(initial=0.0)))
 
 
 def merged(one: Priced, other: Priced) -> Priced:
     """What both have found at one dual point; neurons may be there twice."""
     values = np.concatenate([one.values, other.values])
+    return _best_first(one.neurons.join(other.neurons), values, max(one.bound, other.bound))
+
+
+def _best_first(neurons: Neurons, values: NDArray, bound: float) -> Priced:
     order = np.argsort(-significant(values), kind="stable")
-    neurons = one.neurons.join(other.neurons).take(order)
-    return Priced(neurons, values[order], max(one.bound, other.bound))
+    return Priced(neurons.take(order), values[order], bound)
 
 
 def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:
