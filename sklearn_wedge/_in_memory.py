@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from sklearn_wedge._losses import Loss, SmoothLoss
 from sklearn_wedge._master import Columns, RestrictedProblem
 from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing import Priced, Pricing, diverse
+from sklearn_wedge._pricing import Priced, Pricing, diverse_neurons
 from sklearn_wedge._problem import Effort, Restricted
 from sklearn_wedge._samples import TrainingSample
 
 Array = NDArray[np.float64]
-
-# Whether neurons differ enough is judged on so many samples.
-ROWS_COMPARED = 2048
 
 
 @dataclass(frozen=True)
@@ -126,10 +123,8 @@ class InMemoryProblem:
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""
-        sample = self.sample
-        rows = np.arange(0, sample.n_samples, -(-sample.n_samples // ROWS_COMPARED))
-        compared = self.pricing.columns[:, sample.point_of_sample[rows]]
-        return diverse(neurons.activations(compared), sample.weight[rows], at_most)
+        columns, weight = self.pricing.columns, self.sample.point_weight
+        return diverse_neurons(neurons, columns, weight, at_most)
 
     def dual_on_points(self, dual: Array) -> Array:
         """A dual point on the samples, summed on the points."""

@@ -20,7 +20,7 @@ from oracles import (
 )
 
 from sklearn_wedge._neurons import NeuronClass, Neurons, length
-from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, n_pencils
+from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, diverse_neurons, n_pencils
 from sklearn_wedge._pricing.binned import BinnedPairs, fan_of
 from sklearn_wedge._pricing.candidates import evaluate
 from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
@@ -542,6 +542,19 @@ def test_a_batch_is_of_one_kind_or_not_the_best():
     assert_array_equal(diverse(rows, weight, 10), [0, 2, 4, 6])
     assert_array_equal(diverse(rows, weight, 2), [0, 2])
     assert len(diverse(rows[:0], weight, 3)) == 0
+
+
+def test_a_batch_has_neurons_of_inputs_that_are_nearly_always_the_same():
+    """Idle on the points that are compared first, each does what no other does."""
+    rng = np.random.default_rng(0)
+    columns = np.vstack([rng.standard_normal(10_000), np.zeros((2, 10_000))])
+    columns[1, [777, 5001]] = 1.0
+    columns[2, 4243] = 1.0
+    inputs = np.array([[0], [1], [1], [2]])
+    neurons = Neurons(inputs, np.ones((4, 1)), np.array([0.0, 0.0, -0.5, 0.0]), 0 * inputs)
+    weight = np.full(10_000, 1e-4)
+    assert_array_equal(diverse_neurons(neurons, columns, weight, 10), [0, 1, 3])
+    assert_array_equal(diverse_neurons(neurons, columns, weight, 2), [0, 1])
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])

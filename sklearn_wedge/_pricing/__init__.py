@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.ascent import ascend, new_directions
 from sklearn_wedge._pricing.binned import BinnedPairs
-from sklearn_wedge._pricing.candidates import Priced, diverse, evaluate, merged
+from sklearn_wedge._pricing.candidates import (
+    Priced,
+    diverse,
+    diverse_neurons,
+    evaluate,
+    merged,
+)
 from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
 from sklearn_wedge._pricing.exact import n_pencils, price_all
 from sklearn_wedge._pricing.grids import Grids
@@ -25,7 +31,7 @@ from sklearn_wedge._pricing.pencils import (
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
 
-__all__ = ["Priced", "Pricing", "diverse", "n_pencils", "significant"]
+__all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "significant"]
 
 # Pencils × points swept by the local moves of one round.
 SWEEP_BUDGET = 4_000_000

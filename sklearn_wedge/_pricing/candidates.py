@@ -14,6 +14,10 @@ from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 SAME_DIRECTION = 0.95
 # Candidates compared at a time.
 CHUNK = 256
+# Whether neurons differ enough is judged on so many points.
+POINTS_COMPARED = 2048
+# Differences of activations that are rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,39 @@ def merged(one: Priced, other: Priced) -> Priced:
 def _best_first(neurons: Neurons, values: NDArray, bound: float) -> Priced:
     order = np.argsort(-significant(values), kind="stable")
     return Priced(neurons.take(order), values[order], bound)
+
+
+def diverse_neurons(
+    neurons: Neurons, columns: NDArray[np.float64], weight: NDArray, at_most: int
+) -> NDArray[np.intp]:
+    """Indices of neurons, best first, none of which does nearly the work of another.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        Best first.
+    columns : ndarray of shape (d, p)
+        The points by columns.
+    weight : ndarray of shape (p,)
+        Their weights.
+    at_most : int
+        How many to choose.
+    """
+    n_points = columns.shape[1]
+    spread = np.arange(0, n_points, -(-n_points // POINTS_COMPARED))
+    activations = neurons.activations(columns[:, spread])
+    # Of an input that is nearly always the same, a neuron may be idle on all of these.
+    level = activations[:, :1]
+    idle = np.flatnonzero(np.all(np.abs(activations - level) <= ROUNDING * level, axis=1))
+    telling = [spread]
+    for begin in range(0, len(idle), CHUNK):
+        chunk = idle[begin : begin + CHUNK]
+        away = np.abs(neurons.take(chunk).activations(columns) - level[chunk])
+        telling.append(away.argmax(axis=1))
+    compared = np.unique(np.concatenate(telling))
+    if len(compared) > len(spread):
+        activations = neurons.activations(columns[:, compared])
+    return diverse(activations, weight[compared], at_most)
 
 
 def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:

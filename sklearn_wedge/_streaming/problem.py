@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SmoothLoss, SquaredError
 from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing import Priced, diverse
+from sklearn_wedge._pricing import Priced, diverse_neurons
 from sklearn_wedge._problem import Effort, Restricted
 from sklearn_wedge._streaming.blocks import Array
 from sklearn_wedge._streaming.master import (
@@ -20,9 +20,6 @@ from sklearn_wedge._streaming.master import (
 )
 from sklearn_wedge._streaming.pricing import StreamedPricing
 from sklearn_wedge._streaming.sample import StreamedSample
-
-# Whether neurons differ enough is judged on so many points.
-POINTS_COMPARED = 2048
 
 
 class StreamedProblem:
@@ -124,6 +121,5 @@ class StreamedProblem:
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""
-        points, weight = self.sample.points, self.sample.point_weight
-        rows = np.arange(0, len(points), -(-len(points) // POINTS_COMPARED))
-        return diverse(neurons.activations(points[rows].T), weight[rows], at_most)
+        columns, weight = self.pricing.table.columns, self.sample.point_weight
+        return diverse_neurons(neurons, columns, weight, at_most)
