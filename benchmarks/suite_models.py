@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import comb
 from typing import Any
@@ -40,11 +40,11 @@ from sklearn_wedge import (
 CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 3_000, 300, 1_200
 # Order 3 is a candidate if rows times triples of inputs are at most this many, and from the start
 # if they are few; order 2 if there are at most so many pairs.
-TRIPLES, FEW_TRIPLES, PAIRS = 200_000, 20_000, 5_000
+TRIPLES, FEW_TRIPLES, PAIRS = 200_000, 20_000, 10_000
 # Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
 SMALL = 20_000
-# Rows times outputs up to which alpha is chosen again on all rows.
-AGAIN = 40_000
+# Rows times outputs up to which alpha is chosen again on all rows, and how often it is halved.
+AGAIN, HALVINGS = 40_000, 4
 # Penalties: two a decade, from alpha_max two decades down, then one at a time.
 FIRST, STEP = 5, 10**-0.5
 # Tolerances as a share of what the network leaves unexplained, and the least of them.
@@ -60,8 +60,9 @@ class Plan:
     """How a network is chosen and fitted: by the size of the training part alone.
 
     ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the
-    end, ``tol`` is while choosing, ``final_tol`` after, ``steps`` is how often smaller penalties
-    may be tried under l1.
+    end, ``tol`` is while choosing, ``final_tol`` after, ``tight`` whether they follow what is left
+    unexplained, ``steps`` is how often smaller penalties may be tried under l1, ``shrink`` what
+    becomes of alpha for all rows if it is not chosen again on them.
     """
 
     kinds: tuple[dict[str, Any], ...]
@@ -70,8 +71,10 @@ class Plan:
     folds: int
     tol: float
     final_tol: float
+    tight: bool
     steps: int
     again: bool
+    shrink: float
 
 
 def plan_for(n: int, d: int, n_outputs: int) -> Plan:
@@ -83,6 +86,8 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
     if triples <= FEW_TRIPLES:
         orders.append(3)
     small = n * d * n_outputs <= SMALL
+    one = n_outputs == 1
+    again = rows < n and n * n_outputs <= AGAIN
     return Plan(
         kinds=(
             {"interaction_order": tuple(dict.fromkeys(orders)), "norm": "l1"},
@@ -91,10 +96,12 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
         triples=FEW_TRIPLES < triples <= TRIPLES,
         rows=rows,
         folds=10 if n <= TEN_FOLDS else 5 if n <= FIVE_FOLDS else 1,
-        tol=1e-3 if small else 5e-3,
-        final_tol=1e-4 if small else 2e-3,
-        steps=5 if n_outputs == 1 else 3,
-        again=rows < n and n * n_outputs <= AGAIN,
+        tol=1e-3 if small else 5e-3 if one else 2e-2,
+        final_tol=1e-4 if small else 2e-3 if one else 1e-2,
+        tight=one or small,
+        steps=5 if one else 3,
+        again=again,
+        shrink=1.0 if again else (rows / n) ** 0.5,
     )
 
 
@@ -186,7 +193,7 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     """
     search = Search(X, y, plan.rows, plan.folds, plan.tol, jobs)
     choice = best_combination(search, plan)
-    tol = max(TIGHT * search.unexplained(choice), LEAST_TOL)
+    tol = max(TIGHT * search.unexplained(choice), LEAST_TOL) if plan.tight else plan.tol
     if tol < plan.tol:
         search = Search(X, y, plan.rows, plan.folds, tol, jobs)
         choice = best_combination(search, plan)
@@ -196,8 +203,12 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     choice = better(choice, search.around(choice, (1.0,), clip=None))
     if plan.again:
         on_all = Search(X, y, len(y), 1, search.options["tol"], jobs)
-        choice = on_all.around(choice, (1.0, 0.5))
-    return choice, min(plan.final_tol, tol)
+        choice = on_all.around(choice, (1.0,))
+        for _ in range(HALVINGS):
+            choice, before = better(choice, on_all.around(choice, (0.5,))), choice
+            if choice is before:
+                break
+    return replace(choice, alpha=plan.shrink * choice.alpha), min(plan.final_tol, tol)
 
 
 def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
