@@ -133,7 +133,8 @@ def problem_on(
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
-    restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
+    target, weight = sample.target, sample.weight
+    restricted = restricted_problem(loss, target, weight, options.solver, pricing.threads)
     words = scope(neuron_class, n_inputs, exact)
     return InMemoryProblem(sample, restricted, pricing, exact, words)
 

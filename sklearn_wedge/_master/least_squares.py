@@ -22,6 +22,9 @@ from sklearn_wedge._master.quadratics import SameForAllOutputs
 
 Array = NDArray[np.float64]
 
+# Columns whose cross products with new ones are one part of the work.
+COLUMNS_IN_PART = 256
+
 
 @dataclass(frozen=True)
 class MomentColumns(Columns):
@@ -109,12 +112,14 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
         means = activations @ self.weight
         weighted = (activations - means[:, None]) * self.weight
+        together = np.concatenate([columns.activations, activations])
         # Centring one factor of a cross product centres it.
-        old = columns.activations @ weighted.T
-        new = activations @ weighted.T
+        parts = np.split(together, range(COLUMNS_IN_PART, len(together), COLUMNS_IN_PART))
+        products = self.threads.map(lambda part: part @ weighted.T, parts)
+        old, new = np.split(np.concatenate(products), [len(columns)])
         new = (new + new.T) / 2
         return MomentColumns(
-            np.concatenate([columns.activations, activations]),
+            together,
             np.concatenate([columns.signs, signs_given(signs, activations)]),
             np.concatenate([columns.means, means]),
             np.block([[columns.gram, old], [old.T, new]]),

@@ -30,6 +30,7 @@ from sklearn_wedge._pricing.pencils import (
 )
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
+from sklearn_wedge._threads import Threads
 
 __all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "significant"]
 
@@ -82,7 +83,7 @@ class Pricing:
     neuron_class : NeuronClass
         Which neurons are priced.
     n_jobs : int or None
-        Threads of exact pricing.
+        Threads of exact pricing, over sets of inputs.
 
     Attributes
     ----------
@@ -96,7 +97,7 @@ class Pricing:
         self.table = PointTable(points)
         self.neuron_class = neuron_class
         self.order = neuron_class.order
-        self.n_jobs = n_jobs
+        self.threads = Threads(n_jobs)
         self.binned = BinnedPairs(self.table, neuron_class)
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
@@ -117,7 +118,7 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
+        planes = price_all(self.table, dual, self.neuron_class, self.threads)
         priced = self._evaluate(planes, dual, EVALUATED)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
