@@ -30,11 +30,13 @@ ENTER_AT_ONCE = 100
 CLOSE = 1e-12
 # Such steps before the point counts as solved to machine precision.
 CLOSE_STEPS = 3
+# Or it promised so little of the accuracy asked for: what follows it brings less still.
+LITTLE = 1e-3
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
 # Several outputs: entries of the Hessian × samples up to which it is formed.
-LARGEST_HESSIAN = 2e10
+LARGEST_HESSIAN = 1e9
 
 
 def _is_large(coef: Array, n_samples: int) -> bool:
@@ -107,7 +109,7 @@ class ProximalNewton(ByActivations[SmoothLoss]):
                 break
             point = after
             close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-            if close >= CLOSE_STEPS:
+            if close >= CLOSE_STEPS or promised <= LITTLE * accuracy:
                 break
         return at_gradient(self, columns, point.coef, point.intercept)
 
