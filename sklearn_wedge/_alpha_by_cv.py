@@ -93,6 +93,9 @@ class Combination:
         """The candidates by name."""
         return dict(zip(CANDIDATES, self.candidates, strict=True))
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+
 
 def _score_fold(
     task: Task,
@@ -118,6 +121,12 @@ def _score_fold(
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
         neurons.append(model.n_neurons_)
         unconverged += not solution.converged
+    if combination.options.verbose:
+        best = int(np.argmax(scores))
+        print(
+            f"fold of {len(test)} rows, {combination}: best of {len(scores)} penalties is "
+            f"{combination.alphas[best]:.4g}, score {scores[best]:.6g}, {neurons[best]} neurons"
+        )
     return scores, neurons, unconverged
 
 

@@ -77,7 +77,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
-        As in :class:`WedgeReLURegressor`, for the final fit.
+        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per fold and
+        combination.
 
     Attributes
     ----------
@@ -299,7 +300,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
-        As in :class:`WedgeReLUClassifier`, for the final fit.
+        As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per fold and
+        combination.
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
 from sklearn_wedge._classifier import WedgeReLUClassifier
@@ -230,6 +231,7 @@ def polish(
     """
     if is_dask(X):
         raise ValueError("polish does not take dask arrays: pass arrays, or a sample of the rows.")
+    validate_parameter_constraints({"snap": ["boolean"]}, {"snap": snap}, caller_name="polish")
     trained = read_network(network)
     estimator = _estimator(
         _loss_name(trained, loss),

@@ -358,3 +358,16 @@ def test_a_scorer_cannot_read_the_network_of_a_fold():
         return -network.explain(X).contributions.shape[1]
 
     WedgeReLURegressorCV([0.3, 0.03], cv=2, scoring=readable).fit(X, y)
+
+
+def test_a_long_choice_is_not_silent(capsys):
+    X, y = table(False)
+    parameters = {"interaction_order": [1, 2], "alphas": [0.1, 0.01], "cv": 3}
+    WedgeReLURegressorCV(**parameters, verbose=0).fit(X, y)
+    assert capsys.readouterr().out == ""
+    model = WedgeReLURegressorCV(**parameters, verbose=1).fit(X, y)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("fold")]
+    assert len(lines) == 6
+    assert sum("interaction_order=1, norm='l1', n_blocks=1: best of 2" in e for e in lines) == 3
+    best = model.score_path_.max(axis=1).ravel()
+    assert all(f"score {value:.6g}" in text for value, text in zip(best, lines, strict=True))

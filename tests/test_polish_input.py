@@ -191,6 +191,7 @@ def test_a_multilabel_network_is_not_refused():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"snap": "yes"}, "'snap' parameter of polish must be"),
         ({"loss": "auto"}, "loss='auto' needs an MLPRegressor"),
         ({"loss": "hinge"}, "loss must be 'auto' or one of"),
         ({"alpha": 0.0}, "'alpha' parameter"),
