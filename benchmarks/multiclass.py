@@ -8,7 +8,7 @@ every fold.
 
 Wine, iris and breast cancer: the same kind of network, its penalty chosen by
 ``WedgeReLUClassifierCV`` (log loss, five folds, 20 penalties) on the training part of every fold,
-beside ``LogisticRegressionCV`` on standardised inputs, which chooses its penalty likewise.
+beside ``LogisticRegressionCV`` on standardised inputs, which has ten to choose from.
 
     python benchmarks/multiclass.py [--tables digits wine iris breast_cancer] [--jobs 2]
         [--repeats 3]

@@ -14,22 +14,22 @@ loss:
 
 - on at most 3,000 rows of the training part (of several classes: 1,500), by ten folds up to
   n = 300, by five up to n = 1,200 and beyond by a validation part of a fifth;
-- from orders 1 and 2 under l1 and no limit under l2; of several classes without order 1, and beyond
-  10,000 pairs of inputs without order 2; from order 3 too if n times triples of inputs is at most
-  20,000;
+- from orders 1 and 2 under l1 and no limit under l2; of several classes order 2 only, and beyond
+  10,000 pairs of inputs order 1 instead of it; of one output from order 3 too if n times triples of
+  inputs is at most 20,000;
 - from two penalties a decade, two decades down from alpha_max, then one more as long as the
   smallest is best, up to five times (of several classes: three; under l2: once), for each
   combination;
-- for the best combination two penalties between, then order 3 (if order 2 is best and n times
-  triples of inputs is at most 200,000), then no clipping;
+- for the best combination two penalties between, then order 3 (of one output, if order 2 is
+  best and n times triples of inputs is at most 200,000), then no clipping;
 - if rows were left out, more rows need less: if n q <= 40,000, ``alpha`` is halved up to four times
   as long as this is better on all rows (of a validation part of a fifth), else it is multiplied by
   the root of the share of rows that it was chosen on.
 
 Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
 20,000, else 5e-3 and 2e-3, of several classes 2e-2 and 1e-2; pricing rounds at most 30 and 200.
-They are relative to the loss of the constant model: but for several classes, both are at most 2 %
-of what the best network leaves of it in validation.
+They are relative to the loss of the constant model: but for larger tables of several classes, both
+are at most 2 % of what the best network leaves of it in validation.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by
 validation, histogram gradient boosting, random forest and extra trees. If ``PATH`` has a

@@ -226,6 +226,7 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
         pricing="search",
         tol=tol,
         max_iter=FINAL_ROUNDS,
+        n_jobs=jobs,
     ).fit(X, y)
     found = {
         "alpha": choice.alpha,

@@ -7,10 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TypeVar
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+
+
+def _number(n_jobs: int | None) -> int:
+    """How many threads; joblib's backend is asked for the default only, as it may be a cluster."""
+    if n_jobs is None or n_jobs == 0:
+        return min(effective_n_jobs(n_jobs), cpu_count())
+    return max(1, n_jobs if n_jobs > 0 else cpu_count() + 1 + n_jobs)
 
 
 class Threads:
@@ -23,10 +30,15 @@ class Threads:
     ----------
     n_jobs : int or None, default=None
         As everywhere in scikit-learn; None: one, unless a ``joblib.parallel_config`` says more.
+
+    Raises
+    ------
+    ValueError
+        If ``n_jobs`` is 0.
     """
 
     def __init__(self, n_jobs: int | None = None):
-        self.number = effective_n_jobs(n_jobs)
+        self.number = _number(n_jobs)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -557,6 +557,16 @@ def test_a_batch_has_neurons_of_inputs_that_are_nearly_always_the_same():
     assert_array_equal(diverse_neurons(neurons, columns, weight, 2), [0, 1])
 
 
+def test_a_batch_has_neurons_of_rare_inputs_that_have_a_point_in_common():
+    rng = np.random.default_rng(0)
+    columns = np.vstack([rng.standard_normal(10_000), np.zeros((2, 10_000))])
+    columns[1, [7, 1003, 2001, 5001, 6007, 7001]] = 1.0
+    columns[2, [7, 3001, 4003, 8009, 9001, 9003]] = 1.0
+    inputs = np.array([[1], [2], [1]])
+    neurons = Neurons(inputs, np.ones((3, 1)), np.array([0.0, 0.0, -0.5]), 0 * inputs)
+    assert_array_equal(diverse_neurons(neurons, columns, np.full(10_000, 1e-4), 10), [0, 1])
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_a_chunk_of_candidates_overlooks_one_chosen_before(monkeypatch, chunk):
     rng = np.random.default_rng(1)

@@ -104,7 +104,7 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
     weight : ndarray of shape (n,)
         Positive, summing to 1.
     threads : Threads, default=None
-        For cross products of many columns; None: one.
+        For cross products that are kept (squared error); None: one.
     """
 
     def __init__(self, loss: AnyLoss, target: Array, weight: Array, threads: Threads | None = None):

@@ -109,7 +109,7 @@ class ProximalNewton(ByActivations[SmoothLoss]):
                 break
             point = after
             close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-            if close >= CLOSE_STEPS or promised <= LITTLE * accuracy:
+            if close >= CLOSE_STEPS or 0 < promised <= LITTLE * accuracy:
                 break
         return at_gradient(self, columns, point.coef, point.intercept)
 

@@ -87,6 +87,8 @@ class Pricing:
 
     Attributes
     ----------
+    threads : Threads
+        Of that number.
     is_cheap : bool
         Whether pricing the whole class costs no more than a search.
     """

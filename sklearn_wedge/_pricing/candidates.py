@@ -14,8 +14,11 @@ from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 SAME_DIRECTION = 0.95
 # Candidates compared at a time.
 CHUNK = 256
-# Whether neurons differ enough is judged on so many points.
-POINTS_COMPARED = 2048
+# Whether neurons differ enough is judged on so many points, and on some more for each neuron that
+# is idle on these.
+POINTS_COMPARED, TELLING_POINTS = 2048, 8
+# Entries of what is computed to find those.
+ACTIVATIONS_AT_ONCE = 2**22
 # Differences of activations that are rounding.
 ROUNDING = 1e-12
 
@@ -136,7 +139,7 @@ def _best_first(neurons: Neurons, values: NDArray, bound: float) -> Priced:
 def diverse_neurons(
     neurons: Neurons, columns: NDArray[np.float64], weight: NDArray, at_most: int
 ) -> NDArray[np.intp]:
-    """Indices of neurons, best first, none of which does nearly the work of another.
+    """Greedy choice from neurons in order of preference: skip what does the work of one chosen.
 
     Parameters
     ----------
@@ -148,22 +151,38 @@ def diverse_neurons(
         Their weights.
     at_most : int
         How many to choose.
+
+    Returns
+    -------
+    int ndarray
+        Indices of the neurons chosen, ascending.
     """
     n_points = columns.shape[1]
     spread = np.arange(0, n_points, -(-n_points // POINTS_COMPARED))
     activations = neurons.activations(columns[:, spread])
     # Of an input that is nearly always the same, a neuron may be idle on all of these.
-    level = activations[:, :1]
-    idle = np.flatnonzero(np.all(np.abs(activations - level) <= ROUNDING * level, axis=1))
-    telling = [spread]
-    for begin in range(0, len(idle), CHUNK):
-        chunk = idle[begin : begin + CHUNK]
-        away = np.abs(neurons.take(chunk).activations(columns) - level[chunk])
-        telling.append(away.argmax(axis=1))
-    compared = np.unique(np.concatenate(telling))
-    if len(compared) > len(spread):
-        activations = neurons.activations(columns[:, compared])
-    return diverse(activations, weight[compared], at_most)
+    level = activations[:, 0]
+    idle = np.all(np.abs(activations - level[:, None]) <= ROUNDING * level[:, None], axis=1)
+    if idle.any():
+        rows = np.flatnonzero(idle)
+        compared = np.union1d(spread, _telling_points(neurons.take(rows), columns, level[rows]))
+        weight, activations = weight[compared], neurons.activations(columns[:, compared])
+    else:
+        weight = weight[spread]
+    return diverse(activations, weight, at_most)
+
+
+def _telling_points(neurons: Neurons, columns: NDArray, level: NDArray) -> NDArray[np.intp]:
+    """Some points where each neuron, (k,), is far from a level that it has at most others."""
+    found = []
+    chunk = max(1, ACTIVATIONS_AT_ONCE // columns.shape[1])
+    for begin in range(0, len(neurons), chunk):
+        which = np.arange(begin, min(begin + chunk, len(neurons)))
+        away = np.abs(neurons.take(which).activations(columns) - level[which, None])
+        for row in away:
+            far = np.flatnonzero(row >= 0.5 * row.max())
+            found.append(far[:: -(-len(far) // TELLING_POINTS)])
+    return np.concatenate(found)
 
 
 def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> NDArray[np.intp]:
