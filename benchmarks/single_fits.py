@@ -33,7 +33,7 @@ DENSE = {"norm": "l2", "interaction_order": None}
 # Pixels are in one unit already.
 PIXELS = {**DENSE, "standardize": False, "clip_quantile": None}
 NETWORKS: dict[str, BaseEstimator] = {
-    "california_housing": WedgeReLURegressor(6e-5, tol=0.1, clip_quantile=0.001, n_jobs=2),
+    "california_housing": WedgeReLURegressor(6e-5, tol=0.1, clip_quantile=0.001),
     "bike_noleak": WedgeReLURegressor(1e-4, interaction_order=3, tol=0.02),
     "power-plant": WedgeReLURegressor(5e-5, tol=0.01),
     "pol": WedgeReLURegressor(2e-4, tol=0.01, **DENSE),

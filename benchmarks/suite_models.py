@@ -163,12 +163,12 @@ class Search:
             return -choice.score / float(-(shares * np.log(shares)).sum())
         return -choice.score / float(np.var(self.y))
 
-    def deepest(self, choice: Choice, smallest: float, steps: int) -> Choice:
+    def deepest(self, choice: Choice, smallest: float, steps: int, factor: float = STEP) -> Choice:
         """The best of a combination, with smaller penalties as long as the smallest is best."""
-        for _ in range(steps if choice.norm == "l1" else STEPS_L2):
+        for _ in range(steps):
             if choice.alpha > smallest:
                 break
-            further = self.around(choice, (STEP,))
+            further = self.around(choice, (factor,))
             smallest, choice = further.alpha, better(choice, further)
         return choice
 
@@ -177,7 +177,7 @@ def best_combination(search: Search, plan: Plan) -> Choice:
     """The best order and norm, each at its best penalty."""
     return max(
         (
-            search.deepest(found, smallest, plan.steps)
+            search.deepest(found, smallest, plan.steps if found.norm == "l1" else STEPS_L2)
             for kind in plan.kinds
             for found, smallest in search.paths(FIRST, **kind)
         ),
@@ -204,10 +204,7 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     if plan.again:
         on_all = Search(X, y, len(y), 1, search.options["tol"], jobs)
         choice = on_all.around(choice, (1.0,))
-        for _ in range(HALVINGS):
-            choice, before = better(choice, on_all.around(choice, (0.5,))), choice
-            if choice is before:
-                break
+        choice = on_all.deepest(choice, choice.alpha, HALVINGS, 0.5)
     return replace(choice, alpha=plan.shrink * choice.alpha), min(plan.final_tol, tol)
 
 
@@ -226,7 +223,6 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
         pricing="search",
         tol=tol,
         max_iter=FINAL_ROUNDS,
-        n_jobs=jobs,
     ).fit(X, y)
     found = {
         "alpha": choice.alpha,

@@ -75,7 +75,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds and combinations fitted in parallel through joblib, and threads for the final fit.
+        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
         As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per fold and
         combination.
@@ -298,7 +298,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds and combinations fitted in parallel through joblib, and threads for the final fit.
+        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
         As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per fold and
         combination.

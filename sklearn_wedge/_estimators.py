@@ -411,8 +411,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
-        Threads for exact pricing, and for the cross products of many neurons (squared error). The
-        result does not depend on it.
+        Threads for exact pricing. The result does not depend on it.
     verbose : int, default=0
         1: a line per penalty and block; 2: a line per pricing round.
 

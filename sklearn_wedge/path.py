@@ -133,8 +133,7 @@ def problem_on(
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
-    target, weight = sample.target, sample.weight
-    restricted = restricted_problem(loss, target, weight, options.solver, pricing.threads)
+    restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
     words = scope(neuron_class, n_inputs, exact)
     return InMemoryProblem(sample, restricted, pricing, exact, words)
 

@@ -18,10 +18,9 @@ ALLOWED = {
     "_samples": set(),
     "_marginals": set(),
     "_losses": set(),
-    "_threads": set(),
     "_neurons": {"geometry"},
-    "_master": {"_losses", "_threads"},
-    "_pricing": {"_neurons", "_samples", "_threads"},
+    "_master": {"_losses"},
+    "_pricing": {"_neurons", "_samples"},
     "_solution": {"_neurons"},
     # What the loop solves; below, by where the rows are.
     "_problem": {"_neurons", "_pricing"},

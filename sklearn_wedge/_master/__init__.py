@@ -15,7 +15,6 @@ from sklearn_wedge._master.interior_point import InteriorPoint
 from sklearn_wedge._master.least_squares import LeastSquares, solve_least_squares
 from sklearn_wedge._master.newton import ProximalNewton, working_set
 from sklearn_wedge._master.quadratics import AcrossOutputs, SameForAllOutputs, SeparateOutputs
-from sklearn_wedge._threads import Threads
 
 __all__ = [
     "AcrossOutputs",
@@ -39,11 +38,7 @@ Solver = Literal["auto", "active_set", "cvxpy"]
 
 
 def restricted_problem(
-    loss: Loss,
-    target: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    solver: Solver,
-    threads: Threads | None = None,
+    loss: Loss, target: NDArray[np.float64], weight: NDArray[np.float64], solver: Solver
 ) -> RestrictedProblem:
     """The restricted problem of a loss, with the solver asked for.
 
@@ -55,11 +50,9 @@ def restricted_problem(
     solver : {"auto", "active_set", "cvxpy"}
         ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, and CVXPY
         if the loss has no gradient.
-    threads : Threads, default=None
-        For cross products of many columns; None: one.
     """
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
-        return InteriorPoint(loss, target, weight, threads)
+        return InteriorPoint(loss, target, weight)
     if isinstance(loss, SquaredError):
-        return LeastSquares(loss, target, weight, threads)
-    return ProximalNewton(loss, target, weight, threads)
+        return LeastSquares(loss, target, weight)
+    return ProximalNewton(loss, target, weight)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import Loss, SmoothLoss
-from sklearn_wedge._threads import Threads
 
 Array = NDArray[np.float64]
 
@@ -103,15 +102,12 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
     target : ndarray of shape (n, q)
     weight : ndarray of shape (n,)
         Positive, summing to 1.
-    threads : Threads, default=None
-        For cross products that are kept (squared error); None: one.
     """
 
-    def __init__(self, loss: AnyLoss, target: Array, weight: Array, threads: Threads | None = None):
+    def __init__(self, loss: AnyLoss, target: Array, weight: Array):
         self.loss = loss
         self.target = target
         self.weight = weight
-        self.threads = threads or Threads()
 
     def objective(self, prediction: Array, coef: Array, alpha: float) -> float:
         """Mean loss of a prediction, (n, q), plus penalty of the coefficients."""

@@ -22,9 +22,6 @@ from sklearn_wedge._master.quadratics import SameForAllOutputs
 
 Array = NDArray[np.float64]
 
-# Columns whose cross products with new ones are one part of the work.
-COLUMNS_IN_PART = 256
-
 
 @dataclass(frozen=True)
 class MomentColumns(Columns):
@@ -112,14 +109,12 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
         means = activations @ self.weight
         weighted = (activations - means[:, None]) * self.weight
-        together = np.concatenate([columns.activations, activations])
         # Centring one factor of a cross product centres it.
-        parts = np.split(together, range(COLUMNS_IN_PART, len(together), COLUMNS_IN_PART))
-        products = self.threads.map(lambda part: part @ weighted.T, parts)
-        old, new = np.split(np.concatenate(products), [len(columns)])
+        old = columns.activations @ weighted.T
+        new = activations @ weighted.T
         new = (new + new.T) / 2
         return MomentColumns(
-            together,
+            np.concatenate([columns.activations, activations]),
             np.concatenate([columns.signs, signs_given(signs, activations)]),
             np.concatenate([columns.means, means]),
             np.block([[columns.gram, old], [old.T, new]]),

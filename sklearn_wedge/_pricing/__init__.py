@@ -30,7 +30,6 @@ from sklearn_wedge._pricing.pencils import (
 )
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
-from sklearn_wedge._threads import Threads
 
 __all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "significant"]
 
@@ -83,12 +82,10 @@ class Pricing:
     neuron_class : NeuronClass
         Which neurons are priced.
     n_jobs : int or None
-        Threads of exact pricing, over sets of inputs.
+        Threads of exact pricing.
 
     Attributes
     ----------
-    threads : Threads
-        Of that number.
     is_cheap : bool
         Whether pricing the whole class costs no more than a search.
     """
@@ -99,7 +96,7 @@ class Pricing:
         self.table = PointTable(points)
         self.neuron_class = neuron_class
         self.order = neuron_class.order
-        self.threads = Threads(n_jobs)
+        self.n_jobs = n_jobs
         self.binned = BinnedPairs(self.table, neuron_class)
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
@@ -120,7 +117,7 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        planes = price_all(self.table, dual, self.neuron_class, self.threads)
+        planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
         priced = self._evaluate(planes, dual, EVALUATED)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))

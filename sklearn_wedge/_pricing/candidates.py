@@ -163,13 +163,12 @@ def diverse_neurons(
     # Of an input that is nearly always the same, a neuron may be idle on all of these.
     level = activations[:, 0]
     idle = np.all(np.abs(activations - level[:, None]) <= ROUNDING * level[:, None], axis=1)
+    compared = spread
     if idle.any():
         rows = np.flatnonzero(idle)
         compared = np.union1d(spread, _telling_points(neurons.take(rows), columns, level[rows]))
-        weight, activations = weight[compared], neurons.activations(columns[:, compared])
-    else:
-        weight = weight[spread]
-    return diverse(activations, weight, at_most)
+        activations = neurons.activations(columns[:, compared])
+    return diverse(activations, weight[compared], at_most)
 
 
 def _telling_points(neurons: Neurons, columns: NDArray, level: NDArray) -> NDArray[np.intp]:

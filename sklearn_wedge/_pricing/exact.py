@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import combinations, islice
 from math import comb
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass
@@ -21,7 +21,6 @@ from sklearn_wedge._pricing.sweep import (
     completed,
     sweep_pencils,
 )
-from sklearn_wedge._threads import Threads
 
 # Pencils generated and swept at a time.
 CHUNK = 4096
@@ -65,7 +64,7 @@ def _kept_batches(
 
 
 def _price_inputs(
-    table: PointTable, dual: NDArray, neuron_class: NeuronClass, inputs: tuple[int, ...]
+    table: PointTable, dual: NDArray, inputs: tuple[int, ...], neuron_class: NeuronClass
 ) -> Hyperplanes:
     """The best hyperplanes in one set of inputs, through any of their pencils."""
     projection = table.projection(inputs)
@@ -85,7 +84,7 @@ def _price_inputs(
 
 
 def price_all(
-    table: PointTable, dual: NDArray, neuron_class: NeuronClass, threads: Threads
+    table: PointTable, dual: NDArray, neuron_class: NeuronClass, n_jobs: int | None = None
 ) -> Hyperplanes:
     """The best hyperplanes of a whole class of neurons.
 
@@ -98,8 +97,8 @@ def price_all(
     dual : ndarray of shape (p, q)
         Dual point on the points, summing to zero.
     neuron_class : NeuronClass
-    threads : Threads
-        Over sets of inputs.
+    n_jobs : int or None
+        Threads, over sets of inputs.
 
     Returns
     -------
@@ -109,6 +108,9 @@ def price_all(
     varying = [int(k) for k in table.varying_inputs()]
     parts = [price_hinges(table, dual, KEPT_PER_INPUTS, neuron_class)]
     for s in range(2, min(neuron_class.order, len(varying)) + 1):
-        price = partial(_price_inputs, table, dual, neuron_class)
-        parts += threads.map(price, neuron_class.input_sets(varying, s))
+        tasks = (
+            delayed(_price_inputs)(table, dual, inputs, neuron_class)
+            for inputs in neuron_class.input_sets(varying, s)
+        )
+        parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
     return Hyperplanes.concatenate(parts, neuron_class.order)
