@@ -9,8 +9,8 @@ and what is there is skipped: a run may be interrupted. The tables are printed f
 
 The wedge network has one protocol for all tables, by the size of the training part (n rows, d
 inputs, q outputs) and never by a clock; test parts are not looked at. A combination of interaction
-order and norm, ``alpha``, and whether inputs are clipped are chosen by mean squared error or log
-loss:
+order and norm, ``alpha``, and whether inputs are clipped or given by their quantiles are chosen by
+mean squared error or log loss:
 
 - on at most 3,000 rows of the training part (of several classes: 1,500), by ten folds up to
   n = 300, by five up to n = 1,200 and beyond by a validation part of a fifth;
@@ -20,8 +20,9 @@ loss:
 - from two penalties a decade, two decades down from alpha_max, then one more as long as the
   smallest is best, up to five times (of several classes: three; under l2: once), for each
   combination;
-- for the best combination two penalties between, then order 3 (of one output, if order 2 is
-  best and n times triples of inputs is at most 200,000), then no clipping;
+- for the best combination inputs by their quantiles, uniform or normal (unless all inputs are
+  binary), then two penalties between, then order 3 (of one output, if order 2 is best and n times
+  triples of inputs is at most 200,000), then no clipping;
 - if rows were left out, more rows need less: if n q <= 40,000, ``alpha`` is halved up to four times
   as long as this is better on all rows (of a validation part of a fifth), else it is multiplied by
   the root of the share of rows that it was chosen on.

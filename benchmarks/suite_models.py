@@ -23,7 +23,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, Strati
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from sklearn_wedge import (
@@ -51,6 +51,8 @@ FIRST, STEP = 5, 10**-0.5
 TIGHT, LEAST_TOL = 0.02, 1e-6
 # How often smaller penalties are tried for neurons of any number of inputs, which are many then.
 STEPS_L2 = 1
+# Distributions that inputs may be given by their quantiles, and how many quantiles at most.
+BY_QUANTILES, QUANTILES = ("uniform", "normal"), 1_000
 # Pricing rounds while choosing and for the final fit.
 CHOOSING_ROUNDS, FINAL_ROUNDS = 30, 200
 
@@ -107,18 +109,35 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting and its mean validation score."""
+    """A setting and its mean validation score.
+
+    ``quantiles`` is the distribution that inputs are given, None if they are left as they are.
+    """
 
     score: float
     alpha: float
     order: int | None
     norm: str
     clip: float | None
+    quantiles: str | None
+
+
+def is_binary(X: np.ndarray) -> bool:
+    """Whether no input has more than two values: its quantiles are then itself."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    return bool(np.all((low == X) | (high == X)))
 
 
 def better(one: Choice, other: Choice) -> Choice:
     """The one of the better score."""
     return max(one, other, key=lambda choice: choice.score)
+
+
+def by_quantiles(distribution: str, n: int) -> QuantileTransformer:
+    """Of ``n`` rows, so that every row has its say in few."""
+    return QuantileTransformer(
+        n_quantiles=min(QUANTILES, n), subsample=None, output_distribution=distribution
+    )
 
 
 class Search:
@@ -137,22 +156,36 @@ class Search:
             "n_jobs": jobs,
         }
 
-    def paths(self, alphas: Any, clip: float | None = 0.005, **kind) -> Iterable[tuple]:
+    def inputs(self, quantiles: str | None) -> np.ndarray:
+        """As they are, or of this distribution; quantiles are of all rows here."""
+        if quantiles is None:
+            return self.X
+        return by_quantiles(quantiles, len(self.y)).fit_transform(self.X)
+
+    def paths(
+        self, alphas: Any, clip: float | None = 0.005, quantiles: str | None = None, **kind
+    ) -> Iterable[tuple]:
         """The best of each combination, and its penalties."""
         kind = {"eps": 1e-2, "clip_quantile": clip, **kind}
         with_cv = WedgeReLUClassifierCV if self.classes else WedgeReLURegressorCV
-        model = with_cv(alphas, **kind, **self.options).fit(self.X, self.y)
+        model = with_cv(alphas, **kind, **self.options).fit(self.inputs(quantiles), self.y)
         scores = model.score_path_.reshape(len(model.combinations_), -1, len(self.cv))
         penalties = model.alphas_.reshape(len(model.combinations_), -1)
         for (order, norm, _), means, tried in zip(
             model.combinations_, scores.mean(axis=2), penalties, strict=True
         ):
             best = int(np.argmax(means))
-            yield Choice(float(means[best]), float(tried[best]), order, norm, clip), tried[-1]
+            score, alpha = float(means[best]), float(tried[best])
+            yield Choice(score, alpha, order, norm, clip, quantiles), tried[-1]
 
     def around(self, choice: Choice, factors: tuple[float, ...], **instead) -> Choice:
         """The best of some multiples of the penalty of a choice, other parameters as said."""
-        kind = {"interaction_order": choice.order, "norm": choice.norm, "clip": choice.clip}
+        kind = {
+            "interaction_order": choice.order,
+            "norm": choice.norm,
+            "clip": choice.clip,
+            "quantiles": choice.quantiles,
+        }
         ((found, _),) = self.paths(choice.alpha * np.array(factors), **{**kind, **instead})
         return found
 
@@ -197,6 +230,10 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     if tol < plan.tol:
         search = Search(X, y, plan.rows, plan.folds, tol, jobs)
         choice = best_combination(search, plan)
+    if not is_binary(X):
+        for quantiles in BY_QUANTILES:
+            found = search.around(choice, (1.0, STEP), quantiles=quantiles)
+            choice = better(choice, found)
     choice = better(choice, search.around(choice, (STEP**-0.5, STEP**0.5)))
     if plan.triples and choice.order == 2:
         choice = better(choice, search.around(choice, (1.0, STEP), interaction_order=3))
@@ -223,16 +260,19 @@ def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
         pricing="search",
         tol=tol,
         max_iter=FINAL_ROUNDS,
-    ).fit(X, y)
+    )
+    inputs = by_quantiles(choice.quantiles, len(y)) if choice.quantiles else "passthrough"
+    fitted = make_pipeline(inputs, model).fit(X, y)
     found = {
         "alpha": choice.alpha,
         "interaction_order": choice.order,
         "norm": choice.norm,
         "clip_quantile": choice.clip,
+        "quantiles": choice.quantiles,
         "n_neurons": model.n_neurons_,
         "relative_gap": model.certificate_.relative_gap,
     }
-    return model, found
+    return fitted, found
 
 
 # --- what is shared ------------------------------------------------------------------------------
