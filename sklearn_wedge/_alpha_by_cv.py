@@ -6,7 +6,7 @@ One warm path per fold and combination of order, norm and number of blocks, scor
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import product
@@ -50,6 +50,7 @@ CANDIDATES = ("interaction_order", "norm", "n_blocks")
 CV_CONSTRAINTS: dict[str, list[Any]] = {
     "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "eps": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [Interval(Integral, 1, None, closed="left"), None],
     "cv": ["cv_object"],
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
     **CONSTRAINT_PARAMETERS,
@@ -82,19 +83,32 @@ class Task:
 
 @dataclass(frozen=True)
 class Combination:
-    """Candidates as given, what a fit with them is told, and the penalties to try."""
+    """Candidates as given, what a fit with them is told, and the penalties to try.
+
+    ``patience`` is how many penalties in a row are tried without a better score, None for all.
+    """
 
     candidates: tuple
     options: FitOptions
     alphas: NDArray[np.float64]
+    patience: int | None
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The candidates by name."""
         return dict(zip(CANDIDATES, self.candidates, strict=True))
 
+    def has_ended(self, scores: list[float]) -> bool:
+        """Whether the best of these scores is too long ago for more penalties to be tried."""
+        return self.patience is not None and len(scores) - _best(scores) > self.patience
+
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+
+
+def _best(scores: list[float]) -> int:
+    """Where the best score is; NaN is none."""
+    return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
 
 
 def _score_fold(
@@ -105,7 +119,7 @@ def _score_fold(
     scorer: Callable,
     score_params: dict[str, NDArray],
 ) -> tuple[list[float], list[int], int]:
-    """Scores and neurons of one fold at every alpha, and how many fits did not converge."""
+    """Scores and neurons of one fold at the alphas tried, and how many fits did not converge."""
     train, test = fold
     # A score needs a good network, not a proof.
     options = replace(combination.options, pricing="search", n_jobs=None, verbose=0)
@@ -121,13 +135,20 @@ def _score_fold(
         scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
         neurons.append(model.n_neurons_)
         unconverged += not solution.converged
+        if combination.has_ended(scores):
+            break
     if combination.options.verbose:
-        best = int(np.argmax(scores))
+        best = _best(scores)
         print(
             f"fold of {len(test)} rows, {combination}: best of {len(scores)} penalties is "
             f"{combination.alphas[best]:.4g}, score {scores[best]:.6g}, {neurons[best]} neurons"
         )
     return scores, neurons, unconverged
+
+
+def _padded(paths: Sequence[Sequence], length: int, rest: float) -> NDArray:
+    """Paths of different lengths as rows of an array."""
+    return np.array([[*path, *[rest] * (length - len(path))] for path in paths])
 
 
 def _refuse_unusable(task: Task, train: NDArray) -> None:
@@ -218,7 +239,12 @@ class AlphaByCV:
                 task, combinations, folds, routed.scorer.score, validation
             )
         mean_scores = scores.mean(axis=2)
-        best, at = np.unravel_index(np.argmax(mean_scores), mean_scores.shape)
+        if np.isnan(mean_scores).all():
+            raise ValueError(
+                f"No alpha has a score on every fold: scoring={self.scoring!r} gave NaN. Check it "
+                "on parts of the data as small as a fold, or use fewer folds."
+            )
+        best, at = np.unravel_index(np.nanargmax(mean_scores), mean_scores.shape)
         alphas = np.array([combination.alphas for combination in combinations])
         self.combinations_ = [combination.candidates for combination in combinations]
         self.interaction_order_, self.norm_, self.n_blocks_chosen_ = self.combinations_[best]
@@ -237,7 +263,7 @@ class AlphaByCV:
             options = self._options(task.target.shape[1], **instead)
             found.setdefault(_canonical(options, task.X.shape[1]), (candidates, options))
         return [
-            Combination(candidates, options, self._alpha_grid(task, options))
+            Combination(candidates, options, self._alpha_grid(task, options), self.patience)
             for candidates, options in found.values()
         ]
 
@@ -295,19 +321,20 @@ class AlphaByCV:
             )
             for told, each, fold in fits
         )
-        scores, neurons, counts = (list(part) for part in zip(*results, strict=True))
-        scores, unconverged = np.array(scores), sum(counts)
+        scores, neurons, counts = zip(*results, strict=True)
+        unconverged = sum(counts)
         if unconverged:
             warnings.warn(
-                f"{unconverged} of {scores.size} fold fits ended above the tolerance "
+                f"{unconverged} of {sum(map(len, scores))} fold fits ended above the tolerance "
                 f"(tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores are those "
                 "of the networks reached. Increase max_iter or tol, or use larger alphas.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
         shape = len(combinations), len(folds), -1
-        paths = (np.reshape(path, shape).swapaxes(1, 2) for path in (scores, neurons))
-        return tuple(paths)
+        n_alphas = len(combinations[0].alphas)
+        paths = _padded(scores, n_alphas, np.nan), _padded(neurons, n_alphas, 0)
+        return tuple(np.reshape(path, shape).swapaxes(1, 2) for path in paths)
 
     def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
         return self._unfitted().set_params(**combination.parameters)

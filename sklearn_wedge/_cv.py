@@ -37,6 +37,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         norm and number of blocks.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    patience : int or None, default=10
+        A path ends on a fold after so many penalties in a row without a better score there: the
+        small ones that follow take the most time. None tries all.
     loss : str or callable, default="squared_error"
         As in :class:`WedgeReLURegressor`.
     quantile : float, default=0.5
@@ -99,8 +102,11 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
+        NaN where the path had ended (``patience``): the choice is among alphas with a score on
+        every fold.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons, of several hidden layers those of the last, at each alpha on each fold.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where the
+        path had ended.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
@@ -156,6 +162,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         alphas: int | ArrayLike = 30,
         *,
         eps: float = 1e-4,
+        patience: int | None = 10,
         loss: str | Callable = "squared_error",
         quantile: float = 0.5,
         epsilon: float = 1.35,
@@ -177,6 +184,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     ):
         self.alphas = alphas
         self.eps = eps
+        self.patience = patience
         self.loss = loss
         self.quantile = quantile
         self.epsilon = epsilon
@@ -225,8 +233,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Raises
         ------
         ValueError
-            As ``WedgeReLURegressor.fit``; or if an alpha is not positive, or a candidate or a
-            combination of them is not possible.
+            As ``WedgeReLURegressor.fit``; or if an alpha is not positive, a candidate or a
+            combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
@@ -261,6 +269,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         norm and number of blocks.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    patience : int or None, default=10
+        A path ends on a fold after so many penalties in a row without a better score there: the
+        small ones that follow take the most time. None tries all.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
         As in :class:`WedgeReLUClassifier`.
     interaction_order : int, None, or list or tuple of these, default=2
@@ -324,8 +335,11 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
+        NaN where the path had ended (``patience``): the choice is among alphas with a score on
+        every fold.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons, of several hidden layers those of the last, at each alpha on each fold.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where the
+        path had ended.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
@@ -385,6 +399,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         alphas: int | ArrayLike = 30,
         *,
         eps: float = 1e-4,
+        patience: int | None = 10,
         loss: str = "log_loss",
         interaction_order: int | Sequence[int | None] | None = 2,
         norm: str | Sequence[str] = "l1",
@@ -405,6 +420,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     ):
         self.alphas = alphas
         self.eps = eps
+        self.patience = patience
         self.loss = loss
         self.interaction_order = interaction_order
         self.norm = norm
@@ -452,8 +468,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Raises
         ------
         ValueError
-            As ``WedgeReLUClassifier.fit``; or if an alpha is not positive, or a candidate or a
-            combination of them is not possible.
+            As ``WedgeReLUClassifier.fit``; or if an alpha is not positive, a candidate or a
+            combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
         X, y, weight = self._validated_labels(X, y, sample_weight)

@@ -371,3 +371,62 @@ def test_a_long_choice_is_not_silent(capsys):
     assert sum("interaction_order=1, norm='l1', n_blocks=1: best of 2" in e for e in lines) == 3
     best = model.score_path_.max(axis=1).ravel()
     assert all(f"score {value:.6g}" in text for value, text in zip(best, lines, strict=True))
+
+
+# --- patience -----------------------------------------------------------------------------------
+
+
+def test_a_fold_goes_on_after_its_best_penalty_is_long_past(kind):
+    data, with_cv, _ = kind
+    options = {"alphas": 16, "eps": 1e-4, "cv": 3, "tol": 1e-3, "pricing": "search"}
+    whole = with_cv(**options, patience=None).fit(*data)
+    patient = with_cv(**options, patience=4).fit(*data)
+    assert np.isfinite(whole.score_path_).all()
+    ended = np.isnan(patient.score_path_)
+    assert ended.any()
+    for fold in range(3):
+        best = whole.score_path_[:, fold].argmax()
+        tried = np.arange(16) <= best + 4
+        assert_array_equal(ended[:, fold], ~tried)
+    # What was tried is what would have been.
+    assert_array_equal(patient.score_path_[~ended], whole.score_path_[~ended])
+    assert_array_equal(patient.n_neurons_path_[~ended], whole.n_neurons_path_[~ended])
+    assert not patient.n_neurons_path_[ended].any()
+    assert patient.alpha_ == whole.alpha_
+    assert patient.best_score_ == whole.best_score_
+
+
+def test_a_penalty_is_chosen_that_some_fold_has_not_tried(kind):
+    (X, y), with_cv, _ = kind
+
+    def later_is_better_on_one_fold(model, X_test, y_test):
+        on_the_first = np.array_equal(X_test, X[test])
+        return -np.log(model.alpha) if on_the_first else np.log(model.alpha) / 10
+
+    folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
+    test = folds[0][1]
+    options = {"cv": folds, "scoring": later_is_better_on_one_fold, "pricing": "search"}
+    model = with_cv([0.3, 0.2, 0.1, 0.05], patience=2, **options).fit(X, y)
+    assert np.isnan(model.score_path_[3]).tolist() == [False, True]
+    assert model.alpha_ == 0.1
+    assert with_cv([0.3, 0.2, 0.1, 0.05], **options).fit(X, y).alpha_ == 0.05
+
+
+def test_scores_that_are_not_numbers_choose_a_penalty(kind):
+    data, with_cv, _ = kind
+
+    def broken(model, X, y):
+        return np.nan
+
+    with pytest.raises(ValueError, match="NaN"):
+        with_cv([0.3, 0.1], cv=2, scoring=broken, pricing="search").fit(*data)
+
+
+def test_a_score_that_is_no_number_spoils_the_others(kind):
+    data, with_cv, _ = kind
+
+    def broken_at_first(model, X, y):
+        return np.nan if model.alpha > 0.2 else model.alpha
+
+    model = with_cv([0.3, 0.1, 0.05], cv=2, scoring=broken_at_first, pricing="search").fit(*data)
+    assert model.alpha_ == 0.1

@@ -364,6 +364,19 @@ def test_the_path_of_cross_validation_is_not_drawn():
     assert_allclose(top, (model.score_path_.mean(axis=1) + error).max())
 
 
+def test_a_path_that_folds_have_left_is_drawn_to_its_end():
+    options = {"cv": 3, "interaction_order": (1, 2), "patience": 1}
+    model = WedgeReLURegressorCV(12, eps=1e-3, **options).fit(X2, Y2)
+    means = model.score_path_.mean(axis=2)
+    assert np.isnan(means).any()
+    display = PathDisplay.from_estimator(model)
+    for k, scores in enumerate(means):
+        assert_array_equal(display.score_lines_[k].get_ydata(), scores)
+        neurons = np.asarray(display.neuron_lines_[k].get_ydata())
+        assert_array_equal(np.isnan(neurons), np.isnan(scores))
+    assert display.chosen == ([1, 2].index(model.interaction_order_), model.alpha_)
+
+
 def test_combinations_are_drawn_alike():
     model = WedgeReLUClassifierCV(3, eps=0.1, cv=2, interaction_order=(1, 2)).fit(X2, Y2 > 0.6)
     display = PathDisplay.from_estimator(model)

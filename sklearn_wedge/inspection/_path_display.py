@@ -117,10 +117,12 @@ class PathDisplay:
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
         # The choice is by the best mean score; of equal ones the first.
-        chosen = int(scores.mean(axis=2).max(axis=1).argmax())
+        means = scores.mean(axis=2)
+        chosen = int(np.unravel_index(np.nanargmax(means), means.shape)[0])
+        neurons = np.reshape(estimator.n_neurons_path_, scores.shape).mean(axis=2)
         display = cls(
             alphas=np.atleast_2d(estimator.alphas_),
-            n_neurons=np.reshape(estimator.n_neurons_path_, scores.shape).mean(axis=2),
+            n_neurons=np.where(np.isnan(means), np.nan, neurons),
             scores=scores,
             labels=[_label(each) for each in estimator.combinations_] if n_paths > 1 else ("",),
             chosen=(chosen, estimator.alpha_),
