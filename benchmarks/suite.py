@@ -23,9 +23,10 @@ mean squared error or log loss:
 - for the best combination inputs by their quantiles, uniform or normal (unless all inputs are
   binary), then two penalties between, then order 3 (of one output, if order 2 is best and n times
   triples of inputs is at most 200,000), then no clipping;
-- if rows were left out, more rows need less: if n q <= 40,000, ``alpha`` is halved up to four times
-  as long as this is better on all rows (of a validation part of a fifth), else it is multiplied by
-  the root of the share of rows that it was chosen on.
+- if rows were left out, more rows need less: ``alpha`` is halved up to four times as long as this
+  is better (of a validation part of a fifth) on all rows, or on 40,000 / q if these are fewer but
+  at least twice as many as before; then it is multiplied by the root of the share of rows that it
+  was chosen on.
 
 Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
 20,000, else 5e-3 and 2e-3, of several classes 2e-2 and 1e-2; pricing rounds at most 30 and 200.

@@ -43,8 +43,9 @@ CHOOSING_ROWS, TEN_FOLDS, FIVE_FOLDS = 3_000, 300, 1_200
 TRIPLES, FEW_TRIPLES, PAIRS = 200_000, 20_000, 10_000
 # Rows times inputs times outputs up to which a table is small: there tolerances are tighter.
 SMALL = 20_000
-# Rows times outputs up to which alpha is chosen again on all rows, and how often it is halved.
-AGAIN, HALVINGS = 40_000, 4
+# Rows times outputs up to which alpha is chosen again on more rows, and how often it is halved;
+# that are so many times as many at least, unless they are all.
+AGAIN, HALVINGS, MORE = 40_000, 4, 2
 # Penalties: two a decade, from alpha_max two decades down, then one at a time.
 FIRST, STEP = 5, 10**-0.5
 # Tolerances as a share of what the network leaves unexplained, and the least of them.
@@ -63,8 +64,8 @@ class Plan:
 
     ``kinds`` are combinations of order and norm, ``triples`` says whether order 3 is tried in the
     end, ``tol`` is while choosing, ``final_tol`` after, ``tight`` whether they follow what is left
-    unexplained, ``steps`` is how often smaller penalties may be tried under l1, ``shrink`` what
-    becomes of alpha for all rows if it is not chosen again on them.
+    unexplained, ``steps`` is how often smaller penalties may be tried under l1, ``rows_again`` on
+    how many rows alpha is chosen again.
     """
 
     kinds: tuple[dict[str, Any], ...]
@@ -75,8 +76,7 @@ class Plan:
     final_tol: float
     tight: bool
     steps: int
-    again: bool
-    shrink: float
+    rows_again: int
 
 
 def plan_for(n: int, d: int, n_outputs: int) -> Plan:
@@ -89,7 +89,9 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
         orders.append(3)
     small = n * d * n_outputs <= SMALL
     one = n_outputs == 1
-    again = rows < n and n * n_outputs <= AGAIN
+    rows_again = min(n, AGAIN // n_outputs)
+    if rows_again < min(n, MORE * rows):
+        rows_again = rows
     return Plan(
         kinds=(
             {"interaction_order": tuple(dict.fromkeys(orders)), "norm": "l1"},
@@ -102,8 +104,7 @@ def plan_for(n: int, d: int, n_outputs: int) -> Plan:
         final_tol=1e-4 if small else 2e-3 if one else 1e-2,
         tight=one or small,
         steps=5 if one else 3,
-        again=again,
-        shrink=1.0 if again else (rows / n) ** 0.5,
+        rows_again=rows_again,
     )
 
 
@@ -238,11 +239,12 @@ def chosen_setting(X, y, plan: Plan, jobs: int | None) -> tuple[Choice, float]:
     if plan.triples and choice.order == 2:
         choice = better(choice, search.around(choice, (1.0, STEP), interaction_order=3))
     choice = better(choice, search.around(choice, (1.0,), clip=None))
-    if plan.again:
-        on_all = Search(X, y, len(y), 1, search.options["tol"], jobs)
-        choice = on_all.around(choice, (1.0,))
-        choice = on_all.deepest(choice, choice.alpha, HALVINGS, 0.5)
-    return replace(choice, alpha=plan.shrink * choice.alpha), min(plan.final_tol, tol)
+    if plan.rows_again > plan.rows:
+        on_more = Search(X, y, plan.rows_again, 1, search.options["tol"], jobs)
+        choice = on_more.around(choice, (1.0,))
+        choice = on_more.deepest(choice, choice.alpha, HALVINGS, 0.5)
+    shrink = (plan.rows_again / len(y)) ** 0.5
+    return replace(choice, alpha=shrink * choice.alpha), min(plan.final_tol, tol)
 
 
 def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
