@@ -36,7 +36,7 @@ PIXELS = {**DENSE, "standardize": False, "clip_quantile": None}
 
 def on_quantiles(model: BaseEstimator) -> Pipeline:
     """Inputs as their shares of smaller training rows, so none lies far out."""
-    return make_pipeline(QuantileTransformer(), model.set_params(clip_quantile=None))
+    return make_pipeline(QuantileTransformer(subsample=None), model.set_params(clip_quantile=None))
 
 
 NETWORKS: dict[str, BaseEstimator] = {
