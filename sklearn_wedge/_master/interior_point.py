@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,11 +90,17 @@ class InteriorPoint(ByActivations[Loss]):
             dual = self.loss.within_domain(multipliers, self.target, self.weight)
         if len(columns) == 0:
             intercept = self.loss.constant_model(self.target, self.weight)
-        sparse = self._without_zeros(columns, alpha, coef, intercept, dual)
-        # Where the solver stopped early, small and zero cannot be told apart.
-        cost = self.objective(columns.predict(sparse, intercept), sparse, alpha) - objective
-        allowed = LOST_TO_ZEROS if smooth else LOST_TO_ZEROS_WITH_KINKS
-        coef = sparse if cost <= allowed * abs(objective) else coef
+        zero = self._are_zero(columns, alpha, coef, intercept, dual)
+        lost = LOST_TO_ZEROS if smooth else LOST_TO_ZEROS_WITH_KINKS
+        allowed = objective + lost * abs(objective)
+        sparse = np.where(zero[:, None], 0.0, coef), intercept
+        if not self._is_within(allowed, columns, alpha, *sparse):
+            # Where the solver stopped early, the others have to make up for what zeros cost. If it
+            # fails on these, there is a solution without zeros.
+            with suppress(RuntimeError):
+                sparse = self._on_some(columns, alpha, ~zero)
+        if self._is_within(allowed, columns, alpha, *sparse):
+            coef, intercept = sparse
         if smooth:
             return at_gradient(self, columns, coef, intercept)
         return Optimum(coef, intercept, columns.predict(coef, intercept), dual)
@@ -148,17 +155,31 @@ class InteriorPoint(ByActivations[Loss]):
         problem = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
         return _Statement(problem, z, t, length, units, reached)
 
-    def _without_zeros(
+    def _is_within(
+        self, allowed: float, columns: Columns, alpha: float, coef: Array, intercept: Array
+    ) -> bool:
+        return self.objective(columns.predict(coef, intercept), coef, alpha) <= allowed
+
+    def _on_some(
+        self, columns: Columns, alpha: float, some: NDArray[np.bool_]
+    ) -> tuple[Array, Array]:
+        """Coefficients that are zero but for some columns, and the intercept, solved anew."""
+        coef = np.zeros((len(columns), self.target.shape[1]))
+        attempts = self._attempts(columns.take(some), alpha)
+        _, coef[some], intercept, _ = min(attempts, key=lambda attempt: attempt[0])
+        return coef, intercept
+
+    def _are_zero(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Array
-    ) -> Array:
-        """An interior point has no zeros: those where the dual constraint is slack become one."""
+    ) -> NDArray[np.bool_]:
+        """An interior point has no zeros: those where the dual constraint is slack are meant."""
         slack = 1 - columns.values(dual) / alpha
         # In units of the largest one; if that is next to nothing, of what the loss would allow.
         prediction = columns.predict(coef, intercept)
         loss = self.loss.value(prediction, self.target, self.weight)
         size = np.linalg.norm(coef, axis=1)
         unit = max(size.max(initial=0.0), NEGLIGIBLE * abs(loss) / alpha)
-        return np.where((size / unit < slack)[:, None], 0.0, coef) if unit > 0 else coef
+        return size / unit < slack if unit > 0 else np.zeros(len(size), dtype=bool)
 
 
 def _of_signs(z: cvxpy.Variable, signs: NDArray[np.int8]) -> list[cvxpy.Constraint]:
