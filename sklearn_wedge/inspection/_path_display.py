@@ -116,9 +116,9 @@ class PathDisplay:
             )
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
-        # The choice is by the best mean score; of equal ones the first.
+        choice = estimator.interaction_order_, estimator.norm_, estimator.n_blocks_chosen_
+        chosen = estimator.combinations_.index(choice)
         means = scores.mean(axis=2)
-        chosen = int(np.unravel_index(np.nanargmax(means), means.shape)[0])
         neurons = np.reshape(estimator.n_neurons_path_, scores.shape).mean(axis=2)
         display = cls(
             alphas=np.atleast_2d(estimator.alphas_),
