@@ -108,7 +108,7 @@ class _Descent:
         if self.objective < before:
             return True
         # Close to the optimum the objective is flat to rounding: the gradient is not.
-        flat = self.objective <= before + np.finfo(float).eps * abs(before)
+        flat = self.objective <= before + ROUNDING * np.finfo(float).eps * abs(before)
         if flat and self.violation(self.active) < SETTLING * unsettled:
             return True
         self._put(rows, start)
