@@ -34,7 +34,7 @@ from sklearn_wedge._pricing.sweep import sweep
 __all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "significant"]
 
 # Pencils × points swept by the local moves of one round.
-SWEEP_BUDGET = 4_000_000
+SWEEP_BUDGET = 2_000_000
 MIN_PENCILS = 32
 MAX_PENCILS = 1500
 # Pencils × points up to which the whole class is priced instead of searched. Up to the first this
