@@ -214,7 +214,7 @@ def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
 
 def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Drop the columns that have become useless, add the best of those just priced."""
-    kept = _worth_keeping(problem, state)
+    kept = np.flatnonzero(_worth_keeping(problem, state))
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
     at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.n_samples // 2))
@@ -223,7 +223,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     return replace(
         state,
         neurons=state.neurons.take(kept).join(chosen),
-        columns=problem.extend(state.columns.take(kept), chosen),
+        columns=problem.extend(state.columns, chosen, kept),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
 

@@ -85,11 +85,13 @@ class InMemoryProblem:
         """Columns of no neuron."""
         return self.restricted.no_columns()
 
-    def extend(self, columns: Columns, neurons: Neurons) -> Columns:
-        """Columns with those of more neurons at the end."""
+    def extend(
+        self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
+    ) -> Columns:
+        """The columns at the indices kept, if None all, with those of more neurons at the end."""
         activations = self.sample.at_samples(neurons.activations(self.pricing.columns).T).T
         signs = self.neuron_class.coefficient_signs(neurons)
-        return self.restricted.extend(columns, activations, signs)
+        return self.restricted.extend(columns, activations, signs, kept)
 
     def solve(
         self, columns: Columns, alpha: float, coef: Array, intercept: Array, accuracy: float

@@ -96,8 +96,8 @@ class Problem(Protocol):
     def no_columns(self) -> Any:
         """Columns of no neuron. Columns have a length and can be taken from by index."""
 
-    def extend(self, columns: Any, neurons: Neurons) -> Any:
-        """Columns with those of more neurons at the end."""
+    def extend(self, columns: Any, neurons: Neurons, kept: NDArray[np.intp] | None = None) -> Any:
+        """The columns at the indices kept, if None all, with those of more neurons at the end."""
 
     def solve(
         self, columns: Any, alpha: float, coef: Array, intercept: Array, accuracy: float

@@ -269,6 +269,17 @@ def test_columns_taken_are_not_those_asked_for(which):
     assert_columns(taken, loss, activations[which])
 
 
+@pytest.mark.parametrize(
+    "kept", [np.array([0, 2, 4]), np.arange(5), np.array([], dtype=int), None], ids=str
+)
+def test_columns_added_to_those_kept_have_other_products(kept):
+    loss, activations = random_columns(np.random.default_rng(3))
+    before = loss.extend(loss.no_columns(), activations[:5])
+    columns = loss.extend(before, activations[5:], kept=kept)
+    stay = activations[:5] if kept is None else activations[kept]
+    assert_columns(columns, loss, np.concatenate([stay, activations[5:]]))
+
+
 def test_the_intercept_is_not_the_best_one():
     loss, activations = random_columns(np.random.default_rng(2), q=1)
     columns = loss.extend(loss.no_columns(), activations)

@@ -59,6 +59,23 @@ def signs_given(signs: NDArray | None, activations: Array) -> NDArray[np.int8]:
     return np.zeros(len(activations), dtype=np.int8) if signs is None else signs
 
 
+def indices_kept(columns: Columns, kept: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    """The columns that stay: all, unless they are given."""
+    return np.arange(len(columns)) if kept is None else kept
+
+
+def rows_and_more(rows: Array, kept: NDArray[np.intp], more: Array) -> Array:
+    """The rows at the indices kept, (m, n), then more, (k, n).
+
+    In one go: activations are the largest arrays of a fit, and new memory costs more than copies.
+    """
+    joined = np.empty((len(kept) + len(more), rows.shape[1]))
+    # Other modes of take go through a buffer.
+    np.take(rows, kept, axis=0, out=joined[: len(kept)], mode="clip")
+    joined[len(kept) :] = more
+    return joined
+
+
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
 AnyLoss = TypeVar("AnyLoss", bound=Loss)
 
@@ -120,9 +137,16 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
 
     @abstractmethod
     def extend(
-        self, columns: AnyColumns, activations: Array, signs: NDArray | None = None
+        self,
+        columns: AnyColumns,
+        activations: Array,
+        signs: NDArray | None = None,
+        kept: NDArray[np.intp] | None = None,
     ) -> AnyColumns:
-        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
+        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients.
+
+        Of the columns before, those at the indices ``kept`` stay: if None, all.
+        """
 
     @abstractmethod
     def solve(
@@ -151,11 +175,18 @@ class ByActivations(RestrictedProblem[Columns, AnyLoss]):
         """The problem without a neuron."""
         return Columns(np.empty((0, len(self.target))), np.empty(0, dtype=np.int8))
 
-    def extend(self, columns: Columns, activations: Array, signs: NDArray | None = None) -> Columns:
-        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
+    def extend(
+        self,
+        columns: Columns,
+        activations: Array,
+        signs: NDArray | None = None,
+        kept: NDArray[np.intp] | None = None,
+    ) -> Columns:
+        """Append neurons to the columns that are kept."""
+        kept = indices_kept(columns, kept)
         return Columns(
-            np.concatenate([columns.activations, activations]),
-            np.concatenate([columns.signs, signs_given(signs, activations)]),
+            rows_and_more(columns.activations, kept, activations),
+            np.concatenate([columns.signs[kept], signs_given(signs, activations)]),
         )
 
     def covariance(self, columns: Columns) -> Array:

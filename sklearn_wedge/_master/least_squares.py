@@ -15,6 +15,8 @@ from sklearn_wedge._master.columns import (
     Optimum,
     RestrictedProblem,
     at_gradient,
+    indices_kept,
+    rows_and_more,
     signs_given,
 )
 from sklearn_wedge._master.groups import solve_quadratic_groups
@@ -104,21 +106,28 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         )
 
     def extend(
-        self, columns: MomentColumns, activations: Array, signs: NDArray | None = None
+        self,
+        columns: MomentColumns,
+        activations: Array,
+        signs: NDArray | None = None,
+        kept: NDArray[np.intp] | None = None,
     ) -> MomentColumns:
-        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients."""
+        """Append neurons to the columns that are kept."""
+        kept = indices_kept(columns, kept)
+        joined = rows_and_more(columns.activations, kept, activations)
         means = activations @ self.weight
         weighted = (activations - means[:, None]) * self.weight
         # Centring one factor of a cross product centres it.
-        old = columns.activations @ weighted.T
-        new = activations @ weighted.T
+        products = joined @ weighted.T
+        old, new = np.split(products, [len(kept)])
         new = (new + new.T) / 2
+        gram = columns.gram[np.ix_(kept, kept)]
         return MomentColumns(
-            np.concatenate([columns.activations, activations]),
-            np.concatenate([columns.signs, signs_given(signs, activations)]),
-            np.concatenate([columns.means, means]),
-            np.block([[columns.gram, old], [old.T, new]]),
-            np.concatenate([columns.linear, weighted @ self.target]),
+            joined,
+            np.concatenate([columns.signs[kept], signs_given(signs, activations)]),
+            np.concatenate([columns.means[kept], means]),
+            np.block([[gram, old], [old.T, new]]),
+            np.concatenate([columns.linear[kept], weighted @ self.target]),
         )
 
     def solve(

@@ -83,8 +83,11 @@ class StreamedProblem:
         """Columns of no neuron."""
         return self.master.no_columns()
 
-    def extend(self, columns: StreamedColumns, neurons: Neurons) -> StreamedColumns:
-        """Columns with those of more neurons at the end."""
+    def extend(
+        self, columns: StreamedColumns, neurons: Neurons, kept: NDArray[np.intp] | None = None
+    ) -> StreamedColumns:
+        """The columns at the indices kept, if None all, with those of more neurons at the end."""
+        columns = columns if kept is None else columns.take(kept)
         if len(neurons) == 0:
             return columns
         signs = self.neuron_class.coefficient_signs(neurons)
