@@ -50,7 +50,7 @@ def least_seconds(run: Callable[[], object]) -> float:
 def chosen_alpha(X, y, tol: float, jobs: int | None) -> float:
     """The penalty that cross-validation chooses."""
     folds = KFold(10, shuffle=True, random_state=0)
-    model = WedgeReLURegressorCV(pricing="search", tol=tol, cv=folds, n_jobs=jobs)
+    model = WedgeReLURegressorCV(pricing="search", tol=tol, cv=folds, patience=None, n_jobs=jobs)
     return model.fit(X, y).alpha_
 
 

@@ -37,9 +37,9 @@ __all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "sign
 SWEEP_BUDGET = 2_000_000
 MIN_PENCILS = 32
 MAX_PENCILS = 1500
-# Pencils × points up to which the whole class is priced instead of searched. Up to the first this
-# costs no more; up to the second a fit gains that must price the whole class in the end anyway.
-CHEAP, CHEAP_TO_CERTIFY = 2_000_000, 8_000_000
+# Pencils × points up to which the whole class is priced instead of searched. A search costs less
+# from about a quarter of this on, but scores at small penalties are less accurate then.
+CHEAP = 8_000_000
 # Points from which on local moves are swept over cells at first.
 CELLS_FROM = 4096
 # Inputs that a move may add to a neuron, those with the best hinges.
@@ -84,8 +84,6 @@ class Pricing:
         Which neurons are priced.
     n_jobs : int or None
         Threads of exact pricing.
-    certified : bool
-        Whether the whole class is priced in the end.
 
     Attributes
     ----------
@@ -94,11 +92,7 @@ class Pricing:
     """
 
     def __init__(
-        self,
-        points: NDArray[np.float64],
-        neuron_class: NeuronClass,
-        n_jobs: int | None = None,
-        certified: bool = True,
+        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_jobs: int | None = None
     ):
         self.table = PointTable(points)
         self.neuron_class = neuron_class
@@ -109,8 +103,7 @@ class Pricing:
         many = n_points > CELLS_FROM
         self.fine = Grids(self.table, FINE_BINS) if many else None
         steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
-        at_most = CHEAP_TO_CERTIFY if certified else CHEAP
-        self.is_cheap = neuron_class.lies_in_pencils and steps <= at_most
+        self.is_cheap = neuron_class.lies_in_pencils and steps <= CHEAP
 
     @property
     def columns(self) -> NDArray[np.float64]:
