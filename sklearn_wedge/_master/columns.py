@@ -65,7 +65,7 @@ def indices_kept(columns: Columns, kept: NDArray[np.intp] | None) -> NDArray[np.
 
 
 def rows_and_more(rows: Array, kept: NDArray[np.intp], more: Array) -> Array:
-    """The rows at the indices kept, (m, n), then more, (k, n).
+    """The rows at the indices kept (from 0, no mask), (m, n), then more, (k, n).
 
     In one go: activations are the largest arrays of a fit, and new memory costs more than copies.
     """

@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 RIDGES = (1e-12, 1e-9, 1e-6)
 # Optimality conditions hold if no row violates them by more than this fraction of alpha,
 STATIONARITY_TOLERANCE = 1e-9
-# or than rounding leaves of a gradient, in units of eps × Σ|Z| × the largest entry of H.
+# or than rounding leaves of a gradient, in units of eps × Σ|Z| × the largest entry of H. The same
+# multiple of eps × the objective is what rounding leaves of that.
 ROUNDING = 16.0
 # Rows that enter together, unless the solution may be rough.
 ENTER_AT_ONCE = 10
