@@ -77,10 +77,11 @@ def run_split(folder: Path, name: str, split: int) -> tuple[float, float]:
     classes = is_classifier(network)
     metric = accuracy_score if classes else root_mean_squared_error
     lines, first = [], None
-    for each in [model, *rivals(name, classes)]:
-        if not classes:
+    others = rivals(name, classes)
+    if not classes:
+        for each in [model, *others]:
             clone(each).fit(X[:1000], y[:1000])  # the first fit in a process starts threads
-    for rival in rivals(name, classes):
+    for rival in others:
         seconds = timed(rival, X, y)
         first = first or seconds
         label = type(rival[-1] if isinstance(rival, Pipeline) else rival).__name__

@@ -223,8 +223,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         (blocks,) = solve_blocks(problem, sample, alphas, options)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
-        with single_threaded_blas():
-            self._publish_importances(network, sample)
+        self._publish_importances(network, sample)
         if not watcher.stopped:
             self._warn_unless_converged(problem, blocks[-1].solution)
 

@@ -258,7 +258,7 @@ def polish(
         if snap:
             state = _with_snapped(problem, sample, state, rule)
         _, solution = solve_from(problem, state, rule, options.verbose)
-        _publish(estimator, problem, sample, solution)
+    _publish(estimator, problem, sample, solution)
     return PolishedNetwork(
         estimator=estimator,
         objective_of_network=own,
