@@ -387,11 +387,11 @@ def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_o
     moments = np.array([v * points.T for v in dual.T])
     signs = None if directions is None else np.array(directions)
     values = fan.values(dual.T, moments, signs)
-    assert_allclose(length(fan.weights.T, norm), 1.0)
-    for k, weight in enumerate(fan.weights.T):
+    assert_allclose(length(fan.weights, norm), 1.0)
+    for k, weight in enumerate(fan.weights):
         position = points @ weight
-        assert_allclose(position[fan.order[:, k]], fan.positions[:, k])
-        for rank, t in enumerate(fan.positions[:, k]):
+        assert_allclose(position[fan.places[k] - k * len(points)], fan.positions[k])
+        for rank, t in enumerate(fan.positions[k]):
             rising = np.maximum(position - t, 0.0) @ dual
             falling = np.maximum(t - position, 0.0) @ dual
             expected = max(np.linalg.norm(rising), np.linalg.norm(falling))
@@ -401,7 +401,7 @@ def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_o
                 expected = max(rising[0], -falling[0], 0.0) if follows else 0.0
                 expected = max(expected, -rising[0], falling[0]) if opposes else expected
                 expected = 0.0 if follows and opposes else expected
-            assert_allclose(values[rank, k], expected, atol=1e-12)
+            assert_allclose(values[k, rank], expected, atol=1e-12)
 
 
 def test_pairs_that_a_round_leaves_out_have_no_turn():

@@ -47,7 +47,7 @@ INPUTS_TO_ADD = 16
 HINGES_PER_INPUT = 4
 HINGES_TO_TILT = 24
 # Pencils that the binned sweep proposes, and hyperplanes found in them to move on from.
-BINNED_TO_SWEEP = 256
+BINNED_TO_SWEEP = 128
 BINNED_TO_REFINE = 64
 # Under l2: neurons of the restricted problem from which a round climbs, and random directions.
 CLIMBS = 200

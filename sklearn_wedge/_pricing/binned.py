@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn_wedge._neurons import NeuronClass, Norm, length
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.pencils import (
-    TIE,
     KeptWhileThereIsRoom,
     Pencils,
     PointTable,
+    first_of_best,
     significant,
     whose_turn,
 )
@@ -27,11 +27,11 @@ Array = NDArray[np.float64]
 
 # Cells per input, and directions, spread over half a turn.
 BINS = 24
-DIRECTIONS = 48
+DIRECTIONS = 32
 # Cells × directions and points, over all pairs, looked at in one round; a minimum of pairs.
 STEPS_PER_ROUND = 20_000_000
 PAIRS_PER_ROUND = 64
-# Bytes of fans kept between pricings: those of about 1,800 pairs.
+# Bytes of fans kept between pricings: those of about 2,400 pairs.
 FAN_CACHE_BYTES = 512 * 2**20
 # Pencils proposed from each pair.
 KEPT_PER_PAIR = 6
@@ -43,25 +43,38 @@ class Fan:
 
     Attributes
     ----------
-    weights : ndarray of shape (2, D)
+    weights : ndarray of shape (D, 2)
         Unit normals of the lines.
-    order : int ndarray of shape (m, D)
-        Cells in ascending order along each direction.
-    positions : ndarray of shape (m, D)
+    places : int ndarray of shape (D, m)
+        Cells in ascending order along each direction: where direction ``k`` and cell ``c`` are in
+        an array of shape (D, m).
+    positions : ndarray of shape (D, m)
         Where their means lie, in that order.
     """
 
     weights: Array
-    order: NDArray[np.int16]
+    places: NDArray[np.int32]
     positions: Array
 
     @property
     def n_bytes(self) -> int:
         """Memory held."""
-        return self.weights.nbytes + self.order.nbytes + self.positions.nbytes
+        return self.weights.nbytes + self.places.nbytes + self.positions.nbytes
+
+    def best(
+        self, sums: Array, moments: Array, directions: NDArray | None
+    ) -> tuple[Array, NDArray[np.intp]]:
+        """The largest value in every direction, (D,), and the cell that the line passes through.
+
+        The arguments are those of ``values``.
+        """
+        values = self.values(sums, moments, directions)
+        ranks = first_of_best(values)
+        rows = np.arange(len(ranks))
+        return values.max(axis=1), self.places[rows, ranks] - rows * values.shape[1]
 
     def values(self, sums: Array, moments: Array, directions: NDArray | None) -> Array:
-        """Approximate values of the lines through every cell in every direction, (m, D).
+        """Approximate values of the lines through every cell in every direction, (D, m).
 
         Parameters
         ----------
@@ -72,34 +85,32 @@ class Fan:
         directions : ndarray of shape (2,), or None
             Those in which the inputs are constrained (one output only).
         """
-        order = self.order.astype(np.intp)
-        sides = [
-            self._sides(sums_of_cells.take(order), *(m.take(order) for m in moments_of_cells))
-            for sums_of_cells, moments_of_cells in zip(sums, moments, strict=True)
-        ]
+        sides = [self._sides(*of_output) for of_output in zip(sums, moments, strict=True)]
         if directions is not None:
-            return monotone_values(self.weights, directions, *sides[0])
+            return monotone_values(self.weights.T[:, :, None], directions, *sides[0])
         if len(sides) == 1:
             return np.maximum(*map(np.abs, sides[0]))
         squares = (sum(side**2 for side in of_outputs) for of_outputs in zip(*sides, strict=True))
         return np.sqrt(np.maximum(*squares))
 
-    def _sides(self, sums: Array, first: Array, second: Array) -> tuple[Array, Array]:
+    def _sides(self, sums: Array, moments: Array) -> tuple[Array, Array]:
         """``Σ v (t - w·x)`` over the cells behind each line; ``Σ v (w·x - t)`` over the others."""
-        first *= self.weights[0]
-        second *= self.weights[1]
-        first += second
-        along, behind = np.cumsum(first, axis=0), np.cumsum(sums, axis=0)
-        behind *= self.positions
-        behind -= along
-        return behind, behind + along[-1]
+        # One sum of complex numbers: it takes as long as a sum of only one of the two parts.
+        cells = np.empty(self.places.shape, dtype=complex)
+        cells.real = sums
+        np.matmul(self.weights, moments, out=cells.imag)
+        behind = np.cumsum(cells.ravel().take(self.places), axis=1)
+        along = behind.imag
+        falling = behind.real * self.positions
+        falling -= along
+        return falling, falling + along[:, -1:]
 
 
 def monotone_values(weights: Array, directions: NDArray, behind: Array, before: Array) -> Array:
     """Values with coefficients of the sign that the weights require; at least 0."""
     if not directions.any():
         return np.maximum(np.abs(behind), np.abs(before))
-    agreement = directions @ np.sign(weights)
+    agreement = np.tensordot(directions, np.sign(weights), 1)
     # A line whose weights partly follow their directions and partly oppose them is not monotone.
     agreement = np.where(np.abs(agreement) < np.abs(directions).sum(), 0.0, np.sign(agreement))
     return np.maximum(np.maximum(agreement * before, -agreement * behind), 0.0)
@@ -118,12 +129,13 @@ def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
         The norm in which weights have unit length.
     """
     angles = (np.arange(DIRECTIONS) + 0.5) * np.pi / DIRECTIONS
-    weights = np.array([np.cos(angles) / scale[0], np.sin(angles) / scale[1]])
-    weights /= length(weights.T, norm)
-    positions = means.T @ weights
+    weights = np.column_stack([np.cos(angles), np.sin(angles)]) / scale
+    weights /= length(weights, norm)[:, None]
+    positions = weights @ means
     # Rounded: cells at one position come in canonical order.
-    order = np.argsort(significant(positions), axis=0, kind="stable")
-    return Fan(weights, order.astype(np.int16), np.take_along_axis(positions, order, axis=0))
+    order = np.argsort(significant(positions), axis=1, kind="stable")
+    places = order + np.arange(DIRECTIONS)[:, None] * means.shape[1]
+    return Fan(weights, places.astype(np.int32), positions.take(places))
 
 
 class BinnedPairs:
@@ -176,17 +188,14 @@ class BinnedPairs:
 
     def _best_by_direction(
         self, pair: tuple[int, int], dual: Array, moments: Array
-    ) -> tuple[Array, NDArray[np.int16]]:
+    ) -> tuple[Array, NDArray[np.intp]]:
         """The largest value in every direction, (D,), and the cell that the line passes through."""
         fan, cells = self._fans.get(pair, self._fan_of), self.grids.cells(pair)
         sums = np.array([cells.sums(v) for v in dual.T])
         first = np.array([[cells.sums(moment[k]) for k in pair] for moment in moments])
         monotone = self.neuron_class.monotone
         directions = None if monotone is None else np.array([monotone[k] for k in pair])
-        values = fan.values(sums, first, directions)
-        best = values.max(axis=0)
-        ranks = (values >= (1 - TIE) * best).argmax(axis=0)
-        return best, fan.order[ranks, np.arange(len(best))]
+        return fan.best(sums, first, directions)
 
     def _fan_of(self, pair: tuple[int, int]) -> Fan:
         cells, columns = self.grids.cells(pair), self.table.columns[list(pair)]

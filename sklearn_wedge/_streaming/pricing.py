@@ -24,7 +24,6 @@ from sklearn_wedge._pricing.candidates import Priced, candidates, ranked
 from sklearn_wedge._pricing.grids import bin_starts
 from sklearn_wedge._pricing.hinges import local_maxima
 from sklearn_wedge._pricing.pencils import (
-    TIE,
     Hyperplanes,
     KeptWhileThereIsRoom,
     Pencils,
@@ -267,10 +266,7 @@ class StreamedPricing:
         found = []
         for pair, of_pair in sums.items():
             fan = self._fans.get(pair, self._fan_of)
-            values = fan.values(of_pair[:, 0], of_pair[:, 1:], self._directions(pair))
-            best = values.max(axis=0)
-            rank = (values >= (1 - TIE) * best).argmax(axis=0)
-            found.append((best, fan.order[rank, np.arange(len(best))].astype(np.intp)))
+            found.append(fan.best(of_pair[:, 0], of_pair[:, 1:], self._directions(pair)))
         values, cells = (np.array(part) for part in zip(*found, strict=True))
         of_pair, direction = peaks(values)
         best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:FROM_FANS]
