@@ -387,21 +387,29 @@ def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_o
     moments = np.array([v * points.T for v in dual.T])
     signs = None if directions is None else np.array(directions)
     values = fan.values(dual.T, moments, signs)
+    best, cells = fan.best(dual.T, moments, signs)
+
+    def value(weight, position, t):
+        rising = np.maximum(position - t, 0.0) @ dual
+        falling = np.maximum(t - position, 0.0) @ dual
+        expected = max(np.linalg.norm(rising), np.linalg.norm(falling))
+        if directions is not None and any(directions):
+            pull = np.sign(weight) * directions
+            follows, opposes = (pull > 0).any(), (pull < 0).any()
+            expected = max(rising[0], -falling[0], 0.0) if follows else 0.0
+            expected = max(expected, -rising[0], falling[0]) if opposes else expected
+            expected = 0.0 if follows and opposes else expected
+        return expected
+
     assert_allclose(length(fan.weights, norm), 1.0)
     for k, weight in enumerate(fan.weights):
         position = points @ weight
         assert_allclose(position[fan.places[k] - k * len(points)], fan.positions[k])
         for rank, t in enumerate(fan.positions[k]):
-            rising = np.maximum(position - t, 0.0) @ dual
-            falling = np.maximum(t - position, 0.0) @ dual
-            expected = max(np.linalg.norm(rising), np.linalg.norm(falling))
-            if directions is not None and any(directions):
-                pull = np.sign(weight) * directions
-                follows, opposes = (pull > 0).any(), (pull < 0).any()
-                expected = max(rising[0], -falling[0], 0.0) if follows else 0.0
-                expected = max(expected, -rising[0], falling[0]) if opposes else expected
-                expected = 0.0 if follows and opposes else expected
-            assert_allclose(values[k, rank], expected, atol=1e-12)
+            assert_allclose(values[k, rank], value(weight, position, t), atol=1e-12)
+        largest = max(value(weight, position, t) for t in position)
+        assert_allclose(best[k], largest, atol=1e-12)
+        assert_allclose(value(weight, position, position[cells[k]]), largest, atol=1e-12)
 
 
 def test_pairs_that_a_round_leaves_out_have_no_turn():
