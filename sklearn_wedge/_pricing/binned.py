@@ -19,6 +19,7 @@ from sklearn_wedge._pricing.pencils import (
     Pencils,
     PointTable,
     first_of_best,
+    row_starts,
     significant,
     whose_turn,
 )
@@ -63,15 +64,15 @@ class Fan:
 
     def best(
         self, sums: Array, moments: Array, directions: NDArray | None
-    ) -> tuple[Array, NDArray[np.intp]]:
+    ) -> tuple[Array, NDArray[np.int32]]:
         """The largest value in every direction, (D,), and the cell that the line passes through.
 
         The arguments are those of ``values``.
         """
         values = self.values(sums, moments, directions)
         ranks = first_of_best(values)
-        rows = np.arange(len(ranks))
-        return values.max(axis=1), self.places[rows, ranks] - rows * values.shape[1]
+        cells = self.places[np.arange(len(ranks)), ranks] % values.shape[1]
+        return values.max(axis=1), cells
 
     def values(self, sums: Array, moments: Array, directions: NDArray | None) -> Array:
         """Approximate values of the lines through every cell in every direction, (D, m).
@@ -99,7 +100,7 @@ class Fan:
         cells = np.empty(self.places.shape, dtype=complex)
         cells.real = sums
         np.matmul(self.weights, moments, out=cells.imag)
-        behind = np.cumsum(cells.ravel().take(self.places), axis=1)
+        behind = np.cumsum(cells.take(self.places), axis=1)
         along = behind.imag
         falling = behind.real * self.positions
         falling -= along
@@ -134,7 +135,7 @@ def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
     positions = weights @ means
     # Rounded: cells at one position come in canonical order.
     order = np.argsort(significant(positions), axis=1, kind="stable")
-    places = order + np.arange(DIRECTIONS)[:, None] * means.shape[1]
+    places = order + row_starts(order)
     return Fan(weights, places.astype(np.int32), positions.take(places))
 
 
@@ -176,10 +177,7 @@ class BinnedPairs:
             return Pencils(np.empty((0, 2), dtype=np.intp), np.empty((0, 1), dtype=np.intp))
         moments = np.array([v * self.table.columns for v in dual.T])
         found = [self._best_by_direction(pair, dual, moments) for pair in pairs]
-        values, cells = (np.array(part) for part in zip(*found, strict=True))
-        of_pair, direction = peaks(values)
-        best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
-        of_pair, cell = of_pair[best], cells[of_pair, direction][best]
+        of_pair, cell = best_cells(found, at_most)
         points = [
             self.grids.cells(pairs[k]).representatives(round_number, [c])
             for k, c in zip(of_pair, cell, strict=True)
@@ -188,7 +186,7 @@ class BinnedPairs:
 
     def _best_by_direction(
         self, pair: tuple[int, int], dual: Array, moments: Array
-    ) -> tuple[Array, NDArray[np.intp]]:
+    ) -> tuple[Array, NDArray[np.int32]]:
         """The largest value in every direction, (D,), and the cell that the line passes through."""
         fan, cells = self._fans.get(pair, self._fan_of), self.grids.cells(pair)
         sums = np.array([cells.sums(v) for v in dual.T])
@@ -217,6 +215,16 @@ class BinnedPairs:
         others = np.sort(ranking[half:])
         turn = others[whose_turn(len(others), half, round_number)]
         return [self.pairs[k] for k in np.concatenate([ranking[:half], turn])]
+
+
+def best_cells(
+    found: list[tuple[Array, NDArray[np.int32]]], at_most: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Pairs and cells of the best lines, best first, from what ``Fan.best`` gives for each pair."""
+    values, cells = (np.array(part) for part in zip(*found, strict=True))
+    of_pair, direction = peaks(values)
+    best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
+    return of_pair[best], cells[of_pair, direction][best]
 
 
 def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

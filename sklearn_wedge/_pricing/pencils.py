@@ -239,6 +239,11 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
     return np.round(values / size, digits)
 
 
+def row_starts(table: NDArray) -> NDArray[np.intp]:
+    """Where each row begins in a flattened table, (rows, 1)."""
+    return np.arange(table.shape[0])[:, None] * table.shape[1]
+
+
 def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """In each row the first entry that is the largest but for rounding."""
     return np.argmax(values >= (1 - TIE) * values.max(axis=1, keepdims=True), axis=1)

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Norm
-from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, Pencils, PointTable, first_of_best
+from sklearn_wedge._pricing.pencils import (
+    TIE,
+    Hyperplanes,
+    Pencils,
+    PointTable,
+    first_of_best,
+    row_starts,
+)
 
 Array = NDArray[np.float64]
 
@@ -104,10 +111,6 @@ def _is_left(plane: _Plane) -> NDArray[np.bool_]:
     return (plane.x < 0) | ((plane.x == 0) & (plane.y < 0))
 
 
-def _row_starts(order: NDArray) -> NDArray[np.intp]:
-    return np.arange(order.shape[0])[:, None] * order.shape[1]
-
-
 @dataclass(frozen=True)
 class Arrangement:
     """A batch of pencils and its hyperplanes in the order of their slopes, whatever the dual.
@@ -143,7 +146,7 @@ class Arrangement:
 def _arranged(rows: slice, plane: _Plane, norm: Norm) -> Arrangement:
     """Sort a batch of pencils over m positions."""
     order = ascending_order(_slopes(plane.x, plane.y))
-    places = order + _row_starts(order)
+    places = order + row_starts(order)
     x, y = plane.x.ravel().take(places), plane.y.ravel().take(places)
     slope = _slopes(x, y)
     on_flat = (x == 0) & (y == 0)  # there is no slope
@@ -214,7 +217,7 @@ def _turned_moments(
     if cell_moments is None:
         return v * x, v * y
     side = np.sign(x) + (x == 0) * np.sign(y)
-    side *= np.where(_is_left(plane).ravel().take(order + _row_starts(order)), -1.0, 1.0)
+    side *= np.where(_is_left(plane).ravel().take(order + row_starts(order)), -1.0, 1.0)
     moments = (
         side * (moment.take(order) - pivot[:, None] * v)
         for moment, pivot in zip(cell_moments, plane.pivot, strict=True)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing.binned import Fan, fan_of, monotone_values, peaks
+from sklearn_wedge._pricing.binned import Fan, best_cells, fan_of, monotone_values
 from sklearn_wedge._pricing.candidates import Priced, candidates, ranked
 from sklearn_wedge._pricing.grids import bin_starts
 from sklearn_wedge._pricing.hinges import local_maxima
@@ -267,10 +267,7 @@ class StreamedPricing:
         for pair, of_pair in sums.items():
             fan = self._fans.get(pair, self._fan_of)
             found.append(fan.best(of_pair[:, 0], of_pair[:, 1:], self._directions(pair)))
-        values, cells = (np.array(part) for part in zip(*found, strict=True))
-        of_pair, direction = peaks(values)
-        best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:FROM_FANS]
-        of_pair, cell = of_pair[best], cells[of_pair, direction][best]
+        of_pair, cell = best_cells(found, FROM_FANS)
         pairs = list(sums)
         points = [
             self._points_of_cells(pairs[k], np.array([c]), turn)
