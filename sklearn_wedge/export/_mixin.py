@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.inspection._dependencies import needs
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 
-class ExportMixin:
+class ExportMixin(Convertible):
     """Methods of a fitted estimator: the same network elsewhere.
 
     They read public fitted attributes only. Clipping of the inputs is part of what they return.

@@ -15,10 +15,11 @@ from skl2onnx.common.data_types import (
 )
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 from skl2onnx.common.utils_classifier import get_label_classes
+from sklearn.base import ClassifierMixin
 
+from sklearn_wedge.export._convertible import convertible_estimators
 from sklearn_wedge.export._layers import unit_layers
 from sklearn_wedge.export._outputs import link_of
-from sklearn_wedge.export._registration import register_onnx_converters
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -35,7 +36,7 @@ OLDEST_OPSET = 8
 def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
     """See ``ExportMixin.to_onnx``."""
     tensor = _tensor_type(dtype)
-    register_onnx_converters()
+    register()
     return skl2onnx.to_onnx(
         model,
         initial_types=[("X", tensor([None, model.n_features_in_]))],
@@ -55,20 +56,21 @@ def _tensor_type(dtype: Any) -> type:
     return types[given]
 
 
-def register(regressors: tuple[type, ...], classifiers: tuple[type, ...]) -> None:
+def register() -> None:
     """Make the converters known to skl2onnx, under the names of the classes."""
-    for kind in regressors:
-        skl2onnx.update_registered_converter(
-            kind, kind.__name__, _shape_of_predictions, _convert_regressor
-        )
-    for kind in classifiers:
-        skl2onnx.update_registered_converter(
-            kind,
-            kind.__name__,
-            calculate_linear_classifier_output_shapes,
-            _convert_classifier,
-            options=OPTIONS,
-        )
+    for kind in convertible_estimators():
+        if issubclass(kind, ClassifierMixin):
+            skl2onnx.update_registered_converter(
+                kind,
+                kind.__name__,
+                calculate_linear_classifier_output_shapes,
+                _convert_classifier,
+                options=OPTIONS,
+            )
+        else:
+            skl2onnx.update_registered_converter(
+                kind, kind.__name__, _shape_of_predictions, _convert_regressor
+            )
 
 
 class _Graph:

@@ -39,13 +39,4 @@ def register_onnx_converters() -> None:
     """
     with needs("skl2onnx", "register_onnx_converters", "sklearn_wedge[onnx]"):
         from sklearn_wedge.export._onnx import register
-    from sklearn_wedge import (
-        WedgeReLUClassifier,
-        WedgeReLUClassifierCV,
-        WedgeReLURegressor,
-        WedgeReLURegressorCV,
-    )
-
-    register(
-        (WedgeReLURegressor, WedgeReLURegressorCV), (WedgeReLUClassifier, WedgeReLUClassifierCV)
-    )
+    register()
