@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge.inspection._axes import BLUE, panels
+from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
 from sklearn_wedge.inspection._checks import check_at_least, check_network
 from sklearn_wedge.inspection._effects import Effects, Inputs
 from sklearn_wedge.inspection._explanation import effects_of
@@ -125,7 +125,7 @@ class EffectDisplay:
         *,
         output: Any = None,
         feature_names: Sequence[str] | None = None,
-        target_name: str = "target",
+        target_name: str | None = None,
         grid_resolution: int = 100,
         ax: Any = None,
         **kwargs: Any,
@@ -140,12 +140,14 @@ class EffectDisplay:
             Columns, by number or name, for main effects, and pairs of columns for interactions.
             None: the six effects of the largest standard deviation, without those below 2 % of
             the largest.
-        output : int or class, default=None
-            Of several targets its number; of several classes one of them.
+        output : int, str or class, default=None
+            Of several targets one, by its number or its name in the training data; of several
+            classes one of them.
         feature_names : sequence of str, default=None
             Names of the columns; None: those of the training data.
-        target_name : str, default="target"
-            Name and unit of a regression's target, such as ``"price in €"``.
+        target_name : str, default=None
+            Name and unit of a regression's target, such as ``"price in €"``. None: its name in the
+            training data, or ``"target"``.
         grid_resolution : int, default=100
             Values of each input that takes more than two.
         ax : matplotlib Axes or array of these, default=None
@@ -243,7 +245,7 @@ class EffectDisplay:
             # Beside all panels: taken from those of the maps alone it would leave gaps in the rows.
             axes = [panel for panel, _ in drawn]
             self.colorbar_ = self.figure_.colorbar(self.artists_[which], ax=axes)
-            self.colorbar_.set_label(f"effect on {self.output_label}")
+            self.colorbar_.set_label(as_it_is(f"effect on {self.output_label}"))
         return self
 
     def _draw_curve(self, panel: Any, effect: EffectGrid, line_kw: dict) -> Any:
@@ -261,7 +263,8 @@ class EffectDisplay:
             markersize=6,
             transform=panel.get_xaxis_transform(),
         )
-        panel.set(xlabel=effect.names[0], ylabel=f"effect on {self.output_label}")
+        panel.set(xlabel=as_it_is(effect.names[0]))
+        panel.set(ylabel=as_it_is(f"effect on {self.output_label}"))
         _set_ticks(panel, effect)
         return line
 
@@ -271,7 +274,8 @@ class EffectDisplay:
         # Between the values of an indicator there is nothing to shade.
         shading = "nearest" if any(effect.two_valued) else "gouraud"
         mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
-        panel.set(xlabel=effect.names[0], ylabel=effect.names[1])
+        first, second = map(as_it_is, effect.names)
+        panel.set(xlabel=first, ylabel=second)
         _set_ticks(panel, effect)
         return mesh
 
