@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,6 +127,17 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         tags.target_tags = get_tags(self._network()).target_tags
         tags.target_tags.required = True
         return tags
+
+    def _sk_visual_block_(self) -> SimpleNamespace:
+        """What scikit-learn's diagrams show: the network, fitted if it is."""
+        network = getattr(self, "estimator_", self._network())
+        return SimpleNamespace(
+            kind="parallel",
+            estimators=[network],
+            names=[f"estimator: {type(network).__name__}"],
+            name_details=[str(network)],
+            dash_wrapped=True,
+        )
 
     def _network(self) -> BaseEstimator:
         return WedgeReLURegressor() if self.estimator is None else self.estimator

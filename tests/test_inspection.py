@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import sys
+from html import escape
 
 import cvxpy
 import numpy as np
@@ -16,8 +17,13 @@ from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import (
+    WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
@@ -573,19 +579,46 @@ def test_the_summary_leaves_something_out():
 def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
     X, y, _ = table()
     unfitted = WedgeReLURegressor(0.02)
-    assert "Certificate" not in unfitted._repr_html_()
-    model = unfitted.fit(pd.DataFrame(X, columns=["<a>", "b", "c"]), y)
-    bundle = model._repr_mimebundle_()
-    for page in (model._repr_html_(), bundle["text/html"]):
-        own = page[page.index("Certificate") :]
+    assert "relative gap" not in unfitted._repr_html_()
+    model = unfitted.fit(pd.DataFrame(X, columns=["<dose>", "b", "c"]), y)
+    formulas = [escape(formula) for formula in model.neurons_frame()["formula"]]
+    for page in (model._repr_html_(), model._repr_mimebundle_()["text/html"]):
         assert "sk-container" in page
-        assert "&lt;a&gt;" in own
-        assert "<a>" not in own
-        assert own.count(" through") == 1
-        assert own.count("row") >= model.n_neurons_
+        assert formulas[0] in page
+        assert "<dose>" not in page
+    own = tables(model)
+    assert all(formula in own for formula in formulas)
+    assert own.count("<td>through row") == len(formulas)
     with sklearn.config_context(display="text"):
         assert not hasattr(model, "_repr_html_")
         assert "text/html" not in model._repr_mimebundle_()
+
+
+def test_the_html_does_not_show_the_gap_before_it_is_unfolded():
+    X, y, _ = table()
+    model = WedgeReLURegressor(0.02).fit(X, y)
+    gap = f"relative gap {model.certificate_.relative_gap:.1e}, certified"
+    assert f'<div class="caption">{gap}</div>' in model._repr_html_()
+    assert f"<summary>Certificate: {gap}</summary>" in tables(model)
+    searched = WedgeReLURegressor(0.02, pricing="search").fit(X, y)
+    assert "estimated, not certified</div>" in searched._repr_html_()
+
+
+def test_a_network_within_something_else_is_shown_as_if_it_were_not_fitted():
+    X, y, _ = table()
+    network = WedgeReLURegressor(0.02)
+    step = make_pipeline(StandardScaler(), network).fit(X, y)
+    search = GridSearchCV(make_pipeline(network), {"wedgereluregressor__tol": [1e-4]}, cv=2)
+    features = make_pipeline(WedgeFeatures(network), LinearRegression()).fit(X, y)
+    for model, fitted_network in (
+        (step, step[-1]),
+        (search.fit(X, y), search.best_estimator_[-1]),
+        (features, features[0].estimator_),
+    ):
+        page = model._repr_html_()
+        gap = f"relative gap {fitted_network.certificate_.relative_gap:.1e}, certified"
+        assert page.count(f'<div class="caption">{gap}</div>') == 1
+        assert escape(fitted_network.neurons_frame()["formula"][0]) in page
 
 
 def test_pandas_is_needed_without_a_word_about_it(monkeypatch):

@@ -57,10 +57,13 @@ class Explanation:
     >>> bool(np.allclose(total, model.predict(X[:3])))
     True
     >>> found
-    Explanation(3 rows, 3 effects: x0 × x1, x1, x0)
+    Explanation(3 rows, 3 effects: x0 × x1, x0, x1)
     >>> print(found.summary(row=1, most=2))
-    row 1: 0.97
-      +0.6
+    row 1: 0.08...
+      +0.69...  intercept
+      -1.2...   x0 × x1
+      +0.3...   x1
+      +0.2...   x0
     """
 
     names: tuple[str, ...]
@@ -94,7 +97,8 @@ class Explanation:
         output : int or str, default=None
             Of several outputs one, by its number or its name.
         most : int, default=5
-            Contributions that are listed, largest first; the others are added up.
+            Contributions that are listed, largest first; if there are more than one other, these
+            are added up.
 
         Returns
         -------
@@ -114,11 +118,12 @@ class Explanation:
         place = self._output_number(output)
         own, intercept = self._by_output()[row, :, place], np.ravel(self.intercept)[place]
         largest = np.argsort(-np.abs(own), kind="stable")
+        most += len(largest) == most + 1
         numbers = [intercept, *own[largest[:most]]]
         words = ["intercept", *(self.names[i] for i in largest[:most])]
         if others := len(largest[most:]):
             numbers.append(own[largest[most:]].sum())
-            words.append(f"{others} other effect{'' if others == 1 else 's'}")
+            words.append(f"{others} other effects")
         texts = [f"{number:+.4g}" for number in numbers]
         width = max(map(len, texts))
         which = row % n if self.index is None else self.index[row]

@@ -44,4 +44,5 @@ def tables(estimator: Any) -> str:
 def _fold_out(title: str, rows: Sequence[tuple[str, str]]) -> str:
     cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
     table = "".join(f"<tr>{row}</tr>" for row in cells)
-    return f"<details><summary>{escape(title)}</summary><table>{table}</table></details>"
+    fold_out = f"<details><summary>{escape(title)}</summary><table>{table}</table></details>"
+    return f'<div class="estimator-table">{fold_out}</div>'  # as scikit-learn's own
