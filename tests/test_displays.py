@@ -378,6 +378,32 @@ def test_effects_that_are_not_there_are_drawn():
         EffectDisplay.from_estimator(PLANE, feature_names=["a"])
 
 
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((X2,), {}),
+        ((X2.tolist(),), {}),
+        ((pd.DataFrame(X2),), {}),
+        ((np.ones((60, 5), dtype=int),), {}),
+        ((X2, [0]), {}),
+        ((X2,), {"features": [0]}),
+        ((), {"features": [0]}),
+        ((), {"X": X2}),
+        (([0],), {"target": 0}),
+    ],
+)
+def test_calls_as_of_other_displays_fail_without_a_word_about_what_to_write(args, options):
+    with pytest.raises(TypeError, match=r"needs no X.*effects=\[0, \(0, 1\)\].*target is output"):
+        EffectDisplay.from_estimator(PLANE, *args, **options)
+
+
+def test_pairs_of_columns_are_taken_for_a_table():
+    for effects in (np.array([[0, 1]]), [[0, 1]], [0, (0, 1)], np.array([0, 1]), ["x0", ("x0", 1)]):
+        assert len(EffectDisplay.from_estimator(PLANE, effects).effects) == len(effects)
+    with pytest.raises(ValueError, match=r"no effect \('x0', 'x1', 'x0'\)"):
+        EffectDisplay.from_estimator(PLANE, [("x0", "x1", "x0")])
+
+
 def test_axes_that_are_given_are_not_used():
     figure, axes = pyplot.subplots(1, 3)
     display = EffectDisplay.from_estimator(PLANE, [0, 1], ax=axes[:2])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from functools import wraps
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST_EFFECTS = 6
 NEGLIGIBLE = 0.02
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
+# Parameters of scikit-learn's displays that are called otherwise here, or are not needed.
+OF_OTHER_DISPLAYS = {"X", "features", "target"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,38 @@ class EffectGrid:
     values: Array
     deciles: tuple[Array, ...]
     two_valued: tuple[bool, ...]
+
+
+def _takes_no_data(from_estimator: Callable) -> Callable:
+    """The method, made to say what to write to those who call it as scikit-learn's displays."""
+
+    @wraps(from_estimator)
+    def method(cls: type, estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        effects = args[0] if args else kwargs.get("effects")
+        if len(args) > 1 or _is_table(effects) or not kwargs.keys().isdisjoint(OF_OTHER_DISPLAYS):
+            raise TypeError(
+                "EffectDisplay.from_estimator needs no X: effects are those of the fitted network, "
+                "over its training data. Write EffectDisplay.from_estimator(model) for the largest "
+                "ones, EffectDisplay.from_estimator(model, effects=[0, (0, 1)]) for others. What "
+                "other displays call features is effects here, and target is output."
+            )
+        return from_estimator(cls, estimator, *args, **kwargs)
+
+    return method
+
+
+def _is_table(effects: Any) -> bool:
+    """Whether these are rows of data rather than names or numbers of columns, and pairs of them."""
+    if hasattr(effects, "columns"):
+        return True
+    if effects is None or isinstance(effects, str) or not isinstance(effects, Iterable):
+        return False
+    rows = (row for row in effects if isinstance(row, Iterable) and not isinstance(row, str))
+    return any(
+        all(isinstance(value, Real) for value in row)
+        and (len(row) > 2 or not all(isinstance(value, Integral) for value in row))
+        for row in rows
+    )
 
 
 class EffectDisplay:
@@ -118,6 +153,7 @@ class EffectDisplay:
         self.output_label = output_label
 
     @classmethod
+    @_takes_no_data
     def from_estimator(
         cls,
         estimator: Any,
@@ -163,7 +199,7 @@ class EffectDisplay:
         Raises
         ------
         TypeError
-            If the estimator is not a network of this package.
+            If the estimator is not a network of this package, or data are given: it needs none.
         ValueError
             If the network has no such effects or outputs, or is not one that is a sum of effects
             of one and two inputs.
