@@ -41,7 +41,7 @@ from sklearn_wedge._network import deep_network_of
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._problem import Problem
-from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._rows import Sample
 from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_blocks
 
 # Parameters that may be several candidates, in the order of the combinations of these.
@@ -75,7 +75,7 @@ class Task:
     loss: Loss
     classes: NDArray | None = None
 
-    def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, TrainingSample]:
+    def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, Sample]:
         """The training problem on some of the rows."""
         data = self.X[rows], self.target[rows], self.fit_weight[rows]
         return build_problem(*data, options, self.loss)

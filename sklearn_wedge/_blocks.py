@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._column_generation import StoppingRule, resume, solve_from
-from sklearn_wedge._in_memory import InMemoryProblem
 from sklearn_wedge._pricing import diverse
 from sklearn_wedge._problem import Problem
-from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._rows import Sample, TrainingSample
 from sklearn_wedge._solution import Solution
-from sklearn_wedge._streaming import StreamedSample
 
 # Neurons of a block whose activations the next ones have as inputs.
 PASSED_ON = 25
@@ -37,7 +35,7 @@ class SolvedBlock:
     ----------
     problem : Problem
         On the inputs and the activations of all blocks before.
-    sample : TrainingSample or StreamedSample
+    sample : Sample
         Its samples.
     solution : Solution
         The network of this block.
@@ -46,7 +44,7 @@ class SolvedBlock:
     """
 
     problem: Problem
-    sample: TrainingSample | StreamedSample
+    sample: Sample
     solution: Solution
     passed_on: NDArray[np.intp]
 
@@ -56,9 +54,7 @@ class SolvedBlock:
         return self.solution.certificate.objective
 
 
-def first_block(
-    problem: Problem, sample: TrainingSample | StreamedSample, solution: Solution
-) -> SolvedBlock:
+def first_block(problem: Problem, sample: Sample, solution: Solution) -> SolvedBlock:
     """The block on the inputs alone, solved before."""
     return SolvedBlock(problem, sample, solution, np.empty(0, dtype=np.intp))
 
@@ -66,7 +62,7 @@ def first_block(
 def deepened(
     first: SolvedBlock,
     n_blocks: int,
-    build: Callable[[TrainingSample], InMemoryProblem],
+    build: Callable[[TrainingSample], Problem],
     rule: StoppingRule,
     verbose: int = 0,
 ) -> tuple[SolvedBlock, ...]:
@@ -119,7 +115,7 @@ def passing_on(block: SolvedBlock) -> SolvedBlock:
     neurons, sample = block.solution.neurons, block.sample
     known = sample.points.T
     candidates = np.concatenate([known, neurons.activations(known)])
-    weight = sample.sum_over_points(sample.weight)
+    weight = sample.point_weight
     chosen = diverse(candidates, weight, len(candidates))
     new = chosen[chosen >= len(known)] - len(known)
     return replace(block, passed_on=new[:PASSED_ON])
@@ -127,7 +123,7 @@ def passing_on(block: SolvedBlock) -> SolvedBlock:
 
 def _next_block(
     last: SolvedBlock,
-    build: Callable[[TrainingSample], InMemoryProblem],
+    build: Callable[[TrainingSample], Problem],
     rule: StoppingRule,
     verbose: int,
 ) -> SolvedBlock:
@@ -153,6 +149,6 @@ def _given(n_activations: int, last: SolvedBlock) -> str:
 
 def _gain(last: SolvedBlock, block: SolvedBlock) -> float:
     """How much of the objective a block takes off, counted from what no loss can be below."""
-    floor = last.problem.constant_objective - last.problem.scale
+    floor = last.problem.constant.objective - last.problem.scale
     left = last.objective - floor
     return (last.objective - block.objective) / left if left > 0 else 0.0

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._callbacks import FitTask, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
-from sklearn_wedge._dask import blockwise, dask_blocks, is_dask, target_array
+from sklearn_wedge._dask import chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
@@ -27,17 +27,17 @@ from sklearn_wedge._objectives import (
     classification_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
-from sklearn_wedge._streaming import Block
+from sklearn_wedge._rows import Chunk
 from sklearn_wedge.path import validated_weight
 
 
-def class_block(
-    block: Block, classes: NDArray, factors: NDArray
+def class_chunk(
+    chunk: Chunk, classes: NDArray, factors: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Targets of the labels of a block, and its weights times those of the classes."""
-    labels = block.target[:, 0]
+    """Targets of the labels of a chunk, and its weights times those of the classes."""
+    labels = chunk.target[:, 0]
     codes = np.searchsorted(classes, labels)
-    return class_targets(labels, classes), block.weight * factors[codes]
+    return class_targets(labels, classes), chunk.weight * factors[codes]
 
 
 def _has_probabilities(estimator: _WedgeClassifier) -> bool:
@@ -96,18 +96,18 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
     def _fit_on_dask(
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
-        """Fit where the blocks of dask arrays are."""
+        """Fit where the chunks of dask arrays are."""
         y = target_array(self, y)
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
-        blocks = dask_blocks(self, X, y, sample_weight)
-        classes, totals = blocks.classes()
+        chunks = dask_chunks(self, X, y, sample_weight)
+        classes, totals = chunks.classes()
         check_classification_targets(classes)
         self._check_classes(classes, classes[totals > 0])
         factors = self._class_factors(classes, totals)
-        blocks = blocks.with_targets(class_block, classes, factors)
+        chunks = chunks.with_targets(class_chunk, classes, factors)
         q = 1 if len(classes) == 2 else len(classes)
-        self._fit_blocks(alpha, blocks, q, self._loss())
+        self._fit_chunks(alpha, chunks, q, self._loss())
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, task: FitTask) -> None:
         weight = self._class_weighted(y, weight)
@@ -118,7 +118,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         check_solver(loss, repr(self.loss), self.solver)
         return loss
 
-    @blockwise
+    @chunkwise
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs: log odds, or log probabilities up to a constant.
 
@@ -136,7 +136,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         output = self._forward(X)
         return output[:, 0] if len(self.classes_) == 2 else output
 
-    @blockwise
+    @chunkwise
     def predict(self, X: ArrayLike) -> NDArray:
         """The most likely class.
 
@@ -155,7 +155,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         return self.classes_[chosen]
 
     @available_if(_has_probabilities)
-    @blockwise
+    @chunkwise
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities of the classes; only with ``loss="log_loss"``.
 
@@ -175,7 +175,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         return softmax(decision, axis=1)
 
     @available_if(_has_probabilities)
-    @blockwise
+    @chunkwise
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Logarithms of the probabilities; finite where these underflow.
 

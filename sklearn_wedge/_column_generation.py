@@ -9,12 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._master import independent_support
+from sklearn_wedge._master import Columns, DualPoint, independent_support
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, significant
 from sklearn_wedge._problem import Effort, Problem
@@ -75,11 +74,11 @@ class State:
 
     alpha: float
     neurons: Neurons
-    columns: Any
+    columns: Columns
     coef: Array
     intercept: Array
     objective: float
-    dual: Any
+    dual: DualPoint | None
     values: Array
     priced: Priced | None = None
     lower_bound: float = -np.inf
@@ -105,18 +104,17 @@ def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> S
 
 def start(problem: Problem, alpha: float) -> State:
     """The constant model."""
-    constant = problem.constant_model()
-    nothing = State(
+    constant = problem.constant
+    return State(
         alpha=alpha,
         neurons=Neurons.empty(problem.neuron_class.order),
-        columns=problem.no_columns(),
-        coef=np.empty((0, len(constant))),
-        intercept=constant,
-        objective=np.inf,
-        dual=None,
-        values=np.empty(0),
+        columns=problem.restricted.no_columns(),
+        coef=constant.coef,
+        intercept=constant.intercept,
+        objective=constant.objective,
+        dual=constant.dual,
+        values=constant.values,
     )
-    return solve_restricted(problem, nothing)
 
 
 def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
@@ -161,11 +159,11 @@ def resume(
     State
         With the best coefficients of these neurons; to be handed to ``solve_from``.
     """
-    constant = problem.constant_model()
+    constant = problem.constant.intercept
     given = State(
         alpha=alpha,
         neurons=neurons.padded(max(problem.neuron_class.order, neurons.inputs.shape[1])),
-        columns=problem.extend(problem.no_columns(), neurons),
+        columns=problem.extend(problem.restricted.no_columns(), neurons),
         coef=np.zeros((len(neurons), len(constant))) if coef is None else coef,
         intercept=constant if intercept is None else intercept,
         objective=np.inf,
@@ -179,10 +177,10 @@ def _accuracy(problem: Problem, rule: StoppingRule) -> float:
     return ACCURACY * rule.tolerance * problem.scale
 
 
-def _bound(problem: Problem, state: State, largest_value: float) -> float:
+def _bound(state: State, largest_value: float) -> float:
     """Lower bound from the dual point scaled into the feasible set."""
     shrink = 1.0 if largest_value <= state.alpha else state.alpha / largest_value
-    return problem.bound(state.dual, shrink)
+    return state.dual.bound(shrink)
 
 
 def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
@@ -191,7 +189,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
     priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
-    bound = max(_bound(problem, state, priced.bound), problem.least)
+    bound = max(_bound(state, priced.bound), problem.loss.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
         objective=state.objective,
@@ -217,7 +215,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = np.flatnonzero(_worth_keeping(problem, state))
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.n_samples // 2))
+    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.sample.rows.n_rows // 2))
     chosen = candidates.take(problem.diverse(candidates, at_most))
     q = state.coef.shape[1]
     return replace(
@@ -247,7 +245,7 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
     allowed = CONFIRM_AT * rule.tolerance * problem.scale
-    gap_seen = state.objective - _bound(problem, state, state.priced.bound)
+    gap_seen = state.objective - _bound(state, state.priced.bound)
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
     return _found_nothing(problem, state, rule) or _stands_still(problem, state, rule)
@@ -259,7 +257,7 @@ def _is_met(problem: Problem, state: State, rule: StoppingRule) -> bool:
 
 def _allowed(problem: Problem, rule: StoppingRule) -> float:
     """The gap that meets a rule; at the least, what rounding leaves."""
-    return max(rule.tolerance * problem.scale, LOST_TO_ROUNDING * abs(problem.constant_objective))
+    return max(rule.tolerance * problem.scale, LOST_TO_ROUNDING * abs(problem.constant.objective))
 
 
 def _stands_still(problem: Problem, state: State, rule: StoppingRule) -> bool:
@@ -289,10 +287,10 @@ def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
 def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
     """The value from which on a neuron is worth a column."""
     allowed = WORTHWHILE * rule.tolerance * problem.scale
-    unscaled = _bound(problem, state, state.alpha)
+    unscaled = _bound(state, state.alpha)
 
     def affordable(halvings: int) -> bool:
-        scaled = _bound(problem, state, (1 + 0.5**halvings) * state.alpha)
+        scaled = _bound(state, (1 + 0.5**halvings) * state.alpha)
         return unscaled - scaled <= allowed
 
     if not np.isfinite(unscaled):
@@ -349,7 +347,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     state = _with_independent_columns(problem, state)
     neurons, order = _by_importance(state)
     # A bound above the objective is one by rounding; a fit that was stopped early may have none.
-    bound = min(max(state.lower_bound, problem.least), state.objective)
+    bound = min(max(state.lower_bound, problem.loss.least), state.objective)
     difference = state.objective - bound
     certificate = Certificate(
         objective=state.objective,
@@ -378,7 +376,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
         return state
     used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)
-    covariance = problem.covariance(columns)
+    means, covariance = problem.restricted.moments(columns)
     moved = independent_support(covariance, state.coef[used, 0])
     needed = used[moved != 0]
     if len(needed) == len(used):
@@ -389,7 +387,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
         columns=state.columns.take(needed),
         coef=moved[moved != 0][:, None],
         # The columns depend on one another up to a constant.
-        intercept=state.intercept + (state.coef[used, 0] - moved) @ problem.means(columns),
+        intercept=state.intercept + (state.coef[used, 0] - moved) @ means,
     )
     fewer = solve_restricted(problem, fewer)
     # Nearly dependent columns are judged by rounding: never at the price of the objective.

@@ -1,7 +1,7 @@
-"""Fits and predictions on dask arrays: blocks stay where they are, sums come back.
+"""Fits and predictions on dask arrays: chunks stay where they are, sums come back.
 
-With a client of ``dask.distributed`` every block is pinned to the worker that has it; without one
-the blocks are computed anew in every pass on dask's threads.
+With a client of ``dask.distributed`` every chunk is pinned to the worker that has it; without one
+the chunks are computed anew in every pass on dask's threads.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_wedge._out_of_core import block_rows
-from sklearn_wedge._streaming import LocalBlocks, added
+from sklearn_wedge._out_of_core import rows_at_once
+from sklearn_wedge._rows import LocalChunks, added
 
-# Sums of so many blocks are added in one task.
+# Sums of so many chunks are added in one task.
 FAN_IN = 8
 
 Handle = Any
@@ -52,7 +52,7 @@ class Cluster:
         self._places: dict[str, list[str]] = {}
 
     def start(self, delayed: list) -> list[Handle]:
-        """Compute blocks, each on a worker of its own choice, and remember where they are."""
+        """Compute chunks, each on a worker of its own choice, and remember where they are."""
         futures = self.client.compute(delayed)
         self._wait(futures)
         self._places = {key: list(at) for key, at in self.client.who_has(futures).items()}
@@ -67,7 +67,7 @@ class Cluster:
                 future.result()
 
     def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
-        """See ``Engine``; run where the block is that the task is about."""
+        """See ``Engine``; run where the chunk is that the task is about."""
         workers = None if near is None else self._places.get(near.key)
         return self.client.submit(
             function,
@@ -87,10 +87,10 @@ class Cluster:
 
 
 class Scheduler:
-    """dask without a cluster, on threads whatever is configured: processes would copy blocks."""
+    """dask without a cluster, on threads whatever is configured: processes would copy chunks."""
 
     def start(self, delayed: list) -> list[Handle]:
-        """Blocks are computed anew when they are needed: they need not fit into memory."""
+        """Chunks are computed anew when they are needed: they need not fit into memory."""
         return delayed
 
     def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
@@ -134,9 +134,9 @@ def _run(
     along: list,
     args: tuple,
 ) -> Any:
-    """Map a function over the small blocks of one large one."""
-    blocks = LocalBlocks(np.asarray(inputs), *targets, at_most, first)
-    return getattr(blocks, method)(function, *args, along=along)
+    """Map a function over the small chunks of one large one."""
+    chunks = LocalChunks(np.asarray(inputs), *targets, at_most, first)
+    return getattr(chunks, method)(function, *args, along=along)
 
 
 def _new_targets(
@@ -147,10 +147,10 @@ def _new_targets(
     at_most: int,
     args: tuple,
 ) -> tuple[NDArray, NDArray]:
-    blocks = LocalBlocks(np.asarray(inputs), *targets, at_most, first)
+    chunks = LocalChunks(np.asarray(inputs), *targets, at_most, first)
     if not np.any(targets[1] > 0):
         return np.zeros_like(targets[0]), targets[1]
-    changed = blocks.with_targets(function, *args)
+    changed = chunks.with_targets(function, *args)
     return changed.target, changed.weight
 
 
@@ -161,18 +161,18 @@ def _labels(targets: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
 
 
 @dataclass(frozen=True)
-class DaskBlocks:
-    """Rows in the blocks of a dask array; see ``RowBlocks``.
+class DaskChunks:
+    """Rows in the chunks of a dask array; see ``Rows``.
 
     Attributes
     ----------
     engine : Engine
     inputs : list of handles
-        Blocks of inputs.
+        Chunks of inputs.
     targets : list of handles
         Pairs of targets and weights.
     starts : list of int
-        The first row of each block.
+        The first row of each chunk.
     n_rows, n_inputs : int
     at_most : int
         Rows looked at at a time.
@@ -188,21 +188,21 @@ class DaskBlocks:
 
     def _submit(self, method: str, function: Callable, args: tuple, along: Sequence) -> list:
         kept = zip(*along, strict=True) if along else [()] * len(self.inputs)
-        blocks = zip(self.inputs, self.targets, self.starts, kept, strict=True)
+        chunks = zip(self.inputs, self.targets, self.starts, kept, strict=True)
         return [
             self.engine.submit(
                 _run, method, function, x, y, first, self.at_most, list(values), args, near=x
             )
-            for x, y, first, values in blocks
+            for x, y, first, values in chunks
         ]
 
     def map(self, function: Callable, *args: Any, along: Sequence = ()) -> list:
-        """See ``RowBlocks``."""
+        """See ``Rows``."""
         parts = self.engine.gather(self._submit("map", function, args, along))
         return [result for part in parts for result in part]
 
     def sum(self, function: Callable, *args: Any, along: Sequence = ()) -> tuple:
-        """See ``RowBlocks``: neighbours are added first, on the workers."""
+        """See ``Rows``: neighbours are added first, on the workers."""
         parts = self._submit("sum", function, args, along)
         while len(parts) > 1:
             groups = [parts[k : k + FAN_IN] for k in range(0, len(parts), FAN_IN)]
@@ -210,24 +210,24 @@ class DaskBlocks:
         return self.engine.gather(parts)[0]
 
     def keep(self, function: Callable, *args: Any, along: Sequence = ()) -> list:
-        """See ``RowBlocks``."""
+        """See ``Rows``."""
         return self.engine.settled(self._submit("keep", function, args, along))
 
     def classes(self) -> tuple[NDArray, NDArray]:
         """The labels, ascending, of the type given, and their weights: also those without any."""
         found = self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
-        # A block without rows may be of another type.
+        # A chunk without rows may be of another type.
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
         classes, codes = np.unique(np.concatenate(labels), return_inverse=True)
         return classes, np.bincount(codes, np.concatenate(weights))
 
-    def with_targets(self, function: Callable, *args: Any) -> DaskBlocks:
-        """See ``RowBlocks``."""
+    def with_targets(self, function: Callable, *args: Any) -> DaskChunks:
+        """See ``Rows``."""
         targets = [
             self.engine.submit(_new_targets, function, x, y, first, self.at_most, args, near=x)
             for x, y, first in zip(self.inputs, self.targets, self.starts, strict=True)
         ]
-        return DaskBlocks(
+        return DaskChunks(
             self.engine,
             self.inputs,
             self.engine.settled(targets),
@@ -250,7 +250,7 @@ def _refuse_frame(data: Any, name: str) -> None:
 
 
 def _validated_inputs(X: Any) -> Any:
-    """Inputs with one block of columns and rows in blocks of known size."""
+    """Inputs with one chunk of columns and rows in chunks of known size."""
     _refuse_frame(X, "X")
     if X.ndim != 2:
         raise ValueError(
@@ -261,7 +261,7 @@ def _validated_inputs(X: Any) -> Any:
         raise ValueError(f"X must be numeric, and its dtype is {X.dtype}: convert it first.")
     if np.isnan(sum(X.chunks[0])):
         raise ValueError(
-            "The sizes of the row blocks of X are not known: call X.compute_chunk_sizes() first."
+            "The sizes of the row chunks of X are not known: call X.compute_chunk_sizes() first."
         )
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X of shape {X.shape} has no rows or no columns.")
@@ -304,12 +304,12 @@ def _weight_array(sample_weight: ArrayLike, n_rows: int) -> Any:
 
 
 def _aligned(values: Any, X: Any, name: str) -> Any:
-    """An array with an entry per row, as a dask array in the row blocks of the inputs."""
+    """An array with an entry per row, as a dask array in the chunks of the inputs."""
     from dask import array
 
     if is_dask(values) and np.isnan(sum(values.chunks[0])):
         raise ValueError(
-            f"The sizes of the blocks of {name} are not known: call {name}.compute_chunk_sizes() "
+            f"The sizes of the chunks of {name} are not known: call {name}.compute_chunk_sizes() "
             "first."
         )
     if values.shape[0] != X.shape[0]:
@@ -324,7 +324,7 @@ def _aligned(values: Any, X: Any, name: str) -> Any:
 
 
 def _parts(array: Any) -> list:
-    """The blocks of an array with one block of columns."""
+    """The chunks of an array with one chunk of columns."""
     return list(array.to_delayed().ravel())
 
 
@@ -337,7 +337,7 @@ def _tidied(y: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray]:
 
 @dataclass(frozen=True)
 class Checked:
-    """What one block is checked for."""
+    """What one chunk is checked for."""
 
     n_nan: int
     first_nan: tuple[int, int] | None
@@ -347,7 +347,7 @@ class Checked:
     any_weight: bool
 
 
-def check_block(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
+def check_chunk(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
     """Look for values that no fit takes."""
     inputs, (y, weight) = np.asarray(inputs), targets
     missing = np.isnan(inputs)
@@ -370,34 +370,34 @@ def check_block(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
 
 def _refuse(checked: list[Checked], starts: list[int], name: str) -> None:
     """Raise what validation of arrays would raise."""
-    n_nan = sum(block.n_nan for block in checked)
+    n_nan = sum(chunk.n_nan for chunk in checked)
     if n_nan:
         row, column = next(
-            (start + block.first_nan[0], block.first_nan[1])
-            for start, block in zip(starts, checked, strict=True)
-            if block.first_nan is not None
+            (start + chunk.first_nan[0], chunk.first_nan[1])
+            for start, chunk in zip(starts, checked, strict=True)
+            if chunk.first_nan is not None
         )
         raise ValueError(
             f"Input X contains NaN: {n_nan} value(s), the first in row {row}, column {column}. "
             f"{name} does not accept missing values: fill them in first."
         )
-    if any(block.infinite for block in checked):
+    if any(chunk.infinite for chunk in checked):
         raise ValueError("Input X contains infinity.")
-    if any(block.bad_target for block in checked):
+    if any(chunk.bad_target for chunk in checked):
         raise ValueError("Input y contains NaN or infinity.")
-    for block in checked:
-        if block.bad_weight:
-            raise ValueError(block.bad_weight)
-    if not any(block.any_weight for block in checked):
+    for chunk in checked:
+        if chunk.bad_weight:
+            raise ValueError(chunk.bad_weight)
+    if not any(chunk.any_weight for chunk in checked):
         raise ValueError(
             "sample_weight is zero for every row: at least one weight must be positive."
         )
 
 
-def dask_blocks(
+def dask_chunks(
     estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None
-) -> DaskBlocks:
-    """Validated blocks of dask arrays, with the targets as given, of shape (r, q).
+) -> DaskChunks:
+    """Validated chunks of dask arrays, with the targets as given, of shape (r, q).
 
     Sets ``n_features_in_``. For ``y`` see ``target_array``.
 
@@ -423,13 +423,13 @@ def dask_blocks(
     targets = engine.settled(_near(engine, inputs, pairs))
     starts = [0, *np.cumsum(X.chunks[0])[:-1].tolist()]
     pairs = zip(inputs, targets, strict=True)
-    checked = engine.gather([engine.submit(check_block, x, t, near=x) for x, t in pairs])
+    checked = engine.gather([engine.submit(check_chunk, x, t, near=x) for x, t in pairs])
     _refuse(checked, starts, type(estimator).__name__)
     estimator.n_features_in_ = int(X.shape[1])
     if hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
     n_rows, n_inputs = map(int, X.shape)
-    return DaskBlocks(engine, inputs, targets, starts, n_rows, n_inputs, block_rows(n_inputs))
+    return DaskChunks(engine, inputs, targets, starts, n_rows, n_inputs, rows_at_once(n_inputs))
 
 
 def _same(value: Any) -> Any:
@@ -437,7 +437,7 @@ def _same(value: Any) -> Any:
 
 
 def _near(engine: Cluster | Scheduler, inputs: list, delayed: list) -> list[Handle]:
-    """Small results moved to where the blocks of inputs are."""
+    """Small results moved to where the chunks of inputs are."""
     if isinstance(engine, Scheduler):
         return delayed
     futures = engine.client.compute(delayed)
@@ -447,10 +447,10 @@ def _near(engine: Cluster | Scheduler, inputs: list, delayed: list) -> list[Hand
 # --- predictions ----------------------------------------------------------------------------------
 
 
-def blockwise(method: Callable) -> Callable:
-    """A method of an estimator that predicts, made to map itself over the blocks of a dask array.
+def chunkwise(method: Callable) -> Callable:
+    """A method of an estimator that predicts, made to map itself over the chunks of a dask array.
 
-    The result is a dask array with the same row blocks.
+    The result is a dask array with the same chunks of rows.
     """
 
     @wraps(method)
@@ -475,9 +475,9 @@ def blockwise(method: Callable) -> Callable:
     return predict
 
 
-def _predict(block: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
+def _predict(chunk: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
     predict = getattr(estimator, method)
-    if len(block) == 0:
-        # Estimators refuse to predict no rows, and dask arrays have blocks without any.
-        return predict(np.zeros((1, block.shape[1])))[:0]
-    return predict(np.asarray(block))
+    if len(chunk) == 0:
+        # Estimators refuse to predict no rows, and dask arrays have chunks without any.
+        return predict(np.zeros((1, chunk.shape[1])))[:0]
+    return predict(np.asarray(chunk))

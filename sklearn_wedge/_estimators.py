@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
-from sklearn_wedge._dask import DaskBlocks, blockwise, dask_blocks, is_dask, target_array
+from sklearn_wedge._dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import Network, deep_network_of, network_of
 from sklearn_wedge._objectives import (
@@ -32,18 +32,11 @@ from sklearn_wedge._objectives import (
     regression_loss,
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._out_of_core import streamed_problem
+from sklearn_wedge._out_of_core import chunked_problem
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._reading import ReadableNetwork
-from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._rows import Chunk, Sample, range_of, release, whole_range
 from sklearn_wedge._solution import Solution
-from sklearn_wedge._streaming import (
-    Block,
-    StreamedSample,
-    range_of,
-    release,
-    whole_range,
-)
 from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
@@ -53,15 +46,13 @@ from sklearn_wedge.path import (
     validated_weight,
 )
 
-AnySample = TrainingSample | StreamedSample
-
 # Inputs and activations of a block of rows in ``predict``: about a second-level cache.
 BLOCK_BYTES = 2**21
 
 
-def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Targets of a block as floating-point numbers, and its weights."""
-    return block.target.astype(np.float64), block.weight
+def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as floating-point numbers, and its weights."""
+    return chunk.target.astype(np.float64), chunk.weight
 
 
 def _column_in_words(column: int, names: Sequence | None) -> str:
@@ -167,7 +158,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         release(X)
         return output
 
-    def _publish(self, network: Network, sample: AnySample, solution: Solution) -> None:
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         """Fitted attributes."""
         self._network = network
         self.coefs_ = network.coefs
@@ -199,11 +190,11 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         options = self._options(y.shape[1])
         self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
 
-    def _fit_blocks(self, alpha: float, blocks: DaskBlocks, n_outputs: int, loss: Loss) -> None:
+    def _fit_chunks(self, alpha: float, blocks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated blocks of a dask array."""
         options = self._options(n_outputs)
         neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
-        made = streamed_problem(blocks, options, loss, neuron_class)
+        made = chunked_problem(blocks, options, loss, neuron_class)
         with fit_task(self, None) as task:
             self._fit_problem(alpha, *made, options, task)
 
@@ -211,7 +202,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         self,
         alpha: float,
         problem: Problem,
-        sample: AnySample,
+        sample: Sample,
         options: FitOptions,
         task: FitTask,
     ) -> None:
@@ -227,7 +218,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         if not watcher.stopped:
             self._warn_unless_converged(problem, blocks[-1].solution)
 
-    def _attributes_with(self, sample: AnySample, solution: Solution) -> dict[str, Any]:
+    def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
         fitted = copy(self)
         fitted._publish(network_of(solution, sample), sample, solution)
@@ -295,20 +286,20 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self._name_targets(y)
         y = target_array(self, y)
         self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
-        blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
+        blocks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(blocks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         extremes = np.array([low, high])
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
-        self._fit_blocks(alpha, blocks, len(low), loss)
+        self._fit_chunks(alpha, blocks, len(low), loss)
 
-    def _publish(self, network: Network, sample: AnySample, solution: Solution) -> None:
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)
         target = sample.target_scaling
         self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
         self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
 
-    @blockwise
+    @chunkwise
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict with the network.
 

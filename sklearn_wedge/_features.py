@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
-from sklearn_wedge._dask import blockwise, is_dask
+from sklearn_wedge._dask import chunkwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge.inspection._names import hidden_names
 from sklearn_wedge.inspection._sums import Ranges, Sum, all_different, signal_ranges
@@ -195,7 +195,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
-    @blockwise
+    @chunkwise
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """Activations of the last hidden layer.
 

@@ -13,9 +13,8 @@ from scipy.sparse import csr_array
 
 from sklearn_wedge._blocks import SolvedBlock
 from sklearn_wedge._neurons import Neurons
-from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._rows import Sample
 from sklearn_wedge._solution import Certificate, Round, Solution
-from sklearn_wedge._streaming import StreamedSample
 
 Array = NDArray[np.float64]
 
@@ -157,7 +156,7 @@ def _is_sparse(weights: Array) -> bool:
     return np.count_nonzero(weights) <= SPARSE * weights.size
 
 
-def network_of(solution: Solution, sample: TrainingSample | StreamedSample) -> Network:
+def network_of(solution: Solution, sample: Sample) -> Network:
     """The network with one hidden layer of a solution: balanced in the units of the problem.
 
     ``w = u √|z|``, ``b = c √|z|``, ``a = sign(z) √|z|`` turn a unit-norm neuron with coefficient z
@@ -187,7 +186,7 @@ class _Layer:
 
     solution: Solution
     which: NDArray[np.intp]
-    sample: TrainingSample | StreamedSample
+    sample: Sample
     activations: NDArray[np.intp] | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""When a fit goes through the rows in blocks, and what such a fit cannot do."""
+"""When a fit goes through the rows in chunks, and what such a fit cannot do."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from numpy.typing import NDArray
 from sklearn import get_config
 
 from sklearn_wedge._losses import Hinge, KinkedLoss, Loss, OwnLoss, Pinball
-from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._master import restricted_problem
+from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._options import FitOptions, scope
-from sklearn_wedge._samples import SampleOptions
-from sklearn_wedge._streaming import (
+from sklearn_wedge._pricing.chunked import ChunkedPricing
+from sklearn_wedge._problem import Problem
+from sklearn_wedge._rows import (
     EXPECTED_COLUMNS,
-    LocalBlocks,
-    RowBlocks,
-    StreamedProblem,
-    StreamedSample,
-    rows_per_block,
-    streamed_sample,
+    ChunkedSample,
+    LocalChunks,
+    Rows,
+    SampleOptions,
+    chunked_sample,
+    rows_per_chunk,
 )
 
 # Columns that a fit of neurons of one input needs per input, as a rule.
 COLUMNS_PER_INPUT = 64
-# Share of the working memory that the Hessian of several classes may take: of a block, of all of
+# Share of the working memory that the Hessian of several classes may take: of a chunk, of all of
 # them, and what is made of it on the way there are about as many.
 HESSIAN_SHARE = 1 / 8
 
@@ -35,8 +37,8 @@ def is_beyond_memory(n_rows: int, n_inputs: int, neuron_class: NeuronClass) -> b
     """Whether the activations of a fit would not fit into the working memory.
 
     By sizes alone, not by what memory there is: the same data are fitted in the same way on every
-    machine. Rows without a weight do not count. A fit beyond memory that cannot be done in blocks
-    is done in memory all the same: see ``goes_in_blocks``.
+    machine. Rows without a weight do not count. A fit beyond memory that cannot be done in chunks
+    is done in memory all the same: see ``goes_in_chunks``.
     """
     columns = EXPECTED_COLUMNS
     if neuron_class.order == 1:
@@ -44,15 +46,15 @@ def is_beyond_memory(n_rows: int, n_inputs: int, neuron_class: NeuronClass) -> b
     return 8.0 * n_rows * columns > working_memory_bytes()
 
 
-def local_blocks(X: NDArray, y: NDArray, weight: NDArray) -> LocalBlocks:
-    """Validated arrays in blocks that fit into the working memory; nothing is copied."""
-    return LocalBlocks(X, y, weight, block_rows(X.shape[1]))
+def local_chunks(X: NDArray, y: NDArray, weight: NDArray) -> LocalChunks:
+    """Validated arrays in chunks that fit into the working memory; nothing is copied."""
+    return LocalChunks(X, y, weight, rows_at_once(X.shape[1]))
 
 
-def block_rows(n_inputs: int) -> int:
-    """Rows of a block."""
+def rows_at_once(n_inputs: int) -> int:
+    """Rows of a chunk."""
     # Half: the sums, points and grids need some too.
-    return rows_per_block(n_inputs, working_memory_bytes() / 2)
+    return rows_per_chunk(n_inputs, working_memory_bytes() / 2)
 
 
 def _name(loss: Loss) -> str:
@@ -68,7 +70,7 @@ def _name(loss: Loss) -> str:
 def needs_memory(
     loss: Loss, options: FitOptions, neuron_class: NeuronClass
 ) -> tuple[str, str] | None:
-    """What of a fit cannot be done in row blocks, and what to use instead; None if all can."""
+    """What of a fit cannot be done in chunks of rows, and what to use instead; None if all can."""
     if isinstance(loss, KinkedLoss):
         return _name(loss), "use a loss with a gradient, such as 'huber' or 'squared_hinge'"
     if options.n_blocks > 1:
@@ -84,22 +86,22 @@ def needs_memory(
     return None
 
 
-def goes_in_blocks(
+def goes_in_chunks(
     n_rows: int, loss: Loss, options: FitOptions, neuron_class: NeuronClass, n_inputs: int
 ) -> bool:
-    """Whether arrays are fitted in row blocks: they are large, and all of the fit can be."""
+    """Whether arrays are fitted in chunks of rows: they are large, and all of the fit can be."""
     suited = needs_memory(loss, options, neuron_class) is None
     return suited and is_beyond_memory(n_rows, n_inputs, neuron_class)
 
 
-def streamed_problem(
-    blocks: RowBlocks, options: FitOptions, loss: Loss, neuron_class: NeuronClass
-) -> tuple[StreamedProblem, StreamedSample]:
-    """The training problem of rows in blocks.
+def chunked_problem(
+    rows: Rows, options: FitOptions, loss: Loss, neuron_class: NeuronClass
+) -> tuple[Problem, ChunkedSample]:
+    """The training problem of rows in chunks.
 
     Parameters
     ----------
-    blocks : RowBlocks
+    rows : Rows
         Inputs (n, d), targets (n, q) and weights (n,) in original units.
     options : FitOptions
     loss : Loss
@@ -109,18 +111,24 @@ def streamed_problem(
     Raises
     ------
     ValueError
-        If something does not combine with a fit in blocks: the message names it, and says what to
+        If something does not combine with a fit in chunks: the message names it, and says what to
         do.
     """
     wrong = needs_memory(loss, options, neuron_class)
     if wrong is not None:
         raise ValueError(
-            f"{wrong[0]} and a fit in row blocks do not combine: {wrong[1]}. A dask array is "
-            "always fitted in row blocks; fit on a sample of its rows as a NumPy array instead."
+            f"{wrong[0]} and a fit in chunks of rows do not combine: {wrong[1]}. A dask array is "
+            "always fitted in chunks; fit on a sample of its rows as a NumPy array instead."
         )
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
-    sample = streamed_sample(blocks, prepared)
-    loss = loss.rescaled(sample.target_scaling.scale)
-    words = scope(neuron_class, blocks.n_inputs, exact=False)
-    hessian_bytes = HESSIAN_SHARE * working_memory_bytes()
-    return StreamedProblem(sample, loss, neuron_class, words, hessian_bytes), sample
+    sample = chunked_sample(rows, prepared)
+    restricted = restricted_problem(
+        loss.rescaled(sample.target_scaling.scale),
+        sample.rows,
+        options.solver,
+        sample.activations(Neurons.empty(1)),
+        HESSIAN_SHARE * working_memory_bytes(),
+    )
+    words = scope(neuron_class, rows.n_inputs, exact=False)
+    pricing = ChunkedPricing(sample, neuron_class)
+    return Problem(sample, restricted, pricing, exact=False, scope=words), sample

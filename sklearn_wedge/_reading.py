@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_wedge._dask import is_dask
 from sklearn_wedge._marginals import marginal
 from sklearn_wedge._network import Network
-from sklearn_wedge._samples import TrainingSample
-from sklearn_wedge._streaming import StreamedSample
+from sklearn_wedge._rows import Sample
 from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
 from sklearn_wedge.inspection._html import caption, tables
@@ -47,14 +46,12 @@ class ReadableNetwork:
         elif hasattr(self, "target_names_in_"):
             del self.target_names_in_
 
-    def _publish_marginals(self, sample: TrainingSample | StreamedSample) -> None:
+    def _publish_marginals(self, sample: Sample) -> None:
         """The fitted attribute that says how the training inputs are distributed."""
         points, weight = _clipped_points(sample)
         self.marginals_ = tuple(marginal(column, weight) for column in points.T)
 
-    def _publish_importances(
-        self, network: Network, sample: TrainingSample | StreamedSample
-    ) -> None:
+    def _publish_importances(self, network: Network, sample: Sample) -> None:
         """What the property of that name returns; given the marginals."""
         self._importances = None
         if len(network.coefs) == 2:
@@ -214,7 +211,7 @@ class ReadableNetwork:
 
 
 def _clipped_points(
-    sample: TrainingSample | StreamedSample,
+    sample: Sample,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Clipped inputs in original units, (n, d), and weights that sum to 1."""
     scaling, weight = sample.input_scaling, sample.point_weight / sample.point_weight.sum()

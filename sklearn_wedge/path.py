@@ -20,22 +20,20 @@ from sklearn_wedge._column_generation import (
 )
 from sklearn_wedge._constraints import constrained
 from sklearn_wedge._dask import is_dask
-from sklearn_wedge._in_memory import InMemoryProblem
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._master import restricted_problem
 from sklearn_wedge._network import Network, network_of
 from sklearn_wedge._objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._options import FitOptions, certifies, scope
 from sklearn_wedge._out_of_core import (
-    goes_in_blocks,
-    local_blocks,
-    streamed_problem,
+    chunked_problem,
+    goes_in_chunks,
+    local_chunks,
 )
 from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._problem import Problem
-from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
+from sklearn_wedge._rows import Sample, SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Progress, Solution
-from sklearn_wedge._streaming import StreamedSample
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -92,19 +90,19 @@ def build_problem(
     options: FitOptions,
     loss: Loss,
     wedge: bool = False,
-) -> tuple[Problem, TrainingSample | StreamedSample]:
+) -> tuple[Problem, Sample]:
     """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
 
-    In row blocks if the activations of the rows with a weight would exceed scikit-learn's
-    ``working_memory`` and all of the fit can be done in blocks, else in memory; see
-    ``goes_in_blocks``. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as
+    In chunks of rows if the activations of those with a weight would exceed scikit-learn's
+    ``working_memory`` and all of the fit can be done in chunks, else in memory; see
+    ``goes_in_chunks``. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as
     many samples as inputs.
     """
     # Rows without a weight are as good as absent, also for the decision.
     n_rows, n_inputs = int(np.count_nonzero(sample_weight)), X.shape[1]
     neuron_class = options.neuron_class(n_inputs, wedge)
-    if not wedge and goes_in_blocks(n_rows, loss, options, neuron_class, n_inputs):
-        return streamed_problem(local_blocks(X, y, sample_weight), options, loss, neuron_class)
+    if not wedge and goes_in_chunks(n_rows, loss, options, neuron_class, n_inputs):
+        return chunked_problem(local_chunks(X, y, sample_weight), options, loss, neuron_class)
     prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
     sample = canonical_sample(X, y, sample_weight, prepared)
     loss = loss.rescaled(sample.target_scaling.scale)
@@ -127,15 +125,15 @@ def _refuse_uncertain_blocks(options: FitOptions, n_points: int, n_inputs: int) 
 
 def problem_on(
     sample: TrainingSample, loss: Loss, options: FitOptions, wedge: bool = False
-) -> InMemoryProblem:
+) -> Problem:
     """The training problem of samples in memory; ``loss`` is in the units of their target."""
     n_inputs = sample.n_inputs
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_jobs)
-    restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
+    restricted = restricted_problem(loss, sample.rows, options.solver)
     words = scope(neuron_class, n_inputs, exact)
-    return InMemoryProblem(sample, restricted, pricing, exact, words)
+    return Problem(sample, restricted, pricing, exact, words)
 
 
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
@@ -147,7 +145,7 @@ def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iter
 
 def solve_blocks(
     problem: Problem,
-    sample: TrainingSample | StreamedSample,
+    sample: Sample,
     alphas: NDArray,
     options: FitOptions,
 ) -> Iterator[tuple[SolvedBlock, ...]]:
@@ -156,7 +154,7 @@ def solve_blocks(
     The first ones are a warm path; on each of them further ones are built, if asked for.
     """
 
-    def build(deeper: TrainingSample) -> InMemoryProblem:
+    def build(deeper: TrainingSample) -> Problem:
         return problem_on(deeper, problem.loss, options)
 
     stopped = False

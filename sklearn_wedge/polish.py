@@ -20,11 +20,12 @@ from sklearn_wedge._column_generation import (
     solve_from,
 )
 from sklearn_wedge._dask import is_dask
-from sklearn_wedge._estimators import AnySample, WedgeReLURegressor
+from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._given_neurons import balanced_penalty, given_neurons, snapped
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import network_of
 from sklearn_wedge._objectives import class_targets
+from sklearn_wedge._rows import Sample
 from sklearn_wedge._solution import Certificate
 from sklearn_wedge._trained_network import TrainedNetwork, read_network
 from sklearn_wedge.path import as_columns, build_problem, single_threaded_blas
@@ -339,7 +340,7 @@ def _objective(trained: TrainedNetwork, data: _Data, alpha: float, norm: str) ->
 
 def _on_its_hyperplanes(
     problem: Problem,
-    sample: AnySample,
+    sample: Sample,
     trained: TrainedNetwork,
     X: NDArray,
     alpha: float,
@@ -347,7 +348,7 @@ def _on_its_hyperplanes(
 ) -> State:
     """The restricted problem on the hyperplanes of the network, started from the network."""
     given = given_neurons(trained, X, sample.input_scaling.mean, problem.neuron_class)
-    if not own < problem.constant_objective:
+    if not own < problem.constant.objective:
         # So far off that exponentials may overflow: the constant model is the better start.
         return resume(problem, alpha, given.neurons, TO_ROUNDING)
     # The target may be centred.
@@ -355,7 +356,7 @@ def _on_its_hyperplanes(
     return resume(problem, alpha, given.neurons, TO_ROUNDING, given.coef, intercept)
 
 
-def _with_snapped(problem: Problem, sample: AnySample, state: State, rule: StoppingRule) -> State:
+def _with_snapped(problem: Problem, sample: Sample, state: State, rule: StoppingRule) -> State:
     """More columns: hyperplanes through the samples nearest to those at hand."""
     more = snapped(state.neurons, sample.points, problem.neuron_class.norm)
     coef = np.concatenate([state.coef, np.zeros((len(more), state.coef.shape[1]))])
@@ -365,7 +366,7 @@ def _with_snapped(problem: Problem, sample: AnySample, state: State, rule: Stopp
 def _publish(
     estimator: WedgeReLURegressor | WedgeReLUClassifier,
     problem: Problem,
-    sample: AnySample,
+    sample: Sample,
     solution: Solution,
 ) -> None:
     """Fitted attributes, and a warning if the tolerance was not met."""

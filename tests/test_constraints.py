@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import (
     Dictionary,
@@ -399,16 +400,16 @@ def test_a_solver_breaks_required_signs_or_is_not_optimal(kind, loss, solver):
     activations, target, weight = dependent_columns(kind, seed=3)
     target = (target > 0) * 1.0 if isinstance(loss, LogLoss) else target
     signs = np.random.default_rng(5).integers(-1, 2, size=len(activations)).astype(np.int8)
-    problem = solver_of(loss, target[:, None], weight, solver)
-    columns = problem.extend(problem.no_columns(), activations, signs)
+    problem = solver_of(loss, table(target[:, None], weight), solver)
+    columns = problem.extend(problem.no_columns(), KeptActivations(activations), signs)
     coef, intercept = np.zeros((len(signs), 1)), loss.constant_model(target[:, None], weight)
-    free = problem.extend(problem.no_columns(), activations)
+    free = problem.extend(problem.no_columns(), KeptActivations(activations))
     for alpha in (0.05, 5e-3, 5e-4):
         for start in (coef, -coef, problem.solve(free, alpha, coef, intercept).coef):
             found = problem.solve(columns, alpha, start, intercept)
             coef, intercept = found.coef, found.intercept
             assert np.all(signs[:, None] * coef >= 0)
-            reached = problem.objective(columns.predict(coef, intercept), coef, alpha)
+            reached = problem.objective(problem.predict(columns, coef, intercept), coef, alpha)
             oracle = bounds(loss, activations, target, weight, alpha, signs)
             assert oracle.lower * (1 - 1e-9) <= reached <= oracle.upper * (1 + 1e-6)
 
@@ -418,15 +419,15 @@ def test_columns_lose_the_signs_of_their_coefficients():
     weight, signs = np.full(9, 1 / 9), np.array([1, 0, -1, 0, 1], dtype=np.int8)
     activations, dual = rng.standard_normal((5, 9)), rng.standard_normal((9, 1))
     for loss, solver in ((SquaredError(), "auto"), (LogLoss(), "auto"), (SquaredError(), "cvxpy")):
-        problem = solver_of(loss, np.ones((9, 1)), weight, solver)
-        columns = problem.extend(problem.no_columns(), activations[:2], signs[:2])
-        columns = problem.extend(columns, activations[2:4], signs[2:4])
-        columns = problem.extend(columns, activations[4:], signs[4:])
+        problem = solver_of(loss, table(np.ones((9, 1)), weight), solver)
+        columns = problem.no_columns()
+        for part in (slice(2), slice(2, 4), slice(4, 5)):
+            columns = problem.extend(columns, KeptActivations(activations[part]), signs[part])
         assert_array_equal(columns.signs, signs)
         assert_array_equal(columns.take(np.array([4, 2])).signs, [1, -1])
         expected = signed_values(activations @ dual, signs)
-        assert_allclose(columns.values(dual), expected, rtol=1e-14)
-        assert_array_equal(problem.extend(columns, activations).signs[5:], 0)
+        assert_allclose(columns.values(problem.products(columns, [dual])[0]), expected, rtol=1e-14)
+        assert_array_equal(problem.extend(columns, KeptActivations(activations)).signs[5:], 0)
 
 
 @pytest.mark.parametrize("kind", DEPENDENT)
@@ -475,7 +476,7 @@ def solutions(X, y, constraints, loss=SQUARED, fractions=(0.3, 0.05, 5e-3), chea
     constant = problem.loss.constant_model(sample.target, sample.weight)
     shape = sample.target.shape
     dual = problem.loss.dual_point(np.broadcast_to(constant, shape), sample.target, sample.weight)
-    largest = problem.pricing.price_exactly(problem.dual_on_points(dual)).bound
+    largest = problem.pricing.price_exactly(sample.sum_over_points(dual)).bound
     rule = StoppingRule(1e-8, 300)
     return list(solve_path(problem, largest * np.array(fractions), rule)), sample
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
@@ -13,6 +14,7 @@ from sklearn_wedge import WedgeReLUClassifier
 from sklearn_wedge._losses import Multinomial, SquaredHinge
 from sklearn_wedge._master import newton
 from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.model import Point
 from sklearn_wedge._master.newton import ProximalNewton
 from sklearn_wedge._master.quadratics import (
     AcrossOutputs,
@@ -20,7 +22,7 @@ from sklearn_wedge._master.quadratics import (
     SameForAllOutputs,
     SeparateOutputs,
 )
-from sklearn_wedge._master.truncated import SeveralOutputs
+from sklearn_wedge._master.truncated import solved_without_hessian
 
 SEEDS = st.integers(0, 10**6)
 KINDS = ["same", "separate", "across"]
@@ -147,14 +149,15 @@ def test_large_problems_end_elsewhere_than_small_ones(loss, alpha):
     normals = rng.standard_normal((m // 2, 3))
     activations = np.maximum(np.concatenate([normals, -normals]) @ x.T, 0.0)
     target = np.eye(q)[np.argmax(x @ rng.standard_normal((3, q)), axis=1)]
-    problem = ProximalNewton(loss, target, np.full(n, 1 / n))
-    columns = problem.extend(problem.no_columns(), activations)
-    start, constant = np.zeros((m, q)), loss.constant_model(target, problem.weight)
+    weight = np.full(n, 1 / n)
+    problem = ProximalNewton(loss, table(target, weight))
+    columns = problem.extend(problem.no_columns(), KeptActivations(activations))
+    start, constant = np.zeros((m, q)), loss.constant_model(target, weight)
     exact = problem.solve(columns, alpha, start, constant)
-    least = problem.objective(exact.prediction, exact.coef, alpha)
+    least = problem.objective(exact.predicted, exact.coef, alpha)
     for accuracy in (1e-2, 1e-5, 1e-9):
-        rough = SeveralOutputs(problem, columns, alpha).solve(start, constant, accuracy)
-        above = problem.objective(rough.prediction, rough.coef, alpha) - least
+        rough = solved_without_hessian(Point(problem, columns, alpha, start, constant), accuracy)
+        above = rough.objective - least
         assert -1e-12 <= above <= accuracy
 
 

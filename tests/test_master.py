@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import every_neuron, grid, l1_objective, optimum, random_neurons
 from sklearn.linear_model import Lasso
@@ -18,8 +19,8 @@ ALPHAS = [1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
 
 def restricted_problem(activations, target, weight):
     """Columns as column generation builds them."""
-    loss = LeastSquares(SquaredError(), target[:, None], weight)
-    return loss.extend(loss.no_columns(), activations)
+    loss = LeastSquares(SquaredError(), table(target[:, None], weight))
+    return loss.extend(loss.no_columns(), KeptActivations(activations))
 
 
 def solve(columns, alpha, start=None):
@@ -223,27 +224,28 @@ def test_the_unit_of_the_target_matters(seed, exponent):
 
 def random_columns(rng, m=7, n=9, q=2):
     weight = rng.uniform(0.2, 1.0, size=n)
-    loss = LeastSquares(SquaredError(), rng.standard_normal((n, q)), weight / weight.sum())
-    return loss, rng.standard_normal((m, n))
+    rows = table(rng.standard_normal((n, q)), weight / weight.sum())
+    return LeastSquares(SquaredError(), rows), rng.standard_normal((m, n))
 
 
 def direct_products(loss, activations):
     """Weighted covariances, entry by entry."""
-    n_columns, q = len(activations), loss.target.shape[1]
-    means = np.array([np.average(a, weights=loss.weight) for a in activations])
+    n_columns, q = len(activations), loss.rows.chunk.target.shape[1]
+    target, weight = loss.rows.chunk.target, loss.rows.chunk.weight
+    means = np.array([np.average(a, weights=weight) for a in activations])
     gram, linear = np.empty((n_columns, n_columns)), np.empty((n_columns, q))
     for j, a in enumerate(activations):
         for k, b in enumerate(activations):
-            gram[j, k] = sum(loss.weight * (a - means[j]) * (b - means[k]))
+            gram[j, k] = sum(weight * (a - means[j]) * (b - means[k]))
         for k in range(q):
-            linear[j, k] = sum(loss.weight * (a - means[j]) * loss.target[:, k])
+            linear[j, k] = sum(weight * (a - means[j]) * target[:, k])
     return means, gram, linear
 
 
 def assert_columns(columns, loss, activations):
     means, gram, linear = direct_products(loss, activations)
     assert len(columns) == len(activations)
-    assert_array_equal(columns.activations, activations)
+    assert_array_equal(columns.activations.array, activations)
     assert_allclose(columns.means, means, atol=1e-14)
     assert_allclose(columns.gram, gram, atol=1e-14)
     assert_array_equal(columns.gram, columns.gram.T)
@@ -255,7 +257,7 @@ def test_columns_added_in_several_steps_have_other_products(steps):
     loss, activations = random_columns(np.random.default_rng(0))
     columns, done = loss.no_columns(), 0
     for k in steps:
-        columns = loss.extend(columns, activations[done : done + k])
+        columns = loss.extend(columns, KeptActivations(activations[done : done + k]))
         done += k
     assert_columns(columns, loss, activations)
 
@@ -265,7 +267,7 @@ def test_columns_added_in_several_steps_have_other_products(steps):
 )
 def test_columns_taken_are_not_those_asked_for(which):
     loss, activations = random_columns(np.random.default_rng(1))
-    taken = loss.extend(loss.no_columns(), activations).take(which)
+    taken = loss.extend(loss.no_columns(), KeptActivations(activations)).take(which)
     assert_columns(taken, loss, activations[which])
 
 
@@ -274,21 +276,21 @@ def test_columns_taken_are_not_those_asked_for(which):
 )
 def test_columns_added_to_those_kept_have_other_products(kept):
     loss, activations = random_columns(np.random.default_rng(3))
-    before = loss.extend(loss.no_columns(), activations[:5])
-    columns = loss.extend(before, activations[5:], kept=kept)
+    before = loss.extend(loss.no_columns(), KeptActivations(activations[:5]))
+    columns = loss.extend(before, KeptActivations(activations[5:]), kept=kept)
     stay = activations[:5] if kept is None else activations[kept]
     assert_columns(columns, loss, np.concatenate([stay, activations[5:]]))
 
 
 def test_the_intercept_is_not_the_best_one():
     loss, activations = random_columns(np.random.default_rng(2), q=1)
-    columns = loss.extend(loss.no_columns(), activations)
+    columns = loss.extend(loss.no_columns(), KeptActivations(activations))
     found = loss.solve(columns, 0.05, np.zeros((7, 1)), np.zeros(1))
     coef, intercept = found.coef, found.intercept
     assert np.any(coef)
-    residual = loss.target - columns.predict(coef, intercept)
-    assert_allclose(loss.weight @ residual, 0.0, atol=1e-14)
-    assert_allclose(columns.predict(coef, intercept), activations.T @ coef + intercept)
+    (prediction,), chunk = loss.predict(columns, coef, intercept), loss.rows.chunk
+    assert_allclose(chunk.weight @ (chunk.target - prediction), 0.0, atol=1e-14)
+    assert_allclose(prediction, activations.T @ coef + intercept)
 
 
 def test_a_good_enough_solution_is_not_within_its_gap():

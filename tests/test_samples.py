@@ -6,14 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_wedge._samples import (
-    RESOLUTION,
-    SampleOptions,
-    canonical_sample,
-    clip_bounds,
-    mean_and_scale,
-    weighted_quantile,
-)
+from sklearn_wedge._rows import OneChunk, SampleOptions, canonical_sample, range_of
+from sklearn_wedge._rows.quantiles import weighted_quantile
+from sklearn_wedge._rows.samples import RESOLUTION
+from sklearn_wedge._rows.scaling import clip_bounds, mean_and_scale
 
 SEEDS = st.integers(0, 10**6)
 OPTIONS = [
@@ -206,7 +202,9 @@ def test_clipping_deletes_a_rare_indicator():
     rare = np.zeros(1000)
     rare[:3] = 1.0
     X = np.column_stack([rare, rng.standard_normal(1000), np.full(1000, 4.0)])
-    lower, upper = clip_bounds(X, np.full(1000, 1e-3), 0.005)
+    weight = np.full(1000, 1e-3)
+    quantiles = [[weighted_quantile(x, weight, q) for x in X.T] for q in (0.005, 0.995)]
+    lower, upper = clip_bounds(np.array(quantiles), 3)
     assert_array_equal(np.isinf(lower), [True, False, True])
     assert_array_equal(np.isinf(upper), [True, False, True])
     assert lower[1] in X[:, 1]
@@ -261,7 +259,9 @@ def test_huge_and_tiny_units_overflow_or_vanish(unit):
 def test_an_offset_drowns_the_variance():
     """Two passes: the naive formula loses all digits here."""
     X = 1e9 + np.array([[0.0], [1.0], [2.0]])
-    mean, scale = mean_and_scale(X, np.full(3, 1 / 3), standardize=True)
+    rows = OneChunk(X, X, np.full(3, 1 / 3))
+    unbounded, extremes = (np.array([-np.inf]), np.array([np.inf])), range_of(rows.chunk).inputs
+    mean, scale = mean_and_scale(rows, "inputs", extremes, unbounded, 1.0, standardize=True)
     assert_allclose(mean, 1e9 + 1)
     assert_allclose(scale, np.sqrt(2 / 3), rtol=1e-12)
 

@@ -8,6 +8,7 @@ from functools import cache
 import cvxpy
 import numpy as np
 import pytest
+from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import Optimum, canonical, every_neuron, grid, random_neurons, signed_values
 from scipy.optimize import brentq
@@ -52,16 +53,17 @@ each_case = pytest.mark.parametrize(
 def solved(kind, loss, alpha, solver, start=None):
     """Coefficients, intercept, objective and dual point."""
     activations, target, weight = case(kind, loss)
-    restricted = restricted_problem(LOSSES[loss], target, weight, solver)
-    columns = restricted.extend(restricted.no_columns(), activations)
+    restricted = restricted_problem(LOSSES[loss], table(target, weight), solver)
+    columns = restricted.extend(restricted.no_columns(), KeptActivations(activations))
     coef = np.zeros((len(activations), 1)) if start is None else start
     intercept = LOSSES[loss].constant_model(target, weight)
     found = restricted.solve(columns, alpha, coef, intercept)
-    prediction = columns.predict(found.coef, found.intercept)
+    (prediction,) = restricted.predict(columns, found.coef, found.intercept)
     objective = LOSSES[loss].value(prediction, target, weight) + alpha * np.abs(found.coef).sum()
-    assert_array_equal(found.prediction, prediction)
-    assert_array_equal(found.dual, LOSSES[loss].dual_point(prediction, target, weight))
-    return found.coef, found.intercept, objective, found.dual
+    (dual,) = found.dual
+    assert_array_equal(found.predicted[0], prediction)
+    assert_array_equal(dual, LOSSES[loss].dual_point(prediction, target, weight))
+    return found.coef, found.intercept, objective, dual
 
 
 @cache
@@ -125,7 +127,7 @@ def test_the_interior_point_disagrees_with_the_active_set(kind, loss, alpha):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_columns_are_not_the_constant_model(loss, solver):
     _, target, weight = case("random", loss)
-    restricted = restricted_problem(LOSSES[loss], target, weight, solver)
+    restricted = restricted_problem(LOSSES[loss], table(target, weight), solver)
     constant = LOSSES[loss].constant_model(target, weight)
     nothing = restricted.no_columns()
     found = restricted.solve(nothing, 0.1, np.empty((0, 1)), np.zeros(1) + constant)
@@ -294,15 +296,15 @@ def dependent(kind, heavy=1.0):
 
 def newton(activations, y, weight, alpha, start=None, solver="active_set"):
     """Coefficients (m,), prediction (n,), objective."""
-    restricted = restricted_problem(LogLoss(), y[:, None] * 1.0, weight, solver)
-    columns = restricted.extend(restricted.no_columns(), activations)
+    restricted = restricted_problem(LogLoss(), table(y[:, None] * 1.0, weight), solver)
+    columns = restricted.extend(restricted.no_columns(), KeptActivations(activations))
     coef = np.zeros(len(activations)) if start is None else start
-    intercept = LogLoss().constant_model(restricted.target, weight)
+    intercept = LogLoss().constant_model(y[:, None] * 1.0, weight)
     with time_limit(10):
         found = restricted.solve(columns, alpha, coef[:, None], intercept)
     coef, intercept = found.coef, found.intercept
     objective = log_loss_objective(activations, y, weight, alpha, coef[:, 0], intercept)
-    return coef[:, 0], columns.predict(coef, intercept)[:, 0], objective
+    return coef[:, 0], restricted.predict(columns, coef, intercept)[0][:, 0], objective
 
 
 def largest_alpha(activations, y, weight):

@@ -1,4 +1,4 @@
-"""Fits in row blocks: sums over blocks, agreement with fits in memory, dask, what is refused."""
+"""Fits in chunks of rows: sums over them, agreement with fits in memory, dask, what is refused."""
 
 import pickle
 import tracemalloc
@@ -26,33 +26,42 @@ from sklearn_wedge._losses import (
     SquaredError,
     SquaredHinge,
 )
-from sklearn_wedge._master.columns import Columns
-from sklearn_wedge._master.model import quadratic_model
+from sklearn_wedge._master import DualPoint, restricted_problem
+from sklearn_wedge._master.model import Point
 from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
 from sklearn_wedge._options import FitOptions
-from sklearn_wedge._out_of_core import is_beyond_memory, local_blocks, streamed_problem
+from sklearn_wedge._out_of_core import chunked_problem, is_beyond_memory, local_chunks
+from sklearn_wedge._pricing import histograms
+from sklearn_wedge._pricing.bins import bins_of
 from sklearn_wedge._pricing.hinges import hinge_values
-from sklearn_wedge._samples import SampleOptions, Scaling, canonical_sample, weighted_quantile
-from sklearn_wedge._streaming import (
-    LocalBlocks,
-    histograms,
+from sklearn_wedge._rows import (
+    ComputedActivations,
+    KeptActivations,
+    LocalChunks,
+    OneChunk,
+    SampleOptions,
+    Scaling,
+    canonical_sample,
+    chunked_sample,
     passes,
-    rows_per_block,
-    streamed_sample,
+    rows_per_chunk,
 )
-from sklearn_wedge._streaming.bins import bins_of
-from sklearn_wedge._streaming.master import DualPoint, interacting_minimiser, separate_minimiser
-from sklearn_wedge._streaming.quantiles import column_quantiles, ordered_keys, value_of_key
+from sklearn_wedge._rows.quantiles import (
+    column_quantiles,
+    ordered_keys,
+    value_of_key,
+    weighted_quantile,
+)
 
 UNSCALED = Scaling(np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3), np.ones(3))
-# So little that every table here is fitted in blocks, and so much that none is.
+# So little that every table here is fitted in chunks, and so much that none is.
 LITTLE, PLENTY = 0.5, 4096
 
 
-@pytest.fixture(params=[64, 97, 1000], ids=lambda rows: f"{rows} rows a block")
-def blocks(request):
+@pytest.fixture(params=[64, 97, 1000], ids=lambda rows: f"{rows} rows a chunk")
+def chunks(request):
     """500 rows of three inputs and one target, a few without a weight."""
-    return LocalBlocks(*table(), request.param)
+    return LocalChunks(*table(), request.param)
 
 
 def table(n=500, seed=0):
@@ -70,13 +79,13 @@ def some_neurons(X, n_neurons=20, seed=1):
     return neurons_through(X, inputs, points)
 
 
-def kept(blocks, values):
-    """Values of all rows as the blocks keep them."""
-    return blocks.keep(of_rows, values)
+def kept(chunks, values):
+    """Values of all rows as the chunks keep them."""
+    return chunks.keep(of_rows, values)
 
 
-def of_rows(block, values):
-    return values[block.rows]
+def of_rows(chunk, values):
+    return values[chunk.rows]
 
 
 def balanced_dual(n, weight, q=1, seed=2):
@@ -84,32 +93,29 @@ def balanced_dual(n, weight, q=1, seed=2):
     return dual - weight[:, None] * dual.sum(axis=0)
 
 
-# --- sums over blocks -------------------------------------------------------------------------
+# --- sums over chunks -------------------------------------------------------------------------
 
 
-def test_cross_products_of_blocks_are_those_of_all_rows(blocks):
+def test_cross_products_of_chunks_are_those_of_all_rows(chunks):
     X, y, weight = table()
     neurons = some_neurons(X)
-    old, new = neurons.take(np.arange(8)), neurons.take(np.arange(8, 20))
-    centres = np.full(8, 0.3), np.full(len(new), -0.1)
-    found = blocks.sum(passes.cross_products, UNSCALED, old, new, centres, y.mean(axis=0))
-    H, K = old.activations(X.T) - 0.3, new.activations(X.T) + 0.1
-    expected = (
-        (H * weight) @ K.T,
-        (K * weight) @ K.T,
-        (K * weight) @ (y - y.mean()),
-        K @ weight,
-    )
+    off = np.random.default_rng(0).normal(size=len(neurons))
+    H = neurons.activations(X.T)
+    activations = ComputedActivations(neurons, UNSCALED, H @ weight + off)
+    problem = restricted_problem(SquaredError(), chunks, "auto", activations.take([]))
+    found = problem.cross_products(activations, 8, H[:8] @ weight)
+    centred = H - (H @ weight)[:, None]
+    expected = (centred * weight) @ centred[8:].T, (centred[8:] * weight) @ y, H[8:] @ weight
     for ours, theirs in zip(found, expected, strict=True):
         assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
-def test_hinges_by_bins_have_the_values_of_hinges_by_rows(blocks):
+def test_hinges_by_bins_have_the_values_of_hinges_by_rows(chunks):
     X, _, weight = table()
     dual = balanced_dual(len(X), weight, q=2)
     starts = np.sort(np.unique(X[weight > 0, 0])[5:200:7])
-    (sums,) = blocks.sum(
-        histograms.hinge_sums, UNSCALED, [(0, bins_of(starts))], along=(kept(blocks, dual),)
+    (sums,) = chunks.sum(
+        histograms.hinge_sums, UNSCALED, [(0, bins_of(starts))], along=(kept(chunks, dual),)
     )
     order = np.argsort(X[:, 0])
     exact = hinge_values(X[order, 0], dual[order].T)
@@ -124,12 +130,12 @@ def test_hinges_by_bins_have_the_values_of_hinges_by_rows(blocks):
         assert_allclose(ours, expected, rtol=1e-9, atol=1e-15)
 
 
-def test_cells_have_the_sums_of_their_rows(blocks):
+def test_cells_have_the_sums_of_their_rows(chunks):
     X, _, weight = table()
     dual = balanced_dual(len(X), weight, q=2)
     bins = {k: bins_of(np.unique(X[:, k])[:: (50 if k < 2 else 1)]) for k in range(3)}
-    (sums,) = blocks.sum(
-        histograms.cell_sums, UNSCALED, bins, [(0, 2), (1, 2)], 12, along=(kept(blocks, dual),)
+    (sums,) = chunks.sum(
+        histograms.cell_sums, UNSCALED, bins, [(0, 2), (1, 2)], 12, along=(kept(chunks, dual),)
     )
     place = {
         k: np.maximum(np.searchsorted(bins[k].starts, X[:, k], "right") - 1, 0) for k in range(3)
@@ -143,7 +149,7 @@ def test_cells_have_the_sums_of_their_rows(blocks):
 
 
 @pytest.mark.parametrize("inputs", [(0, 1), (1, 2)])
-def test_lines_by_sectors_have_the_values_of_their_neurons(blocks, inputs):
+def test_lines_by_sectors_have_the_values_of_their_neurons(chunks, inputs):
     X, _, weight = table()
     dual = balanced_dual(len(X), weight)
     pivot = 17
@@ -153,7 +159,7 @@ def test_lines_by_sectors_have_the_values_of_their_neurons(blocks, inputs):
     pencil = histograms.Sectors(
         inputs, X[pivot, list(inputs)], slopes, bins_of(histograms.flattened(slopes))
     )
-    (sums,) = blocks.sum(histograms.sector_sums, UNSCALED, [pencil], along=(kept(blocks, dual),))
+    (sums,) = chunks.sum(histograms.sector_sums, UNSCALED, [pencil], along=(kept(chunks, dual),))
     ours = np.array(histograms.sides_of_lines(slopes, sums))[:, 0]
     through = np.column_stack([np.full(len(first), pivot), others[first]])
     neurons = neurons_through(X, np.broadcast_to(inputs, through.shape).copy(), through)
@@ -166,7 +172,8 @@ def test_lines_by_sectors_have_the_values_of_their_neurons(blocks, inputs):
 @pytest.mark.parametrize(
     ("loss", "q"), [(LogLoss(), 1), (SquaredHinge(), 3), (Multinomial(), 3)], ids=str
 )
-def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
+@pytest.mark.parametrize("majorised", [False, True])
+def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, majorised):
     X, _, weight = table()
     present = weight > 0
     X, weight = X[present], weight[present]
@@ -175,28 +182,18 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q):
     target, neurons = target.astype(float), some_neurons(X, 6)
     intercept, coef = rng.normal(size=q), rng.normal(size=(len(neurons), q)) * 0.1
     activations = neurons.activations(X.T)
-    predicted = intercept + activations.T @ coef
-    dual = loss.dual_point(predicted, target, weight)
-    columns = Columns(activations, np.zeros(len(neurons), dtype=np.int8))
-    curvature = loss.curvature(predicted, target, weight)
-    model = quadratic_model(columns, curvature, predicted - intercept, dual)
-    expected = model.minimiser(1e-3, coef)
-
-    blocks = LocalBlocks(X, target, weight, 100)
-    centre = np.full(len(neurons), 0.2)
-    sums = blocks.sum(
-        passes.model_sums,
-        UNSCALED,
-        neurons,
-        centre,
-        loss,
-        intercept,
-        False,
-        along=(kept(blocks, predicted), kept(blocks, dual)),
-    )
-    minimise = interacting_minimiser if sums[2].ndim == 2 else separate_minimiser
-    found = minimise(sums, centre, 1e-3, coef, columns.signs)
-    for ours, theirs in zip(found, expected, strict=True):
+    centre = activations @ weight + 0.1
+    minimisers = []
+    for rows, held in (
+        (OneChunk(X, target, weight), KeptActivations(activations)),
+        (LocalChunks(X, target, weight, 100), ComputedActivations(neurons, UNSCALED, centre)),
+    ):
+        problem = restricted_problem(loss, rows, "auto", held.take(np.arange(0)))
+        columns = problem.extend(problem.no_columns(), held)
+        point = Point(problem, columns, 1e-3, coef, intercept)
+        model = point.model(np.arange(len(coef)), majorised)
+        minimisers.append(model.minimiser(1e-3, coef, columns.signs))
+    for ours, theirs in zip(*minimisers, strict=True):
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
@@ -212,7 +209,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
-def test_a_dual_point_that_shrinks_has_the_dual_value_of_its_multiple(blocks, loss):
+def test_a_dual_point_that_shrinks_has_the_dual_value_of_its_multiple(chunks, loss):
     X, y, weight = table()
     rng = np.random.default_rng(5)
     q = 3 if isinstance(loss, Multinomial) else 1
@@ -226,8 +223,8 @@ def test_a_dual_point_that_shrinks_has_the_dual_value_of_its_multiple(blocks, lo
     dual = np.zeros((len(X), q))
     predicted = 0.3 * rng.normal(size=dual.shape)
     dual[present] = loss.dual_point(predicted[present], y[present], weight[present])
-    blocks = LocalBlocks(X, y, weight, blocks.at_most)
-    point = DualPoint(kept(blocks, dual), blocks, loss)
+    chunks = LocalChunks(X, y, weight, chunks.at_most)
+    point = DualPoint(kept(chunks, dual), chunks, loss)
     for shrink in (1.0, 0.9, 0.5, 0.1):
         expected = loss.dual_value(shrink * dual[present], y[present], weight[present])
         assert_allclose(point.bound(shrink), expected, rtol=1e-12, atol=1e-14)
@@ -272,8 +269,8 @@ def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
     ).astype(dtype)
     weight = unit * rng.integers(0, 3, 1000)
     levels = (1e-13, 0.005, 0.25, 0.5, 0.995, 1 - 1e-13)
-    blocks = LocalBlocks(X, np.zeros((1000, 1)), weight, 130)
-    found = column_quantiles(blocks, weight.sum(), levels)
+    chunks = LocalChunks(X, np.zeros((1000, 1)), weight, 130)
+    found = column_quantiles(chunks, weight.sum(), levels)
     present = weight > 0
     shares = weight[present] / weight.sum()
     expected = [
@@ -285,11 +282,11 @@ def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
 
 @pytest.mark.parametrize("scaling", ["standardize", "mean", "none"])
 @pytest.mark.parametrize("standardize", [True, False])
-def test_the_scaling_of_blocks_is_that_of_samples_in_memory(scaling, standardize):
+def test_the_scaling_of_chunks_is_that_of_samples_in_memory(scaling, standardize):
     X, y, weight = table()
     X, y = X * [1.0, 1e3, 1.0] + [0.0, 1e6, 0.0], np.abs(y) + 1
     options = SampleOptions(standardize, 0.02, scaling)
-    ours = streamed_sample(LocalBlocks(X, y, weight, 77), options)
+    ours = chunked_sample(LocalChunks(X, y, weight, 77), options)
     theirs = canonical_sample(X, y, weight, options)
     for name in ("input_scaling", "target_scaling", "output_scaling"):
         for part in ("lower", "upper", "mean", "scale"):
@@ -297,12 +294,13 @@ def test_the_scaling_of_blocks_is_that_of_samples_in_memory(scaling, standardize
             assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
     assert_allclose(ours.points, theirs.points, atol=1e-9)
     assert_array_equal(ours.first_row, theirs.first_row)
-    assert_allclose(ours.target_mean, theirs.weight @ theirs.target, atol=1e-12)
+    (mean,) = ours.rows.sum(passes.target_mean)
+    assert_allclose(mean, theirs.weight @ theirs.target, atol=1e-12)
 
 
-def test_blocks_are_as_small_as_the_memory_asks_for():
-    assert rows_per_block(100, 2**20) < rows_per_block(100, 2**25) <= 4096
-    assert rows_per_block(100, 0) == 64
+def test_chunks_are_as_small_as_the_memory_asks_for():
+    assert rows_per_chunk(100, 2**20) < rows_per_chunk(100, 2**25) <= 4096
+    assert rows_per_chunk(100, 0) == 64
     with sklearn.config_context(working_memory=64):
         assert is_beyond_memory(20_000, 5, NeuronClass(2))
         assert not is_beyond_memory(10_000, 5, NeuronClass(2))
@@ -344,18 +342,18 @@ def fitted(kind, memory, X, y, weight, **parameters):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_fit_in_blocks_has_the_objective_of_one_in_memory(kind):
+def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
     X, y, weight = friedman()
-    blocks, memory = (fitted(kind, m, X, y, weight, tol=1e-5) for m in (LITTLE, PLENTY))
+    chunks, memory = (fitted(kind, m, X, y, weight, tol=1e-5) for m in (LITTLE, PLENTY))
     constant = memory.history_[0].objective
-    ours, theirs = blocks.certificate_, memory.certificate_
+    ours, theirs = chunks.certificate_, memory.certificate_
     assert not ours.exact
     assert abs(ours.objective - theirs.objective) <= 3e-5 * max(constant, ours.objective * 10)
-    # A certified bound holds for what was found in blocks.
+    # A certified bound holds for what was found in chunks.
     assert ours.objective >= theirs.lower_bound - 1e-9
-    assert_allclose(blocks.x_mean_, memory.x_mean_, rtol=1e-9)
-    assert_array_equal(blocks.clip_bounds_, memory.clip_bounds_)
-    assert blocks.support_.max() < len(X)
+    assert_allclose(chunks.x_mean_, memory.x_mean_, rtol=1e-9)
+    assert_array_equal(chunks.clip_bounds_, memory.clip_bounds_)
+    assert chunks.support_.max() < len(X)
 
 
 @pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
@@ -370,15 +368,15 @@ def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monke
 
     monkeypatch.setattr(passes, "model_sums", recorded)
     X, y, weight = friedman(800)
-    blocks, memory = (fitted("classes", m, X, y, weight, tol=1e-4) for m in (LITTLE, PLENTY))
+    chunks, memory = (fitted("classes", m, X, y, weight, tol=1e-4) for m in (LITTLE, PLENTY))
     constant = memory.history_[0].objective
-    assert abs(blocks.certificate_.objective - memory.certificate_.objective) <= 2e-4 * constant
+    assert abs(chunks.certificate_.objective - memory.certificate_.objective) <= 2e-4 * constant
     largest = max(part.size for sums in seen for part in sums)
-    m = max(sums[3].shape[0] for sums in seen)
+    m = max(sums[0].shape[1 if share == 0 else 0] for sums in seen)
     assert largest == (m**2 if share == 0 else (3 * m) ** 2)
 
 
-def test_neither_the_size_of_blocks_nor_weights_for_copies_nor_absent_rows_matter():
+def test_neither_the_size_of_chunks_nor_weights_for_copies_nor_absent_rows_matter():
     X, y, weight = friedman(800)
     reference = fitted("squared error", LITTLE, X, y, weight).certificate_.objective
     smaller = fitted("squared error", 0.01, X, y, weight)
@@ -405,8 +403,8 @@ def test_neurons_pass_through_rows_of_the_data():
 
 def test_a_large_table_is_searched_around_a_sample_of_its_rows():
     X, y, weight = friedman(12_000)
-    blocks, memory = (fitted("squared error", m, X, y, weight) for m in (LITTLE, PLENTY))
-    assert abs(blocks.certificate_.objective - memory.certificate_.objective) <= 1e-4 * 0.5
+    chunks, memory = (fitted("squared error", m, X, y, weight) for m in (LITTLE, PLENTY))
+    assert abs(chunks.certificate_.objective - memory.certificate_.objective) <= 1e-4 * 0.5
 
 
 def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
@@ -426,7 +424,7 @@ def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
 
 def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
     # Points are a fixed number of rows: a few of them, so that they do not hide a copy.
-    monkeypatch.setattr("sklearn_wedge._streaming.sample.MOST_POINTS", 256)
+    monkeypatch.setattr("sklearn_wedge._rows.chunked.MOST_POINTS", 256)
     rng = np.random.default_rng(0)
     np.save(tmp_path / "X.npy", rng.normal(size=(40_000, 30)).astype(np.float32))
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -453,13 +451,13 @@ def test_rows_without_a_weight_do_not_decide_how_a_table_is_fitted():
         assert not WedgeReLURegressor(0.1).fit(X, y).certificate_.exact
 
 
-def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
+def test_chunks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
     X = np.arange(12, dtype=np.float32).reshape(6, 2)
-    blocks = LocalBlocks(X, np.zeros((6, 1)), np.array([0.0, 1, 0, 0, 0, 2]), 2, first=10)
-    seen = blocks.map(lambda block: block)
-    assert [block.rows.tolist() for block in seen] == [[11], [15]]
-    assert all(block.inputs.dtype == np.float32 for block in seen)
-    assert blocks.inputs is X
+    chunks = LocalChunks(X, np.zeros((6, 1)), np.array([0.0, 1, 0, 0, 0, 2]), 2, first=10)
+    seen = chunks.map(lambda chunk: chunk)
+    assert [chunk.rows.tolist() for chunk in seen] == [[11], [15]]
+    assert all(chunk.inputs.dtype == np.float32 for chunk in seen)
+    assert chunks.inputs is X
 
 
 @pytest.mark.parametrize(
@@ -475,7 +473,7 @@ def test_blocks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_blocks_cannot_do_is_done_in_memory_or_refused_with_advice(model, pair):
+def test_what_chunks_cannot_do_is_done_in_memory_or_refused_with_advice(model, pair):
     X, y, _ = friedman(60)
     y = y > 14 if isinstance(model, WedgeReLUClassifier) else y
     model.set_params(alpha=0.1, tol=1e-2, pricing="search")
@@ -483,7 +481,7 @@ def test_what_blocks_cannot_do_is_done_in_memory_or_refused_with_advice(model, p
         little = model.fit(X, y).certificate_
     assert little == model.fit(X, y).certificate_
     array = pytest.importorskip("dask.array")
-    message = rf"{pair} and a fit in row blocks do not combine: .* sample of its rows"
+    message = rf"{pair} and a fit in chunks of rows do not combine: .* sample of its rows"
     with pytest.raises(ValueError, match=message):
         model.fit(array.from_array(X, chunks=(30, -1)), array.from_array(y, chunks=30))
 
@@ -492,12 +490,12 @@ def test_exact_pricing_is_done_in_memory_or_refused():
     X, y, _ = friedman(300)
     with sklearn.config_context(working_memory=LITTLE):
         assert WedgeReLURegressor(0.05, pricing="exact").fit(X, y).certificate_.exact
-        blocks = local_blocks(X, y[:, None], np.ones(len(X)))
-        with pytest.raises(ValueError, match="pricing='exact' and a fit in row blocks"):
-            streamed_problem(blocks, FitOptions(pricing="exact"), SquaredError(), NeuronClass(2))
+        chunks = local_chunks(X, y[:, None], np.ones(len(X)))
+        with pytest.raises(ValueError, match="pricing='exact' and a fit in chunks of rows"):
+            chunked_problem(chunks, FitOptions(pricing="exact"), SquaredError(), NeuronClass(2))
 
 
-def test_paths_and_cross_validation_go_through_blocks_too():
+def test_paths_and_cross_validation_go_through_chunks_too():
     X, y, _ = friedman(400)
     with sklearn.config_context(working_memory=LITTLE):
         path = wedge_relu_path(X, y, [0.1, 0.02])
@@ -511,10 +509,17 @@ def test_paths_and_cross_validation_go_through_blocks_too():
 @pytest.mark.parametrize("loss", [SquaredError(), Huber(0.5), Poisson()], ids=str)
 def test_a_constant_column_or_target_leaves_the_constant_model(loss):
     y = np.ones((100, 1))
-    blocks = LocalBlocks(np.ones((100, 2)), y, np.ones(100), 30)
-    problem, _ = streamed_problem(blocks, FitOptions(), loss, NeuronClass(2))
-    assert problem.constant_objective < 1e-12
-    assert len(problem.solve(problem.no_columns(), 1.0, np.empty((0, 1)), np.zeros(1)).values) == 0
+    chunks = LocalChunks(np.ones((100, 2)), y, np.ones(100), 30)
+    problem, _ = chunked_problem(chunks, FitOptions(), loss, NeuronClass(2))
+    assert problem.constant.objective < 1e-12
+    assert (
+        len(
+            problem.solve(
+                problem.restricted.no_columns(), 1.0, np.empty((0, 1)), np.zeros(1)
+            ).values
+        )
+        == 0
+    )
 
 
 # --- dask -------------------------------------------------------------------------------------
@@ -564,7 +569,7 @@ def test_dask_arrays_have_the_objective_of_a_file(kind):
 
 
 @pytest.mark.parametrize("kind", ["squared error", "log loss"])
-def test_blocks_on_workers_have_the_objective_of_a_file(kind, client):
+def test_chunks_on_workers_have_the_objective_of_a_file(kind, client):
     X, y, weight = friedman()
     local = fitted(kind, LITTLE, X, y, weight)
     model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, MODELS[kind][1](y), weight))
@@ -572,7 +577,7 @@ def test_blocks_on_workers_have_the_objective_of_a_file(kind, client):
     assert_array_equal(model.support_, local.support_)
 
 
-def test_a_block_without_weights_and_targets_in_memory_are_taken():
+def test_a_chunk_without_weights_and_targets_in_memory_are_taken():
     X, y, _ = friedman()
     weight = np.r_[np.zeros(400), np.ones(1100)]
     model = WedgeReLURegressor(1e-2).fit(array.from_array(X, chunks=(400, 5)), y, weight)
@@ -580,15 +585,15 @@ def test_a_block_without_weights_and_targets_in_memory_are_taken():
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
 
 
-def with_empty_blocks(X):
-    """The same rows, with blocks without any at the beginning and in between."""
+def with_empty_chunks(X):
+    """The same rows, with chunks without any at the beginning and in between."""
     return array.concatenate([X[:0], X[:40], X[:0], X[40:]]).rechunk(((0, 40, 0, len(X) - 40), -1))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, "U3", object])
-def test_labels_keep_their_type_also_where_blocks_have_no_rows(dtype):
+def test_labels_keep_their_type_also_where_chunks_have_no_rows(dtype):
     X, y, _ = friedman(100)
-    X = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
+    X = with_empty_chunks(array.from_array(X, chunks=(50, -1)))
     assert 0 in X.chunks[0]
     labels = np.array(["no", "yes"]) if dtype in ("U3", object) else np.array([0, 1])
     labels = labels.astype(dtype)[(y > 14).astype(int)]
@@ -599,13 +604,13 @@ def test_labels_keep_their_type_also_where_blocks_have_no_rows(dtype):
 
 
 @pytest.mark.parametrize("kind", ["squared error", "two targets", "classes"])
-def test_blocks_without_rows_are_predicted(kind):
+def test_chunks_without_rows_are_predicted(kind):
     X, y, _ = friedman(100)
     target = MODELS[kind][1](y)
     model = sklearn.clone(MODELS[kind][0]).set_params(alpha=0.1, tol=1e-2).fit(X, target)
-    blocks = with_empty_blocks(array.from_array(X, chunks=(50, -1)))
-    predicted = model.predict(blocks)
-    assert predicted.chunks[0] == blocks.chunks[0]
+    chunks = with_empty_chunks(array.from_array(X, chunks=(50, -1)))
+    predicted = model.predict(chunks)
+    assert predicted.chunks[0] == chunks.chunks[0]
     assert_array_equal(predicted.compute(), model.predict(X))
     none = predicted.blocks[0].compute()
     assert none.shape == (0, *target.shape[1:])
@@ -614,17 +619,17 @@ def test_blocks_without_rows_are_predicted(kind):
 
 def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
     X, y, _ = friedman(100)
-    blocks = array.from_array(X, chunks=(40, -1))
+    chunks = array.from_array(X, chunks=(40, -1))
     two = np.column_stack([y, -y])
     model = WedgeReLURegressor(0.1, tol=1e-2, interaction_order=1)
-    expected = sklearn.clone(model).fit(blocks, two).certificate_
+    expected = sklearn.clone(model).fit(chunks, two).certificate_
     # A power of two: any other weight rounds sums in its own way, and differs in the last bit.
-    assert model.fit(blocks, two.tolist(), 4.0).certificate_ == expected
+    assert model.fit(chunks, two.tolist(), 4.0).certificate_ == expected
     assert model.predict(X).shape == (100, 2)
-    column = model.fit(blocks, [[value] for value in y])
+    column = model.fit(chunks, [[value] for value in y])
     assert column.predict(X).shape == sklearn.clone(model).fit(X, y[:, None]).predict(X).shape
     labels = np.where(y > 14, "high", "low").tolist()
-    classifier = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(blocks, labels, 0.5)
+    classifier = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(chunks, labels, 0.5)
     assert classifier.classes_.tolist() == ["high", "low"]
 
 
@@ -648,7 +653,7 @@ def broken_arrays():
     X, y, weight = as_dask(*friedman(900))
     yield "NaN", X.map_blocks(lambda b: np.where(b > 0.9999, np.nan, b)), y, weight, "contains NaN"
     yield "infinity", X / (X - X[0, 0]), y, weight, "infinity"
-    yield "unknown blocks", X[X[:, 0] > 0.5], y, weight, "compute_chunk_sizes"
+    yield "unknown chunks", X[X[:, 0] > 0.5], y, weight, "compute_chunk_sizes"
     yield "lengths", X, y[:500], weight, "inconsistent numbers of samples: 900 and 500"
     yield "one dimension", y, y, weight, "Expected 2D array"
     yield "text", X.astype(str), y, weight, "must be numeric"
@@ -676,7 +681,7 @@ def test_what_does_not_take_dask_arrays_says_so():
     with pytest.raises(ValueError, match="do not take dask arrays"):
         alpha_max(X, y)
     with pytest.raises(
-        ValueError, match=r"loss='hinge' and a fit in row blocks .* sample of its rows"
+        ValueError, match=r"loss='hinge' and a fit in chunks of rows .* sample of its rows"
     ):
         WedgeReLUClassifier(loss="hinge").fit(X, y > 10)
     with pytest.raises(ValueError, match="negative"):

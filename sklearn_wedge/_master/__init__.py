@@ -5,54 +5,51 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_wedge._losses import KinkedLoss, Loss, SquaredError
-from sklearn_wedge._master.active_set import Enough, independent_support, solve_quadratic_l1
-from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, total_length
-from sklearn_wedge._master.groups import solve_quadratic_groups
+from sklearn_wedge._master.active_set import independent_support
+from sklearn_wedge._master.columns import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._master.interior_point import InteriorPoint
-from sklearn_wedge._master.least_squares import LeastSquares, solve_least_squares
-from sklearn_wedge._master.newton import ProximalNewton, working_set
-from sklearn_wedge._master.quadratics import AcrossOutputs, SameForAllOutputs, SeparateOutputs
+from sklearn_wedge._master.least_squares import LeastSquares
+from sklearn_wedge._master.newton import ProximalNewton
+from sklearn_wedge._rows import Activations, Rows
 
 __all__ = [
-    "AcrossOutputs",
     "Columns",
-    "Enough",
-    "Optimum",
+    "DualPoint",
     "RestrictedProblem",
-    "SameForAllOutputs",
-    "SeparateOutputs",
     "Solver",
     "independent_support",
     "restricted_problem",
-    "solve_least_squares",
-    "solve_quadratic_groups",
-    "solve_quadratic_l1",
-    "total_length",
-    "working_set",
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]
 
 
 def restricted_problem(
-    loss: Loss, target: NDArray[np.float64], weight: NDArray[np.float64], solver: Solver
+    loss: Loss,
+    rows: Rows,
+    solver: Solver,
+    nothing: Activations | None = None,
+    hessian_bytes: float = np.inf,
 ) -> RestrictedProblem:
     """The restricted problem of a loss, with the solver asked for.
 
     Parameters
     ----------
     loss : Loss
-    target : ndarray of shape (n, q)
-    weight : ndarray of shape (n,)
+    rows : Rows
+        With weights that sum to 1.
     solver : {"auto", "active_set", "cvxpy"}
         ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, and CVXPY
-        if the loss has no gradient.
+        if the loss has no gradient. CVXPY needs the rows in one chunk.
+    nothing : Activations, default=None
+        Those of no column; None: of rows in memory.
+    hessian_bytes : float, default=inf
+        What the Hessian of several outputs may take.
     """
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
-        return InteriorPoint(loss, target, weight)
+        return InteriorPoint(loss, rows, nothing)
     if isinstance(loss, SquaredError):
-        return LeastSquares(loss, target, weight)
-    return ProximalNewton(loss, target, weight)
+        return LeastSquares(loss, rows, nothing)
+    return ProximalNewton(loss, rows, nothing, hessian_bytes)

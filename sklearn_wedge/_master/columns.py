@@ -3,77 +3,52 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, SmoothLoss
+from sklearn_wedge._losses import Loss, SquaredError
+from sklearn_wedge._rows import Activations, Kept, KeptActivations, Rows, passes
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Activations of the neurons of a restricted problem.
+    """The columns of a restricted problem.
 
     Attributes
     ----------
-    activations : ndarray of shape (m, n)
-        One row per neuron, as activated on the samples.
+    activations : Activations
+        Of m neurons on the rows.
     signs : int ndarray of shape (m,)
         The sign, -1 or 1, that the coefficient of a neuron must have (one output only); 0: any.
     """
 
-    activations: Array
+    activations: Activations
     signs: NDArray[np.int8]
 
     def __len__(self) -> int:
-        return self.activations.shape[0]
+        return len(self.signs)
 
     def take(self, which: NDArray) -> Columns:
         """The columns at these indices (or where a mask is true)."""
-        return Columns(self.activations[which], self.signs[which])
+        return Columns(self.activations.take(which), self.signs[which])
 
-    def predict(self, coef: Array, intercept: Array) -> Array:
-        """``intercept + Σ_j coef_j activation_j``, of shape (n, q)."""
-        return intercept + self.activations.T @ coef
+    def values(self, products: Array) -> Array:
+        """What the dual constraint limits to ``α``, (m,), by the products ``V·h_j``, (m, q).
 
-    def values(self, dual: Array) -> Array:
-        """What the dual constraint limits to ``α``, (m,), at a dual point (n, q).
-
-        The norm of ``V·h_j``; where the coefficient must have a sign, the product times that sign.
+        Their norm; where the coefficient must have a sign, the product times that sign.
         """
-        products = self.activations @ dual
         values = np.linalg.norm(products, axis=1)
         return np.where(self.signs == 0, values, self.signs * products[:, 0])
 
     def feasible(self, coef: Array) -> Array:
         """Coefficients, (m, q), with zeros for those of a sign that they must not have."""
         return np.where(self.signs[:, None] * coef < 0, 0.0, coef)
-
-
-def signs_given(signs: NDArray | None, activations: Array) -> NDArray[np.int8]:
-    """The signs of new columns: any, unless they are given."""
-    return np.zeros(len(activations), dtype=np.int8) if signs is None else signs
-
-
-def indices_kept(columns: Columns, kept: NDArray[np.intp] | None) -> NDArray[np.intp]:
-    """The columns that stay: all, unless they are given."""
-    return np.arange(len(columns)) if kept is None else kept
-
-
-def rows_and_more(rows: Array, kept: NDArray[np.intp], more: Array) -> Array:
-    """The rows at the indices kept (from 0, no mask), (m, n), then more, (k, n).
-
-    In one go: activations are the largest arrays of a fit, and new memory costs more than copies.
-    """
-    joined = np.empty((len(kept) + len(more), rows.shape[1]))
-    # Other modes of take go through a buffer.
-    np.take(rows, kept, axis=0, out=joined[: len(kept)], mode="clip")
-    joined[len(kept) :] = more
-    return joined
 
 
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
@@ -88,17 +63,42 @@ class Optimum:
     ----------
     coef : ndarray of shape (m, q)
     intercept : ndarray of shape (q,)
-    prediction : ndarray of shape (n, q)
-        On the samples.
-    dual : ndarray of shape (n, q)
+    predicted : Kept
+        Predictions of the rows, (r, q) in each chunk.
+    dual : Kept
         Dual point: minus a (sub)gradient of the mean loss in the prediction, in the domain of the
         conjugate.
     """
 
     coef: Array
     intercept: Array
-    prediction: Array
-    dual: Array
+    predicted: Kept
+    dual: Kept
+
+
+@dataclass(frozen=True)
+class DualPoint:
+    """A dual point that sums to zero and stays with the rows."""
+
+    kept: Kept
+    rows: Rows
+    loss: Loss
+    _bounds: dict[float, float] = field(default_factory=dict)
+
+    def bound(self, shrink: float) -> float:
+        """The dual value of its multiple by a number between 0 and 1."""
+        if isinstance(self.loss, SquaredError):
+            # A parabola through zero: two values tell it.
+            at_one, at_half = self._evaluated(1.0), self._evaluated(0.5)
+            square = 4.0 * at_half - 2.0 * at_one
+            return shrink * (at_one + (1.0 - shrink) * square)
+        return self._evaluated(shrink)
+
+    def _evaluated(self, shrink: float) -> float:
+        if shrink not in self._bounds:
+            found = self.rows.sum(passes.dual_value, self.loss, shrink, along=(self.kept,))
+            self._bounds[shrink] = float(found[0][0])
+        return self._bounds[shrink]
 
 
 def total_length(coef: Array) -> float:
@@ -111,42 +111,48 @@ def total_length(coef: Array) -> float:
 class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
     """``min Σ_i w_i ℓ(t + Σ_j z_j h_ij, y_i) + α Σ_j ‖z_j‖₂`` on columns ``h_j`` at hand.
 
-    Some ``z_j`` may have to be of a given sign.
+    Some ``z_j`` may have to be of a given sign. Everything with an entry per row is summed over, or
+    stays with the rows.
 
     Parameters
     ----------
     loss : Loss
-    target : ndarray of shape (n, q)
-    weight : ndarray of shape (n,)
-        Positive, summing to 1.
+    rows : Rows
+        With weights that sum to 1.
+    nothing : Activations, default=None
+        Those of no column; None: of rows in memory.
     """
 
-    def __init__(self, loss: AnyLoss, target: Array, weight: Array):
-        self.loss = loss
-        self.target = target
-        self.weight = weight
+    def __init__(self, loss: AnyLoss, rows: Rows, nothing: Activations | None = None):
+        self.loss, self.rows = loss, rows
+        self.nothing = KeptActivations(np.empty((0, rows.n_rows))) if nothing is None else nothing
 
-    def objective(self, prediction: Array, coef: Array, alpha: float) -> float:
-        """Mean loss of a prediction, (n, q), plus penalty of the coefficients."""
-        loss = self.loss.value(prediction, self.target, self.weight)
-        return loss + alpha * total_length(coef)
+    @cached_property
+    def target_mean(self) -> Array:
+        """Weighted mean of the target, (q,)."""
+        return self.rows.sum(passes.target_mean)[0]
 
-    @abstractmethod
     def no_columns(self) -> AnyColumns:
         """The problem without a neuron."""
+        return Columns(self.nothing, np.empty(0, dtype=np.int8))
 
-    @abstractmethod
     def extend(
         self,
         columns: AnyColumns,
-        activations: Array,
+        activations: Activations,
         signs: NDArray | None = None,
         kept: NDArray[np.intp] | None = None,
     ) -> AnyColumns:
-        """Append neurons, given by activations (k, n) and the signs (k,) of their coefficients.
+        """Append neurons, given by activations of k and the signs (k,) of their coefficients.
 
         Of the columns before, those at the indices ``kept`` stay: if None, all.
         """
+        kept = np.arange(len(columns)) if kept is None else kept
+        signs = np.zeros(len(activations), dtype=np.int8) if signs is None else signs
+        return Columns(
+            columns.activations.joined(kept, activations),
+            np.concatenate([columns.signs[kept], signs]),
+        )
 
     @abstractmethod
     def solve(
@@ -163,46 +169,58 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         only if it is 0.
         """
 
-    @abstractmethod
-    def covariance(self, columns: AnyColumns) -> Array:
-        """Weighted covariances of the columns, (m, m)."""
-
-
-class ByActivations(RestrictedProblem[Columns, AnyLoss]):
-    """A restricted problem that keeps nothing but the activations."""
-
-    def no_columns(self) -> Columns:
-        """The problem without a neuron."""
-        return Columns(np.empty((0, len(self.target))), np.empty(0, dtype=np.int8))
-
-    def extend(
-        self,
-        columns: Columns,
-        activations: Array,
-        signs: NDArray | None = None,
-        kept: NDArray[np.intp] | None = None,
-    ) -> Columns:
-        """Append neurons to the columns that are kept."""
-        kept = indices_kept(columns, kept)
-        return Columns(
-            rows_and_more(columns.activations, kept, activations),
-            np.concatenate([columns.signs[kept], signs_given(signs, activations)]),
+    def predict(self, columns: AnyColumns, coef: Array, intercept: Array) -> Kept:
+        """``intercept + Σ_j coef_j h_j``."""
+        used = np.flatnonzero(coef.any(axis=1))
+        return self.rows.keep(
+            passes.prediction, columns.activations.take(used), coef[used], intercept
         )
 
-    def covariance(self, columns: Columns) -> Array:
-        """Weighted covariances of the columns, (m, m)."""
-        means = columns.activations @ self.weight
-        centred = (columns.activations - means[:, None]) * np.sqrt(self.weight)
-        return centred @ centred.T
+    def objective(self, predicted: Kept, coef: Array, alpha: float) -> float:
+        """Mean loss of predictions plus penalty of the coefficients."""
+        (loss,) = self.rows.sum(passes.mean_loss, self.loss, along=(predicted,))
+        return float(loss[0]) + alpha * total_length(coef)
 
+    def at_gradient(self, columns: AnyColumns, coef: Array, intercept: Array) -> Optimum:
+        """A solution for a smooth loss, with its dual point."""
+        predicted = self.predict(columns, coef, intercept)
+        dual = self.rows.keep(passes.dual_point, self.loss, along=(predicted,))
+        return Optimum(coef, intercept, predicted, dual)
 
-def at_gradient(
-    problem: RestrictedProblem[AnyColumns, SmoothLoss],
-    columns: AnyColumns,
-    coef: Array,
-    intercept: Array,
-) -> Optimum:
-    """A solution for a smooth loss, with its dual point."""
-    prediction = columns.predict(coef, intercept)
-    dual = problem.loss.dual_point(prediction, problem.target, problem.weight)
-    return Optimum(coef, intercept, prediction, dual)
+    def balanced(self, dual: Kept) -> DualPoint:
+        """A dual point of the domain made to sum to zero without leaving it."""
+        (known,) = self.rows.sum(passes.imbalance, self.loss, along=(dual,))
+        kept = self.rows.keep(passes.balanced, self.loss, known, along=(dual,))
+        return DualPoint(kept, self.rows, self.loss)
+
+    def products(self, columns: AnyColumns, dual: Kept) -> tuple[Array, Array]:
+        """``V·h_j``, (m, q), and the sum of the dual point, (q,)."""
+        return self.rows.sum(passes.dual_products, columns.activations, along=(dual,))
+
+    def values(self, columns: AnyColumns, coef: Array, dual: DualPoint) -> Array:
+        """What the dual constraint limits, (m,), at the dual point of coefficients."""
+        return columns.values(self.products(columns, dual.kept)[0])
+
+    def cross_products(
+        self, activations: Activations, n_old: int, means: Array
+    ) -> tuple[Array, Array, Array]:
+        """Weighted covariances of new columns with all, (m, k), and the target; their means.
+
+        Parameters
+        ----------
+        activations : Activations
+            Of all m columns, the k new ones last.
+        n_old : int
+        means : ndarray of shape (n_old,)
+            Weighted means of the others.
+        """
+        products, linear, rest, new = self.rows.sum(
+            passes.cross_products, activations, n_old, self.target_mean
+        )
+        # Centring one factor of a cross product centres it; centres may be off by ``rest``.
+        return products - np.outer(np.append(means, new), rest), linear, new
+
+    def moments(self, columns: AnyColumns) -> tuple[Array, Array]:
+        """Weighted means, (m,), and covariances, (m, m), of the columns."""
+        covariance, _, means = self.cross_products(columns.activations, 0, np.empty(0))
+        return means, (covariance + covariance.T) / 2

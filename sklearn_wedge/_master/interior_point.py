@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import Loss, SmoothLoss, Units
-from sklearn_wedge._master.columns import ByActivations, Columns, Optimum, at_gradient
+from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem
+from sklearn_wedge._rows import Kept, OneChunk
 
 if TYPE_CHECKING:
     import cvxpy
@@ -60,8 +61,10 @@ class _Statement:
         return coef, intercept, multipliers * (units.worth / units.spread)
 
 
-class InteriorPoint(ByActivations[Loss]):
-    """Any loss with a CVXPY expression, solved by CLARABEL."""
+class InteriorPoint(RestrictedProblem[Columns, Loss]):
+    """Any loss with a CVXPY expression, solved by CLARABEL, of rows in one chunk."""
+
+    rows: OneChunk
 
     def solve(
         self,
@@ -80,16 +83,17 @@ class InteriorPoint(ByActivations[Loss]):
         """
         smooth = isinstance(self.loss, SmoothLoss)
         if len(columns) == 0 and smooth:
-            constant = self.loss.constant_model(self.target, self.weight)
-            return at_gradient(self, columns, coef, constant)
+            constant = self._constant_model()
+            return self.at_gradient(columns, coef, constant)
         best = min(self._attempts(columns, alpha), key=lambda attempt: attempt[0])
         objective, coef, intercept, multipliers = best
         if smooth:
-            dual = at_gradient(self, columns, coef, intercept).dual
+            dual = self.at_gradient(columns, coef, intercept).dual
         else:
-            dual = self.loss.within_domain(multipliers, self.target, self.weight)
+            chunk = self.rows.chunk
+            dual = [self.loss.within_domain(multipliers, chunk.target, chunk.weight)]
         if len(columns) == 0:
-            intercept = self.loss.constant_model(self.target, self.weight)
+            intercept = self._constant_model()
         zero = self._are_zero(columns, alpha, coef, intercept, dual)
         lost = LOST_TO_ZEROS if smooth else LOST_TO_ZEROS_WITH_KINKS
         allowed = objective + lost * abs(objective)
@@ -102,8 +106,11 @@ class InteriorPoint(ByActivations[Loss]):
         if self._is_within(allowed, columns, alpha, *sparse):
             coef, intercept = sparse
         if smooth:
-            return at_gradient(self, columns, coef, intercept)
-        return Optimum(coef, intercept, columns.predict(coef, intercept), dual)
+            return self.at_gradient(columns, coef, intercept)
+        return Optimum(coef, intercept, self.predict(columns, coef, intercept), dual)
+
+    def _constant_model(self) -> Array:
+        return self.loss.constant_model(self.rows.chunk.target, self.rows.chunk.weight)
 
     def _attempts(
         self, columns: Columns, alpha: float
@@ -115,9 +122,9 @@ class InteriorPoint(ByActivations[Loss]):
         for settings in ATTEMPTS:
             status = _solve(statement.problem, settings)
             if statement.intercept.value is not None and status != FAILED:
-                coef, intercept, multipliers = statement.read(self.target.shape[1])
+                coef, intercept, multipliers = statement.read(len(self.target_mean))
                 coef = columns.feasible(coef)
-                reached = self.objective(columns.predict(coef, intercept), coef, alpha)
+                reached = self.objective(self.predict(columns, coef, intercept), coef, alpha)
                 found.append((reached, coef, intercept, multipliers))
             if status == cvxpy.OPTIMAL:
                 break
@@ -128,28 +135,30 @@ class InteriorPoint(ByActivations[Loss]):
     def _statement(self, columns: Columns, alpha: float) -> _Statement:
         import cvxpy
 
-        n, q = self.target.shape
+        chunk = self.rows.chunk
+        target, weight, activations = chunk.target, chunk.weight, columns.activations.values(chunk)
+        n, q = target.shape
         # Columns of unit length: a better conditioned problem.
-        length = np.sqrt(columns.activations**2 @ self.weight)
+        length = np.sqrt(activations**2 @ weight)
         length = np.maximum(length, (SHORTEST * length.max(initial=0.0)) or 1.0)
         single = q == 1
         # Without columns one of zeros takes their place: there are no variables of size 0.
-        scaled = columns.activations / length[:, None] if len(columns) else np.zeros((1, n))
+        scaled = activations / length[:, None] if len(columns) else np.zeros((1, n))
         z = cvxpy.Variable(len(scaled) if single else (len(scaled), q))
         t = cvxpy.Variable(1 if single else (1, q))
         network = scaled.T @ z + (t if single else np.ones((n, 1)) @ t)
-        target = self.target[:, 0] if single else self.target
         constraints, reached = _of_signs(z, columns.signs), None
         if not isinstance(self.loss, SmoothLoss):
             prediction = cvxpy.Variable(network.shape)
             reached = prediction == network
             constraints, network = [*constraints, reached], prediction
-        units = self.loss.units(self.target, self.weight)
+        units = self.loss.units(target, weight)
+        target = target[:, 0] if single else target
         losses = self.loss.expression(units.centre + units.spread * network, target)
         if losses.ndim == 2:
             losses = cvxpy.sum(losses, axis=1)
         sizes = cvxpy.abs(z) if single else cvxpy.norm(z, 2, axis=1)
-        objective = self.weight @ losses / units.worth
+        objective = weight @ losses / units.worth
         if len(columns):
             objective += alpha * units.spread / units.worth * (sizes @ (1 / length))
         problem = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
@@ -158,25 +167,24 @@ class InteriorPoint(ByActivations[Loss]):
     def _is_within(
         self, allowed: float, columns: Columns, alpha: float, coef: Array, intercept: Array
     ) -> bool:
-        return self.objective(columns.predict(coef, intercept), coef, alpha) <= allowed
+        return self.objective(self.predict(columns, coef, intercept), coef, alpha) <= allowed
 
     def _on_some(
         self, columns: Columns, alpha: float, some: NDArray[np.bool_]
     ) -> tuple[Array, Array]:
         """Coefficients that are zero but for some columns, and the intercept, solved anew."""
-        coef = np.zeros((len(columns), self.target.shape[1]))
+        coef = np.zeros((len(columns), len(self.target_mean)))
         attempts = self._attempts(columns.take(some), alpha)
         _, coef[some], intercept, _ = min(attempts, key=lambda attempt: attempt[0])
         return coef, intercept
 
     def _are_zero(
-        self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Array
+        self, columns: Columns, alpha: float, coef: Array, intercept: Array, dual: Kept
     ) -> NDArray[np.bool_]:
         """An interior point has no zeros: those where the dual constraint is slack are meant."""
-        slack = 1 - columns.values(dual) / alpha
+        slack = 1 - columns.values(self.products(columns, dual)[0]) / alpha
         # In units of the largest one; if that is next to nothing, of what the loss would allow.
-        prediction = columns.predict(coef, intercept)
-        loss = self.loss.value(prediction, self.target, self.weight)
+        loss = self.objective(self.predict(columns, coef, intercept), coef, 0.0)
         size = np.linalg.norm(coef, axis=1)
         unit = max(size.max(initial=0.0), NEGLIGIBLE * abs(loss) / alpha)
         return size / unit < slack if unit > 0 else np.zeros(len(size), dtype=bool)

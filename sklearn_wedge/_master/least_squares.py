@@ -10,39 +10,28 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._master.active_set import Enough, solve_quadratic_l1
-from sklearn_wedge._master.columns import (
-    Columns,
-    Optimum,
-    RestrictedProblem,
-    at_gradient,
-    indices_kept,
-    rows_and_more,
-    signs_given,
-)
+from sklearn_wedge._master.columns import Columns, DualPoint, Optimum, RestrictedProblem
 from sklearn_wedge._master.groups import solve_quadratic_groups
 from sklearn_wedge._master.quadratics import SameForAllOutputs
+from sklearn_wedge._rows import Activations
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class MomentColumns(Columns):
-    """Activations with their weighted cross products.
+    """Columns with their weighted cross products.
 
     Everything is centred: the free intercept is solved for, not iterated on.
 
     Attributes
     ----------
-    activations : ndarray of shape (m, n)
-        One row per neuron, as activated on the samples.
-    signs : int ndarray of shape (m,)
-        See ``Columns``.
     means : ndarray of shape (m,)
-        Weighted means of the rows.
+        Weighted means.
     gram : ndarray of shape (m, m)
-        Weighted covariances of the rows.
+        Weighted covariances.
     linear : ndarray of shape (m, q)
-        Weighted covariances of the rows with the target.
+        Weighted covariances with the target.
     """
 
     means: Array
@@ -51,38 +40,13 @@ class MomentColumns(Columns):
 
     def take(self, which: NDArray) -> MomentColumns:
         """The columns at these indices (or where a mask is true)."""
-        gram = self.gram[which][:, which]
         return MomentColumns(
-            self.activations[which], self.signs[which], self.means[which], gram, self.linear[which]
+            self.activations.take(which),
+            self.signs[which],
+            self.means[which],
+            self.gram[which][:, which],
+            self.linear[which],
         )
-
-
-def solve_least_squares(
-    gram: Array,
-    linear: Array,
-    alpha: float,
-    coef: Array,
-    signs: NDArray[np.int8],
-    enough: Enough | None,
-) -> Array:
-    """Optimal coefficients of centred columns, given by their cross products.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (m, m)
-    linear : ndarray of shape (m, q)
-        Cross products with the target.
-    alpha : float
-    coef : ndarray of shape (m, q)
-        Where to start.
-    signs : int ndarray of shape (m,)
-        See ``Columns``.
-    enough : Enough or None
-        When to stop before the solution is exact, (one output).
-    """
-    if coef.shape[1] > 1:
-        return solve_quadratic_groups(SameForAllOutputs(gram), linear, alpha, coef)
-    return solve_quadratic_l1(gram, linear[:, 0], alpha, coef[:, 0], signs, enough)[:, None]
 
 
 class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
@@ -90,44 +54,37 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
 
     @cached_property
     def _half_square(self) -> float:
-        """Half the variance of the target, (one output)."""
-        centred = self.target - self.weight @ self.target
-        return 0.5 * float(self.weight @ (centred**2).sum(axis=1))
+        """Half the variance of the target: the mean loss of its mean."""
+        none = np.empty((0, len(self.target_mean)))
+        return self.objective(self.predict(self.no_columns(), none, self.target_mean), none, 0.0)
 
     def no_columns(self) -> MomentColumns:
         """The restricted problem without a neuron."""
-        n, q = self.target.shape
-        return MomentColumns(
-            np.empty((0, n)),
-            np.empty(0, dtype=np.int8),
-            np.empty(0),
-            np.empty((0, 0)),
-            np.empty((0, q)),
-        )
+        none = super().no_columns()
+        q = len(self.target_mean)
+        moments = np.empty(0), np.empty((0, 0)), np.empty((0, q))
+        return MomentColumns(none.activations, none.signs, *moments)
 
     def extend(
         self,
         columns: MomentColumns,
-        activations: Array,
+        activations: Activations,
         signs: NDArray | None = None,
         kept: NDArray[np.intp] | None = None,
     ) -> MomentColumns:
         """Append neurons to the columns that are kept."""
-        kept = indices_kept(columns, kept)
-        joined = rows_and_more(columns.activations, kept, activations)
-        means = activations @ self.weight
-        weighted = (activations - means[:, None]) * self.weight
-        # Centring one factor of a cross product centres it.
-        products = joined @ weighted.T
+        kept = np.arange(len(columns)) if kept is None else kept
+        joined = super().extend(columns, activations, signs, kept)
+        before = columns.means[kept]
+        products, linear, means = self.cross_products(joined.activations, len(kept), before)
         old, new = np.split(products, [len(kept)])
-        new = (new + new.T) / 2
         gram = columns.gram[np.ix_(kept, kept)]
         return MomentColumns(
-            joined,
-            np.concatenate([columns.signs[kept], signs_given(signs, activations)]),
-            np.concatenate([columns.means[kept], means]),
-            np.block([[gram, old], [old.T, new]]),
-            np.concatenate([columns.linear[kept], weighted @ self.target]),
+            joined.activations,
+            joined.signs,
+            np.concatenate([before, means]),
+            np.block([[gram, old], [old.T, (new + new.T) / 2]]),
+            np.concatenate([columns.linear[kept], linear]),
         )
 
     def solve(
@@ -139,11 +96,19 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         accuracy: float = 0.0,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
-        enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
-        coef = solve_least_squares(columns.gram, columns.linear, alpha, coef, columns.signs, enough)
-        intercept = self.weight @ self.target - columns.means @ coef
-        return at_gradient(self, columns, coef, intercept)
+        gram, linear = columns.gram, columns.linear
+        if coef.shape[1] > 1:
+            coef = solve_quadratic_groups(SameForAllOutputs(gram), linear, alpha, coef)
+        else:
+            enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
+            start, signs = coef[:, 0], columns.signs
+            coef = solve_quadratic_l1(gram, linear[:, 0], alpha, start, signs, enough)[:, None]
+        return self.at_gradient(columns, coef, self.target_mean - columns.means @ coef)
 
-    def covariance(self, columns: MomentColumns) -> Array:
-        """Weighted covariances of the columns, (m, m)."""
-        return columns.gram
+    def values(self, columns: MomentColumns, coef: Array, dual: DualPoint) -> Array:
+        """What the dual constraint limits, (m,), at the dual point of coefficients."""
+        return columns.values(columns.linear - columns.gram @ coef)
+
+    def moments(self, columns: MomentColumns) -> tuple[Array, Array]:
+        """Weighted means, (m,), and covariances, (m, m), of the columns."""
+        return columns.means, columns.gram

@@ -1,147 +1,160 @@
 """Quadratic models of a smooth loss, minimised with the penalty: one step of proximal Newton.
 
-With curvatures ``W_i`` of the samples, the model in the prediction ``f`` is
-``Σ_i f_i·W_i f_i / 2 - r_i·f_i`` with the response ``r_i = W_i f_i + v_i`` at the current point.
-The intercept is eliminated, so that only the coefficients are iterated on.
+With curvatures ``W_i`` of the rows and the dual point ``V``, the model in a change ``δ`` of the
+coefficients and ``τ`` of the intercept is
+``Σ_i (h_i·δ + τ)·W_i (h_i·δ + τ) / 2 - v_i·(h_i·δ + τ)``. The intercept is eliminated, so that only
+the coefficients are iterated on. The linear term comes from the dual point alone: rounding of the
+curvatures cannot move the point that the steps end at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._losses import SmoothLoss
 from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._master.columns import Columns
-from sklearn_wedge._master.groups import solve_quadratic_groups
-from sklearn_wedge._master.quadratics import AcrossOutputs, SeparateOutputs
+from sklearn_wedge._master.columns import Columns, RestrictedProblem
+from sklearn_wedge._master.groups import STATIONARITY_TOLERANCE, solve_quadratic_groups
+from sklearn_wedge._master.quadratics import (
+    AcrossOutputs,
+    Quadratic,
+    SameForAllOutputs,
+    SeparateOutputs,
+)
+from sklearn_wedge._rows import Kept, passes
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class SingleModel:
-    """The model for one output.
+class QuadraticModel:
+    """The model of m columns, of one output or several that share the columns.
 
     Attributes
     ----------
-    columns : Columns
-        m of them.
-    curvature : ndarray of shape (n,)
-    relative : ndarray of shape (n,)
-        Current prediction minus intercept.
-    dual : ndarray of shape (n,)
-        Minus the gradient of the mean loss.
+    quadratic : Quadratic
+        In the change of the coefficients, without the intercept.
+    slope : ndarray of shape (m, q)
+        What it falls by along each coefficient.
+    means : ndarray of shape (m, 1), (m, q) or (m, q, q)
+        What the intercept gives way by, for a change of a coefficient.
+    shift : ndarray of shape (q,)
+        The change of the intercept if coefficients stay.
+    total : ndarray of shape (1,), (q,) or (q, q)
+        Sums of the curvatures.
     """
 
+    quadratic: Quadratic
+    slope: Array
+    means: Array
+    shift: Array
+    total: Array
+
+    def minimiser(
+        self,
+        alpha: float,
+        coef: Array,
+        signs: NDArray[np.int8],
+        precision: float = STATIONARITY_TOLERANCE,
+    ) -> tuple[Array, Array]:
+        """Coefficients (m, q), started from ``coef``, and the shift of the intercept, (q,).
+
+        ``precision`` is that of ``solve_quadratic_groups``.
+        """
+        linear = self.quadratic.times(coef) + self.slope
+        if coef.shape[1] == 1:
+            gram, start = self.quadratic.gram, coef[:, 0]
+            found = solve_quadratic_l1(gram, linear[:, 0], alpha, start, signs)[:, None]
+        else:
+            found = solve_quadratic_groups(self.quadratic, linear, alpha, coef, precision)
+        change = found - coef
+        if self.means.ndim == 3:
+            return found, self.shift - np.einsum("jab,ja->b", self.means, change)
+        return found, self.shift - (self.means * change).sum(axis=0)
+
+
+def quadratic_model(sums: tuple[Array, ...], products: Array, dual_sum: Array) -> QuadraticModel:
+    """The model of a loss at a point.
+
+    Parameters
+    ----------
+    sums : tuple of ndarrays
+        See ``passes.model_sums``.
+    products : ndarray of shape (m, q)
+        Of the dual point with the columns.
+    dual_sum : ndarray of shape (q,)
+    """
+    grams, centred, moments, total = sums
+    if total.ndim == 2:
+        return _interacting(grams, centred, moments, total, products, dual_sum)
+    off, means = centred / total[:, None], (moments / total[:, None]).T
+    grams = grams - total[:, None, None] * off[:, :, None] * off[:, None, :]
+    grams = (grams + grams.transpose(0, 2, 1)) / 2
+    quadratic = SameForAllOutputs(grams[0]) if len(grams) == 1 else SeparateOutputs(grams)
+    slope = products - means * dual_sum
+    return QuadraticModel(quadratic, slope, means, dual_sum / total, total)
+
+
+def _interacting(
+    tensor: Array, centred: Array, moments: Array, total: Array, products: Array, dual_sum: Array
+) -> QuadraticModel:
+    """The model for outputs that interact on a row."""
+    # Only differences of outputs count; their mean has no curvature and stays.
+    inverse = np.linalg.inv(total + np.trace(total) / total.size)
+    off, means = centred @ inverse, moments @ inverse
+    tensor = tensor - np.einsum("jac,kcb->jakb", off, centred.transpose(0, 2, 1))
+    tensor = (tensor + tensor.transpose(2, 3, 0, 1)) / 2
+    slope = products - means @ dual_sum
+    return QuadraticModel(AcrossOutputs(tensor), slope, means, inverse @ dual_sum, total)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where an iteration is: coefficients, (m, q), and intercept, (q,), of columns."""
+
+    problem: RestrictedProblem[Columns, SmoothLoss]
     columns: Columns
-    curvature: Array
-    relative: Array
-    dual: Array
+    alpha: float
+    coef: Array
+    intercept: Array
 
-    def minimiser(self, alpha: float, coef: Array) -> tuple[Array, Array]:
-        """Coefficients (m, 1), started from ``coef``, and the shift of the intercept, (1,)."""
-        activations, total = self.columns.activations, self.curvature.sum()
-        means = activations @ (self.curvature / total)
-        centred = activations - means[:, None]
-        gram = (centred * self.curvature) @ centred.T
-        # Curvature times working response; the response itself may be huge where there is none.
-        response = self.curvature * self.relative + self.dual
-        signs = self.columns.signs
-        single = solve_quadratic_l1(gram, centred @ response, alpha, coef[:, 0], signs)
-        shift = response.sum() / total - means @ single
-        return single[:, None], np.array([shift])
+    def at(self, coef: Array, intercept: Array) -> Point:
+        """Another one."""
+        return Point(self.problem, self.columns, self.alpha, coef, intercept)
 
+    @cached_property
+    def predicted(self) -> Kept:
+        """Predictions of the rows."""
+        return self.problem.predict(self.columns, self.coef, self.intercept)
 
-@dataclass(frozen=True)
-class SeparateModel:
-    """The model for several outputs, with shared columns, that do not interact on a sample.
+    @cached_property
+    def objective(self) -> float:
+        """Mean loss plus penalty."""
+        return self.problem.objective(self.predicted, self.coef, self.alpha)
 
-    Attributes
-    ----------
-    activations : ndarray of shape (m, n)
-    curvature, relative, dual : ndarrays of shape (n, q)
-        As for one output.
-    """
+    @cached_property
+    def dual(self) -> Kept:
+        """Minus the gradient of the mean loss."""
+        loss = self.problem.loss
+        return self.problem.rows.keep(passes.dual_point, loss, along=(self.predicted,))
 
-    activations: Array
-    curvature: Array
-    relative: Array
-    dual: Array
+    @cached_property
+    def products(self) -> tuple[Array, Array]:
+        """Those of the dual point with the columns, (m, q), and its sum, (q,)."""
+        return self.problem.products(self.columns, self.dual)
 
-    def minimiser(self, alpha: float, coef: Array) -> tuple[Array, Array]:
-        """Coefficients (m, q), started from ``coef``, and the shift of the intercept, (q,)."""
-        total = self.curvature.sum(axis=0)
-        means = self.activations @ (self.curvature / total)
-        response = self.curvature * self.relative + self.dual
-        grams, linear = [], np.empty_like(means)
-        for k, (curvature, mean) in enumerate(zip(self.curvature.T, means.T, strict=True)):
-            centred = self.activations - mean[:, None]
-            grams.append((centred * curvature) @ centred.T)
-            linear[:, k] = centred @ response[:, k]
-        coef = solve_quadratic_groups(SeparateOutputs(np.array(grams)), linear, alpha, coef)
-        return coef, response.sum(axis=0) / total - (means * coef).sum(axis=0)
-
-
-@dataclass(frozen=True)
-class InteractingModel:
-    """The model for several outputs, with shared columns, that interact on a sample.
-
-    Attributes
-    ----------
-    activations : ndarray of shape (m, n)
-    curvature : ndarray of shape (n, q, q)
-    relative, dual : ndarrays of shape (n, q)
-        As for one output.
-    """
-
-    activations: Array
-    curvature: Array
-    relative: Array
-    dual: Array
-
-    def minimiser(self, alpha: float, coef: Array) -> tuple[Array, Array]:
-        """Coefficients (m, q), started from ``coef``, and the shift of the intercept, (q,)."""
-        total = self._weighted_sum(np.ones((1, len(self.dual))))[0]
-        # Only differences of outputs count; their mean has no curvature and stays.
-        inverse = np.linalg.inv(total + np.trace(total) / total.size)
-        size = np.trace(self.curvature, axis1=1, axis2=2)
-        means = self.activations @ (size / size.sum())
-        centred = self.activations - means[:, None]
-        tensor, moments = self._cross_products(centred), self._weighted_sum(centred)
-        response = np.einsum("iab,ib->ia", self.curvature, self.relative) + self.dual
-        rest = inverse @ response.sum(axis=0)
-        explained = np.einsum("jab,bc->jac", moments, inverse)
-        tensor = tensor - np.einsum("jac,kcb->jakb", explained, moments.transpose(0, 2, 1))
-        tensor = (tensor + tensor.transpose(2, 3, 0, 1)) / 2
-        linear = centred @ response - np.einsum("jab,b->ja", moments, rest)
-        coef = solve_quadratic_groups(AcrossOutputs(tensor), linear, alpha, coef)
-        shift = rest - inverse @ np.einsum("jab,ja->b", moments, coef) - means @ coef
-        return coef, shift
-
-    def _weighted_sum(self, activations: Array) -> Array:
-        """``Σ_i h_i W_i`` for rows of activations, (m, q, q)."""
-        n, q = self.dual.shape
-        return (activations @ self.curvature.reshape(n, q * q)).reshape(-1, q, q)
-
-    def _cross_products(self, activations: Array) -> Array:
-        """``Σ_i h_ij W_i h_ik``, (m, q, m, q)."""
-        m, q = len(activations), self.dual.shape[1]
-        tensor = np.empty((m, q, m, q))
-        for a, b in combinations_with_replacement(range(q), 2):
-            tensor[:, a, :, b] = (activations * self.curvature[:, a, b]) @ activations.T
-            tensor[:, b, :, a] = tensor[:, a, :, b]
-        return tensor
-
-
-def quadratic_model(
-    columns: Columns, curvature: Array, relative: Array, dual: Array
-) -> SingleModel | SeparateModel | InteractingModel:
-    """The model of a loss at a point, given by its curvature, (n, q) or (n, q, q)."""
-    if curvature.ndim == 3:
-        return InteractingModel(columns.activations, curvature, relative, dual)
-    if curvature.shape[1] > 1:
-        return SeparateModel(columns.activations, curvature, relative, dual)
-    return SingleModel(columns, curvature[:, 0], relative[:, 0], dual[:, 0])
+    def model(self, working: NDArray[np.intp], majorised: bool) -> QuadraticModel:
+        """The quadratic model of the loss over some of the columns."""
+        sums = self.problem.rows.sum(
+            passes.model_sums,
+            self.columns.activations.take(working),
+            self.problem.loss,
+            majorised,
+            along=(self.predicted,),
+        )
+        products, dual_sum = self.products
+        return quadratic_model(sums, products[working], dual_sum)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._losses import SmoothLoss
-from sklearn_wedge._master.columns import (
-    ByActivations,
-    Columns,
-    Optimum,
-    at_gradient,
-    total_length,
-)
-from sklearn_wedge._master.model import quadratic_model
-from sklearn_wedge._master.truncated import SeveralOutputs
+from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem, total_length
+from sklearn_wedge._master.model import Point
+from sklearn_wedge._master.truncated import solved_without_hessian
+from sklearn_wedge._rows import Activations, Rows
 
 Array = NDArray[np.float64]
 
@@ -35,13 +28,8 @@ LITTLE = 1e-3
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
-# Several outputs: entries of the Hessian × samples up to which it is formed.
+# Several outputs: entries of the Hessian × rows up to which it is formed.
 LARGEST_HESSIAN = 1e9
-
-
-def _is_large(coef: Array, n_samples: int) -> bool:
-    """Whether the Hessian of several outputs takes too long to be worth having."""
-    return coef.shape[1] > 1 and coef.size**2 * n_samples > LARGEST_HESSIAN
 
 
 def working_set(values: Array, alpha: float, coef: Array) -> NDArray[np.intp]:
@@ -69,22 +57,37 @@ def working_set(values: Array, alpha: float, coef: Array) -> NDArray[np.intp]:
     return np.sort(np.concatenate([np.flatnonzero(in_use), violators]))
 
 
-@dataclass(frozen=True)
-class _Point:
-    """Where the iteration is: coefficients (m, q), intercept (q,), prediction (n, q), objective."""
-
-    coef: Array
-    intercept: Array
-    prediction: Array
-    objective: float
-
-
-class ProximalNewton(ByActivations[SmoothLoss]):
+class ProximalNewton(RestrictedProblem[Columns, SmoothLoss]):
     """A loss with second derivatives.
 
     Each step minimises the quadratic model of the loss plus the penalty over the columns in use and
     the worst violators, and takes as much of it as decreases the objective.
+
+    Parameters
+    ----------
+    loss : SmoothLoss
+    rows : Rows
+    nothing : Activations, default=None
+        See ``RestrictedProblem``.
+    hessian_bytes : float, default=inf
+        What the Hessian of several outputs may take.
     """
+
+    def __init__(
+        self,
+        loss: SmoothLoss,
+        rows: Rows,
+        nothing: Activations | None = None,
+        hessian_bytes: float = np.inf,
+    ):
+        super().__init__(loss, rows, nothing)
+        self.hessian_bytes = hessian_bytes
+
+    def _is_large(self, coef: Array) -> bool:
+        """Whether the Hessian of several outputs takes too long or too much to be worth having."""
+        entries = float(coef.size) ** 2
+        large = entries * self.rows.n_rows > LARGEST_HESSIAN or 8.0 * entries > self.hessian_bytes
+        return coef.shape[1] > 1 and large
 
     def solve(
         self,
@@ -95,61 +98,45 @@ class ProximalNewton(ByActivations[SmoothLoss]):
         accuracy: float = 0.0,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
-        if _is_large(coef, len(self.weight)):
-            rough = SeveralOutputs(self, columns, alpha)
-            return rough.solve(coef, intercept, accuracy)
-        point = self._point(columns, alpha, columns.feasible(coef), intercept)
-        close = 0
-        for _ in range(MAX_STEPS):
-            dual = self.loss.dual_point(point.prediction, self.target, self.weight)
-            working = working_set(columns.values(dual), alpha, point.coef)
-            target = self._model_minimiser(columns.take(working), alpha, point, working, dual)
-            after, promised = self._towards(columns, alpha, point, target, dual)
-            if after is None:
-                break
-            point = after
-            close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-            if close >= CLOSE_STEPS or 0 < promised <= LITTLE * accuracy:
-                break
-        return at_gradient(self, columns, point.coef, point.intercept)
+        point = Point(self, columns, alpha, columns.feasible(coef), intercept)
+        if self._is_large(coef):
+            point = solved_without_hessian(point, accuracy)
+        else:
+            point = _solved(point, accuracy)
+        return Optimum(point.coef, point.intercept, point.predicted, point.dual)
 
-    def _point(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> _Point:
-        used = np.flatnonzero(coef.any(axis=1))
-        prediction = intercept + columns.activations[used].T @ coef[used]
-        return _Point(coef, intercept, prediction, self.objective(prediction, coef, alpha))
 
-    def _model_minimiser(
-        self, columns: Columns, alpha: float, point: _Point, working: NDArray, dual: Array
-    ) -> tuple[Array, Array]:
-        """Coefficients and intercept that minimise the quadratic model plus the penalty."""
-        curvature = self.loss.curvature(point.prediction, self.target, self.weight)
-        relative = point.prediction - point.intercept
-        model = quadratic_model(columns, curvature, relative, dual)
-        coef = np.zeros_like(point.coef)
-        coef[working], shift = model.minimiser(alpha, point.coef[working])
-        return coef, point.intercept + shift
+def _solved(point: Point, accuracy: float) -> Point:
+    """Where the steps from a point end."""
+    close = 0
+    for _ in range(MAX_STEPS):
+        after, promised = _step(point)
+        if after is None:
+            return point
+        point = after
+        close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
+        if close >= CLOSE_STEPS or 0 < promised <= LITTLE * accuracy:
+            return point
+    return point
 
-    def _towards(
-        self,
-        columns: Columns,
-        alpha: float,
-        point: _Point,
-        target: tuple[Array, Array],
-        dual: Array,
-    ) -> tuple[_Point | None, float]:
-        """The point reached by a line search, and the decrease that the full step promised."""
-        change, shift = target[0] - point.coef, target[1] - point.intercept
-        moved = np.flatnonzero(change.any(axis=1))
-        direction = shift + columns.activations[moved].T @ change[moved]
-        penalty_rises = total_length(target[0]) - total_length(point.coef)
-        promised = float((dual * direction).sum()) - alpha * penalty_rises
-        length = 1.0
-        for _ in range(MAX_HALVINGS):
-            coef = target[0] if length == 1.0 else point.coef + length * change
-            after = self._point(columns, alpha, coef, point.intercept + length * shift)
-            if promised <= CLOSE * abs(point.objective):
-                return after, promised
-            if after.objective <= point.objective - SUFFICIENT * length * promised:
-                return after, promised
-            length /= 2
-        return None, promised
+
+def _step(point: Point) -> tuple[Point | None, float]:
+    """The point that one step leads to, if any, and the decrease that the full step promised."""
+    products, dual_sum = point.products
+    working = working_set(point.columns.values(products), point.alpha, point.coef)
+    model, signs = point.model(working, majorised=False), point.columns.signs[working]
+    target = np.zeros_like(point.coef)
+    target[working], shift = model.minimiser(point.alpha, point.coef[working], signs)
+    change = target - point.coef
+    penalty_rises = total_length(target) - total_length(point.coef)
+    promised = float((products * change).sum() + dual_sum @ shift) - point.alpha * penalty_rises
+    length = 1.0
+    for _ in range(MAX_HALVINGS):
+        coef = target if length == 1.0 else point.coef + length * change
+        after = point.at(coef, point.intercept + length * shift)
+        if promised <= CLOSE * abs(point.objective):
+            return after, promised
+        if after.objective <= point.objective - SUFFICIENT * length * promised:
+            return after, promised
+        length /= 2
+    return None, promised

@@ -1,4 +1,4 @@
-"""Pricing of rows in blocks: a search whose every step is a sum over them.
+"""Pricing of rows in chunks: a search whose every step is a sum over them.
 
 Hyperplanes pass through the points, a few thousand rows that are held in memory. What a hyperplane
 is worth comes from all the rows:
@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._neurons import NeuronClass, Neurons
+from sklearn_wedge._pricing import histograms
 from sklearn_wedge._pricing.binned import Fan, best_cells, fan_of, monotone_values
+from sklearn_wedge._pricing.bins import Bins, bins_of
 from sklearn_wedge._pricing.candidates import Priced, candidates, ranked
 from sklearn_wedge._pricing.grids import bin_starts
 from sklearn_wedge._pricing.hinges import local_maxima
@@ -33,10 +35,9 @@ from sklearn_wedge._pricing.pencils import (
 )
 from sklearn_wedge._pricing.search import add_an_input, replace_a_point
 from sklearn_wedge._pricing.sweep import completed, sweep_pencils
-from sklearn_wedge._streaming import histograms, passes
-from sklearn_wedge._streaming.bins import Bins, bins_of
-from sklearn_wedge._streaming.blocks import Array, Kept
-from sklearn_wedge._streaming.sample import GOLDEN_RATIO, StreamedSample
+from sklearn_wedge._rows import GOLDEN_RATIO, ChunkedSample, Kept
+
+Array = NDArray[np.float64]
 
 # Bins of an input for hinges; cells per input of a pair.
 HINGE_BINS, CELL_BINS = 480, 32
@@ -81,19 +82,24 @@ class _Grid:
         return sum(a.nbytes for a in (self.order, self.starts, self.count, self.centres))
 
 
-class StreamedPricing:
-    """Prices dual points that stay with the blocks.
+class ChunkedPricing:
+    """Prices dual points that stay with the chunks.
+
+    It is never cheap: hyperplanes pass through some of the rows only.
 
     Parameters
     ----------
-    sample : StreamedSample
+    sample : ChunkedSample
     neuron_class : NeuronClass
         Of order 1 or 2, under l1.
     """
 
-    def __init__(self, sample: StreamedSample, neuron_class: NeuronClass):
+    is_cheap = False
+
+    def __init__(self, sample: ChunkedSample, neuron_class: NeuronClass):
         self.sample, self.neuron_class = sample, neuron_class
-        self.blocks, self.scaling = sample.blocks, sample.input_scaling
+        self.rows, self.scaling = sample.rows, sample.input_scaling
+        self.n_outputs = len(sample.target_scaling.mean)
         self.table = PointTable(sample.points)
         self.varying = [int(k) for k in self.table.varying_inputs()]
         self.hinge_inputs = [k for (k,) in neuron_class.input_sets(self.varying, 1)]
@@ -106,13 +112,20 @@ class StreamedPricing:
         self._grids = KeptWhileThereIsRoom(CACHE_BYTES)
         self._fans = KeptWhileThereIsRoom(CACHE_BYTES)
 
-    def propose(self, dual: Kept, tight: Neurons, turn: int, thorough: bool) -> Priced:
-        """Good neurons.
+    def propose(
+        self,
+        dual: Kept,
+        tight: Neurons,
+        turn: int,
+        thorough: bool,
+        known: Priced | None = None,
+    ) -> Priced:
+        """Good neurons; those known already are found again.
 
         Parameters
         ----------
         dual : Kept
-            Dual point, (r, q) in each block, summing to zero.
+            Dual point, (r, q) in each chunk, summing to zero.
         tight : Neurons
             The search looks around them too.
         turn : int
@@ -130,7 +143,7 @@ class StreamedPricing:
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
         moves = self._moves(hinges, tight, promise)
         pairs = self._pairs_of_this_turn(promise, moves, turn)
-        (sums,) = self.blocks.sum(
+        (sums,) = self.rows.sum(
             histograms.cell_sums, self.scaling, self.cell_bins, pairs, CELL_BINS, along=(dual,)
         )
         by_pair = dict(zip(pairs, sums, strict=True))
@@ -144,8 +157,8 @@ class StreamedPricing:
 
     def _evaluate(self, planes: Hyperplanes, dual: Kept) -> Priced:
         neurons = candidates(self.table, planes, len(planes), self.neuron_class)
-        products, moments = self.blocks.sum(
-            passes.dual_products, self.scaling, neurons, along=(dual,)
+        products, moments = self.rows.sum(
+            histograms.neuron_sums, self.scaling, neurons, along=(dual,)
         )
         linear = neurons.sparse_weights(self.table.n_inputs) @ moments
         return ranked(neurons, products, linear, self.neuron_class)
@@ -158,7 +171,7 @@ class StreamedPricing:
         if not wanted:
             return Hyperplanes.empty(1)
         parts = [Hyperplanes.empty(1)]
-        sums = self.blocks.sum(histograms.hinge_sums, self.scaling, wanted, along=(dual,))
+        sums = self.rows.sum(histograms.hinge_sums, self.scaling, wanted, along=(dual,))
         monotone = self.neuron_class.monotone
         for (k, of_input), sums_of_input in zip(wanted, sums, strict=True):
             starts = of_input.starts
@@ -203,7 +216,7 @@ class StreamedPricing:
         self, promise: Array, moves: list[Pencils], turn: int
     ) -> list[tuple[int, int]]:
         """The most promising pairs, in turn the others, and those of the tight neurons."""
-        at_most = max(8, PAIRS_PER_ROUND // len(self.sample.target_mean))
+        at_most = max(8, PAIRS_PER_ROUND // self.n_outputs)
         if len(self.pairs) <= at_most:
             return self.pairs
         promise = significant(promise)
@@ -326,7 +339,7 @@ class StreamedPricing:
         self, planes: Hyperplanes, tight: Neurons, dual: Kept, turn: int
     ) -> Hyperplanes:
         """The best lines of the pencils of good hyperplanes and of the tight neurons."""
-        steps = SECTOR_STEPS // (self.blocks.n_rows * len(self.sample.target_mean))
+        steps = SECTOR_STEPS // (self.rows.n_rows * self.n_outputs)
         at_most = int(np.clip(steps, LEAST_PENCILS, MOST_PENCILS))
         rows = np.flatnonzero(tight.order == 2)
         both = [
@@ -343,7 +356,7 @@ class StreamedPricing:
         if not made:
             return Hyperplanes.empty(2)
         pencils = [sectors for sectors, _ in made]
-        sums = self.blocks.sum(histograms.sector_sums, self.scaling, pencils, along=(dual,))
+        sums = self.rows.sum(histograms.sector_sums, self.scaling, pencils, along=(dual,))
         found = [Hyperplanes.empty(2)]
         pivots = [self._pivot(sectors) for sectors in pencils]
         for (sectors, others), pivot, of_pencil in zip(made, pivots, sums, strict=True):

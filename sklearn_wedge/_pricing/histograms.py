@@ -1,4 +1,4 @@
-"""What pricing needs of a block: sums of a dual point over bins, cells and sectors."""
+"""What pricing needs of a chunk: sums of a dual point over bins, cells and sectors."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._samples import Scaling
-from sklearn_wedge._streaming.bins import Bins
-from sklearn_wedge._streaming.blocks import Array, Block
-from sklearn_wedge._streaming.passes import scaled_columns
+from sklearn_wedge._neurons import Neurons
+from sklearn_wedge._pricing.bins import Bins
+from sklearn_wedge._rows.chunks import Array, Chunk
+from sklearn_wedge._rows.scaling import Scaling
+
+
+def neuron_sums(chunk: Chunk, dual: Array, scaling: Scaling, neurons: Neurons) -> tuple:
+    """``V·(Xu + c)_+``, (m, q), and ``V·X``, (d, q)."""
+    columns = scaling.columns(chunk.inputs)
+    return neurons.products(columns, dual), columns @ dual
 
 
 def hinge_sums(
-    block: Block, dual: Array, scaling: Scaling, bins: list[tuple[int, Bins]]
+    chunk: Chunk, dual: Array, scaling: Scaling, bins: list[tuple[int, Bins]]
 ) -> tuple[Array, ...]:
     """``Σ v`` and ``Σ v x`` by bins of some inputs.
 
     Parameters
     ----------
-    block : Block
+    chunk : Chunk
     dual : ndarray of shape (r, q)
     scaling : Scaling
     bins : list of (int, Bins)
@@ -31,7 +37,7 @@ def hinge_sums(
     tuple of ndarrays of shape (q, 2, b + 1)
         For each of the inputs.
     """
-    columns = scaled_columns(block, scaling)
+    columns = scaling.columns(chunk.inputs)
     found = []
     for k, of_input in bins:
         place, size = of_input.count(columns[k]), len(of_input) + 1
@@ -41,7 +47,7 @@ def hinge_sums(
 
 
 def cell_sums(
-    block: Block,
+    chunk: Chunk,
     dual: Array,
     scaling: Scaling,
     bins: dict[int, Bins],
@@ -52,7 +58,7 @@ def cell_sums(
 
     Parameters
     ----------
-    block : Block
+    chunk : Chunk
     dual : ndarray of shape (r, q)
     scaling : Scaling
     bins : dict of int to Bins
@@ -65,7 +71,7 @@ def cell_sums(
     -------
     tuple of one ndarray of shape (pairs, q, 3, n_bins * n_bins)
     """
-    columns = scaled_columns(block, scaling)
+    columns = scaling.columns(chunk.inputs)
     used = sorted({k for pair in pairs for k in pair})
     place = {k: np.maximum(bins[k].count(columns[k]) - 1, 0) for k in used}
     moments = {k: dual.T * columns[k] for k in used}
@@ -106,7 +112,7 @@ def flattened(slope: Array) -> Array:
 
 
 def sector_sums(
-    block: Block, dual: Array, scaling: Scaling, pencils: list[Sectors]
+    chunk: Chunk, dual: Array, scaling: Scaling, pencils: list[Sectors]
 ) -> tuple[Array, ...]:
     """Moments ``Σ v (x - pivot)`` over the sectors of pencils.
 
@@ -115,7 +121,7 @@ def sector_sums(
     tuple of ndarrays of shape (q, 2, 2, b + 1)
         For each pencil: by output, input, side (left, right of the pivot) and sector.
     """
-    columns = scaled_columns(block, scaling)
+    columns = scaling.columns(chunk.inputs)
     found = []
     for pencil in pencils:
         x, y = (columns[k] - at for k, at in zip(pencil.inputs, pencil.pivot, strict=True))

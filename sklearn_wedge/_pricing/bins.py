@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._streaming.blocks import Array
+from sklearn_wedge._rows.chunks import Array
 
 # Entries of the table: most of them lie within one bin.
 ENTRIES = 4096

@@ -1,7 +1,8 @@
-"""Rows in blocks: what is computed from them is mapped over the blocks and summed.
+"""Rows in chunks: what is computed from them is mapped over the chunks and summed.
 
-The functions that are mapped are pure and take a block first. Where the blocks are is no concern of
-theirs: in an array or a file of this machine, or on the workers of a cluster.
+The functions that are mapped are pure and take a chunk first. Where the chunks are is no concern of
+theirs: a table in memory is one chunk; a file of this machine or an array on the workers of a
+cluster is many.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-BlockFunction = Callable[..., Any]
-# An entry per row, block by block, wherever the blocks are.
+ChunkFunction = Callable[..., Any]
+# An entry per row, chunk by chunk, wherever the chunks are.
 Kept = Any
 
 # Columns of a restricted problem that there is room for, as a rule.
 EXPECTED_COLUMNS = 512
-# Arrays of the inputs, and of the activations, that a block function holds at a time.
+# Arrays of the inputs, and of the activations, that a function of a chunk holds at a time.
 COPIES_OF_INPUTS, COPIES_OF_ACTIVATIONS = 4, 3
-# Blocks of more rows would not stay in the cache; of fewer, calls cost more than sums.
+# Chunks of more rows would not stay in the cache; of fewer, calls cost more than sums.
 MOST_ROWS, LEAST_ROWS = 4096, 64
 
 
 @dataclass(frozen=True)
-class Block:
+class Chunk:
     """Some rows of a positive weight.
 
     Attributes
@@ -36,7 +37,7 @@ class Block:
     rows : int ndarray of shape (r,)
         Which rows of the data they are, ascending.
     inputs : ndarray of shape (r, d)
-        As given: in original units, of any type of real number.
+        Of any type of real number.
     target : ndarray of shape (r, q)
     weight : ndarray of shape (r,)
     """
@@ -47,8 +48,8 @@ class Block:
     weight: Array
 
 
-class RowBlocks(Protocol):
-    """Rows in blocks.
+class Rows(Protocol):
+    """Rows in chunks.
 
     Attributes
     ----------
@@ -58,23 +59,23 @@ class RowBlocks(Protocol):
     n_rows: int
     n_inputs: int
 
-    def map(self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
-        """Results of ``function(block, *kept, *args)``, in the order of the rows."""
+    def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
+        """Results of ``function(chunk, *kept, *args)``, in the order of the rows."""
 
     def sum(
-        self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()
+        self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()
     ) -> tuple[Array, ...]:
         """Sums of results that are tuples of arrays."""
 
-    def keep(self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()) -> Kept:
-        """Results that stay where the blocks are, to be handed to later functions ``along``."""
+    def keep(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> Kept:
+        """Results that stay where the chunks are, to be handed to later functions ``along``."""
 
-    def with_targets(self, function: BlockFunction, *args: Any) -> RowBlocks:
+    def with_targets(self, function: ChunkFunction, *args: Any) -> Rows:
         """The same rows with other targets and weights, those that the function returns."""
 
 
-def rows_per_block(n_inputs: int, memory: float) -> int:
-    """Rows that a block may have for its arrays to fit into so many bytes."""
+def rows_per_chunk(n_inputs: int, memory: float) -> int:
+    """Rows that a chunk may have for its arrays to fit into so many bytes."""
     floats = COPIES_OF_INPUTS * n_inputs + COPIES_OF_ACTIVATIONS * EXPECTED_COLUMNS
     return int(np.clip(memory // (8 * floats), LEAST_ROWS, MOST_ROWS))
 
@@ -106,8 +107,42 @@ def release(array: NDArray) -> None:
         pages.madvise(mmap.MADV_DONTNEED)
 
 
-class LocalBlocks:
-    """Rows of arrays, one block at a time; the inputs may be a file mapped into memory.
+class OneChunk:
+    """Rows of a table in memory, all in one chunk; see ``Rows``.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n, d)
+    target : ndarray of shape (n, q)
+    weight : ndarray of shape (n,)
+        Positive.
+    """
+
+    def __init__(self, inputs: NDArray, target: Array, weight: Array):
+        self.chunk = Chunk(np.arange(len(weight)), inputs, target, weight)
+        self.n_rows, self.n_inputs = inputs.shape
+
+    def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
+        """See ``Rows``."""
+        return [function(self.chunk, *(kept[0] for kept in along), *args)]
+
+    def sum(
+        self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()
+    ) -> tuple[Array, ...]:
+        """See ``Rows``."""
+        return self.map(function, *args, along=along)[0]
+
+    def keep(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
+        """See ``Rows``."""
+        return self.map(function, *args, along=along)
+
+    def with_targets(self, function: ChunkFunction, *args: Any) -> OneChunk:
+        """See ``Rows``."""
+        return OneChunk(self.chunk.inputs, *function(self.chunk, *args))
+
+
+class LocalChunks:
+    """Rows of arrays, one chunk at a time; the inputs may be a file mapped into memory.
 
     Parameters
     ----------
@@ -115,9 +150,9 @@ class LocalBlocks:
         Not copied.
     target : ndarray of shape (n, q)
     weight : ndarray of shape (n,)
-        Rows of weight zero are left out of the blocks.
+        Rows of weight zero are left out of the chunks.
     at_most : int
-        Rows in a block.
+        Rows in a chunk.
     first : int, default=0
         Which row of the data the first one is.
     """
@@ -127,7 +162,7 @@ class LocalBlocks:
         self.at_most, self.first = at_most, first
         self.n_rows, self.n_inputs = inputs.shape
 
-    def _blocks(self) -> Iterator[Block]:
+    def _chunks(self) -> Iterator[Chunk]:
         for begin in range(0, self.n_rows, self.at_most):
             part = slice(begin, begin + self.at_most)
             inputs, target, weight = self.inputs[part], self.target[part], self.weight[part]
@@ -137,35 +172,35 @@ class LocalBlocks:
             rows = self.first + begin + np.flatnonzero(present)
             if not present.all():
                 inputs, target, weight = inputs[present], target[present], weight[present]
-            yield Block(rows, inputs, target, weight)
+            yield Chunk(rows, inputs, target, weight)
 
-    def _results(self, function: BlockFunction, args: tuple, along: Sequence[Kept]) -> Iterator:
+    def _results(self, function: ChunkFunction, args: tuple, along: Sequence[Kept]) -> Iterator:
         kept = zip(*along, strict=True) if along else iter(lambda: (), None)
-        for block, values in zip(self._blocks(), kept, strict=False):
-            yield function(block, *values, *args)
+        for chunk, values in zip(self._chunks(), kept, strict=False):
+            yield function(chunk, *values, *args)
             release(self.inputs)
 
-    def map(self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
-        """See ``RowBlocks``."""
+    def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
+        """See ``Rows``."""
         return list(self._results(function, args, along))
 
     def sum(
-        self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()
+        self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()
     ) -> tuple[Array, ...]:
-        """See ``RowBlocks``."""
+        """See ``Rows``."""
         return added(self._results(function, args, along))
 
-    def keep(self, function: BlockFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
-        """See ``RowBlocks``."""
+    def keep(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
+        """See ``Rows``."""
         return self.map(function, *args, along=along)
 
-    def with_targets(self, function: BlockFunction, *args: Any) -> LocalBlocks:
-        """See ``RowBlocks``."""
+    def with_targets(self, function: ChunkFunction, *args: Any) -> LocalChunks:
+        """See ``Rows``."""
         target, all_weights = None, np.zeros(self.n_rows)
-        for block in self._blocks():
-            values, weight = function(block, *args)
+        for chunk in self._chunks():
+            values, weight = function(chunk, *args)
             if target is None:
                 target = np.zeros((self.n_rows, values.shape[1]))
-            rows = block.rows - self.first
+            rows = chunk.rows - self.first
             target[rows], all_weights[rows] = values, weight
-        return LocalBlocks(self.inputs, target, all_weights, self.at_most, self.first)
+        return LocalChunks(self.inputs, target, all_weights, self.at_most, self.first)
