@@ -2,13 +2,13 @@
 Data on several workers
 =======================
 
-A fit takes dask arrays: their blocks stay on the workers that have them. Each round sends neurons
+A fit takes dask arrays: their chunks stay on the workers that have them. Each round sends neurons
 out and brings back only sums, so that no machine needs to hold all the rows. It is the algorithm
 that fits a file too large for memory, and the objective is the same.
 """
 
 # %%
-# A cluster of two workers, here threads of one process. Every worker makes its own blocks of rows;
+# A cluster of two workers, here threads of one process. Every worker makes its own chunks of rows;
 # the client never sees them.
 
 import sys
@@ -26,7 +26,7 @@ from sklearn_wedge import WedgeReLURegressor
 BLOCK, N_BLOCKS = 4000, 6
 
 
-def inputs_of_block(block_info=None):
+def inputs_of_chunk(block_info=None):
     """Rows of three inputs, the same whenever they are asked for."""
     number = block_info[None]["chunk-location"][0]
     return np.random.default_rng(number).uniform(-2, 2, size=(BLOCK, 3)).astype(np.float32)
@@ -40,13 +40,13 @@ def surface(X):
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0")
 client = Client(cluster)
 chunks = ((BLOCK,) * N_BLOCKS, (3,))
-X = array.map_blocks(inputs_of_block, chunks=chunks, dtype=np.float32)
+X = array.map_blocks(inputs_of_chunk, chunks=chunks, dtype=np.float32)
 noise = array.random.default_rng(0).normal(scale=0.2, size=len(X), chunks=BLOCK)
 # Kept: random numbers would be drawn anew.
 y = (surface(X) + noise).persist()
 
 # %%
-# The same call as for arrays in memory. Predictions are dask arrays too, block by block.
+# The same call as for arrays in memory. Predictions are dask arrays too, chunk by chunk.
 
 model = WedgeReLURegressor(alpha=0.01).fit(X, y)
 predicted = model.predict(X)
@@ -55,7 +55,7 @@ print(f"on two workers: {model.certificate_}")
 print(f"{model.n_neurons_} neurons; error {error:.3f}, of which the noise is 0.2")
 
 # %%
-# The same rows as one array on this machine, in blocks because the memory is limited.
+# The same rows as one array on this machine, in chunks because the memory is limited.
 
 with sklearn.config_context(working_memory=16):
     here = WedgeReLURegressor(alpha=0.01).fit(X.compute(), y.compute())

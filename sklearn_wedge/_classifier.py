@@ -255,7 +255,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        ``norm="l2"``, neurons have at most two inputs; a fit in chunks of rows (see ``fit``) is
         always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
@@ -317,8 +317,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     marginals_ : tuple of Marginal
         ``values``, ascending, and ``weights``, summing to 1, of each clipped input in the training
         data, in original units: what effects are centred on. Of more than 1,000 distinct values,
-        neighbours are merged into 1,000 of about equal weight; after a fit in row blocks they are
-        those of a sample of the rows.
+        neighbours are merged into 1,000 of about equal weight; after a fit in chunks of rows they
+        are those of a sample of the rows.
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -409,12 +409,12 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array is fitted in row blocks; so is an array whose activations would
+            Inputs. A dask array is fitted in chunks of rows; so is an array whose activations would
             exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
-            memory-mapped file is then not copied. What cannot be fitted in blocks (a loss without a
+            memory-mapped file is then not copied. What cannot be fitted in chunks (a loss without a
             gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
             ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and a mapped file copied.
-            In blocks of more than 8,192 rows hyperplanes pass through a sample of them that depends
+            In chunks of more than 8,192 rows hyperplanes pass through a sample of them that depends
             on their order: other orders, or copies instead of weights, then give the same fit only
             up to ``tol``, and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,)
@@ -432,7 +432,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
         ValueError
             If the data are malformed or contain missing values, a class has no weight or there is
             only one, parameters do not combine, ``pricing="exact"`` is out of reach for data of
-            this size, or something does not combine with a fit in row blocks.
+            this size, or something does not combine with a fit in chunks of rows.
         """
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)

@@ -46,8 +46,8 @@ from sklearn_wedge.path import (
     validated_weight,
 )
 
-# Inputs and activations of a block of rows in ``predict``: about a second-level cache.
-BLOCK_BYTES = 2**21
+# Inputs and activations of a chunk of rows in ``predict``: about a second-level cache.
+CHUNK_BYTES = 2**21
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -81,20 +81,20 @@ def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> 
 def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
     """NaN: say where, and which transformer to put before the estimator.
 
-    In blocks of rows: X may be a file far larger than memory.
+    In chunks of rows: X may be a file far larger than memory.
     """
     n_missing, first = 0, None
-    rows = max(1, int(BLOCK_BYTES // (8 * X.shape[1])))
-    for block in gen_batches(len(X), rows):
+    rows = max(1, int(CHUNK_BYTES // (8 * X.shape[1])))
+    for chunk in gen_batches(len(X), rows):
         assert_all_finite(
-            X[block],
+            X[chunk],
             allow_nan=True,
             input_name="X",
             estimator_name=type(estimator).__name__,
         )
-        missing = np.argwhere(np.isnan(X[block]))
+        missing = np.argwhere(np.isnan(X[chunk]))
         if len(missing):
-            first = first or (int(block.start + missing[0, 0]), int(missing[0, 1]))
+            first = first or (int(chunk.start + missing[0, 0]), int(missing[0, 1]))
             n_missing += len(missing)
         release(X)
     if first is None:
@@ -139,7 +139,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         return data
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Network outputs of shape (n, q), in blocks of rows that stay in the cache.
+        """Network outputs of shape (n, q), in chunks of rows that stay in the cache.
 
         Or in smaller ones, if ``working_memory`` asks for it.
         """
@@ -147,11 +147,11 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         X = self._validated_inputs(X, reset=False)
         n_hidden = sum(map(len, self.intercepts_[:-1]))
         row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
-        block_bytes = min(BLOCK_BYTES, get_config()["working_memory"] * 2**20)
-        rows = max(1, int(block_bytes // row_bytes))
-        with single_threaded_blas():  # blocks are too small to share out
-            blocks = [self._predicted(X, block) for block in gen_batches(len(X), rows)]
-        return np.concatenate(blocks)
+        chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
+        rows = max(1, int(chunk_bytes // row_bytes))
+        with single_threaded_blas():  # chunks are too small to share out
+            chunks = [self._predicted(X, chunk) for chunk in gen_batches(len(X), rows)]
+        return np.concatenate(chunks)
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(X[rows])
@@ -190,11 +190,11 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         options = self._options(y.shape[1])
         self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
 
-    def _fit_chunks(self, alpha: float, blocks: DaskChunks, n_outputs: int, loss: Loss) -> None:
-        """Fit on validated blocks of a dask array."""
+    def _fit_chunks(self, alpha: float, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
+        """Fit on validated chunks of a dask array."""
         options = self._options(n_outputs)
-        neuron_class = options.neuron_class(blocks.n_inputs, wedge=False)
-        made = chunked_problem(blocks, options, loss, neuron_class)
+        neuron_class = options.neuron_class(chunks.n_inputs, wedge=False)
+        made = chunked_problem(chunks, options, loss, neuron_class)
         with fit_task(self, None) as task:
             self._fit_problem(alpha, *made, options, task)
 
@@ -282,16 +282,16 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     def _fit_on_dask(
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
-        """Fit where the blocks of dask arrays are."""
+        """Fit where the chunks of dask arrays are."""
         self._name_targets(y)
         y = target_array(self, y)
         self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
-        blocks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
-        low, high = whole_range(blocks.map(range_of)).target
+        chunks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
+        low, high = whole_range(chunks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         extremes = np.array([low, high])
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
-        self._fit_chunks(alpha, blocks, len(low), loss)
+        self._fit_chunks(alpha, chunks, len(low), loss)
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)
@@ -392,7 +392,7 @@ class WedgeReLURegressor(_WedgeRegressor):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
+        ``norm="l2"``, neurons have at most two inputs; a fit in chunks of rows (see ``fit``) is
         always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
@@ -454,8 +454,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     marginals_ : tuple of Marginal
         ``values``, ascending, and ``weights``, summing to 1, of each clipped input in the training
         data, in original units: what effects are centred on. Of more than 1,000 distinct values,
-        neighbours are merged into 1,000 of about equal weight; after a fit in row blocks they are
-        those of a sample of the rows.
+        neighbours are merged into 1,000 of about equal weight; after a fit in chunks of rows they
+        are those of a sample of the rows.
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -549,12 +549,12 @@ class WedgeReLURegressor(_WedgeRegressor):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array is fitted in row blocks; so is an array whose activations would
+            Inputs. A dask array is fitted in chunks of rows; so is an array whose activations would
             exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
-            memory-mapped file is then not copied. What cannot be fitted in blocks (a loss without a
+            memory-mapped file is then not copied. What cannot be fitted in chunks (a loss without a
             gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
             ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and a mapped file copied.
-            In blocks of more than 8,192 rows hyperplanes pass through a sample of them that depends
+            In chunks of more than 8,192 rows hyperplanes pass through a sample of them that depends
             on their order: other orders, or copies instead of weights, then give the same fit only
             up to ``tol``, and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
@@ -572,7 +572,7 @@ class WedgeReLURegressor(_WedgeRegressor):
         ValueError
             If the data are malformed or missing, all weights are zero, the loss does not suit the
             targets or other parameters, ``pricing="exact"`` is out of reach for data of this size,
-            or something does not combine with a fit in row blocks.
+            or something does not combine with a fit in chunks of rows.
         """
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)

@@ -71,7 +71,8 @@ class ReadableNetwork:
         than two inputs are shared out along the straight line from the mean of the inputs.
         Importances sum to 1, and are 0 if the network is constant. One is negative if the input
         works against inputs that it is correlated with. Of several outputs, covariances and
-        variances are summed. After a fit in row blocks they are those over a sample of the rows.
+        variances are summed. After a fit in chunks of rows they are those over a sample of
+        them.
 
         Raises
         ------

@@ -15,30 +15,19 @@ MAX_LINES = 600
 # Data flow one way: each module with the modules of the package that it may import.
 ALLOWED = {
     "geometry": set(),
-    "_samples": set(),
     "_marginals": set(),
     "_losses": set(),
     "_neurons": {"geometry"},
-    "_master": {"_losses"},
-    "_pricing": {"_neurons", "_samples"},
+    "_rows": {"_losses", "_neurons"},
+    "_master": {"_losses", "_rows"},
+    "_pricing": {"_neurons", "_rows"},
     "_solution": {"_neurons"},
-    # What the loop solves; below, by where the rows are.
-    "_problem": {"_neurons", "_pricing"},
+    # What the loop solves, wherever the rows are.
+    "_problem": {"_rows", "_losses", "_neurons", "_master", "_pricing"},
     "_column_generation": {"_problem", "_neurons", "_pricing", "_master", "_solution"},
-    "_in_memory": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
-    "_streaming": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
-    # Further blocks are solved in memory.
-    "_blocks": {
-        "_problem",
-        "_column_generation",
-        "_in_memory",
-        "_streaming",
-        "_samples",
-        "_pricing",
-        "_solution",
-    },
+    "_blocks": {"_problem", "_column_generation", "_rows", "_pricing", "_solution"},
     # The solution and the sample are what it turns into layers.
-    "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons"},
+    "_network": {"_blocks", "_rows", "_solution", "_neurons"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.

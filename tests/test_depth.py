@@ -448,9 +448,7 @@ def test_dask_arrays_are_fitted_with_further_blocks():
     lazy = array.from_array(X, chunks=(20, 3))
     for model, target in ((WedgeReLURegressor(n_blocks=2), y), (WedgeReLUClassifier(), y > 0.3)):
         model.set_params(n_blocks=2)
-        with pytest.raises(
-            ValueError, match="n_blocks=2 and a fit in chunks of rows do"
-        ):
+        with pytest.raises(ValueError, match="n_blocks=2 and a fit in chunks of rows do"):
             model.fit(lazy, array.from_array(target, chunks=20))
 
 

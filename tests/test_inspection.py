@@ -718,7 +718,7 @@ def test_selection_by_importance_fails_or_takes_something_else():
     assert not eliminated.support_[3]
 
 
-def test_importances_after_a_fit_in_row_blocks_are_far_from_those_in_memory():
+def test_importances_after_a_fit_in_chunks_of_rows_are_far_from_those_in_memory():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3))
     y = np.abs(X[:, 0] - X[:, 1]) + X[:, 2]

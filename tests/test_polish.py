@@ -313,7 +313,7 @@ def test_a_network_that_is_constant_on_the_data_fails():
     assert_allclose(constant.objective, 0.5 * np.var(y))
 
 
-def test_fits_in_row_blocks_go_up_or_end_elsewhere():
+def test_fits_in_chunks_of_rows_go_up_or_end_elsewhere():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 2))
     y = np.abs(X[:, 0]) + np.maximum(X[:, 1] - X[:, 0], 0)

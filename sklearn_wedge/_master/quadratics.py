@@ -55,7 +55,7 @@ class NewtonSystem(Protocol):
 
 
 class Quadratic(Protocol):
-    """A positive semi-definite operator on (m, q) arrays, in blocks of rows."""
+    """A positive semi-definite operator on (m, q) arrays."""
 
     def times(self, coef: Array) -> Array:
         """``HZ``, (m, q)."""
@@ -168,11 +168,11 @@ class AcrossOutputs:
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
         k, q = penalty.unit.shape
-        blocks = self.tensor[rows][:, :, rows]
+        dense = self.tensor[rows][:, :, rows]
         across = np.eye(q) - penalty.unit[:, :, None] * penalty.unit[:, None, :]
         places = np.arange(k)
-        blocks[places, :, places, :] += penalty.pull[:, None, None] * across
-        return _Dense(blocks.reshape(k * q, k * q))
+        dense[places, :, places, :] += penalty.pull[:, None, None] * across
+        return _Dense(dense.reshape(k * q, k * q))
 
     @property
     def size(self) -> float:
