@@ -18,9 +18,8 @@ from sklearn_wedge._master.model import Point
 from sklearn_wedge._master.newton import ProximalNewton
 from sklearn_wedge._master.quadratics import (
     AcrossOutputs,
+    ByOutput,
     GroupCurvature,
-    SameForAllOutputs,
-    SeparateOutputs,
 )
 from sklearn_wedge._master.truncated import solved_without_hessian
 
@@ -41,7 +40,7 @@ def quadratic_with_tensor(kind, rng, m, q, rank):
     tensor = np.zeros((m, q, m, q))
     for output, gram in enumerate(grams):
         tensor[:, output, :, output] = gram
-    return SameForAllOutputs(grams[0]) if kind == "same" else SeparateOutputs(grams), tensor
+    return ByOutput(grams[:1] if kind == "same" else grams), tensor
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,8 +96,8 @@ def test_some_problem_is_left_unsolved(seed, kind, q, rank, copies):
     if copies > 1:
         tensor = np.tile(tensor, (copies, 1, copies, 1))
         quadratic = {
-            "same": lambda: SameForAllOutputs(np.ascontiguousarray(tensor[:, 0, :, 0])),
-            "separate": lambda: SeparateOutputs(np.array([tensor[:, k, :, k] for k in range(q)])),
+            "same": lambda: ByOutput(np.array([tensor[:, 0, :, 0]])),
+            "separate": lambda: ByOutput(np.array([tensor[:, k, :, k] for k in range(q)])),
             "across": lambda: AcrossOutputs(tensor),
         }[kind]()
     m = len(tensor)
@@ -115,7 +114,7 @@ def test_some_problem_is_left_unsolved(seed, kind, q, rank, copies):
 
 
 def test_no_columns_fail():
-    empty = SeparateOutputs(np.empty((3, 0, 0)))
+    empty = ByOutput(np.empty((3, 0, 0)))
     found = solve_quadratic_groups(empty, np.empty((0, 3)), 1.0, np.empty((0, 3)))
     assert_array_equal(found, np.empty((0, 3)))
 

@@ -12,7 +12,7 @@ from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._master.active_set import Enough, solve_quadratic_l1
 from sklearn_wedge._master.columns import Columns, DualPoint, Optimum, RestrictedProblem
 from sklearn_wedge._master.groups import solve_quadratic_groups
-from sklearn_wedge._master.quadratics import SameForAllOutputs
+from sklearn_wedge._master.quadratics import ByOutput
 from sklearn_wedge._rows import Activations
 
 Array = NDArray[np.float64]
@@ -98,7 +98,7 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         """Optimal coefficients and intercept, started from those given."""
         gram, linear = columns.gram, columns.linear
         if coef.shape[1] > 1:
-            coef = solve_quadratic_groups(SameForAllOutputs(gram), linear, alpha, coef)
+            coef = solve_quadratic_groups(ByOutput(gram[None]), linear, alpha, coef)
         else:
             enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
             start, signs = coef[:, 0], columns.signs

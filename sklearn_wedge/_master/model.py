@@ -21,9 +21,8 @@ from sklearn_wedge._master.columns import Columns, RestrictedProblem
 from sklearn_wedge._master.groups import STATIONARITY_TOLERANCE, solve_quadratic_groups
 from sklearn_wedge._master.quadratics import (
     AcrossOutputs,
+    ByOutput,
     Quadratic,
-    SameForAllOutputs,
-    SeparateOutputs,
 )
 from sklearn_wedge._rows import Kept, passes
 
@@ -67,7 +66,7 @@ class QuadraticModel:
         """
         linear = self.quadratic.times(coef) + self.slope
         if coef.shape[1] == 1:
-            gram, start = self.quadratic.gram, coef[:, 0]
+            gram, start = self.quadratic.grams[0], coef[:, 0]
             found = solve_quadratic_l1(gram, linear[:, 0], alpha, start, signs)[:, None]
         else:
             found = solve_quadratic_groups(self.quadratic, linear, alpha, coef, precision)
@@ -94,9 +93,8 @@ def quadratic_model(sums: tuple[Array, ...], products: Array, dual_sum: Array) -
     off, means = centred / total[:, None], (moments / total[:, None]).T
     grams = grams - total[:, None, None] * off[:, :, None] * off[:, None, :]
     grams = (grams + grams.transpose(0, 2, 1)) / 2
-    quadratic = SameForAllOutputs(grams[0]) if len(grams) == 1 else SeparateOutputs(grams)
     slope = products - means * dual_sum
-    return QuadraticModel(quadratic, slope, means, dual_sum / total, total)
+    return QuadraticModel(ByOutput(grams), slope, means, dual_sum / total, total)
 
 
 def _interacting(

@@ -78,40 +78,8 @@ class Quadratic(Protocol):
 
 
 @dataclass(frozen=True)
-class SameForAllOutputs:
-    """``H`` with one Gram matrix, (m, m), for all outputs."""
-
-    gram: Array
-
-    def times(self, coef: Array) -> Array:
-        """``HZ``, (m, q)."""
-        return self.gram @ coef
-
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-        return np.outer(self.gram[row], change)
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-        return self.gram[row, row] * change
-
-    def curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
-        return np.diag(self.gram)
-
-    def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
-        """The operator on some rows with the curvature of the penalty."""
-        return _ByOutput(self.gram[np.ix_(rows, rows)][None], penalty)
-
-    @property
-    def size(self) -> float:
-        """Largest entry."""
-        return float(np.abs(self.gram).max(initial=0.0))
-
-
-@dataclass(frozen=True)
-class SeparateOutputs:
-    """``H`` with a Gram matrix for each output, (q, m, m)."""
+class ByOutput:
+    """``H`` with a Gram matrix for each output, (q, m, m), or one for all, (1, m, m)."""
 
     grams: Array
 
@@ -133,7 +101,7 @@ class SeparateOutputs:
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
-        return _ByOutput(self.grams[:, rows][:, :, rows], penalty)
+        return _SystemByOutput(self.grams[:, rows[:, None], rows], penalty)
 
     @property
     def size(self) -> float:
@@ -211,7 +179,7 @@ class _Dense:
 
 
 @dataclass(frozen=True)
-class _ByOutput:
+class _SystemByOutput:
     """A Newton system of outputs that do not interact, solved by the formula of Woodbury.
 
     Attributes

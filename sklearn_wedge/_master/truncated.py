@@ -122,7 +122,7 @@ class _NewtonSystem:
         products, dual_sum = point.products
         self.right = products[rows] - point.alpha * unit, dual_sum
         self.total, self.means = majoriser.total, majoriser.means[rows, 0]
-        self.ridge, self.factor = self._factored(majoriser.quadratic.gram[np.ix_(rows, rows)])
+        self.ridge, self.factor = self._factored(majoriser.quadratic.grams[0][np.ix_(rows, rows)])
 
     def _factored(self, gram: Array) -> tuple[float, tuple]:
         """The least ridge at which rounding leaves the preconditioner definite; its factor."""
