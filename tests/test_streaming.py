@@ -197,6 +197,56 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, 
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("hessian_bytes", [np.inf, 0.0], ids=["Hessian", "majorised"])
+@pytest.mark.parametrize(
+    ("loss", "q"),
+    [(SquaredError(), 1), (SquaredError(), 2), (LogLoss(), 1), (SquaredHinge(), 3)]
+    + [(Multinomial(), 3), (Poisson(), 1), (Huber(0.5), 1)],
+    ids=str,
+)
+def test_a_restricted_problem_has_one_solution_however_rows_are_kept(loss, q, hessian_bytes):
+    X, y, weight = table(400)
+    present = weight > 0
+    X, y, weight = X[present], y[present], weight[present]
+    y = np.abs(y) if isinstance(loss, Poisson) else y
+    if isinstance(loss, LogLoss):
+        y = (y > 0).astype(float)
+    elif q > 1:
+        y = np.eye(q)[np.digitize(y[:, 0] + X[:, 0], [-0.5, 0.5]) % q]
+    neurons = some_neurons(X, 15)
+    H = neurons.activations(X.T)
+    held, computed = KeptActivations(H), ComputedActivations(neurons, UNSCALED, H @ weight + 0.1)
+    solved = []
+    for rows, activations in (
+        (OneChunk(X, y, weight), held),
+        (LocalChunks(X, y, weight, 90), computed),
+    ):
+        nothing = activations.take(np.arange(0))
+        problem = restricted_problem(loss, rows, "auto", nothing, hessian_bytes)
+        columns = problem.no_columns()
+        for part in (np.arange(8), np.arange(8, len(neurons))):
+            columns = problem.extend(columns, activations.take(part))
+        kept = np.arange(2, len(neurons))
+        columns = problem.extend(columns, nothing, kept=kept)
+        start = np.zeros((len(kept), q)), loss.constant_model(y, weight)
+        found = problem.solve(columns, 3e-3, *start, accuracy=1e-11)
+        dual = problem.balanced(found.dual)
+        solved.append(
+            [
+                problem.objective(found.predicted, found.coef, 3e-3),
+                np.concatenate(found.predicted),
+                np.concatenate(dual.kept),
+                problem.values(columns, found.coef, dual),
+                dual.bound(0.7),
+                *problem.moments(columns),
+            ]
+        )
+    assert np.any(found.coef)
+    assert_allclose(solved[0][0], solved[1][0], rtol=1e-9)
+    for ours, theirs in zip(*solved, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 LOSSES = [
     SquaredError(),
     Huber(0.5),
