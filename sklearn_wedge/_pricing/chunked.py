@@ -33,7 +33,7 @@ from sklearn_wedge._pricing.pencils import (
     significant,
     whose_turn,
 )
-from sklearn_wedge._pricing.search import add_an_input, replace_a_point
+from sklearn_wedge._pricing.search import add_an_input, local_moves
 from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 from sklearn_wedge._rows import GOLDEN_RATIO, ChunkedSample, Kept
 
@@ -202,15 +202,10 @@ class ChunkedPricing:
     def _moves(self, hinges: Hyperplanes, tight: Neurons, promise: Array) -> list[Pencils]:
         """Pencils one move away from the best hinges and the tight neurons."""
         inputs = np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD]
-        best, order = hinges.best(HINGES_TO_TILT), tight.order
-        moves = [add_an_input(best.inputs, best.points, inputs)]
-        for rows in (np.flatnonzero(order == 1), np.flatnonzero(order == 2)):
-            if len(rows) == 0:
-                continue
-            s = int(order[rows[0]])
-            named = tight.inputs[rows, :s], tight.points[rows, :s]
-            moves.append(replace_a_point(*named) if s == 2 else add_an_input(*named, inputs))
-        return [move.take(self.neuron_class.joins(move.inputs)) for move in moves]
+        best = hinges.best(HINGES_TO_TILT)
+        tilted = add_an_input(best.inputs, best.points, inputs)
+        tilted = tilted.take(self.neuron_class.joins(tilted.inputs))
+        return [tilted, *local_moves(tight, self.neuron_class, inputs)]
 
     def _pairs_of_this_turn(
         self, promise: Array, moves: list[Pencils], turn: int
@@ -341,7 +336,7 @@ class ChunkedPricing:
         """The best lines of the pencils of good hyperplanes and of the tight neurons."""
         steps = SECTOR_STEPS // (self.rows.n_rows * self.n_outputs)
         at_most = int(np.clip(steps, LEAST_PENCILS, MOST_PENCILS))
-        rows = np.flatnonzero(tight.order == 2)
+        rows = np.flatnonzero((tight.order == 2) & (tight.n_points == 2))
         both = [
             np.concatenate([tight.points[rows, :2], tight.points[rows, 1::-1]]),
             np.concatenate([tight.inputs[rows, :2]] * 2),
