@@ -28,7 +28,7 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
 from sklearn_wedge._streaming import Block
-from sklearn_wedge.path import validated_weight
+from sklearn_wedge._validation import validated_weight
 
 
 def class_block(
@@ -55,7 +55,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         """Inputs, labels, and weights; ``classes_`` comes with them."""
         X, y = self._validated_inputs(X, y=y)
         check_classification_targets(y)
-        weight = validated_weight(sample_weight, X)
+        weight = validated_weight(sample_weight, len(X), self)
         self._check_classes(np.unique(y), np.unique(y[weight > 0]))
         return X, y, weight
 
@@ -97,7 +97,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        y = target_array(self, y)
+        y = target_array(self, y, numeric=False)
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
         blocks = dask_blocks(self, X, y, sample_weight)

@@ -14,11 +14,24 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_wedge._out_of_core import block_rows
 from sklearn_wedge._streaming import LocalBlocks, added
+from sklearn_wedge._validation import (
+    Found,
+    bad_weights,
+    joined,
+    not_finite,
+    refuse_bad_targets,
+    refuse_found,
+    refuse_no_weight,
+    refuse_not_finite,
+    refuse_shape_of_weights,
+    validated_weight,
+)
 
 # Sums of so many blocks are added in one task.
 FAN_IN = 8
@@ -249,6 +262,13 @@ def _refuse_frame(data: Any, name: str) -> None:
         )
 
 
+def _refuse_type(array: Any, name: str) -> None:
+    if array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must be numeric, and its dtype is {array.dtype}: convert it first."
+        )
+
+
 def _validated_inputs(X: Any) -> Any:
     """Inputs with one block of columns and rows in blocks of known size."""
     _refuse_frame(X, "X")
@@ -257,8 +277,7 @@ def _validated_inputs(X: Any) -> Any:
             f"Expected 2D array, got {X.ndim}D array instead. Reshape your data with "
             "X.reshape(-1, 1) if it has a single feature."
         )
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"X must be numeric, and its dtype is {X.dtype}: convert it first.")
+    _refuse_type(X, "X")
     if np.isnan(sum(X.chunks[0])):
         raise ValueError(
             "The sizes of the row blocks of X are not known: call X.compute_chunk_sizes() first."
@@ -268,13 +287,14 @@ def _validated_inputs(X: Any) -> Any:
     return X if len(X.chunks[1]) == 1 else X.rechunk({1: -1})
 
 
-def target_array(estimator: BaseEstimator, y: ArrayLike | None) -> Any:
+def target_array(estimator: BaseEstimator, y: ArrayLike | None, numeric: bool) -> Any:
     """Targets as an array, of dask or of NumPy, with one or two dimensions.
 
     Raises
     ------
-    ValueError
-        If there are none or they have other dimensions.
+    TypeError, ValueError
+        If there are none, they have other dimensions or, where this is known before they are
+        computed, are not what a fit takes.
     """
     if y is None:
         raise ValueError(
@@ -283,24 +303,24 @@ def target_array(estimator: BaseEstimator, y: ArrayLike | None) -> Any:
         )
     if is_dask(y):
         _refuse_frame(y, "y")
+        if numeric:
+            _refuse_type(y, "y")
     else:
+        refuse_bad_targets(y, estimator, numeric)
         y = np.asarray(y)
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, and has {y.ndim}.")
     return y
 
 
-def _weight_array(sample_weight: ArrayLike, n_rows: int) -> Any:
+def _weight_array(sample_weight: ArrayLike, n_rows: int, estimator: BaseEstimator) -> Any:
     """Weights as an array, of dask or of NumPy; a number is the weight of every row."""
-    if is_dask(sample_weight):
-        _refuse_frame(sample_weight, "sample_weight")
-    else:
-        sample_weight = np.asarray(sample_weight)
-    if sample_weight.ndim == 0:
-        return np.full(n_rows, float(sample_weight))
-    if sample_weight.ndim != 1:
-        raise ValueError("Sample weights must be 1D array or scalar")
-    return sample_weight
+    if not is_dask(sample_weight):
+        return validated_weight(sample_weight, n_rows, estimator)
+    _refuse_frame(sample_weight, "sample_weight")
+    _refuse_type(sample_weight, "sample_weight")
+    refuse_shape_of_weights(sample_weight.shape)
+    return sample_weight if sample_weight.ndim else np.full(n_rows, float(sample_weight))
 
 
 def _aligned(values: Any, X: Any, name: str) -> Any:
@@ -335,63 +355,51 @@ def _tidied(y: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray]:
     return y, weight
 
 
+def dense(block: Any) -> NDArray:
+    """A block of inputs as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse.
+    """
+    if hasattr(block, "todense"):
+        method = "toarray" if issparse(block) else "todense"
+        raise TypeError(
+            "Sparse data was passed: the blocks of X are of type "
+            f"{type(block).__name__}, and dense ones are needed, such as those of "
+            f"X.map_blocks(lambda block: block.{method}())."
+        )
+    return np.asarray(block)
+
+
 @dataclass(frozen=True)
 class Checked:
-    """What one block is checked for."""
+    """What is wrong in one block, by kind, with the number of the row in the whole array."""
 
-    n_nan: int
-    first_nan: tuple[int, int] | None
-    infinite: bool
-    bad_target: bool
-    bad_weight: str | None
+    inputs: dict[str, Found]
+    target: dict[str, Found]
+    weight: dict[str, Found]
     any_weight: bool
 
 
-def check_block(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
+def check_block(inputs: Any, targets: tuple[NDArray, NDArray], first_row: int) -> Checked:
     """Look for values that no fit takes."""
-    inputs, (y, weight) = np.asarray(inputs), targets
-    missing = np.isnan(inputs)
-    first = tuple(int(k) for k in np.argwhere(missing)[0]) if missing.any() else None
-    bad_target = y.dtype.kind == "f" and not np.isfinite(y).all()
-    bad_weight = None
-    if not np.isfinite(weight).all():
-        bad_weight = "sample_weight contains NaN or infinity."
-    elif (weight < 0).any():
-        bad_weight = "Negative values in data passed to `sample_weight`."
+    y, weight = targets
     return Checked(
-        int(missing.sum()),
-        first,
-        bool(np.isinf(inputs).any()),
-        bad_target,
-        bad_weight,
+        not_finite(dense(inputs), first_row),
+        not_finite(y[:, 0] if y.shape[1] == 1 else y, first_row),
+        bad_weights(weight, first_row),
         bool((weight > 0).any()),
     )
 
 
-def _refuse(checked: list[Checked], starts: list[int], name: str) -> None:
+def _refuse(checked: list[Checked], estimator: BaseEstimator) -> None:
     """Raise what validation of arrays would raise."""
-    n_nan = sum(block.n_nan for block in checked)
-    if n_nan:
-        row, column = next(
-            (start + block.first_nan[0], block.first_nan[1])
-            for start, block in zip(starts, checked, strict=True)
-            if block.first_nan is not None
-        )
-        raise ValueError(
-            f"Input X contains NaN: {n_nan} value(s), the first in row {row}, column {column}. "
-            f"{name} does not accept missing values: fill them in first."
-        )
-    if any(block.infinite for block in checked):
-        raise ValueError("Input X contains infinity.")
-    if any(block.bad_target for block in checked):
-        raise ValueError("Input y contains NaN or infinity.")
-    for block in checked:
-        if block.bad_weight:
-            raise ValueError(block.bad_weight)
-    if not any(block.any_weight for block in checked):
-        raise ValueError(
-            "sample_weight is zero for every row: at least one weight must be positive."
-        )
+    refuse_found("X", joined(block.inputs for block in checked), estimator)
+    refuse_found("y", joined(block.target for block in checked), estimator)
+    refuse_found("sample_weight", joined(block.weight for block in checked), estimator)
+    refuse_no_weight(any(block.any_weight for block in checked))
 
 
 def dask_blocks(
@@ -410,7 +418,7 @@ def dask_blocks(
     y = _aligned(y, X, "y")
     weights = [None] * X.numblocks[0]
     if sample_weight is not None:
-        sample_weight = _weight_array(sample_weight, X.shape[0])
+        sample_weight = _weight_array(sample_weight, X.shape[0], estimator)
         weights = _parts(_aligned(sample_weight, X, "sample_weight"))
     engine = _engine()
     inputs = engine.start(_parts(X))
@@ -422,9 +430,9 @@ def dask_blocks(
     ]
     targets = engine.settled(_near(engine, inputs, pairs))
     starts = [0, *np.cumsum(X.chunks[0])[:-1].tolist()]
-    pairs = zip(inputs, targets, strict=True)
-    checked = engine.gather([engine.submit(check_block, x, t, near=x) for x, t in pairs])
-    _refuse(checked, starts, type(estimator).__name__)
+    places = zip(inputs, targets, starts, strict=True)
+    checks = [engine.submit(check_block, x, t, first, near=x) for x, t, first in places]
+    _refuse(engine.gather(checks), estimator)
     estimator.n_features_in_ = int(X.shape[1])
     if hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
@@ -475,9 +483,19 @@ def blockwise(method: Callable) -> Callable:
     return predict
 
 
-def _predict(block: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
-    predict = getattr(estimator, method)
+def _predict(
+    block: Any, estimator: BaseEstimator, method: str, block_info: dict | None = None
+) -> NDArray:
+    predict, block = getattr(estimator, method), dense(block)
     if len(block) == 0:
         # Estimators refuse to predict no rows, and dask arrays have blocks without any.
         return predict(np.zeros((1, block.shape[1])))[:0]
-    return predict(np.asarray(block))
+    try:
+        return predict(block)
+    except ValueError as error:
+        # Of this block: say which row of the whole array it is.
+        first_row, number = (block_info[0][f"{of}-location"][0] for of in ("array", "chunk"))
+        if np.isnan(first_row[0]):  # sizes of blocks are not known
+            raise ValueError(f"In block {number} of the rows: {error}") from error
+        refuse_not_finite(block, estimator, first_row=int(first_row[0]))
+        raise

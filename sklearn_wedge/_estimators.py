@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, assert_all_finite, gen_batches
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -44,78 +44,26 @@ from sklearn_wedge._streaming import (
     release,
     whole_range,
 )
+from sklearn_wedge._validation import (
+    BLOCK_BYTES,
+    read_inputs,
+    refuse_bad_targets,
+    validated_weight,
+)
 from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
     single_threaded_blas,
     solve_blocks,
-    validated_weight,
 )
 
 AnySample = TrainingSample | StreamedSample
-
-# Inputs and activations of a block of rows in ``predict``: about a second-level cache.
-BLOCK_BYTES = 2**21
 
 
 def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Targets of a block as floating-point numbers, and its weights."""
     return block.target.astype(np.float64), block.weight
-
-
-def _column_in_words(column: int, names: Sequence | None) -> str:
-    """The name of a column, if columns have names, or its number."""
-    return str(column) if names is None else repr(str(names[column]))
-
-
-def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> None:
-    """Text in X, if that is the error: say where, and what to do with it."""
-    if "could not convert string to float" not in str(error):
-        return
-    rows = np.asarray(X, dtype=object)
-    is_text = np.vectorize(lambda value: isinstance(value, str), otypes=[bool])(rows)
-    if rows.ndim != 2 or not is_text.any():
-        return
-    row, column = (int(place) for place in np.argwhere(is_text)[0])
-    where = _column_in_words(column, getattr(X, "columns", None))
-    raise ValueError(
-        f"Input X contains text: {rows[row, column]!r} in row {row}, column {where}. "
-        f"{type(estimator).__name__} needs numbers. Encode categories first, for example with "
-        "OneHotEncoder(sparse_output=False) in a ColumnTransformer; convert numbers that are "
-        "written as text."
-    ) from error
-
-
-def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
-    """NaN: say where, and which transformer to put before the estimator.
-
-    In blocks of rows: X may be a file far larger than memory.
-    """
-    n_missing, first = 0, None
-    rows = max(1, int(BLOCK_BYTES // (8 * X.shape[1])))
-    for block in gen_batches(len(X), rows):
-        assert_all_finite(
-            X[block],
-            allow_nan=True,
-            input_name="X",
-            estimator_name=type(estimator).__name__,
-        )
-        missing = np.argwhere(np.isnan(X[block]))
-        if len(missing):
-            first = first or (int(block.start + missing[0, 0]), int(missing[0, 1]))
-            n_missing += len(missing)
-        release(X)
-    if first is None:
-        return
-    row, column = first
-    column = _column_in_words(column, getattr(estimator, "feature_names_in_", None))
-    name = type(estimator).__name__
-    raise ValueError(
-        f"Input X contains NaN: {n_missing} value(s), the first in row {row}, column {column}. "
-        f"{name} does not accept missing values. Fill them in first, for example with "
-        f"make_pipeline(SimpleImputer(), {name}()) (sklearn.impute.SimpleImputer)."
-    )
 
 
 class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEstimator):
@@ -137,15 +85,10 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
                 f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
                 "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
             )
-        try:
-            data = validate_data(
-                self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, **kwargs
-            )
-        except ValueError as error:
-            _explain_text(self, X, error)
-            raise
-        _refuse_missing(self, data[0] if isinstance(data, tuple) else data)
-        return data
+        if "y" in kwargs:
+            refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        return read_inputs(partial(validate_data, self, X, **options, **kwargs), X, self)
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in blocks of rows that stay in the cache.
@@ -271,7 +214,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         if y.ndim == 2 and self.loss != "squared_error" and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._one_target = y.ndim == 1
-        weight = validated_weight(sample_weight, X)
+        weight = validated_weight(sample_weight, len(X), self)
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
         return X, y, weight, loss
@@ -291,7 +234,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
-        y = target_array(self, y)
+        y = target_array(self, y, numeric=True)
         self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
         blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(blocks.map(range_of)).target

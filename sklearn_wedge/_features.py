@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.inspection._names import hidden_names, sum_of, term
 
 # Significant digits of the numbers in a name: as few as keep all names different.
@@ -206,7 +208,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             Non-negative, of unit-norm neurons in the units of the problem solved.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
         inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
         coefs, intercepts = self._unit_layers()
         return hidden_activations(inputs, coefs, intercepts)
