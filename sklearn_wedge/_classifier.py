@@ -28,7 +28,7 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
 from sklearn_wedge._streaming import Block
-from sklearn_wedge._validation import validated_weight
+from sklearn_wedge._validation import is_one_target, validated_weight
 
 
 def class_block(
@@ -100,6 +100,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         y = target_array(self, y, numeric=False)
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+        is_one_target(y)  # a warning, if they are a column
         blocks = dask_blocks(self, X, y, sample_weight)
         classes, totals = blocks.classes()
         check_classification_targets(classes)

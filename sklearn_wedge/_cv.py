@@ -219,7 +219,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error.
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
         **params : dict

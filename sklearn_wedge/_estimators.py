@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
@@ -46,6 +46,7 @@ from sklearn_wedge._streaming import (
 )
 from sklearn_wedge._validation import (
     BLOCK_BYTES,
+    is_one_target,
     read_inputs,
     refuse_bad_targets,
     validated_weight,
@@ -211,9 +212,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         """Inputs, targets, weights, and the loss in original units, which they suit."""
         X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
         y = np.asarray(y, dtype=np.float64)
-        if y.ndim == 2 and self.loss != "squared_error" and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        self._one_target = y.ndim == 1
+        self._one_target = is_one_target(y)
+        y = y.reshape(-1) if self._one_target else y
         weight = validated_weight(sample_weight, len(X), self)
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
@@ -235,7 +235,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     ) -> None:
         """Fit where the blocks of dask arrays are."""
         y = target_array(self, y, numeric=True)
-        self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
+        self._one_target = is_one_target(y)
         blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(blocks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
@@ -506,7 +506,8 @@ class WedgeReLURegressor(_WedgeRegressor):
             on their order: other orders, or copies instead of weights, then give the same fit only
             up to ``tol``, and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error.
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _get_feature_names
 
@@ -400,6 +402,22 @@ def refuse_bad_targets(y: Any, caller: Caller, numeric: bool) -> None:
         return
     values = _numbers(y, "y", caller) if numeric else np.asarray(y)
     refuse_found("y", not_finite(values), caller, getattr(y, "columns", None))
+
+
+def is_one_target(y: Any) -> bool:
+    """Whether targets are one: in one dimension or, with a warning, in a column.
+
+    One rule for every loss, and for exported networks: scikit-learn's predict one dimension.
+    """
+    if len(y.shape) == 1 or y.shape[1] > 1:
+        return len(y.shape) == 1
+    warnings.warn(
+        f"A column-vector y was passed when a 1d array was expected: y has shape {tuple(y.shape)}, "
+        "and predictions are of shape (n_samples,). Pass one dimension, for example y.ravel().",
+        DataConversionWarning,
+        stacklevel=5,
+    )
+    return True
 
 
 def validated_weight(

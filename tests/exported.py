@@ -60,7 +60,6 @@ def fitted():
         "poisson": WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
         "gamma": WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
         "two targets": WedgeReLURegressor(0.01).fit(X, both),
-        "a target as a column": WedgeReLURegressor(0.01).fit(X, y[:, None]),
         "constant": WedgeReLURegressor(10.0).fit(X, y),
         "constant classes": WedgeReLUClassifier(10.0).fit(X, two),
         "two classes": WedgeReLUClassifier(0.01).fit(X, two),

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from sklearn_wedge import WedgeReLURegressor, alpha_max, wedge_relu_path
+from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV, alpha_max, wedge_relu_path
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import FitOptions, certifies
 
@@ -255,13 +255,26 @@ def test_tags_say_what_is_supported():
     assert not tags.non_deterministic
 
 
-def test_a_target_of_one_column_is_not_predicted_as_one(data, model):
+LOSSES = ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_decides_the_shape_of_predictions_of_a_target_in_a_column(loss, data):
     X, y = data
-    column = clone(model).fit(X, y[:, None]).predict(X)
-    assert_array_equal(column, model.predict(X)[:, None])
-    with pytest.warns(sklearn.exceptions.DataConversionWarning):
-        flat = WedgeReLURegressor(alpha=1.0, loss="huber", epsilon=50.0).fit(X, y[:, None])
-    assert flat.predict(X).shape == y.shape
+    warns = pytest.warns(sklearn.exceptions.DataConversionWarning, match=r"y has shape \(60, 1\)")
+    model = WedgeReLURegressor(alpha=0.3, loss=loss, tol=1e-2)
+    expected = clone(model).fit(X, y)
+    with warns:
+        column = model.fit(X, y[:, None])
+    assert_array_equal(column.predict(X), expected.predict(X))
+    assert_array_equal(column.explain(X).contributions, expected.explain(X).contributions)
+    assert (column.y_mean_, column.y_scale_) == (expected.y_mean_, expected.y_scale_)
+    if loss not in ("poisson", "gamma"):  # scikit-learn has no such network before 1.7
+        assert column.to_mlp().predict(X).shape == y.shape
+    if loss == "squared_error":
+        with warns:
+            chosen = WedgeReLURegressorCV([0.3], cv=2).fit(X, pd.DataFrame({"y": y}))
+        assert chosen.predict(X).shape == y.shape
 
 
 def test_verbose_prints_and_silence_is_the_default(data, capsys):
