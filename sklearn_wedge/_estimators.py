@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval
@@ -36,6 +36,7 @@ from sklearn_wedge._out_of_core import streamed_problem
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._reading import ReadableNetwork
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._solution import Solution
 from sklearn_wedge._streaming import (
     Block,
@@ -67,7 +68,7 @@ def numeric_targets(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float
     return block.target.astype(np.float64), block.weight
 
 
-class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEstimator):
+class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.inspection._names import hidden_names, sum_of, term
 
@@ -62,7 +63,7 @@ def distinct_formulas(weights: NDArray, biases: NDArray, names: list[str]) -> li
     return [f"{word} #{j}" if times[word] > 1 else word for j, word in enumerate(words)]
 
 
-class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class WedgeFeatures(CallbackSupportMixin, TransformerMixin, SavedEstimator):
     """The hidden neurons of a globally optimal ReLU network as features for other models.
 
     A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last

@@ -398,9 +398,11 @@ def refuse_bad_targets(y: Any, caller: Caller, numeric: bool) -> None:
         It names the first row.
     """
     refuse_lazy(y, "y")
-    if y is None or issparse(y) or np.iscomplexobj(y):  # scikit-learn says so
+    if y is None or issparse(y):  # scikit-learn says so
         return
-    values = _numbers(y, "y", caller) if numeric else np.asarray(y)
+    values = np.asarray(y)
+    if numeric and values.dtype.kind != "c":
+        values = _numbers(y, "y", caller)
     refuse_found("y", not_finite(values), caller, getattr(y, "columns", None))
 
 
