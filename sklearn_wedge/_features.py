@@ -18,6 +18,8 @@ from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._validation import read_inputs
+from sklearn_wedge.export._convertible import Convertible
+from sklearn_wedge.export._layers import unit_norm_layers
 from sklearn_wedge.inspection._names import hidden_names, sum_of, term
 
 # Significant digits of the numbers in a name: as few as keep all names different.
@@ -63,7 +65,7 @@ def distinct_formulas(weights: NDArray, biases: NDArray, names: list[str]) -> li
     return [f"{word} #{j}" if times[word] > 1 else word for j, word in enumerate(words)]
 
 
-class WedgeFeatures(CallbackSupportMixin, TransformerMixin, SavedEstimator):
+class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator):
     """The hidden neurons of a globally optimal ReLU network as features for other models.
 
     A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last
@@ -212,18 +214,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, SavedEstimator):
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
         inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
-        coefs, intercepts = self._unit_layers()
+        coefs, intercepts = unit_norm_layers(self.estimator_)
         return hidden_activations(inputs, coefs, intercepts)
-
-    def _unit_layers(self) -> tuple[list[NDArray], list[NDArray]]:
-        """Hidden layers in original units, the last one of unit norm where it was fitted.
-
-        Balanced neurons, as they are in the network, are √|z| times that.
-        """
-        root = np.sqrt(np.linalg.norm(self.estimator_.neurons_.coef, axis=1))
-        *coefs, last = self.estimator_.coefs_[:-1]
-        *intercepts, bias = self.estimator_.intercepts_[:-1]
-        return [*coefs, last / root], [*intercepts, bias / root]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """The neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``.
@@ -248,7 +240,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, SavedEstimator):
         """
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
-        coefs, intercepts = self._unit_layers()
+        coefs, intercepts = unit_norm_layers(self.estimator_)
         names += hidden_names(names, len(coefs[-1]) - len(names))
         words = distinct_formulas(coefs[-1], intercepts[-1], names)
         return np.array(words, dtype=object)

@@ -32,12 +32,13 @@ from exported import (
 )
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_wedge
-from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge.export import register_onnx_converters
 
 OLD_MLP = "loss" not in inspect.signature(MLPRegressor).parameters
@@ -237,6 +238,31 @@ def test_a_pipeline_does_not_convert(dtype):
     got, second = run_onnx(converted, X, dtype)
     assert np.array_equal(got, pipeline.predict(X))
     agree(second, pipeline.predict_proba(X), 1e-4 if dtype == "float32" else DOUBLE)
+
+
+FEATURES = {
+    "of a regression": WedgeReLURegressor(0.01),
+    "of three classes": WedgeReLUClassifier(0.01),
+    "of two blocks": WedgeReLURegressor(0.003, n_blocks=2, tol=0.01),
+    "none": WedgeReLURegressor(10.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The network is constant")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", FEATURES.values(), ids=FEATURES)
+def test_a_pipeline_with_features_does_not_convert(network, dtype):
+    import skl2onnx
+
+    X, y = data()
+    target = np.digitize(y, [0.8, 1.8]) if is_classifier(network) else y
+    features = make_union(WedgeFeatures(network), StandardScaler()).fit(X, target)
+    pipeline = make_pipeline(features, Ridge(0.1)).fit(X, target)
+    register_onnx_converters()
+    tolerance = 1e-4 if dtype == "float32" else DOUBLE
+    for model, wanted in ((features, features.transform), (pipeline, pipeline.predict)):
+        (got,) = run_onnx(skl2onnx.to_onnx(model, X[:1].astype(dtype)), X, dtype)
+        agree(got.reshape(wanted(X).shape), wanted(X), tolerance)
 
 
 def test_an_option_of_onnx_classifiers_is_ignored():

@@ -121,6 +121,50 @@ def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
     return units, _after(Signals.of_inputs(units.lower), coefs, intercepts)
 
 
+def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
+    """Hidden layers in original units, the last one of unit norm where it was fitted.
+
+    Balanced neurons, as they are in the network, are √|z| times that.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A network of this package: ``coefs_``, ``intercepts_`` and ``neurons_`` are read.
+
+    Returns
+    -------
+    coefs, intercepts : lists of ndarrays
+        Without those of the output.
+    """
+    root = np.sqrt(np.linalg.norm(model.neurons_.coef, axis=1))
+    *coefs, last = model.coefs_[:-1]
+    *intercepts, bias = model.intercepts_[:-1]
+    return [*coefs, last / root], [*intercepts, bias / root]
+
+
+@dataclass(frozen=True)
+class HiddenNetwork:
+    """The network whose outputs are the neurons of the last hidden layer, of unit norm.
+
+    It has the attributes of a fitted estimator that ``unit_layers`` reads.
+    """
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    clip_bounds_: Array
+    x_mean_: Array
+    x_scale_: Array
+
+    @classmethod
+    def of(cls, model: Any) -> HiddenNetwork:
+        """That of a fitted network of this package."""
+        coefs, intercepts = unit_norm_layers(model)
+        width = len(intercepts[-1])
+        output = np.eye(width), np.zeros(width)
+        units = model.clip_bounds_, model.x_mean_, model.x_scale_
+        return cls([*coefs, output[0]], [*intercepts, output[1]], *units)
+
+
 def _single_precision(values: Array) -> Array:
     """The nearest numbers of single precision, for values that it can hold."""
     with np.errstate(over="ignore"):
