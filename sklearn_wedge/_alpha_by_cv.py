@@ -208,6 +208,13 @@ class AlphaByCV:
         """Scorer, or name of one, that goes by the loss that is minimised."""
         raise NotImplementedError
 
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        return (
+            "Of the penalties tried none has a better mean score: as far as these folds tell, the "
+            f"target does not depend on the inputs, or all alphas are too large ({alpha_max:.3g} "
+            "and above leave no neuron)."
+        )
+
     def _unfitted(self) -> _WedgeNetwork:
         """A network of the same kind at one alpha, to be scored."""
         raise NotImplementedError

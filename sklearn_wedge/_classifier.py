@@ -239,7 +239,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
-        Columns whose two bounds coincide are not clipped. None: no clipping.
+        Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
+        that the network is constant outside of it. None: no clipping.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -329,6 +330,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the network is constant because ``alpha`` is too large.
 
     See Also
     --------

@@ -366,6 +366,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         coef=state.coef[order],
         intercept=state.intercept,
         certificate=certificate,
+        largest_value=state.priced.bound,
         history=state.rounds,
         converged=difference <= _allowed(problem, rule),
     )

@@ -126,6 +126,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     -----
     ConvergenceWarning
         If fold fits or the final fit end above the tolerance.
+    UserWarning
+        If the network is constant: no candidate with neurons has a better score.
 
     See Also
     --------
@@ -360,6 +362,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     -----
     ConvergenceWarning
         If fold fits or the final fit end above the tolerance.
+    UserWarning
+        If the network is constant: no candidate with neurons has a better score.
 
     See Also
     --------

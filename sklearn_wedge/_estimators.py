@@ -60,6 +60,9 @@ from sklearn_wedge.path import (
     solve_blocks,
 )
 
+# A penalty as small as this is what rounding leaves of none.
+ROUNDING = 1e-10
+
 AnySample = TrainingSample | StreamedSample
 
 
@@ -171,6 +174,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self._publish_importances(network, sample)
         if not watcher.stopped:
             self._warn_unless_converged(problem, blocks[-1].solution)
+            self._warn_if_constant(blocks[-1].solution)
 
     def _attributes_with(self, sample: AnySample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
@@ -195,6 +199,24 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             f"of the best constant model). {advice}",
             ConvergenceWarning,
             stacklevel=stacklevel,
+        )
+
+    def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:
+        """Say so if a smaller penalty would make a network; of data that allow none, nothing."""
+        rounding = ROUNDING * min(1.0, solution.alpha)
+        if len(solution.neurons) or solution.largest_value <= rounding:
+            return
+        warnings.warn(
+            f"The network is constant: at alpha={solution.alpha:g} no neuron is worth its penalty. "
+            f"{self._instead_of_constant(solution.largest_value)}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        """What to do about a constant network."""
+        return (
+            f"Use a smaller alpha: from about {alpha_max:.3g} (alpha_max) on it is always constant."
         )
 
 
@@ -329,7 +351,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
-        Columns whose two bounds coincide are not clipped. None: no clipping.
+        Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
+        that the network is constant outside of it. None: no clipping.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -416,6 +439,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the network is constant because ``alpha`` is too large: ``alpha_max`` or above.
 
     See Also
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from functools import partial
 from typing import Any, ClassVar
@@ -100,8 +101,8 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
     comparable with one another, whatever the units of the inputs and however strong the neuron. The
     network's output is a linear function of them. The strongest neuron comes first.
 
-    If the constant network is optimal (``alpha`` too large), there are no features, and
-    ``transform`` returns an array of shape (n, 0), which most models refuse.
+    If the constant network is optimal (``alpha`` too large), there are no features: ``transform``
+    warns and returns an array of shape (n, 0), which most models refuse.
 
     References
     ----------
@@ -214,8 +215,22 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
         inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
+        if not self.estimator_.n_neurons_:
+            self._warn_of_no_features()
         coefs, intercepts = unit_norm_layers(self.estimator_)
         return hidden_activations(inputs, coefs, intercepts)
+
+    def _warn_of_no_features(self) -> None:
+        """Of a constant network, as ``SelectFromModel`` does."""
+        network = self.estimator_
+        alpha = network.alpha_ if hasattr(network, "alpha_") else network.alpha
+        alpha_max = alpha * (1 + network.certificate_.max_violation)
+        warnings.warn(
+            f"There are no features: at alpha={alpha:g} no neuron is worth its penalty (alpha_max "
+            f"is {alpha_max:.3g}). Use a smaller alpha.",
+            UserWarning,
+            stacklevel=5,
+        )
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """The neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``.

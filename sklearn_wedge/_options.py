@@ -28,7 +28,7 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
     "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
-    "clip_quantile": [Interval(Real, 0, 0.5, closed="neither"), None],
+    "clip_quantile": [Interval(Real, 0, 0.5, closed="left"), None],
     "pricing": [StrOptions({"auto", "exact", "search"})],
     "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
     "tol": [Interval(Real, 0, None, closed="neither")],

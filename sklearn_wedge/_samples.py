@@ -157,11 +157,17 @@ def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> floa
 
 
 def clip_bounds(X: NDArray, weight: NDArray, quantile: float | None) -> tuple[NDArray, NDArray]:
-    """Bounds of each column at its weighted quantiles; infinite where they would coincide."""
+    """Bounds of each column at its weighted quantiles; infinite where they would coincide.
+
+    At the quantile 0 they are its range, however little the outermost rows weigh.
+    """
     d = X.shape[1]
     lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
     if quantile is None:
         return lower, upper
+    if quantile == 0:
+        low, high = X.min(axis=0), X.max(axis=0)
+        return np.where(low < high, low, -np.inf), np.where(low < high, high, np.inf)
     for k in range(d):
         low = weighted_quantile(X[:, k], weight, quantile)
         high = weighted_quantile(X[:, k], weight, 1.0 - quantile)

@@ -118,6 +118,8 @@ class Solution:
     intercept : ndarray of shape (q,)
         ``t``.
     certificate : Certificate
+    largest_value : float
+        ``M``, of the dual constraint: of a constant network the least penalty at which it is one.
     history : tuple of Round
         One entry per pricing round.
     converged : bool
@@ -129,6 +131,7 @@ class Solution:
     coef: Array
     intercept: Array
     certificate: Certificate
+    largest_value: float
     history: tuple[Round, ...]
     converged: bool
 

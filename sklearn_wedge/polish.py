@@ -196,6 +196,8 @@ def polish(
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the optimal network is constant because ``alpha`` is too large.
 
     See Also
     --------
@@ -368,9 +370,10 @@ def _publish(
     sample: AnySample,
     solution: Solution,
 ) -> None:
-    """Fitted attributes, and a warning if the tolerance was not met."""
+    """Fitted attributes, and warnings if the tolerance was not met or no neuron is left."""
     network = network_of(solution, sample)
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
     estimator._publish_importances(network, sample)
     estimator._warn_unless_converged(problem, solution, stacklevel=4)
+    estimator._warn_if_constant(solution, stacklevel=4)

@@ -303,7 +303,6 @@ BAD_PARAMETERS = [
     ("interaction_order", "all"),
     ("standardize", "yes"),
     ("clip_quantile", 0.5),
-    ("clip_quantile", 0.0),
     ("clip_quantile", -0.1),
     ("clip_quantile", np.nan),
     ("pricing", "foo"),
@@ -823,6 +822,20 @@ def test_clip_bounds_are_the_weighted_quantiles_and_data_values(q, decimals):
         expected = [inverse_cdf(values, weight[weight > 0], p) for p in (q, 1 - q)]
         assert_array_equal(model.clip_bounds_[:, k], expected)
         assert np.isin(model.clip_bounds_[:, k], values).all()
+
+
+@pytest.mark.parametrize("megabytes", [1e3, 1e-3], ids=["in memory", "in blocks"])
+def test_clipping_at_quantile_0_leaves_out_an_extreme_of_little_weight_or_goes_beyond(megabytes):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(300, 2)), np.ones(300)])
+    X[0], X[1], X[2, :2] = [7.0, -7.0, 1.0], [-9.0, 9.0, 1.0], 100.0
+    weight = np.ones(300)
+    weight[:2], weight[2] = 1e-12, 0.0
+    y = np.abs(X[:, 0]) + X[:, 1]
+    with sklearn.config_context(working_memory=megabytes):
+        model = WedgeReLURegressor(0.1, clip_quantile=0, tol=1e-2).fit(X, y, weight)
+    assert_array_equal(model.clip_bounds_, [[-9.0, -7.0, -np.inf], [7.0, 9.0, np.inf]])
+    assert_array_equal(model.predict([[99.0, -99.0, 1.0]]), model.predict([[7.0, -7.0, 1.0]]))
 
 
 def test_predictions_are_constant_beyond_the_bounds(model, data):

@@ -190,8 +190,10 @@ def streamed_sample(blocks: RowBlocks, options: SampleOptions) -> StreamedSample
     total = float(blocks.sum(total_weight)[0][0])
     bounds = np.full(blocks.n_inputs, -np.inf), np.full(blocks.n_inputs, np.inf)
     if options.clip_quantile is not None:
-        levels = (options.clip_quantile, 1.0 - options.clip_quantile)
-        low, high = column_quantiles(blocks, total, levels)
+        low, high = ranges.inputs
+        if options.clip_quantile > 0:
+            levels = (options.clip_quantile, 1.0 - options.clip_quantile)
+            low, high = column_quantiles(blocks, total, levels)
         # Else a rare indicator column would vanish.
         bounds = np.where(low < high, low, -np.inf), np.where(low < high, high, np.inf)
     moments = mean_and_scale(blocks, False, bounds, ranges.inputs, total, options.standardize)
