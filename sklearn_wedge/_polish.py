@@ -29,8 +29,6 @@ from sklearn_wedge._solution import Certificate
 from sklearn_wedge._trained_network import TrainedNetwork, read_network
 from sklearn_wedge.path import as_columns, build_problem, single_threaded_blas
 
-__all__ = ["PolishedNetwork", "polish"]
-
 LOSSES = ("squared_error", "poisson", "log_loss")
 # The restricted problem on the hyperplanes of the network is solved as far as rounding allows.
 TO_ROUNDING = StoppingRule(tolerance=0.0, max_rounds=1)
