@@ -2,6 +2,7 @@
 
 FIRST = (
     "quickstart",
+    "mixed_table",
     "one_dimension",
     "two_spirals",
     "classifier_comparison",

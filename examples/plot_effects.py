@@ -57,15 +57,8 @@ if len(sys.argv) > 1:
 # The prediction for one patient as a sum. It is exact: nothing is sampled.
 
 explanation = model.explain(X.iloc[:1])
-parts = explanation.to_frame().iloc[0]
-largest = parts[parts.abs().sort_values(ascending=False).index]
-print("\nThe first patient")
-for name, part in largest[:6].items():
-    print(f"  {part:+7.2f}  {name}")
-print(f"  {largest[6:].sum():+7.2f}  {len(largest) - 6} smaller effects")
-prediction = model.predict(X.iloc[:1])[0]
-print(f"= {prediction:7.2f}  predicted progression")
-remainder = parts.sum() - prediction
+print(f"\nThe first patient\n{explanation.summary(most=6)}")
+remainder = explanation.to_frame().iloc[0].sum() - model.predict(X.iloc[:1])[0]
 
 # %%
 # Importances: shares of the variance of the predictions. They sum to one.

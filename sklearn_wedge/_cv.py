@@ -121,6 +121,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
+    target_names_in_ : ndarray of shape (n_outputs,)
+        Names of the targets, if ``y`` had any: that of a series, or of the columns of a data frame.
 
     Warns
     -----

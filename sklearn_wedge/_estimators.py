@@ -233,6 +233,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64], Loss]:
         """Inputs, targets, weights, and the loss in original units, which they suit."""
+        self._name_targets(y)
         X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
         y = np.asarray(y, dtype=np.float64)
         self._one_target = is_one_target(y)
@@ -257,6 +258,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the blocks of dask arrays are."""
+        self._name_targets(y)
         y = target_array(self, y, numeric=True)
         self._one_target = is_one_target(y)
         blocks = dask_blocks(self, X, y, sample_weight).with_targets(numeric_targets)
@@ -434,6 +436,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         Number of input columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
+    target_names_in_ : ndarray of shape (n_outputs,)
+        Names of the targets, if ``y`` had any: that of a series, or of the columns of a data frame.
 
     Warns
     -----

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
+from collections.abc import Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,10 +22,11 @@ from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.export._layers import unit_norm_layers
-from sklearn_wedge.inspection._names import hidden_names, sum_of, term
+from sklearn_wedge.inspection._names import hidden_names
+from sklearn_wedge.inspection._sums import Ranges, Sum, all_different, signal_ranges
 
-# Significant digits of the numbers in a name: as few as keep all names different.
-FEWEST_DIGITS, MOST_DIGITS = 3, 17
+# Significant digits of the numbers in a name at least.
+FEWEST_DIGITS = 3
 
 
 def hidden_activations(
@@ -43,27 +45,18 @@ def hidden_activations(
     return hidden
 
 
-def formula(weights: NDArray, bias: float, names: list[str], digits: int) -> str:
-    """A neuron in words, such as ``relu(0.5*age - 2*bmi + 1)``."""
-    terms = [term(weights[k], names[k], digits, "*") for k in np.flatnonzero(weights)]
-    if bias != 0 or not terms:
-        terms.append(term(bias, "", digits, "*"))
-    return f"relu({sum_of(terms)})"
-
-
-def distinct_formulas(weights: NDArray, biases: NDArray, names: list[str]) -> list[str]:
-    """Neurons in words, with as few digits as keep each different from all others."""
-    words = [""] * len(biases)
-    pending = range(len(biases))
-    for digits in range(FEWEST_DIGITS, MOST_DIGITS + 1):
-        for j in pending:
-            words[j] = formula(weights[:, j], biases[j], names, digits)
-        times = Counter(words)
-        pending = [j for j in pending if times[words[j]] > 1]
-        if not pending:
-            return words
-    # Inputs of the same name, or none: the rest of the difference is a number.
-    return [f"{word} #{j}" if times[word] > 1 else word for j, word in enumerate(words)]
+def distinct_formulas(
+    weights: NDArray, biases: NDArray, names: Sequence[str], ranges: Ranges
+) -> list[str]:
+    """Neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``, each different from all others."""
+    weights, biases = ranges.without_rounding(weights, biases)
+    sums = []
+    for w, bias, reach in zip(weights.T, biases, ranges.reach(weights, biases), strict=True):
+        used = np.flatnonzero(w)
+        sums.append(Sum([names[k] for k in used], w[used], bias, ranges.size[used], reach))
+    return all_different(
+        lambda j, digits: f"relu({sums[j].in_words(digits, '*')})", len(sums), FEWEST_DIGITS
+    )
 
 
 class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator):
@@ -140,6 +133,17 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
         tags.target_tags = get_tags(self._network()).target_tags
         tags.target_tags.required = True
         return tags
+
+    def _sk_visual_block_(self) -> SimpleNamespace:
+        """What scikit-learn's diagrams show: the network, fitted if it is."""
+        network = getattr(self, "estimator_", self._network())
+        return SimpleNamespace(
+            kind="parallel",
+            estimators=[network],
+            names=[f"estimator: {type(network).__name__}"],
+            name_details=[str(network)],
+            dash_wrapped=True,
+        )
 
     def _network(self) -> BaseEstimator:
         return WedgeReLURegressor() if self.estimator is None else self.estimator
@@ -245,8 +249,9 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
         -------
         ndarray of str objects of shape (n_neurons,)
             The value of each feature in terms of the inputs in original units (clipped first), with
-            rounded numbers; no two names are equal. In a deep network ``h0``, ``h1``, ... are the
-            neurons of earlier hidden layers, in the order of the rows of ``coefs_``.
+            rounded numbers: three significant digits, or more where the spread of an input asks for
+            them. No two names are equal. In a deep network ``h0``, ``h1``, ... are the neurons of
+            earlier hidden layers, which ``estimator_.neurons_frame()`` has too.
 
         Raises
         ------
@@ -257,7 +262,8 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
         names = list(_check_feature_names_in(self, input_features))
         coefs, intercepts = unit_norm_layers(self.estimator_)
         names += hidden_names(names, len(coefs[-1]) - len(names))
-        words = distinct_formulas(coefs[-1], intercepts[-1], names)
+        ranges = signal_ranges(self.estimator_)
+        words = distinct_formulas(coefs[-1], intercepts[-1], names, ranges)
         return np.array(words, dtype=object)
 
 

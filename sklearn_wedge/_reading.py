@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,21 @@ from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._streaming import StreamedSample
 from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
+from sklearn_wedge.inspection._html import caption, tables
 from sklearn_wedge.inspection._importances import importances
-from sklearn_wedge.inspection._words import html, neurons_frame, summary
+from sklearn_wedge.inspection._sums import NEGLIGIBLE
+from sklearn_wedge.inspection._words import neurons_frame, summary
 from sklearn_wedge.path import single_threaded_blas
+
+
+def _names_of_targets(y: ArrayLike) -> list[str]:
+    """Names of a series or of the columns of a data frame; none unless all are text and differ."""
+    names = getattr(y, "columns", None)
+    if names is None:
+        names = [getattr(y, "name", None)] if hasattr(y, "to_numpy") else []
+    names = list(names)
+    usable = all(isinstance(name, str) and name for name in names)
+    return names if usable and len(set(names)) == len(names) else []
 
 
 class ReadableNetwork:
@@ -26,6 +39,13 @@ class ReadableNetwork:
 
     # Of a network that is not the end of a fit, of a round or a fold, importances are not computed.
     _importances: NDArray[np.float64] | None = None
+
+    def _name_targets(self, y: ArrayLike) -> None:
+        """Set ``target_names_in_``, if the targets have names."""
+        if names := _names_of_targets(y):
+            self.target_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "target_names_in_"):
+            del self.target_names_in_
 
     def _publish_marginals(self, sample: TrainingSample | StreamedSample) -> None:
         """The fitted attribute that says how the training inputs are distributed."""
@@ -77,7 +97,7 @@ class ReadableNetwork:
             )
         return self._importances
 
-    def explain(self, X: ArrayLike) -> Explanation:
+    def explain(self, X: ArrayLike, feature_names: Sequence[str] | None = None) -> Explanation:
         """Outputs as sums of effects: what each input, and each pair of inputs, contributes.
 
         The effects are the functional ANOVA of the network, in closed form, with respect to
@@ -88,7 +108,9 @@ class ReadableNetwork:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs in original units.
+            Inputs in original units. The index of a pandas data frame is kept.
+        feature_names : sequence of str, default=None
+            Names of the columns; None: those of the training data.
 
         Returns
         -------
@@ -99,17 +121,18 @@ class ReadableNetwork:
         Raises
         ------
         ValueError
-            If ``X`` is malformed, or the network has neurons of more than two inputs or several
-            hidden layers.
+            If ``X`` is malformed, there is not a name for each column, or the network has neurons
+            of more than two inputs or several hidden layers.
         """
         check_is_fitted(self)
         if is_dask(X):
             raise ValueError(
                 "explain does not take dask arrays: pass rows in memory, as X[:1000].compute()."
             )
-        return explained(self, self._validated_inputs(X, reset=False))
+        index = X.index if hasattr(X, "iloc") else None
+        return explained(self, self._validated_inputs(X, reset=False), feature_names, index)
 
-    def neurons_frame(self) -> Any:
+    def neurons_frame(self, feature_names: Sequence[str] | None = None) -> Any:
         """The neurons as a data frame, a row for each, in original units.
 
         Neuron by neuron ``coefficient · (weights · inputs + bias)_+`` sum, with the intercept
@@ -117,23 +140,38 @@ class ReadableNetwork:
         moves the neuron most is 1 or -1: ``coefficient`` is the slope along it. Apply them to
         inputs clipped to ``clip_bounds_``.
 
+        Of a deep network the neurons of the last hidden layer come first. Then come those of the
+        layers before, in the order of the rows of ``coefs_``: their coefficients are 0, and
+        ``(weights · inputs + bias)_+`` is what their name stands for among the inputs of others.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, default=None
+            Names of the columns; None: those of the training data.
+
         Returns
         -------
         pandas.DataFrame
             Columns ``inputs`` (names), ``weights``, ``bias``, ``coefficient`` (of several outputs
             ``coefficient_<output>`` each), ``rows`` (of the training data that the neuron passes
-            through) and ``formula``; the strongest neuron first.
+            through) and ``formula``; the strongest neuron first. Of a deep network also ``name``
+            (``h0``, ``h1``, ...) and ``block`` (from 1). Weights and biases that only rounding
+            keeps from zero are zero; formulas have digits enough that no two read alike.
 
         Raises
         ------
+        ValueError
+            If there is not a name for each column.
         ImportError
             If pandas is not installed.
         """
         check_is_fitted(self)
-        return neurons_frame(self)
+        return neurons_frame(self, feature_names)
 
     def summary(self, feature_names: Sequence[str] | None = None) -> str:
         """What was fitted, in words: sizes, certificate, importances, the strongest neurons.
+
+        Of a deep network, neurons of earlier layers that these have as inputs follow.
 
         Parameters
         ----------
@@ -153,24 +191,33 @@ class ReadableNetwork:
         check_is_fitted(self)
         return summary(self, feature_names)
 
-    def _fitted_html(self) -> str:
-        return html(self) if hasattr(self, "certificate_") else ""
+    def _sk_visual_block_(self) -> SimpleNamespace:
+        """What scikit-learn's diagrams show, also of a step of a pipeline: the gap, if fitted."""
+        fitted = hasattr(self, "certificate_")
+        return SimpleNamespace(
+            kind="single",
+            estimators=self,
+            names=type(self).__name__,
+            # Before scikit-learn 1.7 this is what folds out; then the parameters, see below.
+            name_details=f"{self}\n\n{self.summary()}" if fitted else str(self),
+            name_caption=caption(self) if fitted else None,
+            doc_link_label=None,
+        )
 
-    def _repr_html_inner(self) -> str:
-        """scikit-learn's diagram, followed by certificate and neurons."""
-        return super()._repr_html_inner() + self._fitted_html()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] += self._fitted_html()
-        return bundle
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """What folds out in a diagram: parameters, certificate and neurons."""
+        params = super()._get_params_html(*args, **kwargs)
+        if hasattr(self, "certificate_"):
+            parameters = params._repr_html_inner
+            params._repr_html_inner = lambda: parameters() + tables(self)
+        return params
 
 
 def _clipped_points(
     sample: TrainingSample | StreamedSample,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Clipped inputs in original units, (n, d), and weights that sum to 1."""
-    scaling = sample.input_scaling
+    scaling, weight = sample.input_scaling, sample.point_weight / sample.point_weight.sum()
     points = scaling.clip(sample.points * scaling.scale + scaling.mean)
-    return points, sample.point_weight / sample.point_weight.sum()
+    spread = np.sqrt(weight @ (points - weight @ points) ** 2)
+    return np.where(np.abs(points) > NEGLIGIBLE * spread, points, 0.0), weight

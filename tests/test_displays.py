@@ -129,6 +129,51 @@ def test_curves_of_several_classes_are_mixed_up():
     assert one_curve.ax_.get_ylabel() == "log odds of True"
 
 
+def test_dollars_in_names_are_taken_for_formulas():
+    columns = ["cost_$_of_$^", "$hours$"]
+    X = pd.DataFrame(X2, columns=columns)
+    labels = np.where(Y2 > 0.5, "$50K-$100K", "$0-$50K")
+    model = WedgeReLUClassifier(0.02).fit(X, labels)
+    target = pd.Series(Y2, name="price in $ (US$)")
+    regressor = WedgeReLURegressor(0.01).fit(X, target)
+    displays = [
+        NeuronDisplay.from_estimator(model, X, labels, grid_resolution=5),
+        NeuronDisplay.from_estimator(regressor, X, target, grid_resolution=5),
+        NeuronDisplay.from_estimator(
+            WedgeReLUClassifier(0.02).fit(X.iloc[:, :1], labels), X.iloc[:, :1], labels
+        ),
+        EffectDisplay.from_estimator(model, [0, (0, 1)]),
+        EffectDisplay.from_estimator(regressor, [0]),
+        SupportDisplay.from_estimator(regressor, X, columns=columns),
+    ]
+    shown = set()
+    for display in displays:
+        display.figure_.canvas.draw()
+        for text in display.figure_.findobj(pyplot.Text):
+            drawn, is_formula = text._preprocess_math(text.get_text())
+            if "$" in drawn:
+                assert not is_formula or text.get_text().startswith(r"$\mathdefault")
+                shown.add(drawn)
+    assert {*columns, *labels, "price in $ (US$)"} <= shown
+    assert "effect on log odds of $50K-$100K" in shown
+
+
+def test_a_target_is_not_called_as_in_the_training_data():
+    both = pd.DataFrame({"price": Y2, "rent": X2[:, 1]})
+    model = WedgeReLURegressor(0.01).fit(X2, both)
+    display = NeuronDisplay.from_estimator(model, X2, both, output="rent", grid_resolution=5)
+    assert display.colorbar_.ax.get_ylabel() == "rent"
+    assert_array_equal(display.y, X2[:, 1])
+    assert EffectDisplay.from_estimator(model, [0], output=0).output_label == "price"
+    told = EffectDisplay.from_estimator(model, [0], output="price", target_name="costs")
+    assert told.output_label == "costs price"
+    alone = WedgeReLURegressor(0.01).fit(X2, both["price"])
+    assert EffectDisplay.from_estimator(alone, [0]).output_label == "price"
+    assert EffectDisplay.from_estimator(alone, [0], target_name="€").output_label == "€"
+    with pytest.raises(ValueError, match=r"no output 'income': choose of price, rent"):
+        EffectDisplay.from_estimator(model, [0], output="income")
+
+
 def test_another_target_is_drawn():
     Y = np.column_stack([Y2, X2[:, 1]])
     model = WedgeReLURegressor(0.01).fit(X2, Y)
@@ -331,6 +376,32 @@ def test_effects_that_are_not_there_are_drawn():
             EffectDisplay.from_estimator(PLANE, effects)
     with pytest.raises(ValueError, match="feature_names has 1 names"):
         EffectDisplay.from_estimator(PLANE, feature_names=["a"])
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((X2,), {}),
+        ((X2.tolist(),), {}),
+        ((pd.DataFrame(X2),), {}),
+        ((np.ones((60, 5), dtype=int),), {}),
+        ((X2, [0]), {}),
+        ((X2,), {"features": [0]}),
+        ((), {"features": [0]}),
+        ((), {"X": X2}),
+        (([0],), {"target": 0}),
+    ],
+)
+def test_calls_as_of_other_displays_fail_without_a_word_about_what_to_write(args, options):
+    with pytest.raises(TypeError, match=r"needs no X.*effects=\[0, \(0, 1\)\].*target is output"):
+        EffectDisplay.from_estimator(PLANE, *args, **options)
+
+
+def test_pairs_of_columns_are_taken_for_a_table():
+    for effects in (np.array([[0, 1]]), [[0, 1]], [0, (0, 1)], np.array([0, 1]), ["x0", ("x0", 1)]):
+        assert len(EffectDisplay.from_estimator(PLANE, effects).effects) == len(effects)
+    with pytest.raises(ValueError, match=r"no effect \('x0', 'x1', 'x0'\)"):
+        EffectDisplay.from_estimator(PLANE, [("x0", "x1", "x0")])
 
 
 def test_axes_that_are_given_are_not_used():

@@ -91,12 +91,27 @@ def two_blocks_halve_the_error_on_no_more_neurons(names):
     assert rmse(two, names["X_test"], truth) <= 0.5 * rmse(one, names["X_test"], truth)
 
 
+def a_table_with_gaps_is_read_by_its_names(names):
+    table, models = names["flats"], names["models"]
+    scores = {name: model.score(names["X_test"], names["y_test"]) for name, model in models.items()}
+    assert max(scores, key=scores.get) == "WedgeReLURegressorCV"
+    assert table.isna().to_numpy().any()
+    fitted = names["fitted"]
+    inputs = set(fitted.neurons_frame()["inputs"].sum())
+    assert inputs <= set(names["inputs"].get_feature_names_out())
+    assert {"area", "district_centre", "heating_electric"} <= inputs
+    assert "1 output (rent)" in fitted.summary()
+    (prediction,) = models["WedgeReLURegressorCV"].predict(names["flat"])
+    assert np.isclose(names["explanation"].to_frame().to_numpy().sum(), prediction)
+
+
 CLAIMS = {
     "plot_classifier_comparison.py": the_network_is_among_the_good_ones,
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_export.py": exports_predict_the_same,
     "plot_effects.py": effects_sum_to_the_prediction,
     "plot_german_credit.py": weights_arrive,
+    "plot_mixed_table.py": a_table_with_gaps_is_read_by_its_names,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,
     "plot_polish.py": all_seeds_end_at_one_optimum,
@@ -131,7 +146,17 @@ def test_a_snippet_of_the_guide_fails():
     snippets = "\n".join(re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL))
     test = doctest.DocTestParser().get_doctest(snippets, {}, "guide", "guide.md", 0)
     assert len(test.examples) > 20
-    assert doctest.DocTestRunner().run(test).failed == 0
+    assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+    # Behind the transformers of a mixed table the network still knows its columns.
+    mixed = test.globs["mixed"]
+    assert list(mixed[-1].feature_names_in_) == list(mixed[:-1].get_feature_names_out())
+    assert "missingindicator_bmi" in mixed[-1].feature_names_in_
+
+
+def test_the_gallery_does_not_begin_with_what_most_tables_are():
+    order = runpy.run_path(str(ROOT / "doc" / "gallery_order.py"))["GalleryOrder"]("examples")
+    names = sorted((path.name for path in (ROOT / "examples").glob("plot_*.py")), key=order)
+    assert names[:2] == ["plot_quickstart.py", "plot_mixed_table.py"]
 
 
 def test_a_callback_of_the_guide_fails():

@@ -23,7 +23,8 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
     alpha_max,
 )
-from sklearn_wedge._features import distinct_formulas, formula, hidden_activations
+from sklearn_wedge._features import distinct_formulas, hidden_activations
+from sklearn_wedge.inspection._sums import Ranges
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(80, 3)) * [1, 10, 100]
@@ -78,7 +79,8 @@ def test_a_name_is_not_the_formula_of_its_column(features):
 def test_two_names_are_equal_or_longer_than_needed():
     weights = np.array([[1.00001, 1.00002, 2.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
     biases = np.array([0.5, 0.5, -0.25, 0.0])
-    words = distinct_formulas(weights, biases, ["age", "bmi"])
+    ranges = Ranges(np.zeros(2), np.ones(2), np.ones(2))
+    words = distinct_formulas(weights, biases, ["age", "bmi"], ranges)
     assert words == [
         "relu(1.00001*age + 0.5)",
         "relu(1.00002*age + 0.5)",
@@ -86,8 +88,31 @@ def test_two_names_are_equal_or_longer_than_needed():
         "relu(0)",
     ]
     twice = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert distinct_formulas(twice, np.zeros(2), ["a", "a"]) == ["relu(a) #0", "relu(a) #1"]
-    assert formula(np.array([-2.0, 0.5]), 0.0, ["age", "bmi"], 3) == "relu(-2*age + 0.5*bmi)"
+    assert distinct_formulas(twice, np.zeros(2), ["a", "a"], ranges) == ["relu(a) #0", "relu(a) #1"]
+    falling = distinct_formulas(np.array([[-2.0], [0.5]]), np.zeros(1), ["age", "bmi"], ranges)
+    assert falling == ["relu(-2*age + 0.5*bmi)"]
+
+
+@pytest.mark.parametrize("centre", [0.0, 47.5, 1.6e9])
+def test_a_name_of_columns_far_from_zero_is_not_the_formula_of_its_column(centre):
+    far = centre + X / 100
+    fitted = WedgeFeatures(network).fit(pd.DataFrame(far, columns=NAMES), y)
+    values = fitted.transform(pd.DataFrame(far, columns=NAMES))
+    clipped = np.clip(far, *fitted.estimator_.clip_bounds_)
+    names = fitted.get_feature_names_out()
+    said = np.array([[evaluated(name, row) for name in names] for row in clipped])
+    assert len(names) > 3
+    assert np.all(np.abs(said - values).max(axis=0) < 0.05 * values.max(axis=0))
+
+
+def test_a_name_has_a_bias_that_is_rounding():
+    indicators = pd.DataFrame(rng.integers(0, 2, size=(80, 3)), columns=NAMES)
+    target = indicators @ [1.0, 2.0, 3.0]
+    additive = WedgeReLURegressor(alpha=0.01, interaction_order=1)
+    names = WedgeFeatures(additive).fit(indicators, target).get_feature_names_out()
+    assert len(names) == 3
+    for name in names:
+        assert re.fullmatch(r"relu\([\d.]+\*\w+\)|relu\(-([\d.]+)\*\w+ \+ \1\)", name)
 
 
 def test_names_are_not_those_asked_for():

@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+import re
 import sys
+from html import escape
 
 import cvxpy
 import numpy as np
@@ -15,14 +17,20 @@ from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import (
+    WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
     WedgeReLURegressorCV,
 )
 from sklearn_wedge._marginals import MOST_VALUES, marginal
+from sklearn_wedge.inspection._html import tables
 
 N, D = 30, 3
 
@@ -240,6 +248,7 @@ def deep(model):
     d, m = model.coefs_[0].shape
     model.coefs_ = [model.coefs_[0], np.ones((d + m, m)), model.coefs_[1]]
     model.intercepts_ = [model.intercepts_[0], *model.intercepts_]
+    model.blocks_ = (*model.blocks_, *model.blocks_)
     model._importances = None
     return model
 
@@ -288,6 +297,64 @@ def test_names_of_a_data_frame_are_lost(frame):
     assert set(named.neurons_frame()["inputs"].sum()) <= set(columns)
 
 
+def test_the_rows_of_a_frame_are_another_ones():
+    X, y, _ = table()
+    customers = pd.Index([f"customer {i}" for i in range(N)], name="who")
+    data = pd.DataFrame(X, columns=["a", "b", "c"], index=customers)
+    explanation = WedgeReLURegressor(0.02).fit(data, y).explain(data.iloc[[7, 5]])
+    assert explanation.to_frame().index.equals(customers[[7, 5]])
+    assert explanation.to_frame(index=[1, 2]).index.tolist() == [1, 2]
+    assert explanation.summary(row=1).startswith("row customer 5: ")
+    assert fitted("squared error", REGRESSORS["squared error"]).explain(X).index is None
+
+
+def test_an_input_called_intercept_is_taken_for_the_intercept():
+    X, y, _ = table()
+    for names, first in (
+        (["intercept", "b", "c"], "_intercept"),
+        (["intercept", "_intercept", "c"], "__intercept"),
+    ):
+        data = pd.DataFrame(X, columns=names)
+        explanation = WedgeReLURegressor(0.02).fit(data, y).explain(data)
+        frame = explanation.to_frame()
+        assert list(frame.columns) == [first, *explanation.names]
+        assert_allclose(frame[first], explanation.intercept)
+
+
+def series(kind, X, y):
+    frame = kind({"price": y, "rent": -2 * y + X[:, 0]})
+    return frame["price"], frame
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_names_of_targets_are_lost(kind):
+    X, y, _ = table()
+    price, both = series(kind, X, y)
+    model = WedgeReLURegressor(0.02).fit(X, price)
+    assert "1 output (price)" in model.summary()
+    assert "coefficient" in model.neurons_frame()
+    assert model.explain(X).outputs == ()
+    model.fit(X, both)
+    assert model.target_names_in_.tolist() == ["price", "rent"]
+    assert "2 outputs (price, rent)" in model.summary()
+    assert {"coefficient_price", "coefficient_rent"} <= set(model.neurons_frame())
+    explanation = model.explain(X)
+    assert explanation.outputs == ("price", "rent")
+    total = explanation.to_frame()["rent"].sum(axis=1)
+    assert_allclose(total, model.predict(X)[:, 1], rtol=1e-9, atol=1e-9)
+    chosen = WedgeReLURegressorCV([0.1, 0.02], cv=2).fit(X, price)
+    assert "1 output (price)" in chosen.summary()
+
+
+def test_a_name_of_targets_is_invented_or_kept():
+    X, y, _ = table()
+    model = WedgeReLURegressor(0.1).fit(X, pd.Series(y, name="price"))
+    two = pd.DataFrame(np.column_stack([y, y]))
+    for unnamed in (y, list(y), pd.Series(y), pd.Series(y, name=3), pl.Series(y), two):
+        assert not hasattr(model.fit(X, unnamed), "target_names_in_")
+    assert {"coefficient_0", "coefficient_1"} <= set(model.neurons_frame())
+
+
 def test_the_frame_of_several_outputs_does_not_name_them():
     model = fitted("three classes", CLASSIFIERS["three classes"])
     X = table()[0]
@@ -295,6 +362,57 @@ def test_the_frame_of_several_outputs_does_not_name_them():
     assert frame.index[0] == 100
     for k, label in enumerate("abc"):
         assert_allclose(frame[label].sum(axis=1), model.decision_function(X)[:, k], atol=1e-10)
+
+
+def test_names_that_are_given_are_not_used():
+    model, X = fitted("squared error", REGRESSORS["squared error"]), table()[0]
+    names = ["length", "mass", "age"]
+    named, plain = model.neurons_frame(feature_names=names), model.neurons_frame()
+    assert set(named["inputs"].sum()) <= set(names)
+    instead = dict(zip(["x0", "x1", "x2"], names, strict=True))
+    expected = [tuple(map(instead.get, inputs)) for inputs in plain["inputs"]]
+    assert list(named["inputs"]) == expected
+    assert "length × mass" in model.explain(X, feature_names=names).names
+    for read in (model.neurons_frame, lambda names: model.explain(X, names)):
+        with pytest.raises(ValueError, match="feature_names has 1 names"):
+            read(["age"])
+
+
+def test_an_explanation_fills_the_screen_or_hides_the_largest_contributions():
+    model, X = fitted("squared error", REGRESSORS["squared error"]), table()[0]
+    explanation = model.explain(X)
+    assert repr(explanation).startswith(f"Explanation({N} rows, {len(explanation.names)} effects: ")
+    assert len(repr(explanation)) < 100
+    first, *lines = explanation.summary(row=3, most=2).splitlines()
+    assert float(first.removeprefix("row 3: ")) == pytest.approx(model.predict(X)[3], rel=1e-3)
+    numbers = [float(line.split()[0]) for line in lines]
+    assert_allclose(sum(numbers), model.predict(X)[3], rtol=2e-3)
+    own = explanation.contributions[3]
+    largest = np.argsort(-np.abs(own))[:2]
+    assert [line.split(maxsplit=1)[1] for line in lines[1:3]] == [
+        explanation.names[i] for i in largest
+    ]
+    assert_allclose(numbers[1:3], own[largest], rtol=1e-3)
+    assert lines[-1].endswith(f" {len(own) - 2} other effects")
+    assert len(explanation.summary(most=1000).splitlines()) == 2 + len(own)
+    for row in (N, -N - 1, 0.5):
+        with pytest.raises(ValueError, match=f"one of {N} rows"):
+            explanation.summary(row)
+
+
+def test_an_explanation_of_several_outputs_is_that_of_another_one():
+    model, X = fitted("three classes", CLASSIFIERS["three classes"]), table()[0]
+    explanation = model.explain(X)
+    assert "3 outputs" in repr(explanation)
+    for output in ("b", 1):
+        first = explanation.summary(row=-1, output=output).splitlines()[0]
+        assert first.startswith(f"row {N - 1}, b: ")
+        assert float(first.split()[-1]) == pytest.approx(
+            model.decision_function(X)[-1, 1], rel=1e-3
+        )
+    for output in (None, 3, "d"):
+        with pytest.raises(ValueError, match="choose one by output=, of a, b, c"):
+            explanation.summary(output=output)
 
 
 @pytest.mark.parametrize(("name", "model"), CASES)
@@ -323,6 +441,112 @@ def test_a_formula_reads_otherwise_than_the_neuron():
     assert frame["formula"][0] in ("+3 · (dose - 1)₊", "-3 · (-dose + 1)₊")
     assert frame["rows"][0] == (1,)
     assert "through row 1" in model.summary()
+
+
+def evaluated(hinge, rows):
+    """What a printed formula such as ``(-x0 + 2·x1 - 3)₊`` is for each row of a data frame."""
+    text = hinge.removesuffix("₊").strip("()").replace("·", "*")
+    return np.maximum(rows.eval(text, engine="python"), 0.0)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("centre", [0.0, 47.5, 1.6e9])
+def test_a_formula_of_columns_far_from_zero_is_far_from_the_neuron(centre, order):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(centre + 0.1 * rng.random((300, 2)), columns=["lat", "long"])
+    off = (X - centre).to_numpy()
+    y = np.abs(off[:, 0] - 0.055) + np.maximum(off[:, 1] - 0.027 - off[:, 0], 0)
+    model = WedgeReLURegressor(1e-3, interaction_order=order, pricing="search", tol=1e-3).fit(X, y)
+    weights, biases = model.coefs_[0], model.intercepts_[0]
+    clipped = X.clip(*model.clip_bounds_, axis=1)
+    hidden = np.maximum(clipped.to_numpy() @ weights + biases, 0.0)
+    frame = model.neurons_frame()
+    assert len(frame) > 4
+    for j, formula in enumerate(frame["formula"]):
+        slope, hinge = formula.split(" · ", 1)
+        exact = hidden[:, j] * model.coefs_[1][j, 0] / float(slope)
+        assert_allclose(evaluated(hinge, clipped), exact, atol=0.02 * np.abs(exact).max())
+
+
+def test_two_neurons_read_alike():
+    x = np.array([0.0, 1.0, 1.00001, 2.0, 3.0])
+    y = np.array([0.0, 0.0, 1.0, 1.0, 0.0])
+    model = WedgeReLURegressor(1e-7, clip_quantile=None).fit(pd.DataFrame({"dose": x}), y)
+    hinges = [formula.split(" · ")[1] for formula in model.neurons_frame()["formula"]]
+    assert {"(dose - 1)₊", "(dose - 1.00001)₊"} <= set(hinges)
+    assert len(set(hinges)) == len(hinges)
+    seconds = pd.DataFrame({"t": 1.6e9 + 3600.0 * np.arange(200)})
+    model = WedgeReLURegressor(0.05).fit(seconds, np.sin(np.arange(200) / 20))
+    formulas = model.neurons_frame()["formula"]
+    assert len(set(formulas)) == len(formulas) > 1
+    assert "e+" not in model.summary().split("neurons:")[1]
+
+
+def indicators():
+    """Columns of 0 and 1, whose standardised values are rounded, and a target."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.random((300, 12)) < rng.uniform(0.1, 0.9, 12)).astype(float)
+    X.columns = [f"is_{name}" for name in "abcdefghijkl"]
+    return X, X @ rng.normal(size=12) + X["is_a"] * X["is_b"] + 0.1 * rng.normal(size=300)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_only_rounding_keeps_from_zero_is_read(order):
+    X, y = indicators()
+    model = WedgeReLURegressor(0.02, interaction_order=order, pricing="search").fit(X, y)
+    noise = np.abs(model.intercepts_[0]) < 1e-8 * np.abs(model.coefs_[0]).sum(axis=0)
+    assert np.any(noise & (model.intercepts_[0] != 0))
+    frame = model.neurons_frame()
+    assert_array_equal(frame["bias"] == 0, noise)
+    texts = [*frame["formula"], model.summary().split("neurons:")[1]]
+    assert not any("e-1" in text for text in texts)
+    record = model.to_dict()
+    assert_array_equal([neuron["bias"] == 0 for neuron in record["neurons"]], noise)
+    assert all(set(each.values) <= {0.0} or 0.0 in each.values for each in model.marginals_)
+
+
+def test_a_hidden_neuron_that_others_have_as_input_is_defined_nowhere():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(-1, 1, size=(100, 3)), columns=["a", "b", "c"])
+    y = np.abs(np.abs(X["a"]) - np.abs(X["b"] + X["c"]))
+    options = {"n_blocks": 3, "pricing": "search", "tol": 1e-2}
+    model = WedgeReLURegressor(1e-3, **options).fit(X, y)
+    assert model.n_blocks_ == 3
+    frame = model.neurons_frame()
+    record = model.to_dict()
+    assert sorted(frame["name"]) == sorted(neuron["name"] for neuron in record["neurons"])
+    clipped = X.clip(*model.clip_bounds_, axis=1)
+    values, total = {name: clipped[name] for name in X}, model.intercepts_[-1]
+    for _, neuron in frame.sort_values("block", kind="stable").iterrows():
+        assert neuron["block"] == record["neurons"][int(neuron["name"][1:])]["block"]
+        within = sum(
+            w * values[name] for w, name in zip(neuron.weights, neuron.inputs, strict=True)
+        )
+        values[neuron["name"]] = np.maximum(within + neuron.bias, 0.0)
+        total = total + neuron.coefficient * values[neuron["name"]]
+    assert_allclose(total, model.predict(X), rtol=1e-8, atol=1e-8)
+    for text in (model.summary(), tables(model)):
+        used, defined = (set(re.findall(end, text)) for end in (r"\bh\d+(?! =)\b", r"\bh\d+(?= =)"))
+        assert used == defined != set()
+    before = frame[frame["block"] < 3]
+    for name, formula in zip(before["name"], before["formula"], strict=True):
+        assert formula.startswith(f"{name} = (")
+
+
+def test_a_weight_that_adds_nothing_is_read_or_one_on_a_column_far_from_zero_is_not():
+    model = copy.copy(fitted("additive", REGRESSORS["additive"]))
+    own = model.neurons_frame()["inputs"]
+    assert all(len(inputs) == 1 for inputs in own)
+    weights, coef = model.coefs_
+    adds_nothing = 1e-12 * (np.abs(weights).T @ model.x_scale_)
+    model.coefs_ = [np.where(weights == 0, adds_nothing / model.x_scale_[:, None], weights), coef]
+    assert list(model.neurons_frame()["inputs"]) == list(own)
+    assert [tuple(each["weights"]) for each in model.to_dict()["neurons"]] == list(own)
+    # x0 is about 5, with a standard deviation of 1.
+    far = copy.copy(model.marginals_[0])
+    object.__setattr__(far, "values", far.values + 1e13)
+    model.marginals_ = (far, *model.marginals_[1:])
+    assert all("x0" in inputs for inputs in model.neurons_frame()["inputs"])
 
 
 def test_a_formula_of_many_inputs_is_too_long_or_hides_the_strongest():
@@ -355,19 +579,46 @@ def test_the_summary_leaves_something_out():
 def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
     X, y, _ = table()
     unfitted = WedgeReLURegressor(0.02)
-    assert "Certificate" not in unfitted._repr_html_()
-    model = unfitted.fit(pd.DataFrame(X, columns=["<a>", "b", "c"]), y)
-    bundle = model._repr_mimebundle_()
-    for page in (model._repr_html_(), bundle["text/html"]):
-        own = page[page.index("Certificate") :]
+    assert "relative gap" not in unfitted._repr_html_()
+    model = unfitted.fit(pd.DataFrame(X, columns=["<dose>", "b", "c"]), y)
+    formulas = [escape(formula) for formula in model.neurons_frame()["formula"]]
+    for page in (model._repr_html_(), model._repr_mimebundle_()["text/html"]):
         assert "sk-container" in page
-        assert "&lt;a&gt;" in own
-        assert "<a>" not in own
-        assert own.count(" through") == 1
-        assert own.count("row") >= model.n_neurons_
+        assert formulas[0] in page
+        assert "<dose>" not in page
+    own = tables(model)
+    assert all(formula in own for formula in formulas)
+    assert own.count("<td>through row") == len(formulas)
     with sklearn.config_context(display="text"):
         assert not hasattr(model, "_repr_html_")
         assert "text/html" not in model._repr_mimebundle_()
+
+
+def test_the_html_does_not_show_the_gap_before_it_is_unfolded():
+    X, y, _ = table()
+    model = WedgeReLURegressor(0.02).fit(X, y)
+    gap = f"relative gap {model.certificate_.relative_gap:.1e}, certified"
+    assert f'<div class="caption">{gap}</div>' in model._repr_html_()
+    assert f"<summary>Certificate: {gap}</summary>" in tables(model)
+    searched = WedgeReLURegressor(0.02, pricing="search").fit(X, y)
+    assert "estimated, not certified</div>" in searched._repr_html_()
+
+
+def test_a_network_within_something_else_is_shown_as_if_it_were_not_fitted():
+    X, y, _ = table()
+    network = WedgeReLURegressor(0.02)
+    step = make_pipeline(StandardScaler(), network).fit(X, y)
+    search = GridSearchCV(make_pipeline(network), {"wedgereluregressor__tol": [1e-4]}, cv=2)
+    features = make_pipeline(WedgeFeatures(network), LinearRegression()).fit(X, y)
+    for model, fitted_network in (
+        (step, step[-1]),
+        (search.fit(X, y), search.best_estimator_[-1]),
+        (features, features[0].estimator_),
+    ):
+        page = model._repr_html_()
+        gap = f"relative gap {fitted_network.certificate_.relative_gap:.1e}, certified"
+        assert page.count(f'<div class="caption">{gap}</div>') == 1
+        assert escape(fitted_network.neurons_frame()["formula"][0]) in page
 
 
 def test_pandas_is_needed_without_a_word_about_it(monkeypatch):

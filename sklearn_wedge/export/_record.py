@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 
 from sklearn_wedge.export._outputs import link_of
 from sklearn_wedge.inspection._names import hidden_names, input_names
+from sklearn_wedge.inspection._sums import signal_ranges
 
 FORMAT, VERSION = "sklearn_wedge.network", 1
 
@@ -47,12 +48,15 @@ def to_dict(model: Any) -> dict[str, Any]:
 def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Names of inputs and neurons, in the order of rows of ``coefs_``, and the neurons."""
     names = inputs + hidden_names(inputs, sum(map(len, model.intercepts_[:-1])))
+    ranges, neurons = signal_ranges(model), []
     hidden = zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True)
-    neurons = [
-        {"name": name, "block": block, "bias": float(bias), "weights": _weights(names, column)}
-        for block, (coef, intercept) in enumerate(hidden, start=1)
-        for name, column, bias in zip(names[len(coef) :], coef.T, intercept, strict=False)
-    ]
+    for block, (coef, intercept) in enumerate(hidden, start=1):
+        coef, intercept = ranges.first(len(coef)).without_rounding(coef, intercept)
+        own = names[len(coef) : len(coef) + len(intercept)]
+        neurons += [
+            {"name": name, "block": block, "bias": float(bias), "weights": _weights(names, column)}
+            for name, column, bias in zip(own, coef.T, intercept, strict=True)
+        ]
     return names, neurons
 
 

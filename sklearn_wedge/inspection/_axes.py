@@ -21,6 +21,11 @@ def look(k: int) -> dict[str, str]:
     return {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k % len(DASHES)]}
 
 
+def as_it_is(name: str) -> str:
+    """A name for matplotlib, which would take what is between two dollars for a formula."""
+    return name.replace("$", r"\$")
+
+
 def one_axes(ax: Any, needed_by: str) -> Any:
     """The axes given, or those of a new figure."""
     pyplot = import_pyplot(needed_by)

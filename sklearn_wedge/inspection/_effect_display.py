@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from functools import wraps
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge.inspection._axes import BLUE, panels
+from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
 from sklearn_wedge.inspection._checks import check_at_least, check_network
 from sklearn_wedge.inspection._effects import Effects, Inputs
 from sklearn_wedge.inspection._explanation import effects_of
@@ -29,6 +30,8 @@ MOST_EFFECTS = 6
 NEGLIGIBLE = 0.02
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
+# Parameters of scikit-learn's displays that are called otherwise here, or are not needed.
+OF_OTHER_DISPLAYS = {"X", "features", "target"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,38 @@ class EffectGrid:
     values: Array
     deciles: tuple[Array, ...]
     two_valued: tuple[bool, ...]
+
+
+def _takes_no_data(from_estimator: Callable) -> Callable:
+    """The method, made to say what to write to those who call it as scikit-learn's displays."""
+
+    @wraps(from_estimator)
+    def method(cls: type, estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        effects = args[0] if args else kwargs.get("effects")
+        if len(args) > 1 or _is_table(effects) or not kwargs.keys().isdisjoint(OF_OTHER_DISPLAYS):
+            raise TypeError(
+                "EffectDisplay.from_estimator needs no X: effects are those of the fitted network, "
+                "over its training data. Write EffectDisplay.from_estimator(model) for the largest "
+                "ones, EffectDisplay.from_estimator(model, effects=[0, (0, 1)]) for others. What "
+                "other displays call features is effects here, and target is output."
+            )
+        return from_estimator(cls, estimator, *args, **kwargs)
+
+    return method
+
+
+def _is_table(effects: Any) -> bool:
+    """Whether these are rows of data rather than names or numbers of columns, and pairs of them."""
+    if hasattr(effects, "columns"):
+        return True
+    if effects is None or isinstance(effects, str) or not isinstance(effects, Iterable):
+        return False
+    rows = (row for row in effects if isinstance(row, Iterable) and not isinstance(row, str))
+    return any(
+        all(isinstance(value, Real) for value in row)
+        and (len(row) > 2 or not all(isinstance(value, Integral) for value in row))
+        for row in rows
+    )
 
 
 class EffectDisplay:
@@ -118,6 +153,7 @@ class EffectDisplay:
         self.output_label = output_label
 
     @classmethod
+    @_takes_no_data
     def from_estimator(
         cls,
         estimator: Any,
@@ -125,7 +161,7 @@ class EffectDisplay:
         *,
         output: Any = None,
         feature_names: Sequence[str] | None = None,
-        target_name: str = "target",
+        target_name: str | None = None,
         grid_resolution: int = 100,
         ax: Any = None,
         **kwargs: Any,
@@ -140,12 +176,14 @@ class EffectDisplay:
             Columns, by number or name, for main effects, and pairs of columns for interactions.
             None: the six effects of the largest standard deviation, without those below 2 % of
             the largest.
-        output : int or class, default=None
-            Of several targets its number; of several classes one of them.
+        output : int, str or class, default=None
+            Of several targets one, by its number or its name in the training data; of several
+            classes one of them.
         feature_names : sequence of str, default=None
             Names of the columns; None: those of the training data.
-        target_name : str, default="target"
-            Name and unit of a regression's target, such as ``"price in €"``.
+        target_name : str, default=None
+            Name and unit of a regression's target, such as ``"price in €"``. None: its name in the
+            training data, or ``"target"``.
         grid_resolution : int, default=100
             Values of each input that takes more than two.
         ax : matplotlib Axes or array of these, default=None
@@ -161,7 +199,7 @@ class EffectDisplay:
         Raises
         ------
         TypeError
-            If the estimator is not a network of this package.
+            If the estimator is not a network of this package, or data are given: it needs none.
         ValueError
             If the network has no such effects or outputs, or is not one that is a sum of effects
             of one and two inputs.
@@ -243,7 +281,7 @@ class EffectDisplay:
             # Beside all panels: taken from those of the maps alone it would leave gaps in the rows.
             axes = [panel for panel, _ in drawn]
             self.colorbar_ = self.figure_.colorbar(self.artists_[which], ax=axes)
-            self.colorbar_.set_label(f"effect on {self.output_label}")
+            self.colorbar_.set_label(as_it_is(f"effect on {self.output_label}"))
         return self
 
     def _draw_curve(self, panel: Any, effect: EffectGrid, line_kw: dict) -> Any:
@@ -261,7 +299,8 @@ class EffectDisplay:
             markersize=6,
             transform=panel.get_xaxis_transform(),
         )
-        panel.set(xlabel=effect.names[0], ylabel=f"effect on {self.output_label}")
+        panel.set(xlabel=as_it_is(effect.names[0]))
+        panel.set(ylabel=as_it_is(f"effect on {self.output_label}"))
         _set_ticks(panel, effect)
         return line
 
@@ -271,7 +310,8 @@ class EffectDisplay:
         # Between the values of an indicator there is nothing to shade.
         shading = "nearest" if any(effect.two_valued) else "gouraud"
         mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
-        panel.set(xlabel=effect.names[0], ylabel=effect.names[1])
+        first, second = map(as_it_is, effect.names)
+        panel.set(xlabel=first, ylabel=second)
         _set_ticks(panel, effect)
         return mesh
 

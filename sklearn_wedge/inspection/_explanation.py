@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._dependencies import import_pandas
 from sklearn_wedge.inspection._effects import Effects, Layers, functional_anova
 from sklearn_wedge.inspection._names import input_names, output_names
 
 Array = NDArray[np.float64]
 
+# Effects that the short representation names.
+MOST_IN_REPR = 3
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Outputs of a network as sums of effects.
 
@@ -33,7 +39,10 @@ class Explanation:
     intercept : float or ndarray of shape (n_outputs,)
         The mean of the network over independent inputs, each distributed as in training.
     outputs : tuple of str
-        Names of the outputs: classes, or numbers; empty if the estimator predicts one.
+        Names of the outputs: classes, or targets by name or number; empty if the estimator predicts
+        one.
+    index : pandas.Index or None
+        Labels of the rows, if they were given as a pandas data frame.
 
     Examples
     --------
@@ -47,6 +56,14 @@ class Explanation:
     >>> total = found.intercept + found.contributions.sum(axis=1)
     >>> bool(np.allclose(total, model.predict(X[:3])))
     True
+    >>> found
+    Explanation(3 rows, 3 effects: x0 × x1, x0, x1)
+    >>> print(found.summary(row=1, most=2))
+    row 1: 0.08...
+      +0.69...  intercept
+      -1.2...   x0 × x1
+      +0.3...   x1
+      +0.2...   x0
     """
 
     names: tuple[str, ...]
@@ -54,16 +71,87 @@ class Explanation:
     contributions: Array
     intercept: float | Array
     outputs: tuple[str, ...] = ()
+    index: Any = None
+
+    def __repr__(self) -> str:
+        n, n_effects = self.contributions.shape[:2]
+        sizes = np.abs(self._by_output()).sum(axis=(0, 2))
+        largest = [self.names[i] for i in np.argsort(-sizes, kind="stable")[:MOST_IN_REPR]]
+        listed = f": {', '.join(largest)}" if largest else ""
+        listed += ", ..." if n_effects > len(largest) else ""
+        several = f", {len(self.outputs)} outputs" if self.outputs else ""
+        return f"Explanation({n} rows{several}, {n_effects} effects{listed})"
+
+    def _by_output(self) -> Array:
+        """Contributions, (n_samples, n_effects, n_outputs), also of one output."""
+        n, n_effects = self.contributions.shape[:2]
+        return self.contributions.reshape(n, n_effects, max(len(self.outputs), 1))
+
+    def summary(self, row: int = 0, *, output: int | str | None = None, most: int = 5) -> str:
+        """One row in words: its output, the intercept and the largest contributions.
+
+        Parameters
+        ----------
+        row : int, default=0
+            Its place among the rows explained.
+        output : int or str, default=None
+            Of several outputs one, by its number or its name.
+        most : int, default=5
+            Contributions that are listed, largest first; if there are more than one other, these
+            are added up.
+
+        Returns
+        -------
+        str
+            A line for each.
+
+        Raises
+        ------
+        ValueError
+            If there is no such row or output, ``output`` is None and there are several, or ``most``
+            is not positive.
+        """
+        check_at_least(1, "most", most)
+        n = len(self.contributions)
+        if not isinstance(row, Integral) or not -n <= row < n:
+            raise ValueError(f"row must be the place of one of {n} rows, got {row!r}.")
+        place = self._output_number(output)
+        own, intercept = self._by_output()[row, :, place], np.ravel(self.intercept)[place]
+        largest = np.argsort(-np.abs(own), kind="stable")
+        most += len(largest) == most + 1
+        numbers = [intercept, *own[largest[:most]]]
+        words = ["intercept", *(self.names[i] for i in largest[:most])]
+        if others := len(largest[most:]):
+            numbers.append(own[largest[most:]].sum())
+            words.append(f"{others} other effects")
+        texts = [f"{number:+.4g}" for number in numbers]
+        width = max(map(len, texts))
+        which = row % n if self.index is None else self.index[row]
+        of = f", {self.outputs[place]}" if self.outputs else ""
+        lines = [f"  {text:{width}}  {word}" for text, word in zip(texts, words, strict=True)]
+        return "\n".join([f"row {which}{of}: {intercept + own.sum():.4g}", *lines])
+
+    def _output_number(self, output: int | str | None) -> int:
+        n_outputs = max(len(self.outputs), 1)
+        if output is None and n_outputs == 1:
+            return 0
+        if isinstance(output, str) and output in self.outputs:
+            return self.outputs.index(output)
+        if isinstance(output, Integral) and 0 <= output < n_outputs:
+            return int(output)
+        names = ", ".join(self.outputs) or "None (there is one)"
+        raise ValueError(f"There is no output {output!r}: choose one by output=, of {names}.")
 
     def to_frame(self, index: Any = None) -> Any:
         """The contributions as a data frame, with the intercept as the first column.
 
-        Rows sum to the output. Of several outputs, columns have two levels: output, effect.
+        Rows sum to the output. Of several outputs, columns have two levels: output, effect. If an
+        input is called ``intercept``, the intercept is called ``_intercept``.
 
         Parameters
         ----------
         index : array-like of shape (n_samples,), default=None
-            Labels of the rows; None: their numbers.
+            Labels of the rows; None: those of the data frame that was explained, or numbers.
 
         Returns
         -------
@@ -76,16 +164,20 @@ class Explanation:
             If pandas is not installed.
         """
         pandas = import_pandas("Explanation.to_frame")
-        n, n_outputs = len(self.contributions), max(len(self.outputs), 1)
-        values = self.contributions.reshape(n, len(self.names), n_outputs)
+        values = self._by_output()
+        n, _, n_outputs = values.shape
         intercept = np.broadcast_to(self.intercept, (n, 1, n_outputs))
         values = np.concatenate([intercept, values], axis=1)
-        columns = ["intercept", *self.names]
+        first = "intercept"
+        while first in self.names:
+            first = f"_{first}"
+        columns = [first, *self.names]
         if self.outputs:
             columns = pandas.MultiIndex.from_product(
                 [self.outputs, columns], names=["output", "effect"]
             )
         values = values.swapaxes(1, 2).reshape(n, -1)
+        index = self.index if index is None else index
         return pandas.DataFrame(values, index=index, columns=columns)
 
 
@@ -116,10 +208,12 @@ def effects_of(estimator: Any) -> Effects:
     return functional_anova(layers, estimator.clip_bounds_, estimator.marginals_)
 
 
-def explained(estimator: Any, X: NDArray) -> Explanation:
-    """The explanation of validated inputs, (n, d)."""
+def explained(
+    estimator: Any, X: NDArray, feature_names: Sequence[str] | None = None, index: Any = None
+) -> Explanation:
+    """The explanation of validated inputs, (n, d), whose rows have the labels ``index``."""
+    names, outputs = input_names(estimator, feature_names), output_names(estimator)
     effects = effects_of(estimator)
-    names, outputs = input_names(estimator), output_names(estimator)
     contributions, intercept = effects(X), effects.intercept
     return Explanation(
         names=tuple(" × ".join(names[k] for k in inputs) for inputs in effects.effects),
@@ -127,4 +221,5 @@ def explained(estimator: Any, X: NDArray) -> Explanation:
         contributions=contributions if outputs else contributions[:, :, 0],
         intercept=intercept if outputs else float(intercept[0]),
         outputs=outputs,
+        index=index,
     )

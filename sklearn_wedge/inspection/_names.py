@@ -1,4 +1,4 @@
-"""What inputs, hidden neurons and outputs of a fitted estimator are called, and sums of them."""
+"""What inputs, hidden neurons and outputs of a fitted estimator are called."""
 
 from __future__ import annotations
 
@@ -40,19 +40,6 @@ def hidden_names(inputs: Sequence[str], n_neurons: int) -> list[str]:
     return [f"{prefix}{k}" for k in range(n_neurons)]
 
 
-def term(number: float, of: str, digits: int, times: str) -> str:
-    """A summand with its sign, such as ``- 0.61·age``; of an empty name the number alone."""
-    size = f"{abs(number):.{digits}g}"
-    product = size if not of else of if size == "1" else f"{size}{times}{of}"
-    return f"{'-' if number < 0 else '+'} {product}"
-
-
-def sum_of(terms: Sequence[str]) -> str:
-    """Summands that begin with their signs as a sum, such as ``-age + 2``."""
-    text = " ".join(terms)
-    return text[2:] if text.startswith("+ ") else text.replace("- ", "-", 1)
-
-
 def column_number(column: int | str, names: Sequence[str]) -> int:
     """The number of a column that is given by its number or its name.
 
@@ -72,18 +59,23 @@ def column_number(column: int | str, names: Sequence[str]) -> int:
     )
 
 
+def target_names(estimator: Any) -> tuple[str, ...]:
+    """Names of a regression's targets in the training data; none if they had none."""
+    return tuple(map(str, getattr(estimator, "target_names_in_", ())))
+
+
 def output_names(estimator: Any) -> tuple[str, ...]:
-    """Names of the outputs: classes, or numbers; none if the estimator predicts one number."""
+    """Names of the outputs: classes, or targets by name or number; none of a single number."""
     if hasattr(estimator, "classes_"):
         classes = estimator.classes_
         return tuple(map(str, classes)) if len(classes) > 2 else ()
     if np.ndim(estimator.y_mean_) == 0:
         return ()
-    return tuple(str(k) for k in range(len(estimator.y_mean_)))
+    return target_names(estimator) or tuple(str(k) for k in range(len(estimator.y_mean_)))
 
 
 def output_number(estimator: Any, output: Any) -> int:
-    """The number of an output that is given as a class or a number; None: the only one.
+    """The number of an output that is given as a class, a target or a number; None: the only one.
 
     Raises
     ------
@@ -104,13 +96,27 @@ def output_number(estimator: Any, output: Any) -> int:
         found = np.flatnonzero(estimator.classes_ == output)
         if len(found):
             return int(found[0])
-    elif not is_classifier and output in range(max(len(names), 1)):
-        return int(output)
+    elif not is_classifier:
+        if isinstance(output, str) and output in target_names(estimator):
+            return target_names(estimator).index(output)
+        if output in range(max(len(names), 1)):
+            return int(output)
     choices = ", ".join(names) if names else "None (there is one)"
     raise ValueError(f"There is no output {output!r}: choose of {choices}.")
 
 
-def output_label(estimator: Any, output: int = 0, target_name: str = "target") -> str:
+def target_label(estimator: Any, target: int = 0, target_name: str | None = None) -> str:
+    """What a regression's target is called: as told, as in the training data, or "target"."""
+    names = output_names(estimator)
+    if target_name is None:
+        own = target_names(estimator)
+        if own:
+            return own[target]
+        target_name = "target"
+    return f"{target_name} {names[target]}" if len(names) > 1 else target_name
+
+
+def output_label(estimator: Any, output: int = 0, target_name: str | None = None) -> str:
     """What the network's output is, in words.
 
     The target or its logarithm, log odds, a score or a margin.
@@ -121,6 +127,5 @@ def output_label(estimator: Any, output: int = 0, target_name: str = "target") -
         if len(classes) == 2:
             return f"{kind} of {classes[1]}"
         return f"{'score' if kind == 'log odds' else kind} of {classes[output]}"
-    names = output_names(estimator)
-    name = f"{target_name} {names[output]}" if len(names) > 1 else target_name
+    name = target_label(estimator, output, target_name)
     return f"log of {name}" if estimator.loss in ("poisson", "gamma") else name

@@ -13,6 +13,7 @@ from sklearn_wedge.inspection._axes import (
     GREY,
     MARKERS,
     ORANGE,
+    as_it_is,
     look,
     one_axes,
 )
@@ -22,6 +23,7 @@ from sklearn_wedge.inspection._names import (
     output_label,
     output_names,
     output_number,
+    target_label,
 )
 from sklearn_wedge.inspection._training import predicted, training_inputs
 
@@ -137,7 +139,7 @@ class NeuronDisplay:
         *,
         output: Any = None,
         feature_names: Sequence[str] | None = None,
-        target_name: str = "target",
+        target_name: str | None = None,
         grid_resolution: int = 300,
         ax: Any = None,
         **kwargs: Any,
@@ -152,12 +154,14 @@ class NeuronDisplay:
             The inputs that it was fitted on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their targets or labels. None: samples are drawn without.
-        output : int, default=None
-            Number of the target to be drawn, if there are several; of classes all are drawn.
+        output : int or str, default=None
+            The target to be drawn, if there are several, by its number or its name in the training
+            data; of classes all are drawn.
         feature_names : sequence of str, default=None
             Names of the inputs; None: those of the training data.
-        target_name : str, default="target"
-            Name and unit of a regression's target.
+        target_name : str, default=None
+            Name and unit of a regression's target. None: its name in the training data, or
+            ``"target"``.
         grid_resolution : int, default=300
             Values of each input at which the prediction is computed.
         ax : matplotlib Axes, default=None
@@ -191,18 +195,17 @@ class NeuronDisplay:
         is_classifier = hasattr(estimator, "classes_")
         chosen = _chosen(estimator, output)
         y = None if y is None else _suitable(estimator, y, chosen)
-        label = target_name
         if is_classifier and X.shape[1] == 1:
             response = predicted(estimator.decision_function, grid).reshape(len(grid), -1)
             label = output_label(estimator) if response.shape[1] == 1 else "decision function"
         elif is_classifier:
+            label = "class"
             response = np.searchsorted(estimator.classes_, predicted(estimator.predict, grid))
             response = response.reshape(len(ticks[1]), -1)
         else:
             response = predicted(estimator.predict, grid).reshape(len(grid), -1)[:, [chosen]]
             response = response if len(ticks) == 1 else response.reshape(len(ticks[1]), -1)
-            names = output_names(estimator)
-            label += f" {names[chosen]}" if len(names) > 1 else ""
+            label = target_label(estimator, chosen, target_name)
         display = cls(
             ticks=ticks,
             response=response,
@@ -266,7 +269,7 @@ class NeuronDisplay:
                 self._draw_surface(surface_kw or {})
             if surface and colorbar and self.classes is None:
                 self.colorbar_ = self.figure_.colorbar(self.surface_, ax=self.ax_)
-                self.colorbar_.set_label(self.output_label)
+                self.colorbar_.set_label(as_it_is(self.output_label))
             self._plot_plane(neurons, line_kw or {})
             self.samples_ = self._samples_in_the_plane(surface_kw or {})
         return self
@@ -277,7 +280,7 @@ class NeuronDisplay:
         ax, (ticks,) = self.ax_, self.ticks
         self.samples_ = self._samples_on_a_line()
         for k, (values, label) in enumerate(zip(self.response.T, self.curve_labels, strict=True)):
-            options = {"linewidth": 2, "label": label, **look(k), **line_kw}
+            options = {"linewidth": 2, "label": as_it_is(label), **look(k), **line_kw}
             self.curves_ += ax.plot(ticks, values, **options)
         knots = self.lines[:, 0]
         if neurons and len(knots):
@@ -286,7 +289,7 @@ class NeuronDisplay:
             if len(self.response.T) > 1:
                 options["color"] = "0.2"
             (self.knots_,) = ax.plot(knots, heights, "D", **options)
-        ax.set(xlabel=self.input_names[0], ylabel=self.output_label)
+        ax.set(xlabel=as_it_is(self.input_names[0]), ylabel=as_it_is(self.output_label))
         ax.legend(frameon=False, fontsize="small")
 
     def _samples_on_a_line(self) -> list:
@@ -306,7 +309,7 @@ class NeuronDisplay:
 
     def _by_class(self) -> list[tuple[str, NDArray[np.bool_]]]:
         labels = np.asarray(self.y)
-        return [(str(label), labels == label) for label in self.classes]
+        return [(as_it_is(str(label)), labels == label) for label in self.classes]
 
     # --- two inputs ----------------------------------------------------------------------------
 
@@ -323,7 +326,8 @@ class NeuronDisplay:
             (self.rings_,) = ax.plot(*self.defining.T, "o", **options)
         (left, right), (low, high) = ((ticks[0], ticks[-1]) for ticks in self.ticks)
         ax.set(xlim=(left, right), ylim=(low, high))
-        ax.set(xlabel=self.input_names[0], ylabel=self.input_names[1])
+        first, second = map(as_it_is, self.input_names)
+        ax.set(xlabel=first, ylabel=second)
 
     def _draw_surface(self, surface_kw: dict) -> None:
         from matplotlib.colors import ListedColormap

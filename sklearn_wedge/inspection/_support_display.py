@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_wedge.inspection._axes import GREY, ORANGE, one_axes
+from sklearn_wedge.inspection._axes import GREY, ORANGE, as_it_is, one_axes
 from sklearn_wedge.inspection._names import column_number, input_names
 from sklearn_wedge.inspection._training import training_inputs
 
@@ -164,7 +164,8 @@ class SupportDisplay:
         options = {"s": sizes, "facecolors": "none", "edgecolors": ORANGE, "linewidths": 1.4}
         options |= {"label": label, "zorder": 3}
         self.rings_ = ax.scatter(*self.positions[self.rows].T, **{**options, **(ring_kw or {})})
-        ax.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
+        first, second = map(as_it_is, self.axis_labels)
+        ax.set(xlabel=first, ylabel=second)
         self._draw_legend()
         return self
 

@@ -1,148 +1,57 @@
-"""A fitted network in words: its neurons as formulas, as a data frame, in a summary, as HTML."""
+"""A fitted network in words: its neurons as a data frame, and a summary."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from textwrap import fill
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_wedge.inspection._dependencies import import_pandas
-from sklearn_wedge.inspection._names import (
-    hidden_names,
-    input_names,
-    output_label,
-    output_names,
-    sum_of,
-    term,
-)
+from sklearn_wedge.inspection._names import input_names, output_label, output_names, target_names
+from sklearn_wedge.inspection._readable import ReadableNeuron, formulas, readable_neurons
 
-Array = NDArray[np.float64]
-
-# Neurons that a summary prints.
+# Neurons, importances and targets that a summary prints.
 MOST_IN_SUMMARY = 5
 # Characters in a line of a summary; formulas are not broken.
 WIDTH = 100
-# Neurons in the HTML representation, and inputs in a formula.
-MOST_IN_HTML, MOST_TERMS = 30, 4
-DIGITS = 4
 
 
-@dataclass(frozen=True)
-class ReadableNeuron:
-    """A neuron ``coefficient · (weights · inputs + bias)_+`` in original units.
-
-    Scaled so that the weight of the input that moves it most is 1 or -1: ``coefficient`` is then
-    the slope along that input.
-
-    Attributes
-    ----------
-    inputs : tuple of str
-    weights : tuple of float
-    bias : float
-    coefficient : ndarray of shape (q,)
-    rows : tuple of int
-        Rows of the training data that it passes through.
-    leading : tuple of int
-        Which inputs a formula shows: those that move the neuron most.
-    """
-
-    inputs: tuple[str, ...]
-    weights: tuple[float, ...]
-    bias: float
-    coefficient: Array
-    rows: tuple[int, ...]
-    leading: tuple[int, ...]
-
-    def hinge(self) -> str:
-        """The activation, such as ``(bmi - 0.61·s5 + 0.02)₊``."""
-        terms = [term(self.weights[k], self.inputs[k], DIGITS, "·") for k in self.leading]
-        if len(self.inputs) > len(terms):
-            terms.append(f"+ {len(self.inputs) - len(terms)} more")
-        if self.bias:
-            terms.append(term(self.bias, "", DIGITS, "·"))
-        return f"({sum_of(terms)})₊"
-
-    def formula(self) -> str:
-        """The neuron; of several outputs without its coefficients."""
-        if len(self.coefficient) > 1:
-            return self.hinge()
-        return f"{self.coefficient[0]:+.{DIGITS}g} · {self.hinge()}"
-
-    def through(self) -> str:
-        """The rows in words."""
-        if not self.rows:
-            return "no row"
-        return ("row " if len(self.rows) == 1 else "rows ") + " and ".join(map(str, self.rows))
-
-
-def readable_neurons(
-    estimator: Any, feature_names: Sequence[str] | None = None
-) -> list[ReadableNeuron]:
-    """The neurons of the last hidden layer, most important first.
-
-    Neurons of earlier layers are called ``h0``, ``h1``, ... as inputs; see ``hidden_names``.
-    """
-    weights, biases, coef = estimator.coefs_[-2], estimator.intercepts_[-2], estimator.coefs_[-1]
-    names = input_names(estimator, feature_names)
-    names += hidden_names(names, len(weights) - len(names))
-    # How far an input moves a neuron: hidden neurons are taken to be of unit size.
-    spread = np.append(estimator.x_scale_, np.ones(len(weights)))[: len(weights)]
-    return [
-        _readable(weights[:, j], biases[j], coef[j], rows, spread, names)
-        for j, rows in enumerate(estimator.neurons_.rows)
-    ]
-
-
-def _readable(
-    weights: Array, bias: float, coef: Array, rows: NDArray, spread: Array, names: list[str]
-) -> ReadableNeuron:
-    used = np.flatnonzero(weights)
-    moved = np.abs(weights[used]) * spread[used]
-    size = np.abs(weights[used[np.argmax(moved)]]) if len(used) else 1.0
-    return ReadableNeuron(
-        inputs=tuple(names[k] for k in used),
-        weights=tuple((weights[used] / size).tolist()),
-        bias=float(bias / size),
-        coefficient=coef * size,
-        rows=tuple(rows[rows >= 0].tolist()),
-        leading=tuple(sorted(np.argsort(-moved, kind="stable")[:MOST_TERMS].tolist())),
-    )
-
-
-def neurons_frame(estimator: Any) -> Any:
+def neurons_frame(estimator: Any, feature_names: Sequence[str] | None = None) -> Any:
     """See ``ReadableNetwork.neurons_frame``."""
     pandas = import_pandas("neurons_frame")
-    neurons = readable_neurons(estimator)
-    outputs = output_names(estimator)
-    labels = [f"coefficient_{name}" for name in outputs] or ["coefficient"]
+    neurons = readable_neurons(estimator, feature_names)
+    labels = [f"coefficient_{name}" for name in output_names(estimator)] or ["coefficient"]
     coefficients = np.array([neuron.coefficient for neuron in neurons]).reshape(-1, len(labels))
-    return pandas.DataFrame(
+    frame = pandas.DataFrame(
         {
-            "inputs": [neuron.inputs for neuron in neurons],
-            "weights": [neuron.weights for neuron in neurons],
-            "bias": np.array([neuron.bias for neuron in neurons]),
+            "inputs": [neuron.sum.names for neuron in neurons],
+            "weights": [neuron.sum.weights for neuron in neurons],
+            "bias": np.array([neuron.sum.bias for neuron in neurons]),
             **dict(zip(labels, coefficients.T, strict=True)),
             "rows": [neuron.rows for neuron in neurons],
-            "formula": [neuron.formula() for neuron in neurons],
+            "formula": formulas(neurons),
         }
     )
+    if len(estimator.coefs_) > 2:
+        frame.insert(0, "name", [neuron.name for neuron in neurons])
+        frame.insert(1, "block", [neuron.block for neuron in neurons])
+    return frame
 
 
-def _network_in_words(estimator: Any) -> str:
-    used = np.count_nonzero(estimator.coefs_[-2], axis=0)
-    if len(used) == 0:
+def network_in_words(estimator: Any, neurons: Sequence[ReadableNeuron]) -> str:
+    """How many neurons of how many inputs, through how many rows."""
+    last = [neuron for neuron in neurons if neuron.is_last]
+    if not last:
         return "constant: the penalty keeps no neuron"
-    sizes, counts = np.unique(used, return_counts=True)
-    parts = [f"{n} of {s} input{'s' if s != 1 else ''}" for s, n in zip(sizes, counts, strict=True)]
+    counts = Counter(len(neuron.sum.names) for neuron in last)
+    parts = [f"{counts[k]} of {k} input{'s' if k != 1 else ''}" for k in sorted(counts)]
     layers = len(estimator.coefs_) - 1
     where = "" if layers == 1 else f" in the last of {layers} hidden layers"
     return (
-        f"{_count(len(used), 'neuron')}{where} ({', '.join(parts)}), through "
+        f"{_count(len(last), 'neuron')}{where} ({', '.join(parts)}), through "
         f"{_count(len(estimator.support_), 'training row')}"
     )
 
@@ -151,13 +60,32 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
+def chosen_lines(neurons: Sequence[ReadableNeuron], most: int) -> tuple[list, list]:
+    """The strongest neurons, and those of earlier layers that these have as inputs.
+
+    Each as its formula and the rows that it passes through.
+    """
+    texts = formulas(neurons)
+    strongest = [j for j, neuron in enumerate(neurons) if neuron.is_last][:most]
+    place = {neuron.name: j for j, neuron in enumerate(neurons) if not neuron.is_last}
+    needed, pending = set(), strongest
+    while pending:
+        read = {neurons[j].sum.names[k] for j in pending for k in neurons[j].leading}
+        pending = [place[name] for name in read if name in place and place[name] not in needed]
+        needed.update(pending)
+    lines = [(text, neuron.through()) for text, neuron in zip(texts, neurons, strict=True)]
+    return [lines[j] for j in strongest], [lines[j] for j in sorted(needed)]
+
+
 def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     """See ``ReadableNetwork.summary``."""
-    names, n_outputs = input_names(estimator, feature_names), estimator.coefs_[-1].shape[1]
+    names, neurons = (
+        input_names(estimator, feature_names),
+        readable_neurons(estimator, feature_names),
+    )
     lines = [
-        f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_count(n_outputs, 'output')}"
-        + (f" ({output_label(estimator)})" if n_outputs == 1 else ""),
-        f"Network: {_network_in_words(estimator)}",
+        f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
+        f"Network: {network_in_words(estimator, neurons)}",
         f"Certificate: {estimator.certificate_}",
     ]
     importances = getattr(estimator, "feature_importances_", None)
@@ -166,35 +94,17 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
         lines.append(f"Importances: {', '.join(shares)}")
     lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
-    neurons = readable_neurons(estimator, names)
-    if neurons:
-        lines.append("Strongest neurons:")
-        lines += [f"  {n.formula()} through {n.through()}" for n in neurons[:MOST_IN_SUMMARY]]
+    strongest, before = chosen_lines(neurons, MOST_IN_SUMMARY)
+    for title, part in (("Strongest neurons", strongest), ("Where", before)):
+        if part:
+            lines.append(f"{title}:")
+            lines += [f"  {formula} through {rows}" for formula, rows in part]
     return "\n".join(lines)
 
 
-def html(estimator: Any) -> str:
-    """Certificate and neurons as two tables that fold out, to follow scikit-learn's diagram."""
-    certificate = estimator.certificate_
-    facts = {
-        "objective": f"{certificate.objective:.6g}",
-        "lower bound": f"{certificate.lower_bound:.6g}",
-        "relative gap": f"{certificate.relative_gap:.2e}",
-        "certified": "yes" if certificate.exact else "no, the bound is an estimate",
-        "over": certificate.scope,
-    }
-    neurons = readable_neurons(estimator)
-    rows = [[n.formula(), n.through()] for n in neurons[:MOST_IN_HTML]]
-    if len(neurons) > MOST_IN_HTML:
-        rows.append([f"... and {len(neurons) - MOST_IN_HTML} more", "see neurons_frame()"])
-    return (
-        '<div style="margin-top: 0.5em; font-size: 0.9em">'
-        f"{_fold_out('Certificate', [list(fact) for fact in facts.items()])}"
-        f"{_fold_out(f'Network: {_network_in_words(estimator)}', rows)}</div>"
-    )
-
-
-def _fold_out(title: str, rows: list[list[str]]) -> str:
-    cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    table = "".join(f"<tr>{row}</tr>" for row in cells)
-    return f"<details><summary>{escape(title)}</summary><table>{table}</table></details>"
+def _outputs(estimator: Any) -> str:
+    """How many outputs, and what they are."""
+    n_outputs = len(estimator.intercepts_[-1])
+    names = [output_label(estimator)] if n_outputs == 1 else target_names(estimator)
+    listed = ", ".join(names[:MOST_IN_SUMMARY]) + (", ..." if len(names) > MOST_IN_SUMMARY else "")
+    return _count(n_outputs, "output") + (f" ({listed})" if names else "")

@@ -1,0 +1,86 @@
+"""
+From a CSV with categories and gaps to a network in words
+=========================================================
+
+Rents of 400 flats, as a file that a spreadsheet has written: numbers, categories, and cells that
+are empty. Transformers of scikit-learn make numbers of it; the network behind them still knows what
+its columns are called, and says what it has found.
+"""
+
+# %%
+# The table. A year or a heating that is not known is an empty cell.
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from sklearn_wedge import WedgeReLURegressorCV
+from sklearn_wedge.inspection import EffectDisplay
+
+# Beside this script.
+flats = pd.read_csv(Path(sys.argv[0]).parent / "data" / "flats.csv")
+print(flats.head(4).to_string(index=False))
+print(f"\nEmpty cells: {flats.isna().sum()[lambda gaps: gaps > 0].to_dict()}")
+X_train, X_test, y_train, y_test = train_test_split(
+    flats.drop(columns="rent"), flats["rent"], test_size=0.25, random_state=0
+)
+
+# %%
+# Numbers: an empty cell becomes the mean, and a column more says that it was empty. Categories: a
+# column of 0 and 1 for each, also for "not known"; one column is enough for two categories. With
+# ``set_output`` the result is a data frame, which is how names get to the network. Nothing has to
+# be scaled: the network does that itself.
+
+columns = make_column_transformer(
+    (SimpleImputer(add_indicator=True), make_column_selector(dtype_include="number")),
+    (
+        OneHotEncoder(drop="if_binary", sparse_output=False, handle_unknown="ignore"),
+        make_column_selector(dtype_exclude="number"),
+    ),
+    verbose_feature_names_out=False,
+).set_output(transform="pandas")
+
+network = WedgeReLURegressorCV(alphas=6, eps=4e-3, cv=3, tol=1e-3)
+models = {
+    "WedgeReLURegressorCV": make_pipeline(columns, network).fit(X_train, y_train),
+    "RidgeCV": make_pipeline(columns, RidgeCV()).fit(X_train, y_train),
+    "HistGradientBoosting": make_pipeline(columns, HistGradientBoostingRegressor(random_state=0)),
+}
+models["HistGradientBoosting"].fit(X_train, y_train)
+print(f"\nHeld-out R² on {len(X_test)} flats")
+for name, model in models.items():
+    print(f"  {name:22s} {model.score(X_test, y_test):.3f}")
+
+# %%
+# The network in words. ``heating_nan`` and ``missingindicator_year`` are the empty cells, and the
+# target is called as its column was.
+
+*_, fitted = models["WedgeReLURegressorCV"]
+print(f"\n{fitted.summary()}")
+
+# %%
+# What moves the rent: the largest effects, and what area does in the centre and elsewhere.
+
+inputs = models["WedgeReLURegressorCV"][:-1]
+pairs = ["area", "year", "district_centre", ("area", "district_centre")]
+display = EffectDisplay.from_estimator(fitted, pairs, n_cols=2)
+if len(sys.argv) > 1:
+    display.figure_.savefig(sys.argv[1], dpi=110)
+
+# %%
+# One flat: its rent as a sum of what each input contributes, the largest first.
+
+flat = X_test.iloc[[0]]
+explanation = fitted.explain(inputs.transform(flat))
+print(f"\n{flat.to_string()}\n\n{explanation.summary(most=6)}")
+
+plt.show()
