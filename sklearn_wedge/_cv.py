@@ -318,6 +318,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    fitted_classes_ : ndarray of shape (n_fitted_classes,)
+        Those that have rows with weight, as in :class:`WedgeReLUClassifier`.
     alpha_ : float
         The alpha chosen.
     interaction_order_ : int or None
@@ -472,14 +474,13 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
             combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
-        X, y, weight = self._validated_labels(X, y, sample_weight)
-        fit_weight = self._class_weighted(y, weight)
-        target = class_targets(y, self.classes_)
-        data = Task(X, y, target, fit_weight, self._loss(), self.classes_)
+        X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
+        target = class_targets(y, self.fitted_classes_)
+        data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
         with fit_task(self, 2, X, y, weight) as task:
             self._choose(data, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, weight, refit)
+                self._fit_at(self.alpha_, X, y, fit_weight, refit)
         return self
 
     def _default_scoring(self) -> Any:
@@ -488,5 +489,6 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     def _unfitted(self) -> WedgeReLUClassifier:
         shared = self._shared_parameters()
         model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **shared)
-        model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
+        model.n_features_in_ = self.n_features_in_
+        model.classes_, model.fitted_classes_ = self.classes_, self.fitted_classes_
         return model

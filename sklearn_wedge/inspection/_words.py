@@ -147,6 +147,13 @@ def _network_in_words(estimator: Any) -> str:
     )
 
 
+def _left_out(estimator: Any) -> list[str]:
+    """A line on the classes that are never predicted, if there are any."""
+    fitted = set(getattr(estimator, "fitted_classes_", ()))
+    never = [str(each) for each in getattr(estimator, "classes_", ()) if each not in fitted]
+    return [f"Classes without weight, never predicted: {', '.join(never)}"] if never else []
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -158,6 +165,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_count(n_outputs, 'output')}"
         + (f" ({output_label(estimator)})" if n_outputs == 1 else ""),
         f"Network: {_network_in_words(estimator)}",
+        *_left_out(estimator),
         f"Certificate: {estimator.certificate_}",
     ]
     importances = getattr(estimator, "feature_importances_", None)
