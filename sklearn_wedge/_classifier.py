@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,6 +19,7 @@ from sklearn_wedge._callbacks import FitTask, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._dask import blockwise, dask_blocks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
+from sklearn_wedge._labels import refuse_odd_labels, warn_of_many_classes
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
     CLASSIFICATION_CONSTRAINTS,
@@ -27,7 +28,7 @@ from sklearn_wedge._objectives import (
     classification_loss,
     decision_layer,
 )
-from sklearn_wedge._options import OPTION_CONSTRAINTS
+from sklearn_wedge._options import OPTION_CONSTRAINTS, NumberIn
 from sklearn_wedge._streaming import Block
 from sklearn_wedge.path import validated_weight
 
@@ -57,10 +58,12 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         ``classes_`` and ``fitted_classes_`` come with them.
         """
+        refuse_odd_labels(y)
         X, y = self._validated_inputs(X, y=y)
         check_classification_targets(y)
         weight = validated_weight(sample_weight, X)
         classes, codes = np.unique(y, return_inverse=True)
+        warn_of_many_classes(classes, type(self).__name__)
         totals = np.bincount(codes, weight)
         factors = self._class_factors(classes, totals)
         self._set_classes(classes, totals * factors)
@@ -70,8 +73,8 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         """Set ``classes_``, and those of them that are fitted: the ones with weight."""
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least two classes, and y has one class: "
-                f"{classes.tolist()[0]!r}."
+                f"{type(self).__name__} needs samples of at least two classes, and y has one "
+                f"class: {classes.tolist()[0]!r}."
             )
         self.classes_, self.fitted_classes_ = classes, classes[weights > 0]
 
@@ -111,7 +114,9 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
         blocks = dask_blocks(self, X, y, sample_weight)
         classes, totals = blocks.classes()
-        check_classification_targets(classes)
+        # Each of them twice: as many classes as rows are none to scikit-learn.
+        check_classification_targets(np.tile(classes, 2))
+        warn_of_many_classes(classes, type(self).__name__)
         factors = self._class_factors(classes, totals)
         self._set_classes(classes, totals * factors)
         fitted = self.fitted_classes_
@@ -377,7 +382,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [NumberIn(Real, 0, None, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         **CLASSIFICATION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,

@@ -8,11 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
 from sklearn_wedge._losses import (
     Gamma,
@@ -28,6 +24,7 @@ from sklearn_wedge._losses import (
     SquaredError,
     SquaredHinge,
 )
+from sklearn_wedge._options import NumberIn
 
 REGRESSION_LOSSES = (
     "squared_error",
@@ -46,8 +43,8 @@ NEVER = float(np.finfo(np.float32).min)
 
 REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(REGRESSION_LOSSES)), callable],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "quantile": [NumberIn(Real, 0, 1, closed="neither")],
+    "epsilon": [NumberIn(Real, 0, None, closed="neither")],
 }
 CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(CLASSIFICATION_LOSSES))]
