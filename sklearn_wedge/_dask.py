@@ -18,6 +18,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_wedge._labels import refuse_odd_labels
 from sklearn_wedge._out_of_core import block_rows
 from sklearn_wedge._streaming import LocalBlocks, added
 from sklearn_wedge._validation import (
@@ -167,8 +168,9 @@ def _new_targets(
     return changed.target, changed.weight
 
 
-def _labels(targets: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
+def _labels(targets: tuple[NDArray, NDArray], first_row: int) -> tuple[NDArray, NDArray]:
     y, weight = targets
+    refuse_odd_labels(y, first_row)
     labels, codes = np.unique(y, return_inverse=True)
     return labels, np.bincount(codes.ravel(), weight)
 
@@ -228,7 +230,12 @@ class DaskBlocks:
 
     def classes(self) -> tuple[NDArray, NDArray]:
         """The labels, ascending, of the type given, and their weights: also those without any."""
-        found = self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
+        found = self.engine.gather(
+            [
+                self.engine.submit(_labels, y, first)
+                for y, first in zip(self.targets, self.starts, strict=True)
+            ]
+        )
         # A block without rows may be of another type.
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
         classes, codes = np.unique(np.concatenate(labels), return_inverse=True)

@@ -16,7 +16,6 @@ from sklearn import get_config
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, gen_batches
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
@@ -31,7 +30,7 @@ from sklearn_wedge._objectives import (
     name_of,
     regression_loss,
 )
-from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions, NumberIn
 from sklearn_wedge._out_of_core import streamed_problem
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._reading import ReadableNetwork
@@ -473,7 +472,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [NumberIn(Real, 0, None, closed="neither")],
         **REGRESSION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,

@@ -297,8 +297,9 @@ def _validated(
     sample_weight: ArrayLike | None,
 ) -> _Data:
     if isinstance(estimator, WedgeReLUClassifier):
-        X, y, weight = estimator._validated_labels(X, y, sample_weight)
+        X, y, _, weight = estimator._validated_labels(X, y, sample_weight)
         _check_classes(trained, estimator.classes_)
+        _refuse_classes_without_weight(estimator)
         target, loss = class_targets(y, estimator.classes_), estimator._loss()
     else:
         X, y, weight, loss = estimator._validated_targets(X, y, sample_weight)
@@ -327,6 +328,15 @@ def _check_classes(trained: TrainedNetwork, classes: NDArray) -> None:
         raise ValueError(
             f"network has {trained.n_outputs} output(s), and for {len(classes)} classes "
             f"{needed} are needed: log odds of the second of two, or one per class.{advice}"
+        )
+
+
+def _refuse_classes_without_weight(estimator: WedgeReLUClassifier) -> None:
+    missing = sorted(set(estimator.classes_.tolist()) - set(estimator.fitted_classes_.tolist()))
+    if missing:
+        raise ValueError(
+            f"All rows of the classes {missing} have weight 0, and network has outputs about them, "
+            "which no data decide: give some of their rows a positive weight."
         )
 
 

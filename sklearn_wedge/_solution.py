@@ -104,6 +104,26 @@ class Round:
 
 
 @dataclass(frozen=True)
+class WarmStart:
+    """What the search at a smaller penalty starts from.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        The columns at hand, also those without a coefficient.
+    coef : ndarray of shape (m, q)
+    intercept : ndarray of shape (q,)
+    turn : int
+        Pricing rounds so far.
+    """
+
+    neurons: Neurons
+    coef: Array
+    intercept: Array
+    turn: int
+
+
+@dataclass(frozen=True)
 class Solution:
     """The network at one penalty, as unit-norm neurons with coefficients.
 
@@ -124,6 +144,8 @@ class Solution:
         One entry per pricing round.
     converged : bool
         Whether the gap met the tolerance.
+    warm_start : WarmStart
+        For a path that goes on from here.
     """
 
     alpha: float
@@ -134,6 +156,7 @@ class Solution:
     largest_value: float
     history: tuple[Round, ...]
     converged: bool
+    warm_start: WarmStart
 
 
 @dataclass(frozen=True)

@@ -139,11 +139,13 @@ def problem_on(
     return InMemoryProblem(sample, restricted, pricing, exact, words)
 
 
-def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
-    """Solutions at descending penalties."""
+def solve_alphas(
+    problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
+) -> Iterator[Solution]:
+    """Solutions at descending penalties, as the path goes on ``after`` one of them."""
     rule = StoppingRule(options.tol, options.max_iter, options.watch)
     with single_threaded_blas():
-        yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+        yield from solve_path(problem, alphas, rule, options.verbose, after)
 
 
 def solve_blocks(
@@ -151,10 +153,12 @@ def solve_blocks(
     sample: TrainingSample | StreamedSample,
     alphas: NDArray,
     options: FitOptions,
+    after: Solution | None = None,
 ) -> Iterator[tuple[SolvedBlock, ...]]:
     """Blocks at descending penalties, up to ``options.n_blocks``.
 
-    The first ones are a warm path; on each of them further ones are built, if asked for.
+    The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
+    further ones are built, if asked for.
     """
 
     def build(deeper: TrainingSample) -> InMemoryProblem:
@@ -168,7 +172,7 @@ def solve_blocks(
         return stopped
 
     rule = StoppingRule(options.tol, options.max_iter)
-    for solution in solve_alphas(problem, alphas, replace(options, watch=watch)):
+    for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = first_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
         n_blocks = 1 if stopped else options.n_blocks

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge.export._outputs import with_output_layer
+
 Array = NDArray[np.float64]
 
 
@@ -81,7 +83,7 @@ def plain_layers(model: Any) -> list[Layer]:
     Returns
     -------
     list of Layer
-        The network's outputs are those of the last one.
+        What the last one gives is what predictions are made from, see ``with_output_layer``.
     """
     lower, upper = model.clip_bounds_
     used = np.any([np.any(coef[: len(lower)] != 0, axis=1) for coef in model.coefs_[:-1]], axis=0)
@@ -90,7 +92,7 @@ def plain_layers(model: Any) -> list[Layer]:
         clipping, signals = _clipping(lower, upper, used)
     else:
         clipping, signals = [], Signals.of_inputs(np.full(len(lower), -np.inf))
-    return [*clipping, *_after(signals, model.coefs_, model.intercepts_)]
+    return [*clipping, *_after(signals, *with_output_layer(model))]
 
 
 def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
@@ -109,11 +111,11 @@ def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
     units : InputUnits
         What to do to the inputs first.
     layers : list of Layer
-        The network's outputs are those of the last one.
+        As ``plain_layers``.
     """
     center, scale = _single_precision(model.x_mean_), model.x_scale_
     units = InputUnits(center, scale, *((model.clip_bounds_ - center) / scale))
-    coefs, intercepts = list(model.coefs_), list(model.intercepts_)
+    coefs, intercepts = with_output_layer(model)
     for block in range(len(coefs) - 1):
         on_inputs = coefs[block][: len(center)]
         intercepts[block] = intercepts[block] + center @ on_inputs
