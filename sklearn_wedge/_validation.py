@@ -102,24 +102,24 @@ def _in_words(place: tuple[int, ...], names: Sequence | None) -> str:
 
 
 def _what_to_do(name: str, kind: str, caller: Caller) -> str:
-    """With values that are missing or infinite."""
+    """With values that no fit takes."""
     if name == "y":
         return "Leave out the rows whose target is not a finite number."
     if name == "sample_weight":
         return "Give a row that should not count a weight of 0."
-    needs = name_of_caller(caller)
+    who = name_of_caller(caller)
     if kind == "infinity":
         return (
-            f"{needs} needs finite numbers: replace them, for example by the largest finite value "
+            f"{who} needs finite numbers: replace them, for example by the largest finite value "
             "of their column, or leave these rows out."
         )
     imputed = "SimpleImputer().fit_transform(X)"
     if not isinstance(caller, str):
-        imputed = f"make_pipeline(SimpleImputer(), {needs}())"
+        imputed = f"make_pipeline(SimpleImputer(), {who}())"
     # An imputer cannot read them in columns of type object.
     fill = "Take X.astype('Float64') and fill" if kind == "pd.NA" else "Fill"
     return (
-        f"{needs} does not accept missing values. {fill} them in first, for example with {imputed} "
+        f"{who} does not accept missing values. {fill} them in first, for example with {imputed} "
         "(sklearn.impute.SimpleImputer)."
     )
 
