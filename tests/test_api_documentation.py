@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import sys
 import textwrap
 import warnings
@@ -259,6 +260,19 @@ def on_the_page():
 @pytest.mark.parametrize("public", EVERY)
 def test_a_public_name_is_not_on_the_api_page(public):
     assert public in on_the_page().values(), f"add it to {API_PAGE.name}"
+
+
+# Characters of a heading that fit on a page 420 pixels wide.
+ON_A_PHONE = 17
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_a_heading_breaks_within_a_word_on_a_phone(public):
+    words_of = runpy.run_path(str(API_PAGE.parent / "headings.py"))["words_of"]
+    name = public.__name__
+    assert "".join(words_of(name)) == name
+    assert max(map(len, words_of(name))) <= ON_A_PHONE
+    assert all(re.fullmatch("_*[A-Z]*[a-z]*[A-Z]*_*", word) for word in words_of(name))
 
 
 def test_the_api_page_lists_something_private_or_twice():
