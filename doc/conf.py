@@ -7,7 +7,9 @@ from importlib.metadata import version as installed_version
 
 # As inside a fit: the examples are timed on one thread of linear algebra.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path.insert(0, os.path.dirname(__file__))  # for gallery_order
+sys.path.insert(0, os.path.dirname(__file__))  # for gallery_order, headings
+
+import headings
 
 project = "sklearn_wedge"
 author = "The sklearn_wedge developers"
@@ -79,4 +81,5 @@ def escape_fitted_names(app, what, name, obj, options, lines):
 
 
 def setup(app):
+    app.connect("doctree-resolved", headings.break_between_words)
     app.connect("autodoc-process-docstring", escape_fitted_names, priority=400)  # before numpydoc

@@ -4,15 +4,19 @@ from sklearn_wedge._classifier import WedgeReLUClassifier
 from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._features import WedgeFeatures
-from sklearn_wedge._network import Block, HiddenNeurons
+from sklearn_wedge._marginals import Marginal
+from sklearn_wedge._network import Block, HiddenNeurons, Network
+from sklearn_wedge._polish import PolishedNetwork, polish
 from sklearn_wedge._solution import Certificate, Round
+from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
-from sklearn_wedge.polish import PolishedNetwork, polish
 
 __all__ = [
     "Block",
     "Certificate",
     "HiddenNeurons",
+    "Marginal",
+    "Network",
     "PolishedNetwork",
     "Round",
     "WedgeFeatures",
@@ -21,9 +25,8 @@ __all__ = [
     "WedgeReLUClassifierCV",
     "WedgeReLURegressor",
     "WedgeReLURegressorCV",
+    "__version__",
     "alpha_max",
     "polish",
     "wedge_relu_path",
 ]
-
-__version__ = "0.1.0.dev0"

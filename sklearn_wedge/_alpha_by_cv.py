@@ -1,6 +1,6 @@
 """Penalty, class of neurons and depth chosen by cross-validation.
 
-One warm path per fold and combination of order, norm and number of blocks, scored at every alpha.
+One warm path per fold and combination of order, norm and number of blocks, see ``_fold_paths``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -21,7 +21,6 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import (
-    Interval,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -31,153 +30,52 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._callbacks import FitTask
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._estimators import _WedgeNetwork
-from sklearn_wedge._losses import Loss
-from sklearn_wedge._network import deep_network_of
+from sklearn_wedge._fold_paths import (
+    CANDIDATES,
+    Combination,
+    FoldPath,
+    Scoring,
+    best_of,
+    by_penalty_and_fold,
+    fold_tolerance,
+    mean_scores,
+    paths_in_step,
+)
+from sklearn_wedge._folds import Task, folds_of, usable
 from sklearn_wedge._neurons import NeuronClass
-from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._problem import Problem
-from sklearn_wedge._rows import Sample
-from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_blocks
+from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions, NumberIn
+from sklearn_wedge.path import descending_alphas, largest_alpha
 
-# Parameters that may be several candidates, in the order of the combinations of these.
-CANDIDATES = ("interaction_order", "norm", "n_blocks")
+# Scores that differ by this fraction or less are equal.
+TIED = 1e-12
 
 CV_CONSTRAINTS: dict[str, list[Any]] = {
-    "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
-    "eps": [Interval(Real, 0, 1, closed="neither")],
-    "patience": [Interval(Integral, 1, None, closed="left"), None],
+    "alphas": [NumberIn(Integral, 1, None, closed="left"), "array-like"],
+    "eps": [NumberIn(Real, 0, 1, closed="neither")],
+    "patience": [NumberIn(Integral, 1, None, closed="left"), None],
     "cv": ["cv_object"],
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
     **CONSTRAINT_PARAMETERS,
     **OPTION_CONSTRAINTS,
     # Several candidates, which are validated one by one.
-    **{name: [*OPTION_CONSTRAINTS[name], list, tuple] for name in CANDIDATES},
+    **{name: [*OPTION_CONSTRAINTS[name], list, tuple, np.ndarray] for name in CANDIDATES},
 }
 
 
-@dataclass(frozen=True)
-class Task:
-    """Validated training data: what is fitted, and what is scored.
-
-    ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
-    weight times that of the classes; ``classes`` is None for a regression.
-    """
-
-    X: NDArray
-    labels: NDArray
-    target: NDArray[np.float64]
-    fit_weight: NDArray[np.float64]
-    loss: Loss
-    classes: NDArray | None = None
-
-    def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, Sample]:
-        """The training problem on some of the rows."""
-        data = self.X[rows], self.target[rows], self.fit_weight[rows]
-        return build_problem(*data, options, self.loss)
-
-
-@dataclass(frozen=True)
-class Combination:
-    """Candidates as given, what a fit with them is told, and the penalties to try.
-
-    ``patience`` is how many penalties in a row are tried without a better score, None for all.
-    """
-
-    candidates: tuple
-    options: FitOptions
-    alphas: NDArray[np.float64]
-    patience: int | None
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The candidates by name."""
-        return dict(zip(CANDIDATES, self.candidates, strict=True))
-
-    def has_ended(self, scores: list[float]) -> bool:
-        """Whether the best of these scores is too long ago for more penalties to be tried."""
-        return self.patience is not None and len(scores) - _best(scores) > self.patience
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
-
-
-def _best(scores: list[float]) -> int:
-    """Where the best score is; NaN is none."""
-    return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
-
-
-def _score_fold(
-    task: Task,
-    combination: Combination,
-    fold: tuple[NDArray, NDArray],
-    unfitted: _WedgeNetwork,
-    scorer: Callable,
-    score_params: dict[str, NDArray],
-) -> tuple[list[float], list[int], int]:
-    """Scores and neurons of one fold at the alphas tried, and how many fits did not converge."""
-    train, test = fold
-    # A score needs a good network, not a proof.
-    options = replace(combination.options, pricing="search", n_jobs=None, verbose=0)
-    _refuse_unusable(task, train)
-    problem, sample = task.problem(train, options)
-    held_out = {name: values[test] for name, values in score_params.items()}
-    scores, neurons, unconverged = [], [], 0
-    unfitted._publish_marginals(sample)
-    for blocks in solve_blocks(problem, sample, combination.alphas, options):
-        solution = blocks[-1].solution
-        model = copy(unfitted).set_params(alpha=solution.alpha)
-        model._publish(deep_network_of(blocks), sample, solution)
-        scores.append(float(scorer(model, task.X[test], task.labels[test], **held_out)))
-        neurons.append(model.n_neurons_)
-        unconverged += not solution.converged
-        if combination.has_ended(scores):
-            break
-    if combination.options.verbose:
-        best = _best(scores)
-        print(
-            f"fold of {len(test)} rows, {combination}: best of {len(scores)} penalties is "
-            f"{combination.alphas[best]:.4g}, score {scores[best]:.6g}, {neurons[best]} neurons"
-        )
-    return scores, neurons, unconverged
-
-
-def _padded(paths: Sequence[Sequence], length: int, rest: float) -> NDArray:
-    """Paths of different lengths as rows of an array."""
-    return np.array([[*path, *[rest] * (length - len(path))] for path in paths])
-
-
-def _refuse_unusable(task: Task, train: NDArray) -> None:
-    """A fold without weight, or without one of the classes: the log loss has no minimiser."""
-    present = np.unique(task.labels[train][task.fit_weight[train] > 0])
-    if len(present) == 0:
-        raise ValueError(
-            "The training part of a fold has no sample with a positive weight. Use fewer folds, or "
-            "leave out rows of weight zero."
-        )
-    if task.classes is not None and len(present) < len(task.classes):
-        raise ValueError(
-            f"The training part of a fold has samples of {present.tolist()} only, of the classes "
-            f"{task.classes.tolist()}. Use fewer folds, or a splitter that keeps every class, such "
-            "as StratifiedKFold."
-        )
-    wrong = task.loss.impossible(task.target[train][task.fit_weight[train] > 0])
-    if wrong is not None:
-        raise ValueError(f"In the training part of a fold: {wrong} Use fewer or other folds.")
-
-
 def _several(name: str, given: Any, caller: str) -> list:
-    """The candidates for a parameter: one, or those of a list or tuple.
+    """The candidates for a parameter: one, or those of a list, tuple or array.
 
     Raises
     ------
     ValueError
         If there are none, or one is not valid.
     """
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
     if not isinstance(given, list | tuple):
         return [given]
     if not given:
@@ -201,12 +99,36 @@ def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | N
     return replace(neurons, norm="l1"), order, norm, options.n_blocks
 
 
+def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
+    """Where scores are the best but for rounding."""
+    best = scores[best_of(scores)]
+    return np.flatnonzero(scores >= (best - TIED * abs(best) if np.isfinite(best) else best))
+
+
+def simplest_best(combinations: Sequence[Combination], means: Sequence[NDArray]) -> tuple[int, int]:
+    """The combination and the penalty of the best mean score; of equal ones the simplest network.
+
+    It has fewer chunks, then fewer inputs per neuron, then the candidates given first, then the
+    larger penalty. A path may have ended before those of other combinations.
+    """
+    order = sorted(range(len(combinations)), key=lambda i: combinations[i].complexity)
+    places = [(i, at) for i in order for at in range(len(means[i]))]
+    return places[tied_with_best(np.concatenate([means[i] for i in order]))[0]]
+
+
 class AlphaByCV:
     """Choice of ``alpha``, order, norm and depth by cross-validation, for any of the networks."""
 
     def _default_scoring(self) -> Any:
         """Scorer, or name of one, that goes by the loss that is minimised."""
         raise NotImplementedError
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        return (
+            "Of the penalties tried none has a better mean score: as far as these folds tell, the "
+            f"target does not depend on the inputs, or all alphas are too large ({alpha_max:.3g} "
+            "and above leave no neuron)."
+        )
 
     def _unfitted(self) -> _WedgeNetwork:
         """A network of the same kind at one alpha, to be scored."""
@@ -231,29 +153,82 @@ class AlphaByCV:
         caller = type(self).__name__
         given = list(product(*(_several(n, getattr(self, n), caller) for n in CANDIDATES)))
         combinations = self._combinations(task, given)
-        splitter = check_cv(self.cv, task.labels, classifier=is_classifier(self))
-        folds = list(splitter.split(task.X, task.labels, **routed.splitter.split))
+        params = {name: np.asarray(values) for name, values in routed.scorer.score.items()}
+        folds = folds_of(task, self.cv, routed.splitter.split)
+        folds = usable(task, folds, params.get("sample_weight"))
         n_fits = len(combinations) * len(folds)
         with fit.subtask("cross-validation", n_fits, sequential_subtasks=False) as validation:
-            scores, neurons = self._scores(
-                task, combinations, folds, routed.scorer.score, validation
+            paths = paths_in_step(
+                task,
+                combinations,
+                folds,
+                self._unfitted_as,
+                Scoring(self._scorer(), params),
+                self.n_jobs,
+                # Workers tell of them. A splitter may be a generator, which does not travel.
+                validation.elsewhere(copy(self).set_params(cv=None)),
             )
-        mean_scores = scores.mean(axis=2)
-        if np.isnan(mean_scores).all():
+        self._warn_of_unconverged(paths)
+        means = [mean_scores(each) for each in paths]
+        if all(np.isnan(each).all() for each in means):
             raise ValueError(
                 f"No alpha has a score on every fold: scoring={self.scoring!r} gave NaN. Check it "
                 "on parts of the data as small as a fold, or use fewer folds."
             )
-        best, at = np.unravel_index(np.nanargmax(mean_scores), mean_scores.shape)
-        alphas = np.array([combination.alphas for combination in combinations])
+        best, at = simplest_best(combinations, means)
+        self._warn_at_an_end(combinations[best], means[best], at, paths[best])
         self.combinations_ = [combination.candidates for combination in combinations]
         self.interaction_order_, self.norm_, self.n_blocks_chosen_ = self.combinations_[best]
-        self.alpha_, self.best_score_ = float(alphas[best, at]), float(mean_scores[best, at])
-        several = len(given) > 1
-        paths = alphas, scores, neurons
-        self.alphas_, self.score_path_, self.n_neurons_path_ = (
-            paths if several else (path[0] for path in paths)
+        self.alpha_ = float(combinations[best].alphas[at])
+        self.best_score_ = float(means[best][at])
+        arrays = (
+            np.array([combination.alphas for combination in combinations]),
+            by_penalty_and_fold(combinations, paths, folds, "scores", np.nan),
+            by_penalty_and_fold(combinations, paths, folds, "neurons", 0),
         )
+        several = len(given) > 1
+        self.alphas_, self.score_path_, self.n_neurons_path_ = (
+            arrays if several else (array[0] for array in arrays)
+        )
+
+    def _warn_at_an_end(
+        self, combination: Combination, means: NDArray, at: int, paths: list[FoldPath]
+    ) -> None:
+        """Say that the penalty chosen is the smallest or the largest tried, if others are worse."""
+        if at not in (0, len(combination.alphas) - 1) or len(tied_with_best(means)) == len(means):
+            return
+        is_number = isinstance(self.alphas, Integral)
+        if at > 0:
+            which = "smallest"
+            advice = "Smaller ones may be better: " + (
+                f"lower eps (now {self.eps:g})." if is_number else "add some to alphas."
+            )
+        elif not is_number and any(path.neurons[0] for path in paths):
+            which, advice = "largest", "Larger ones may be better: add some to alphas."
+        else:
+            which = "largest"
+            advice = (
+                "The network is constant there, and on held-out rows none of these does better: "
+                "try other columns, another interaction_order, or more rows."
+            )
+        warnings.warn(
+            f"The penalty chosen, alpha_={combination.alphas[at]:.4g}, is the {which} tried. "
+            f"{advice}",
+            stacklevel=5,
+        )
+
+    def _warn_of_unconverged(self, paths: list[list[FoldPath]]) -> None:
+        every = [path for of_combination in paths for path in of_combination]
+        unconverged = sum(path.n_unconverged for path in every)
+        if unconverged:
+            warnings.warn(
+                f"{unconverged} of {sum(len(path.scores) for path in every)} fold fits ended above "
+                f"the tolerance (tol={fold_tolerance(self.tol):g}) after max_iter={self.max_iter} "
+                "rounds; their scores are those of the networks reached. Increase max_iter or tol, "
+                "or use larger alphas.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
     def _combinations(self, task: Task, given: list[tuple]) -> list[Combination]:
         """Those that differ on these data: one per class of networks."""
@@ -297,44 +272,6 @@ class AlphaByCV:
         scorer = check_scoring(self, scoring=self._default_scoring())
         # Nobody else could request weights for a scorer that nobody has named.
         return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
-
-    def _scores(
-        self,
-        task: Task,
-        combinations: list[Combination],
-        folds: list[tuple[NDArray, NDArray]],
-        score_params: dict[str, Any],
-        validation: FitTask,
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Scores and numbers of neurons, of shape (n_combinations, n_alphas, n_folds)."""
-        scorer = self._scorer()
-        score_params = {name: np.asarray(values) for name, values in score_params.items()}
-        # Callbacks are told by the workers. A splitter may be a generator, which does not travel.
-        validation = validation.elsewhere(copy(self).set_params(cv=None))
-        fits = [
-            (validation.subtask("fold", task_id=k), *pair)
-            for k, pair in enumerate(product(combinations, folds))
-        ]
-        results = Parallel(n_jobs=self.n_jobs)(
-            delayed(told.run)(
-                _score_fold, task, each, fold, self._unfitted_as(each), scorer, score_params
-            )
-            for told, each, fold in fits
-        )
-        scores, neurons, counts = zip(*results, strict=True)
-        unconverged = sum(counts)
-        if unconverged:
-            warnings.warn(
-                f"{unconverged} of {sum(map(len, scores))} fold fits ended above the tolerance "
-                f"(tol={self.tol:g}) after max_iter={self.max_iter} rounds; their scores are those "
-                "of the networks reached. Increase max_iter or tol, or use larger alphas.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        shape = len(combinations), len(folds), -1
-        n_alphas = len(combinations[0].alphas)
-        paths = _padded(scores, n_alphas, np.nan), _padded(neurons, n_alphas, 0)
-        return tuple(np.reshape(path, shape).swapaxes(1, 2) for path in paths)
 
     def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
         return self._unfitted().set_params(**combination.parameters)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,25 +19,27 @@ from sklearn_wedge._callbacks import FitTask, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._dask import chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._estimators import _WedgeNetwork
+from sklearn_wedge._labels import refuse_odd_labels, warn_of_many_classes
 from sklearn_wedge._losses import Loss
 from sklearn_wedge._objectives import (
     CLASSIFICATION_CONSTRAINTS,
     check_solver,
     class_targets,
     classification_loss,
+    decision_layer,
 )
-from sklearn_wedge._options import OPTION_CONSTRAINTS
+from sklearn_wedge._options import OPTION_CONSTRAINTS, NumberIn
 from sklearn_wedge._rows import Chunk
-from sklearn_wedge.path import validated_weight
+from sklearn_wedge._validation import is_one_target, validated_weight
 
 
 def class_chunk(
-    chunk: Chunk, classes: NDArray, factors: NDArray
+    chunk: Chunk, classes: NDArray, fitted: NDArray, factors: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Targets of the labels of a chunk, and its weights times those of the classes."""
     labels = chunk.target[:, 0]
     codes = np.searchsorted(classes, labels)
-    return class_targets(labels, classes), chunk.weight * factors[codes]
+    return class_targets(labels, fitted), chunk.weight * factors[codes]
 
 
 def _has_probabilities(estimator: _WedgeClassifier) -> bool:
@@ -51,70 +53,84 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
     def _validated_labels(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
-        """Inputs, labels, and weights; ``classes_`` comes with them."""
+    ) -> tuple[NDArray, NDArray, NDArray[np.float64], NDArray[np.float64]]:
+        """Inputs, labels, weights, and these times those of the classes.
+
+        ``classes_`` and ``fitted_classes_`` come with them.
+        """
+        refuse_odd_labels(y)
         X, y = self._validated_inputs(X, y=y)
         check_classification_targets(y)
-        weight = validated_weight(sample_weight, X)
-        self._check_classes(np.unique(y), np.unique(y[weight > 0]))
-        return X, y, weight
-
-    def _check_classes(self, classes: NDArray, present: NDArray) -> None:
-        """Set ``classes_``, if each of them has a weight."""
-        self.classes_ = classes
-        if len(present) < len(self.classes_) or len(present) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least two classes and of every class "
-                f"in y ({self.classes_.tolist()}), and those with a positive weight are of "
-                f"{len(present)} class(es): {present.tolist()}."
-            )
-
-    def _class_weighted(self, y: NDArray, weight: NDArray) -> NDArray[np.float64]:
-        """Weights multiplied by those of the classes."""
+        weight = validated_weight(sample_weight, len(X), self)
         classes, codes = np.unique(y, return_inverse=True)
-        if self.class_weight is None:
-            return weight
-        return weight * self._class_factors(classes, np.bincount(codes, weight))[codes]
+        warn_of_many_classes(classes, type(self).__name__)
+        totals = np.bincount(codes, weight)
+        factors = self._class_factors(classes, totals)
+        self._set_classes(classes, totals * factors)
+        return X, y, weight, weight * factors[codes]
+
+    def _set_classes(self, classes: NDArray, weights: NDArray) -> None:
+        """Set ``classes_``, and those of them that are fitted: the ones with weight."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least two classes, and y has one "
+                f"class: {classes.tolist()[0]!r}."
+            )
+        self.classes_, self.fitted_classes_ = classes, classes[weights > 0]
 
     def _class_factors(self, classes: NDArray, weights: NDArray) -> NDArray[np.float64]:
         """What the rows of each class, of this total weight, are multiplied by."""
         if self.class_weight is None:
             return np.ones(len(classes))
+        present = weights > 0
         if isinstance(self.class_weight, str):
             # By weight rather than by count: a weight of k is k copies.
-            per_class = weights.sum() / (len(classes) * weights)
+            mean = weights.sum() / np.count_nonzero(present)
+            per_class = np.divide(mean, weights, out=np.ones(len(classes)), where=present)
         else:
             per_class = compute_class_weight(self.class_weight, classes=classes, y=classes)
-        if not np.all((per_class > 0) & np.isfinite(per_class)):
+        if not np.all((per_class >= 0) & np.isfinite(per_class)):
             raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no weight to one of the classes "
-                f"{classes.tolist()}, or is not finite: give each a finite, positive weight."
+                f"class_weight={self.class_weight!r} has weights for the classes "
+                f"{classes.tolist()} that are negative or not finite: give each a finite weight of "
+                "0 or more."
+            )
+        largest = np.max(per_class[present])
+        if largest == 0:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no weight to any of the classes "
+                f"{classes[present].tolist()} that have samples with weight: give one of them a "
+                "positive weight."
             )
         # A common factor changes nothing: with the largest one 1, no product overflows.
-        return per_class / np.max(per_class)
+        return np.where(present, per_class / largest, 0.0)
 
     def _fit_on_dask(
         self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
         """Fit where the chunks of dask arrays are."""
-        y = target_array(self, y)
+        y = target_array(self, y, numeric=False)
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+        is_one_target(y)  # a warning, if they are a column
         chunks = dask_chunks(self, X, y, sample_weight)
         classes, totals = chunks.classes()
-        check_classification_targets(classes)
-        self._check_classes(classes, classes[totals > 0])
+        # Each of them twice: as many classes as rows are none to scikit-learn.
+        check_classification_targets(np.tile(classes, 2))
+        warn_of_many_classes(classes, type(self).__name__)
         factors = self._class_factors(classes, totals)
-        chunks = chunks.with_targets(class_chunk, classes, factors)
-        q = 1 if len(classes) == 2 else len(classes)
-        self._fit_chunks(alpha, chunks, q, self._loss())
+        self._set_classes(classes, totals * factors)
+        fitted = self.fitted_classes_
+        chunks = chunks.with_targets(class_chunk, classes, fitted, factors)
+        self._fit_chunks(alpha, chunks, 1 if len(fitted) == 2 else len(fitted), self._loss())
 
     def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, task: FitTask) -> None:
-        weight = self._class_weighted(y, weight)
-        self._fit_network(alpha, X, class_targets(y, self.classes_), weight, self._loss(), task)
+        """Fit on validated data; the weights are those of rows times those of classes."""
+        target = class_targets(y, self.fitted_classes_)
+        self._fit_network(alpha, X, target, weight, self._loss(), task)
 
     def _loss(self) -> Loss:
-        loss = classification_loss(self.loss, len(self.classes_))
+        loss = classification_loss(self.loss, len(self.fitted_classes_))
         check_solver(loss, repr(self.loss), self.solver)
         return loss
 
@@ -132,8 +148,13 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         ndarray or dask array of shape (n_samples,) or (n_samples, n_classes)
             For two classes positive where ``classes_[1]`` is predicted; for several, the largest
             is that of the class predicted. Under the hinge losses they are margins, not log odds.
+            A class that is not in ``fitted_classes_`` has -3.4e38, the least number of single
+            precision; if it is one of two classes, the other has 3.4e38 everywhere.
         """
         output = self._forward(X)
+        if len(self.fitted_classes_) < len(self.classes_):
+            weights, offsets = decision_layer(self.loss, self.classes_, self.fitted_classes_)
+            output = output @ weights + offsets
         return output[:, 0] if len(self.classes_) == 2 else output
 
     @chunkwise
@@ -167,7 +188,8 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         Returns
         -------
         ndarray or dask array of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``; exactly 0 for classes that are not in
+            ``fitted_classes_``.
         """
         decision = self.decision_function(X)
         if decision.ndim == 1:
@@ -238,7 +260,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
-        Columns whose two bounds coincide are not clipped. None: no clipping.
+        Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
+        that the network is constant outside of it. None: no clipping.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -250,7 +273,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         such a column. Only with ``norm="l1"`` and two classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
-        ``"balanced"``: all classes weigh the same.
+        ``"balanced"``: all classes weigh the same. A class of weight 0 is not fitted, see
+        ``fitted_classes_``.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -275,13 +299,17 @@ class WedgeReLUClassifier(_WedgeClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    fitted_classes_ : ndarray of shape (n_fitted_classes,)
+        Those of ``classes_`` that have rows with weight. The network is the one that a fit without
+        all other rows gives, and its outputs are about these classes; the others have probability
+        0 and are never predicted. If only one class has weight, the network is constant.
     coefs_ : list of n_blocks_ + 1 ndarrays
         Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
         and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``. With more, hidden layer l has as
         inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
         ``n_features_in_`` rows and one for each neuron of these; the output sees the last hidden
-        layer only. Clip inputs to ``clip_bounds_`` first. Two classes have one output, several one
-        each.
+        layer only. Clip inputs to ``clip_bounds_`` first. Two fitted classes have one output, else
+        each has one.
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
@@ -328,6 +356,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the network is constant because ``alpha`` is too large.
 
     See Also
     --------
@@ -356,7 +386,7 @@ class WedgeReLUClassifier(_WedgeClassifier):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [NumberIn(Real, 0, None, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         **CLASSIFICATION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,
@@ -420,7 +450,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
         y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
-            Non-negative weights; a weight of k is k copies of the row.
+            Non-negative weights; a weight of k is k copies of the row. Classes whose rows all have
+            weight 0 are not fitted, see ``fitted_classes_``.
 
         Returns
         -------
@@ -430,14 +461,14 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Raises
         ------
         ValueError
-            If the data are malformed or contain missing values, a class has no weight or there is
-            only one, parameters do not combine, ``pricing="exact"`` is out of reach for data of
-            this size, or something does not combine with a fit in chunks of rows.
+            If the data are malformed or contain missing values, labels are of one class only, no
+            class has a weight, parameters do not combine, ``pricing="exact"`` is out of reach for
+            data of this size, or something does not combine with a fit in chunks of rows.
         """
         if is_dask(X):
             self._fit_on_dask(self.alpha, X, y, sample_weight)
         else:
-            X, y, weight = self._validated_labels(X, y, sample_weight)
+            X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
             with fit_task(self, None, X, y, weight) as task:
-                self._fit_at(self.alpha, X, y, weight, task)
+                self._fit_at(self.alpha, X, y, fit_weight, task)
         return self

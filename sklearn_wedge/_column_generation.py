@@ -22,6 +22,7 @@ from sklearn_wedge._solution import (
     Progress,
     Round,
     Solution,
+    WarmStart,
     Watch,
     nobody_watches,
 )
@@ -344,6 +345,7 @@ def _warm_up(state_alpha: float, target: float) -> list[float]:
 
 def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
+    warm_start = WarmStart(state.neurons, state.coef, state.intercept, state.turn)
     state = _with_independent_columns(problem, state)
     neurons, order = _by_importance(state)
     # A bound above the objective is one by rounding; a fit that was stopped early may have none.
@@ -364,8 +366,10 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         coef=state.coef[order],
         intercept=state.intercept,
         certificate=certificate,
+        largest_value=state.priced.bound,
         history=state.rounds,
         converged=difference <= _allowed(problem, rule),
+        warm_start=warm_start,
     )
 
 
@@ -435,8 +439,28 @@ def solve_from(
     return state, reached
 
 
+def _left_at(problem: Problem, reached: Solution) -> State:
+    """The columns and coefficients with which the search at a penalty ended."""
+    kept = reached.warm_start
+    return State(
+        alpha=reached.alpha,
+        neurons=kept.neurons,
+        columns=problem.extend(problem.no_columns(), kept.neurons),
+        coef=kept.coef,
+        intercept=kept.intercept,
+        objective=np.inf,
+        dual=None,
+        values=np.empty(0),
+        turn=kept.turn,
+    )
+
+
 def solve_path(
-    problem: Problem, alphas: Array, rule: StoppingRule, verbose: int = 0
+    problem: Problem,
+    alphas: Array,
+    rule: StoppingRule,
+    verbose: int = 0,
+    after: Solution | None = None,
 ) -> Iterator[Solution]:
     """Networks at descending penalties, each started from the one before.
 
@@ -449,6 +473,8 @@ def solve_path(
         Applies at each of them.
     verbose : int, default=0
         1: print a line per penalty; 2: a line per round.
+    after : Solution, default=None
+        Of the same problem, at a larger penalty: the path goes on as if it had never stopped there.
 
     Yields
     ------
@@ -457,8 +483,11 @@ def solve_path(
     tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
     loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS)
     quick = problem.efforts[:1]
-    constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
-    state = start(problem, max(constant.priced.bound, float(alphas[0])))
+    if after is None:
+        constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
+        state = start(problem, max(constant.priced.bound, float(alphas[0])))
+    else:
+        state = _left_at(problem, after)
     for alpha in map(float, alphas):
         for between in _warm_up(state.alpha, alpha):
             state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)

@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_wedge._alpha_by_cv import CV_CONSTRAINTS, AlphaByCV, Task
+from sklearn_wedge._alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
 from sklearn_wedge._callbacks import fit_task
 from sklearn_wedge._classifier import WedgeReLUClassifier, _WedgeClassifier
 from sklearn_wedge._estimators import WedgeReLURegressor, _WedgeRegressor
+from sklearn_wedge._folds import Task
 from sklearn_wedge._objectives import (
     CLASSIFICATION_CONSTRAINTS,
     REGRESSION_CONSTRAINTS,
@@ -38,20 +39,20 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     patience : int or None, default=10
-        A path ends on a fold after so many penalties in a row without a better score there: the
-        small ones that follow take the most time. None tries all.
+        Paths end, on all folds at the same penalty, after so many penalties in a row without a
+        better mean score: the small ones that follow take the most time. None tries all.
     loss : str or callable, default="squared_error"
         As in :class:`WedgeReLURegressor`.
     quantile : float, default=0.5
         As in :class:`WedgeReLURegressor`.
     epsilon : float, default=1.35
         As in :class:`WedgeReLURegressor`.
-    interaction_order : int, None, or list or tuple of these, default=2
+    interaction_order : int, None, or list, tuple or array of these, default=2
         The largest number of inputs that a neuron combines; None sets no limit. Several, such as
         ``(1, 2, None)``: candidates.
-    norm : {"l1", "l2"}, or list or tuple of these, default="l1"
+    norm : {"l1", "l2"}, or list, tuple or array of these, default="l1"
         As in :class:`WedgeReLURegressor`. Several: candidates.
-    n_blocks : int, or list or tuple of these, default=1
+    n_blocks : int, or list, tuple or array of these, default=1
         As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
         further blocks start from the first one on the path.
     standardize : bool, default=True
@@ -64,7 +65,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     cv : int, cross-validation generator or iterable, default=None
         The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
-        (train, test) indices.
+        (train, test) indices. A number is one of folds of the rows with weight. A fold that cannot
+        be fitted or scored is left out, with a warning.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: by the
         loss, for example minus the mean squared error.
@@ -80,8 +82,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
-        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per fold and
-        combination.
+        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per penalty and
+        fold as it is done, and one per combination.
 
     Attributes
     ----------
@@ -90,7 +92,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
-        The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
+        The norm chosen. Equal mean scores go to fewer blocks, then to fewer inputs per neuron, the
+        combination given first, and the larger alpha.
     n_blocks_chosen_ : int
         The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
     combinations_ : list of tuples (interaction_order, norm, n_blocks)
@@ -102,11 +105,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
-        NaN where the path had ended (``patience``): the choice is among alphas with a score on
-        every fold.
+        NaN at alphas after the end of a path (``patience``), and on folds that were left out.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where the
-        path had ended.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where
+        there is no score.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
@@ -128,6 +130,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     -----
     ConvergenceWarning
         If fold fits or the final fit end above the tolerance.
+    UserWarning
+        If folds are left out, the penalty chosen is the smallest or the largest of several, or the
+        network is constant: no candidate with neurons has a better score.
 
     See Also
     --------
@@ -221,7 +226,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error.
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
         **params : dict
@@ -272,16 +278,16 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     patience : int or None, default=10
-        A path ends on a fold after so many penalties in a row without a better score there: the
-        small ones that follow take the most time. None tries all.
+        Paths end, on all folds at the same penalty, after so many penalties in a row without a
+        better mean score: the small ones that follow take the most time. None tries all.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
         As in :class:`WedgeReLUClassifier`.
-    interaction_order : int, None, or list or tuple of these, default=2
+    interaction_order : int, None, or list, tuple or array of these, default=2
         The largest number of inputs that a neuron combines; None sets no limit. Several, such as
         ``(1, 2, None)``: candidates.
-    norm : {"l1", "l2"}, or list or tuple of these, default="l1"
+    norm : {"l1", "l2"}, or list, tuple or array of these, default="l1"
         As in :class:`WedgeReLUClassifier`. Several: candidates.
-    n_blocks : int, or list or tuple of these, default=1
+    n_blocks : int, or list, tuple or array of these, default=1
         As in :class:`WedgeReLUClassifier`. Several, such as ``(1, 2)``: candidates. At each alpha
         further blocks start from the first one on the path.
     standardize : bool, default=True
@@ -297,7 +303,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         all the data, not by those of a fold.
     cv : int, cross-validation generator or iterable, default=None
         The folds: None for 5-fold, an int for the number of folds, both stratified, a splitter, or
-        an iterable of (train, test) indices.
+        an iterable of (train, test) indices. A number is one of folds of the rows with weight. A
+        fold that cannot be scored, or has no row with weight of a class to fit, is left out, with
+        a warning.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
         mean loss.
@@ -313,19 +321,22 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
     verbose : int, default=0
-        As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per fold and
-        combination.
+        As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per penalty and
+        fold as it is done, and one per combination.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    fitted_classes_ : ndarray of shape (n_fitted_classes,)
+        Those that have rows with weight, as in :class:`WedgeReLUClassifier`.
     alpha_ : float
         The alpha chosen.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
-        The norm chosen. Equal scores go to the earlier combination, then to the larger alpha.
+        The norm chosen. Equal mean scores go to fewer blocks, then to fewer inputs per neuron, the
+        combination given first, and the larger alpha.
     n_blocks_chosen_ : int
         The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
     combinations_ : list of tuples (interaction_order, norm, n_blocks)
@@ -337,11 +348,10 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         and only if more than one combination was given.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
-        NaN where the path had ended (``patience``): the choice is among alphas with a score on
-        every fold.
+        NaN at alphas after the end of a path (``patience``), and on folds that were left out.
     n_neurons_path_ : int ndarray of the shape of ``score_path_``
-        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where the
-        path had ended.
+        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where
+        there is no score.
     best_score_ : float
         Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
     coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
@@ -361,6 +371,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     -----
     ConvergenceWarning
         If fold fits or the final fit end above the tolerance.
+    UserWarning
+        If folds are left out, the penalty chosen is the smallest or the largest of several, or the
+        network is constant: no candidate with neurons has a better score.
 
     See Also
     --------
@@ -474,21 +487,22 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
             combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
-        X, y, weight = self._validated_labels(X, y, sample_weight)
-        fit_weight = self._class_weighted(y, weight)
-        target = class_targets(y, self.classes_)
-        data = Task(X, y, target, fit_weight, self._loss(), self.classes_)
+        X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
+        target = class_targets(y, self.fitted_classes_)
+        data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
         with fit_task(self, 2, X, y, weight) as task:
             self._choose(data, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, weight, refit)
+                self._fit_at(self.alpha_, X, y, fit_weight, refit)
         return self
 
     def _default_scoring(self) -> Any:
-        return classification_scoring(self.loss, getattr(self, "classes_", None))
+        classes = (getattr(self, name, None) for name in ("classes_", "fitted_classes_"))
+        return classification_scoring(self.loss, *classes)
 
     def _unfitted(self) -> WedgeReLUClassifier:
         shared = self._shared_parameters()
         model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **shared)
-        model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
+        model.n_features_in_ = self.n_features_in_
+        model.classes_, model.fitted_classes_ = self.classes_, self.fitted_classes_
         return model

@@ -14,11 +14,25 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_wedge._labels import refuse_odd_labels
 from sklearn_wedge._out_of_core import rows_at_once
 from sklearn_wedge._rows import LocalChunks, added
+from sklearn_wedge._validation import (
+    Found,
+    bad_weights,
+    joined,
+    not_finite,
+    refuse_bad_targets,
+    refuse_found,
+    refuse_no_weight,
+    refuse_not_finite,
+    refuse_shape_of_weights,
+    validated_weight,
+)
 
 # Sums of so many chunks are added in one task.
 FAN_IN = 8
@@ -154,8 +168,9 @@ def _new_targets(
     return changed.target, changed.weight
 
 
-def _labels(targets: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
+def _labels(targets: tuple[NDArray, NDArray], first_row: int) -> tuple[NDArray, NDArray]:
     y, weight = targets
+    refuse_odd_labels(y, first_row)
     labels, codes = np.unique(y, return_inverse=True)
     return labels, np.bincount(codes.ravel(), weight)
 
@@ -215,7 +230,12 @@ class DaskChunks:
 
     def classes(self) -> tuple[NDArray, NDArray]:
         """The labels, ascending, of the type given, and their weights: also those without any."""
-        found = self.engine.gather([self.engine.submit(_labels, y) for y in self.targets])
+        found = self.engine.gather(
+            [
+                self.engine.submit(_labels, y, first)
+                for y, first in zip(self.targets, self.starts, strict=True)
+            ]
+        )
         # A chunk without rows may be of another type.
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
         classes, codes = np.unique(np.concatenate(labels), return_inverse=True)
@@ -249,6 +269,13 @@ def _refuse_frame(data: Any, name: str) -> None:
         )
 
 
+def _refuse_type(array: Any, name: str) -> None:
+    if array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must be numeric, and its dtype is {array.dtype}: convert it first."
+        )
+
+
 def _validated_inputs(X: Any) -> Any:
     """Inputs with one chunk of columns and rows in chunks of known size."""
     _refuse_frame(X, "X")
@@ -257,8 +284,7 @@ def _validated_inputs(X: Any) -> Any:
             f"Expected 2D array, got {X.ndim}D array instead. Reshape your data with "
             "X.reshape(-1, 1) if it has a single feature."
         )
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"X must be numeric, and its dtype is {X.dtype}: convert it first.")
+    _refuse_type(X, "X")
     if np.isnan(sum(X.chunks[0])):
         raise ValueError(
             "The sizes of the row chunks of X are not known: call X.compute_chunk_sizes() first."
@@ -268,13 +294,14 @@ def _validated_inputs(X: Any) -> Any:
     return X if len(X.chunks[1]) == 1 else X.rechunk({1: -1})
 
 
-def target_array(estimator: BaseEstimator, y: ArrayLike | None) -> Any:
+def target_array(estimator: BaseEstimator, y: ArrayLike | None, numeric: bool) -> Any:
     """Targets as an array, of dask or of NumPy, with one or two dimensions.
 
     Raises
     ------
-    ValueError
-        If there are none or they have other dimensions.
+    TypeError, ValueError
+        If there are none, they have other dimensions or, where this is known before they are
+        computed, are not what a fit takes.
     """
     if y is None:
         raise ValueError(
@@ -283,24 +310,24 @@ def target_array(estimator: BaseEstimator, y: ArrayLike | None) -> Any:
         )
     if is_dask(y):
         _refuse_frame(y, "y")
+        if numeric:
+            _refuse_type(y, "y")
     else:
+        refuse_bad_targets(y, estimator, numeric)
         y = np.asarray(y)
     if y.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, and has {y.ndim}.")
     return y
 
 
-def _weight_array(sample_weight: ArrayLike, n_rows: int) -> Any:
+def _weight_array(sample_weight: ArrayLike, n_rows: int, estimator: BaseEstimator) -> Any:
     """Weights as an array, of dask or of NumPy; a number is the weight of every row."""
-    if is_dask(sample_weight):
-        _refuse_frame(sample_weight, "sample_weight")
-    else:
-        sample_weight = np.asarray(sample_weight)
-    if sample_weight.ndim == 0:
-        return np.full(n_rows, float(sample_weight))
-    if sample_weight.ndim != 1:
-        raise ValueError("Sample weights must be 1D array or scalar")
-    return sample_weight
+    if not is_dask(sample_weight):
+        return validated_weight(sample_weight, n_rows, estimator)
+    _refuse_frame(sample_weight, "sample_weight")
+    _refuse_type(sample_weight, "sample_weight")
+    refuse_shape_of_weights(sample_weight.shape)
+    return sample_weight if sample_weight.ndim else np.full(n_rows, float(sample_weight))
 
 
 def _aligned(values: Any, X: Any, name: str) -> Any:
@@ -335,63 +362,51 @@ def _tidied(y: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray]:
     return y, weight
 
 
+def dense(chunk: Any) -> NDArray:
+    """A chunk of inputs as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse.
+    """
+    if hasattr(chunk, "todense"):
+        method = "toarray" if issparse(chunk) else "todense"
+        raise TypeError(
+            "Sparse data was passed: the chunks of X are of type "
+            f"{type(chunk).__name__}, and dense ones are needed, such as those of "
+            f"X.map_chunks(lambda chunk: chunk.{method}())."
+        )
+    return np.asarray(chunk)
+
+
 @dataclass(frozen=True)
 class Checked:
-    """What one chunk is checked for."""
+    """What is wrong in one chunk, by kind, with the number of the row in the whole array."""
 
-    n_nan: int
-    first_nan: tuple[int, int] | None
-    infinite: bool
-    bad_target: bool
-    bad_weight: str | None
+    inputs: dict[str, Found]
+    target: dict[str, Found]
+    weight: dict[str, Found]
     any_weight: bool
 
 
-def check_chunk(inputs: NDArray, targets: tuple[NDArray, NDArray]) -> Checked:
+def check_chunk(inputs: Any, targets: tuple[NDArray, NDArray], first_row: int) -> Checked:
     """Look for values that no fit takes."""
-    inputs, (y, weight) = np.asarray(inputs), targets
-    missing = np.isnan(inputs)
-    first = tuple(int(k) for k in np.argwhere(missing)[0]) if missing.any() else None
-    bad_target = y.dtype.kind == "f" and not np.isfinite(y).all()
-    bad_weight = None
-    if not np.isfinite(weight).all():
-        bad_weight = "sample_weight contains NaN or infinity."
-    elif (weight < 0).any():
-        bad_weight = "Negative values in data passed to `sample_weight`."
+    y, weight = targets
     return Checked(
-        int(missing.sum()),
-        first,
-        bool(np.isinf(inputs).any()),
-        bad_target,
-        bad_weight,
+        not_finite(dense(inputs), first_row),
+        not_finite(y[:, 0] if y.shape[1] == 1 else y, first_row),
+        bad_weights(weight, first_row),
         bool((weight > 0).any()),
     )
 
 
-def _refuse(checked: list[Checked], starts: list[int], name: str) -> None:
+def _refuse(checked: list[Checked], estimator: BaseEstimator) -> None:
     """Raise what validation of arrays would raise."""
-    n_nan = sum(chunk.n_nan for chunk in checked)
-    if n_nan:
-        row, column = next(
-            (start + chunk.first_nan[0], chunk.first_nan[1])
-            for start, chunk in zip(starts, checked, strict=True)
-            if chunk.first_nan is not None
-        )
-        raise ValueError(
-            f"Input X contains NaN: {n_nan} value(s), the first in row {row}, column {column}. "
-            f"{name} does not accept missing values: fill them in first."
-        )
-    if any(chunk.infinite for chunk in checked):
-        raise ValueError("Input X contains infinity.")
-    if any(chunk.bad_target for chunk in checked):
-        raise ValueError("Input y contains NaN or infinity.")
-    for chunk in checked:
-        if chunk.bad_weight:
-            raise ValueError(chunk.bad_weight)
-    if not any(chunk.any_weight for chunk in checked):
-        raise ValueError(
-            "sample_weight is zero for every row: at least one weight must be positive."
-        )
+    refuse_found("X", joined(chunk.inputs for chunk in checked), estimator)
+    refuse_found("y", joined(chunk.target for chunk in checked), estimator)
+    refuse_found("sample_weight", joined(chunk.weight for chunk in checked), estimator)
+    refuse_no_weight(any(chunk.any_weight for chunk in checked))
 
 
 def dask_chunks(
@@ -410,7 +425,7 @@ def dask_chunks(
     y = _aligned(y, X, "y")
     weights = [None] * X.numblocks[0]
     if sample_weight is not None:
-        sample_weight = _weight_array(sample_weight, X.shape[0])
+        sample_weight = _weight_array(sample_weight, X.shape[0], estimator)
         weights = _parts(_aligned(sample_weight, X, "sample_weight"))
     engine = _engine()
     inputs = engine.start(_parts(X))
@@ -422,9 +437,9 @@ def dask_chunks(
     ]
     targets = engine.settled(_near(engine, inputs, pairs))
     starts = [0, *np.cumsum(X.chunks[0])[:-1].tolist()]
-    pairs = zip(inputs, targets, strict=True)
-    checked = engine.gather([engine.submit(check_chunk, x, t, near=x) for x, t in pairs])
-    _refuse(checked, starts, type(estimator).__name__)
+    places = zip(inputs, targets, starts, strict=True)
+    checks = [engine.submit(check_chunk, x, t, first, near=x) for x, t, first in places]
+    _refuse(engine.gather(checks), estimator)
     estimator.n_features_in_ = int(X.shape[1])
     if hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
@@ -475,9 +490,19 @@ def chunkwise(method: Callable) -> Callable:
     return predict
 
 
-def _predict(chunk: NDArray, estimator: BaseEstimator, method: str) -> NDArray:
-    predict = getattr(estimator, method)
+def _predict(
+    chunk: Any, estimator: BaseEstimator, method: str, chunk_info: dict | None = None
+) -> NDArray:
+    predict, chunk = getattr(estimator, method), dense(chunk)
     if len(chunk) == 0:
         # Estimators refuse to predict no rows, and dask arrays have chunks without any.
         return predict(np.zeros((1, chunk.shape[1])))[:0]
-    return predict(np.asarray(chunk))
+    try:
+        return predict(chunk)
+    except ValueError as error:
+        # Of this chunk: say which row of the whole array it is.
+        first_row, number = (chunk_info[0][f"{of}-location"][0] for of in ("array", "chunk"))
+        if np.isnan(first_row[0]):  # sizes of chunks are not known
+            raise ValueError(f"In chunk {number} of the rows: {error}") from error
+        refuse_not_finite(chunk, estimator, first_row=int(first_row[0]))
+        raise

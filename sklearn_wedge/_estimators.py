@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, assert_all_finite, gen_batches
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils import Tags, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
 from sklearn_wedge._constraints import CONSTRAINT_PARAMETERS, constrained
@@ -31,23 +30,30 @@ from sklearn_wedge._objectives import (
     name_of,
     regression_loss,
 )
-from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions, NumberIn
 from sklearn_wedge._out_of_core import chunked_problem
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._reading import ReadableNetwork
 from sklearn_wedge._rows import Chunk, Sample, range_of, release, whole_range
+from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._validation import (
+    CHUNK_BYTES,
+    is_one_target,
+    read_inputs,
+    refuse_bad_targets,
+    validated_weight,
+)
 from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
     single_threaded_blas,
     solve_blocks,
-    validated_weight,
 )
 
-# Inputs and activations of a chunk of rows in ``predict``: about a second-level cache.
-CHUNK_BYTES = 2**21
+# A penalty as small as this is what rounding leaves of none.
+ROUNDING = 1e-10
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -55,61 +61,7 @@ def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float
     return chunk.target.astype(np.float64), chunk.weight
 
 
-def _column_in_words(column: int, names: Sequence | None) -> str:
-    """The name of a column, if columns have names, or its number."""
-    return str(column) if names is None else repr(str(names[column]))
-
-
-def _explain_text(estimator: BaseEstimator, X: ArrayLike, error: ValueError) -> None:
-    """Text in X, if that is the error: say where, and what to do with it."""
-    if "could not convert string to float" not in str(error):
-        return
-    rows = np.asarray(X, dtype=object)
-    is_text = np.vectorize(lambda value: isinstance(value, str), otypes=[bool])(rows)
-    if rows.ndim != 2 or not is_text.any():
-        return
-    row, column = (int(place) for place in np.argwhere(is_text)[0])
-    where = _column_in_words(column, getattr(X, "columns", None))
-    raise ValueError(
-        f"Input X contains text: {rows[row, column]!r} in row {row}, column {where}. "
-        f"{type(estimator).__name__} needs numbers. Encode categories first, for example with "
-        "OneHotEncoder(sparse_output=False) in a ColumnTransformer; convert numbers that are "
-        "written as text."
-    ) from error
-
-
-def _refuse_missing(estimator: BaseEstimator, X: NDArray) -> None:
-    """NaN: say where, and which transformer to put before the estimator.
-
-    In chunks of rows: X may be a file far larger than memory.
-    """
-    n_missing, first = 0, None
-    rows = max(1, int(CHUNK_BYTES // (8 * X.shape[1])))
-    for chunk in gen_batches(len(X), rows):
-        assert_all_finite(
-            X[chunk],
-            allow_nan=True,
-            input_name="X",
-            estimator_name=type(estimator).__name__,
-        )
-        missing = np.argwhere(np.isnan(X[chunk]))
-        if len(missing):
-            first = first or (int(chunk.start + missing[0, 0]), int(missing[0, 1]))
-            n_missing += len(missing)
-        release(X)
-    if first is None:
-        return
-    row, column = first
-    column = _column_in_words(column, getattr(estimator, "feature_names_in_", None))
-    name = type(estimator).__name__
-    raise ValueError(
-        f"Input X contains NaN: {n_missing} value(s), the first in row {row}, column {column}. "
-        f"{name} does not accept missing values. Fill them in first, for example with "
-        f"make_pipeline(SimpleImputer(), {name}()) (sklearn.impute.SimpleImputer)."
-    )
-
-
-class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEstimator):
+class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
@@ -128,15 +80,10 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
                 f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
                 "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
             )
-        try:
-            data = validate_data(
-                self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, **kwargs
-            )
-        except ValueError as error:
-            _explain_text(self, X, error)
-            raise
-        _refuse_missing(self, data[0] if isinstance(data, tuple) else data)
-        return data
+        if "y" in kwargs:
+            refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        return read_inputs(partial(validate_data, self, X, **options, **kwargs), X, self)
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in chunks of rows that stay in the cache.
@@ -217,6 +164,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         self._publish_importances(network, sample)
         if not watcher.stopped:
             self._warn_unless_converged(problem, blocks[-1].solution)
+            self._warn_if_constant(blocks[-1].solution)
 
     def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
@@ -243,6 +191,24 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
             stacklevel=stacklevel,
         )
 
+    def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:
+        """Say so if a smaller penalty would make a network; of data that allow none, nothing."""
+        rounding = ROUNDING * min(1.0, solution.alpha)
+        if len(solution.neurons) or solution.largest_value <= rounding:
+            return
+        warnings.warn(
+            f"The network is constant: at alpha={solution.alpha:g} no neuron is worth its penalty. "
+            f"{self._instead_of_constant(solution.largest_value)}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        """What to do about a constant network."""
+        return (
+            f"Use a smaller alpha: from about {alpha_max:.3g} (alpha_max) on it is always constant."
+        )
+
 
 class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     """Fit at one penalty and prediction, for one target or several."""
@@ -260,10 +226,9 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self._name_targets(y)
         X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
         y = np.asarray(y, dtype=np.float64)
-        if y.ndim == 2 and self.loss != "squared_error" and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        self._one_target = y.ndim == 1
-        weight = validated_weight(sample_weight, X)
+        self._one_target = is_one_target(y)
+        y = y.reshape(-1) if self._one_target else y
+        weight = validated_weight(sample_weight, len(X), self)
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
         return X, y, weight, loss
@@ -284,8 +249,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     ) -> None:
         """Fit where the chunks of dask arrays are."""
         self._name_targets(y)
-        y = target_array(self, y)
-        self._one_target = y.ndim == 1 or (y.shape[1] == 1 and self.loss != "squared_error")
+        y = target_array(self, y, numeric=True)
+        self._one_target = is_one_target(y)
         chunks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
         low, high = whole_range(chunks.map(range_of)).target
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
@@ -378,7 +343,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
-        Columns whose two bounds coincide are not clipped. None: no clipping.
+        Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
+        that the network is constant outside of it. None: no clipping.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -467,6 +433,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the network is constant because ``alpha`` is too large: ``alpha_max`` or above.
 
     See Also
     --------
@@ -495,7 +463,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [NumberIn(Real, 0, None, closed="neither")],
         **REGRESSION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,
@@ -558,7 +526,8 @@ class WedgeReLURegressor(_WedgeRegressor):
             on their order: other orders, or copies instead of weights, then give the same fit only
             up to ``tol``, and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error.
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
 

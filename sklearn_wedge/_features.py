@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -16,6 +18,10 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import chunkwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge._saved import SavedEstimator
+from sklearn_wedge._validation import read_inputs
+from sklearn_wedge.export._convertible import Convertible
+from sklearn_wedge.export._layers import unit_norm_layers
 from sklearn_wedge.inspection._names import hidden_names
 from sklearn_wedge.inspection._sums import Ranges, Sum, all_different, signal_ranges
 
@@ -53,7 +59,7 @@ def distinct_formulas(
     )
 
 
-class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator):
     """The hidden neurons of a globally optimal ReLU network as features for other models.
 
     A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last
@@ -88,8 +94,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     comparable with one another, whatever the units of the inputs and however strong the neuron. The
     network's output is a linear function of them. The strongest neuron comes first.
 
-    If the constant network is optimal (``alpha`` too large), there are no features, and
-    ``transform`` returns an array of shape (n, 0), which most models refuse.
+    If the constant network is optimal (``alpha`` too large), there are no features: ``transform``
+    warns and returns an array of shape (n, 0), which most models refuse.
 
     References
     ----------
@@ -210,20 +216,25 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             Non-negative, of unit-norm neurons in the units of the problem solved.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
         inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
-        coefs, intercepts = self._unit_layers()
+        if not self.estimator_.n_neurons_:
+            self._warn_of_no_features()
+        coefs, intercepts = unit_norm_layers(self.estimator_)
         return hidden_activations(inputs, coefs, intercepts)
 
-    def _unit_layers(self) -> tuple[list[NDArray], list[NDArray]]:
-        """Hidden layers in original units, the last one of unit norm where it was fitted.
-
-        Balanced neurons, as they are in the network, are √|z| times that.
-        """
-        root = np.sqrt(np.linalg.norm(self.estimator_.neurons_.coef, axis=1))
-        *coefs, last = self.estimator_.coefs_[:-1]
-        *intercepts, bias = self.estimator_.intercepts_[:-1]
-        return [*coefs, last / root], [*intercepts, bias / root]
+    def _warn_of_no_features(self) -> None:
+        """Of a constant network, as ``SelectFromModel`` does."""
+        network = self.estimator_
+        alpha = network.alpha_ if hasattr(network, "alpha_") else network.alpha
+        alpha_max = alpha * (1 + network.certificate_.max_violation)
+        warnings.warn(
+            f"There are no features: at alpha={alpha:g} no neuron is worth its penalty (alpha_max "
+            f"is {alpha_max:.3g}). Use a smaller alpha.",
+            UserWarning,
+            stacklevel=5,
+        )
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """The neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``.
@@ -249,7 +260,7 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
-        coefs, intercepts = self._unit_layers()
+        coefs, intercepts = unit_norm_layers(self.estimator_)
         names += hidden_names(names, len(coefs[-1]) - len(names))
         ranges = signal_ranges(self.estimator_)
         words = distinct_formulas(coefs[-1], intercepts[-1], names, ranges)

@@ -17,7 +17,7 @@ TIE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Marginal:
-    """Weighted values of one input.
+    """The distribution of one input in the training data: what effects are centred on.
 
     Attributes
     ----------
@@ -25,6 +25,16 @@ class Marginal:
         Ascending, in original units, clipped.
     weights : ndarray of shape (n_values,)
         Positive, summing to 1.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> X, y = [[1.0], [2.0], [2.0], [3.0]], [0.0, 0.0, 0.0, 1.0]
+    >>> (marginal,) = WedgeReLURegressor(alpha=0.1, clip_quantile=None).fit(X, y).marginals_
+    >>> marginal.values.round(6), marginal.weights
+    (array([1., 2., 3.]), array([0.25, 0.5 , 0.25]))
+    >>> round(marginal.mean, 6)
+    2.0
     """
 
     values: Array
@@ -39,10 +49,20 @@ class Marginal:
         return float(self.weights @ (self.values - self.values[0]) + self.values[0])
 
     def compressed(self, at_most: int) -> Marginal:
-        """The same mean on at most so many values, each standing for its neighbours.
+        """The same mean on fewer values, each standing for its neighbours.
 
         Values are merged into bins of about equal weight; the mean of each bin stands for it.
         Means of functions that are linear within the bins do not change.
+
+        Parameters
+        ----------
+        at_most : int
+            So many values at most.
+
+        Returns
+        -------
+        Marginal
+            This one, if it has no more values.
         """
         if len(self) <= at_most:
             return self

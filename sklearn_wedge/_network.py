@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from sklearn_wedge._blocks import SolvedBlock
@@ -120,6 +120,16 @@ class Network:
         The last hidden layer in the units of the problem solved.
     blocks : tuple of Block
         One per hidden layer.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import wedge_relu_path
+    >>> path = wedge_relu_path([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], alphas=[0.1])
+    >>> (network,) = path.networks
+    >>> [weights.shape for weights in network.coefs]
+    [(1, 2), (2, 1)]
+    >>> network.predict([[0.5], [2.0]]).shape
+    (2, 1)
     """
 
     coefs: list[Array]
@@ -128,8 +138,8 @@ class Network:
     neurons: HiddenNeurons
     blocks: tuple[Block, ...]
 
-    def predict(self, X: NDArray) -> Array:
-        """Network outputs for ``X`` of shape (n, d): an array of shape (n, n_outputs)."""
+    def predict(self, X: ArrayLike) -> Array:
+        """Outputs for ``X``, (n, d), in original units: an array of shape (n, n_outputs)."""
         inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
         inputs = np.ascontiguousarray(inputs.T)
         hidden = inputs[:0]

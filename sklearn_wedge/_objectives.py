@@ -8,11 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
 from sklearn_wedge._losses import (
     Gamma,
@@ -28,6 +24,7 @@ from sklearn_wedge._losses import (
     SquaredError,
     SquaredHinge,
 )
+from sklearn_wedge._options import NumberIn
 
 REGRESSION_LOSSES = (
     "squared_error",
@@ -40,11 +37,14 @@ REGRESSION_LOSSES = (
 # The network predicts the logarithm of a positive quantity.
 LOG_LINK_LOSSES = ("poisson", "gamma")
 CLASSIFICATION_LOSSES = ("log_loss", "hinge", "squared_hinge")
+# What the decision function says of a class that no row with weight is of: its probability is then
+# exactly 0. Finite, as scikit-learn's tools want it, and of single precision, as exports need it.
+NEVER = float(np.finfo(np.float32).min)
 
 REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(REGRESSION_LOSSES)), callable],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "quantile": [NumberIn(Real, 0, 1, closed="neither")],
+    "epsilon": [NumberIn(Real, 0, None, closed="neither")],
 }
 CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(CLASSIFICATION_LOSSES))]
@@ -92,8 +92,10 @@ def validated_regression_loss(
 
 def classification_loss(loss: str, n_classes: int) -> Loss:
     """The loss of a classification: one output for two classes, else one for each class."""
+    if n_classes == 1:  # the constant 1 has no loss; the log loss would have no minimiser
+        return SquaredHinge()
     if loss == "log_loss":
-        return LogLoss() if n_classes <= 2 else Multinomial()
+        return LogLoss() if n_classes == 2 else Multinomial()
     return Hinge() if loss == "hinge" else SquaredHinge()
 
 
@@ -101,6 +103,38 @@ def class_targets(y: NDArray, classes: NDArray) -> NDArray[np.float64]:
     """1 for the class of each output, else 0: (n, 1) for two classes, else (n, n_classes)."""
     outputs = classes[1:] if len(classes) == 2 else classes
     return (np.asarray(y)[:, None] == outputs).astype(np.float64)
+
+
+def decision_layer(
+    loss: str, classes: NDArray, fitted: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From the outputs of a network to the decision function: ``outputs @ weights + offsets``.
+
+    Parameters
+    ----------
+    loss : str
+        One of ``CLASSIFICATION_LOSSES``.
+    classes, fitted : ndarrays
+        All classes, and those that the network was fitted on: all, or the ones with weight.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_outputs, k)
+        With k 1 for two classes, else their number.
+    offsets : ndarray of shape (k,)
+    """
+    n_outputs = 1 if len(fitted) == 2 else len(fitted)
+    if len(fitted) == len(classes):
+        return np.eye(n_outputs), np.zeros(n_outputs)
+    known = np.flatnonzero(np.isin(classes, fitted))
+    if len(classes) == 2:
+        return np.zeros((1, 1)), np.array([NEVER if known[0] == 0 else -NEVER])
+    weights, offsets = np.zeros((n_outputs, len(classes))), np.full(len(classes), NEVER)
+    # The difference of the scores of two classes is the log odds; the margin is that of each.
+    part = 0.5 if loss == "log_loss" else 1.0
+    weights[:, known] = [[-part, part]] if len(fitted) == 2 else np.eye(n_outputs)
+    offsets[known] = 0.0
+    return weights, offsets
 
 
 def check_solver(loss: Loss, name: str, solver: str) -> None:

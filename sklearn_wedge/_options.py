@@ -23,17 +23,26 @@ AUTO_EXACT_LIMIT = 2e8
 # "exact" is refused beyond this many.
 EXACT_LIMIT = 1e10
 
+
+class NumberIn(Interval):
+    """An interval of numbers; to scikit-learn's, True is 1."""
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Whether a value is such a number, and no boolean."""
+        return not isinstance(value, bool) and super().is_satisfied_by(value)
+
+
 OPTION_CONSTRAINTS: dict[str, list[Any]] = {
-    "n_blocks": [Interval(Integral, 1, None, closed="left")],
-    "interaction_order": [Interval(Integral, 1, None, closed="left"), None],
+    "n_blocks": [NumberIn(Integral, 1, None, closed="left")],
+    "interaction_order": [NumberIn(Integral, 1, None, closed="left"), None],
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
-    "clip_quantile": [Interval(Real, 0, 0.5, closed="neither"), None],
+    "clip_quantile": [NumberIn(Real, 0, 0.5, closed="left"), None],
     "pricing": [StrOptions({"auto", "exact", "search"})],
     "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
-    "tol": [Interval(Real, 0, None, closed="neither")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "n_jobs": [Integral, None],
+    "tol": [NumberIn(Real, 0, None, closed="neither")],
+    "max_iter": [NumberIn(Integral, 1, None, closed="left")],
+    "n_jobs": [NumberIn(Integral, None, None, closed="neither"), None],
     "verbose": ["verbose"],
 }
 

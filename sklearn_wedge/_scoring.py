@@ -48,11 +48,19 @@ def mean_margin_loss(
     *,
     loss: str,
     classes: NDArray,
+    fitted: NDArray,
     sample_weight: NDArray | None = None,
 ) -> float:
-    """Weighted mean of a loss of margins: of two classes, or of each class against the rest."""
-    target = class_targets(y_true, classes)
-    minimised = classification_loss(loss, len(classes))
+    """Weighted mean of a loss of margins: of two classes, or of each class against the rest.
+
+    All rows are of the classes that are fitted; margins of the others do not count.
+    """
+    if len(fitted) == 1:
+        return 0.0
+    if len(fitted) < len(classes):
+        decision = decision[:, np.isin(classes, fitted)][:, len(fitted) == 2 :]
+    target = class_targets(y_true, fitted)
+    minimised = classification_loss(loss, len(fitted))
     weight = _shares(sample_weight, len(target))
     return minimised.value(decision.reshape(target.shape), target, weight)
 
@@ -73,8 +81,11 @@ def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) ->
     return make_scorer(mean_loss, greater_is_better=False, loss=minimised)
 
 
-def classification_scoring(loss: str, classes: NDArray | None) -> Any:
-    """Scorer, or name of one, for a classification; larger is better."""
+def classification_scoring(loss: str, classes: NDArray | None, fitted: NDArray | None) -> Any:
+    """Scorer, or name of one, for a classification; larger is better.
+
+    ``fitted`` are those of the classes that have weight; both are None before a fit.
+    """
     if loss == "log_loss":
         return make_scorer(
             mean_log_loss,
@@ -88,4 +99,5 @@ def classification_scoring(loss: str, classes: NDArray | None) -> Any:
         response_method="decision_function",
         loss=loss,
         classes=classes,
+        fitted=fitted,
     )

@@ -104,6 +104,26 @@ class Round:
 
 
 @dataclass(frozen=True)
+class WarmStart:
+    """What the search at a smaller penalty starts from.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        The columns at hand, also those without a coefficient.
+    coef : ndarray of shape (m, q)
+    intercept : ndarray of shape (q,)
+    turn : int
+        Pricing rounds so far.
+    """
+
+    neurons: Neurons
+    coef: Array
+    intercept: Array
+    turn: int
+
+
+@dataclass(frozen=True)
 class Solution:
     """The network at one penalty, as unit-norm neurons with coefficients.
 
@@ -118,10 +138,14 @@ class Solution:
     intercept : ndarray of shape (q,)
         ``t``.
     certificate : Certificate
+    largest_value : float
+        ``M``, of the dual constraint: of a constant network the least penalty at which it is one.
     history : tuple of Round
         One entry per pricing round.
     converged : bool
         Whether the gap met the tolerance.
+    warm_start : WarmStart
+        For a path that goes on from here.
     """
 
     alpha: float
@@ -129,8 +153,10 @@ class Solution:
     coef: Array
     intercept: Array
     certificate: Certificate
+    largest_value: float
     history: tuple[Round, ...]
     converged: bool
+    warm_start: WarmStart
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_X_y
-from sklearn.utils.validation import _check_sample_weight, _get_feature_names
+from sklearn.utils.validation import _get_feature_names
 from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
@@ -34,6 +34,7 @@ from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._rows import Sample, SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Progress, Solution
+from sklearn_wedge._validation import read_inputs, refuse_bad_targets, validated_weight
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -136,11 +137,13 @@ def problem_on(
     return Problem(sample, restricted, pricing, exact, words)
 
 
-def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
-    """Solutions at descending penalties."""
+def solve_alphas(
+    problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
+) -> Iterator[Solution]:
+    """Solutions at descending penalties, as the path goes on ``after`` one of them."""
     rule = StoppingRule(options.tol, options.max_iter, options.watch)
     with single_threaded_blas():
-        yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+        yield from solve_path(problem, alphas, rule, options.verbose, after)
 
 
 def solve_blocks(
@@ -148,10 +151,12 @@ def solve_blocks(
     sample: Sample,
     alphas: NDArray,
     options: FitOptions,
+    after: Solution | None = None,
 ) -> Iterator[tuple[SolvedBlock, ...]]:
     """Blocks at descending penalties, up to ``options.n_blocks``.
 
-    The first ones are a warm path; on each of them further ones are built, if asked for.
+    The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
+    further ones are built, if asked for.
     """
 
     def build(deeper: TrainingSample) -> Problem:
@@ -165,7 +170,7 @@ def solve_blocks(
         return stopped
 
     rule = StoppingRule(options.tol, options.max_iter)
-    for solution in solve_alphas(problem, alphas, replace(options, watch=watch)):
+    for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = first_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
         n_blocks = 1 if stopped else options.n_blocks
@@ -192,35 +197,22 @@ def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
 
 
 def _validated(
-    X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, caller: str
 ) -> tuple[NDArray, NDArray, NDArray]:
     if is_dask(X):
         raise ValueError(
             "Paths do not take dask arrays: fit WedgeReLURegressor on them, or pass arrays."
         )
-    X, y = check_X_y(X, y, dtype=(np.float64, np.float32), y_numeric=True, multi_output=True)
-    return X, as_columns(y), validated_weight(sample_weight, X)
+    refuse_bad_targets(y, caller, numeric=True)
+    options = {"y_numeric": True, "multi_output": True, "ensure_all_finite": False}
+    read = partial(check_X_y, X, y, dtype=(np.float64, np.float32), **options)
+    X, y = read_inputs(read, X, caller)
+    return X, as_columns(y), validated_weight(sample_weight, len(X), caller)
 
 
 def as_columns(y: NDArray) -> NDArray[np.float64]:
     """Targets as an array of shape (n, q)."""
     return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-
-
-def validated_weight(sample_weight: ArrayLike | None, X: NDArray) -> NDArray[np.float64]:
-    """Weights as an array of shape (n,); ones if there are none.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative or not finite, or all are zero.
-    """
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not np.any(weight > 0):
-        raise ValueError(
-            "sample_weight is zero for every row: at least one weight must be positive."
-        )
-    return weight
 
 
 def wedge_relu_path(
@@ -304,7 +296,7 @@ def wedge_relu_path(
     True
     """
     given = X
-    X, y, weight = _validated(X, y, sample_weight)
+    X, y, weight = _validated(X, y, sample_weight, "wedge_relu_path")
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
     check_regression(objective, y, weight, name_of(loss), solver)
     options = FitOptions(
@@ -397,7 +389,7 @@ def alpha_max(
     0.866
     """
     given = X
-    X, y, weight = _validated(X, y, sample_weight)
+    X, y, weight = _validated(X, y, sample_weight, "alpha_max")
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
     check_regression(objective, y, weight, name_of(loss), "auto")
     options = FitOptions(

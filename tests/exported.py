@@ -14,6 +14,7 @@ from sklearn_wedge import (
 )
 
 DOUBLE, SINGLE = 1e-10, 1e-5
+NEVER = -3.4028234663852886e38
 
 
 def data():
@@ -45,6 +46,7 @@ def fitted():
     names = np.array(["low", "middle", "high"])[np.digitize(y, [0.8, 1.8])]
     three, two = np.digitize(y, [0.8, 1.8]) * 10 - 10, np.where(y > 1.2, "yes", "no")
     both = np.column_stack([y, X[:, 0]])
+    outer, low = 1.0 * (names != "middle"), 1.0 * (names == "low")
     short = {"alphas": [0.1, 0.03], "cv": 2}
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)
     kinks = np.abs(np.abs(np.abs(scaled[:, 0]) - np.abs(scaled[:, 1])) - 0.5)
@@ -60,13 +62,21 @@ def fitted():
         "poisson": WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
         "gamma": WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
         "two targets": WedgeReLURegressor(0.01).fit(X, both),
-        "a target as a column": WedgeReLURegressor(0.01).fit(X, y[:, None]),
         "constant": WedgeReLURegressor(10.0).fit(X, y),
         "constant classes": WedgeReLUClassifier(10.0).fit(X, two),
         "two classes": WedgeReLUClassifier(0.01).fit(X, two),
         "two classes, bool": WedgeReLUClassifier(0.01).fit(X, y > 1.2),
         "three classes, str": WedgeReLUClassifier(0.01).fit(X, names),
         "three classes, int": WedgeReLUClassifier(0.01, clip_quantile=None).fit(X, three),
+        "four classes, three with weight": WedgeReLUClassifier(0.01).fit(
+            X, np.digitize(y, [0.5, 0.9, 1.8]), np.where(y < 0.5, 0.0, 1.0)
+        ),
+        "three classes, two with weight": WedgeReLUClassifier(0.01).fit(X, names, outer),
+        "hinge, three classes, two with weight": WedgeReLUClassifier(
+            0.01, loss="squared_hinge", class_weight={0: 0}
+        ).fit(X, three),
+        "three classes, one with weight": WedgeReLUClassifier().fit(X, names, low),
+        "two classes, one with weight": WedgeReLUClassifier().fit(X, y > 1.2, 1.0 * (y > 1.2)),
         "hinge": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
         "hinge, three classes": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, three),
         "two blocks, fitted": WedgeReLURegressor(**deep).fit(X, kinks),
@@ -124,9 +134,25 @@ def case(name):
     """The model, rows, and outputs (n, q) of its network on them."""
     model = MODELS[name]
     X = rows(bool(np.isfinite(model.clip_bounds_).any()))
+    output = about_all_classes(model, forward(model, X))
     if hasattr(model, "feature_names_in_"):
-        return model, pd.DataFrame(X, columns=model.feature_names_in_), forward(model, X)
-    return model, X, forward(model, X)
+        return model, pd.DataFrame(X, columns=model.feature_names_in_), output
+    return model, X, output
+
+
+def about_all_classes(model, output):
+    """Outputs of a network are about the classes with weight: the others never happen."""
+    if not hasattr(model, "classes_") or len(model.fitted_classes_) == len(model.classes_):
+        return output
+    if len(model.classes_) == 2:
+        sign = -1 if model.fitted_classes_ == model.classes_[1] else 1
+        return np.full((len(output), 1), sign * NEVER)
+    if len(model.fitted_classes_) == 2:
+        share = 0.5 if model.loss == "log_loss" else 1.0
+        output = np.hstack([-share * output, share * output])
+    columns = dict(zip(model.fitted_classes_, output.T, strict=True))
+    absent = np.full(len(output), NEVER)
+    return np.column_stack([columns.get(label, absent) for label in model.classes_])
 
 
 def labels(model, output):
@@ -145,9 +171,12 @@ def predictions(model, output):
 
 
 def agree(got, wanted, tolerance):
-    scale = max(1.0, float(np.abs(wanted).max()))
     assert np.shape(got) == np.shape(wanted)
-    assert np.abs(got - wanted).max() <= tolerance * scale
+    never = np.abs(wanted) == -NEVER
+    assert np.array_equal(got[never], wanted[never])
+    got, wanted = got[~never], wanted[~never]
+    scale = float(np.abs(wanted).max(initial=1.0))
+    assert np.abs(got - wanted).max(initial=0.0) <= tolerance * scale
 
 
 def decided(output):

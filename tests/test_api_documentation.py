@@ -6,17 +6,41 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import sklearn_wedge
+from sklearn_wedge import (
+    Block,
+    Certificate,
+    HiddenNeurons,
+    Round,
+    WedgeFeatures,
+    WedgeReLUClassifier,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    polish,
+    wedge_relu_path,
+)
+from sklearn_wedge.inspection import (
+    CertificateDisplay,
+    EffectDisplay,
+    EffectGrid,
+    NeuronDisplay,
+    PathDisplay,
+    SupportDisplay,
+)
 
 API_PAGE = Path(__file__).parents[1] / "doc" / "api.md"
 # Modules whose functions compute what a paper says.
-MATHEMATICS = {"geometry", "path", "polish"}
+MATHEMATICS = {"geometry", "path", "_polish"}
 
 
 def public_modules():
@@ -112,6 +136,15 @@ def test_all_names_something_that_is_not_there():
         assert all(hasattr(module, name) for name in module.__all__)
 
 
+def test_a_name_is_both_a_module_and_something_else():
+    for module in public_modules():
+        below = {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))}
+        assert not below & set(module.__all__), module.__name__
+        for name in below - set(module.__all__):
+            path = f"{module.__name__}.{name}"
+            assert getattr(module, name, sys.modules.get(path)) is sys.modules.get(path)
+
+
 @pytest.mark.parametrize("public", EVERY)
 def test_a_public_name_lacks_a_section_of_its_documentation(public):
     found = sections(public)
@@ -160,6 +193,50 @@ def test_a_public_method_is_not_documented(method):
     assert "Raises" in found or not raises(method)
 
 
+# --- what fitted objects hold -------------------------------------------------------------------
+
+
+def results():
+    """One of each kind of object that users are given."""
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.abs(X[:, 0] - X[:, 1])
+    model = WedgeReLURegressor(0.1, tol=1e-2).fit(X, y)
+    chosen = WedgeReLURegressorCV([0.3, 0.1], cv=2, tol=1e-2).fit(X, y)
+    yield from (model, chosen, wedge_relu_path(X, y, [0.1]), model.explain(X))
+    yield WedgeReLURegressor(0.01, n_blocks=2, tol=1e-2).fit(X, y)
+    yield WedgeReLUClassifier(0.03, tol=1e-2).fit(X, y > 0.5)
+    yield WedgeFeatures(model).fit(X, y)
+    yield polish(([[[1.0], [0.0]], [[1.0]]], [[0.0], [0.0]]), X, y, alpha=0.1, loss="squared_error")
+    for display in (EffectDisplay, CertificateDisplay):
+        yield display.from_estimator(model)
+    for display in (NeuronDisplay, SupportDisplay):
+        yield display.from_estimator(model, X)
+    yield PathDisplay.from_estimator(chosen)
+
+
+def held(value):
+    """The types of this package in a value and, through public attributes, in those."""
+    if isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from held(part)
+    elif type(value).__module__.startswith("sklearn_wedge"):
+        yield type(value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of attributes that are deprecated
+            public = [name for name in dir(value) if not name.startswith("_")]
+            parts = [getattr(value, name, None) for name in public]
+        for part in parts:
+            if not inspect.ismethod(part):
+                yield from held(part)
+
+
+def test_a_public_attribute_holds_what_has_no_public_name():
+    types = {kind for result in results() for kind in held(result)}
+    pyplot.close("all")
+    assert {Certificate, HiddenNeurons, Block, Round, EffectGrid} <= types
+    assert types <= OBJECTS.keys()
+
+
 # --- the API page -------------------------------------------------------------------------------
 
 
@@ -183,6 +260,19 @@ def on_the_page():
 @pytest.mark.parametrize("public", EVERY)
 def test_a_public_name_is_not_on_the_api_page(public):
     assert public in on_the_page().values(), f"add it to {API_PAGE.name}"
+
+
+# Characters of a heading that fit on a page 420 pixels wide.
+ON_A_PHONE = 17
+
+
+@pytest.mark.parametrize("public", EVERY)
+def test_a_heading_breaks_within_a_word_on_a_phone(public):
+    words_of = runpy.run_path(str(API_PAGE.parent / "headings.py"))["words_of"]
+    name = public.__name__
+    assert "".join(words_of(name)) == name
+    assert max(map(len, words_of(name))) <= ON_A_PHONE
+    assert all(re.fullmatch("_*[A-Z]*[a-z]*[A-Z]*_*", word) for word in words_of(name))
 
 
 def test_the_api_page_lists_something_private_or_twice():

@@ -145,17 +145,25 @@ def test_order_one_is_the_same_under_both_norms(kind):
     assert_allclose(l1.score_path_, l2.score_path_, rtol=1e-3)
 
 
-def test_ties_go_to_the_earlier_combination_and_the_larger_alpha(kind):
+def test_ties_go_to_the_network_with_more_blocks_or_inputs_or_a_smaller_penalty(kind):
     data, with_cv, _ = kind
-    model = with_cv(
-        [0.1, 0.5],
-        cv=2,
-        interaction_order=(2, 1),
-        norm=("l2", "l1"),
-        scoring=lambda estimator, X, y: 0.0,
-    ).fit(*data)
-    assert model.combinations_ == [(2, "l2", 1), (2, "l1", 1), (1, "l2", 1)]
-    assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.5)
+    options = {"cv": 2, "interaction_order": (None, 2, 1), "n_blocks": (2, 1)}
+
+    def all_alike(estimator, X, y):
+        return -1e5
+
+    model = with_cv([0.1, 0.5], **options, norm=("l2", "l1"), scoring=all_alike).fit(*data)
+    assert model.combinations_[0] == (None, "l2", 2)
+    chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_, model.alpha_
+    assert chosen == (1, "l2", 1, 0.5)
+
+    def alike_but_for_rounding(estimator, X, y):
+        if estimator.interaction_order == 1:
+            return -2e5
+        return -1e5 * (1 + (estimator.interaction_order == 2) * 1e-14) + (estimator.alpha == 0.5)
+
+    model = with_cv([0.1, 0.5], **options, scoring=alike_but_for_rounding).fit(*data)
+    assert (model.interaction_order_, model.n_blocks_chosen_, model.alpha_) == (2, 1, 0.5)
 
 
 def test_a_scorer_sees_each_combination(kind):
@@ -262,6 +270,8 @@ def test_constraints_hold_for_every_combination():
     [
         ("interaction_order", (1, 0)),
         ("interaction_order", [1.5]),
+        ("interaction_order", [True]),
+        ("interaction_order", np.array([1, 0])),
         ("interaction_order", (1, "2")),
         ("interaction_order", "2"),
         ("interaction_order", {1, 2}),
@@ -277,6 +287,15 @@ def test_a_bad_candidate_is_named(name, value, kind):
     data, with_cv, _ = kind
     with pytest.raises(ValueError, match=rf"'{name}' parameter of {with_cv.__name__}"):
         with_cv(**{name: value}).fit(*data)
+
+
+def test_candidates_in_an_array_are_refused(kind):
+    data, with_cv, _ = kind
+    options = {"alphas": [0.1], "cv": 2}
+    candidates = {"interaction_order": np.array([1, 2]), "norm": np.array(["l2", "l1"])}
+    model = clone(with_cv(**options, **candidates)).fit(*data)
+    assert model.combinations_ == [(1, "l2", 1), (2, "l2", 1), (2, "l1", 1)]
+    assert type(model.interaction_order_) is int
 
 
 @pytest.mark.parametrize("name", ["interaction_order", "norm", "n_blocks"])
@@ -315,7 +334,7 @@ def test_a_constant_target_gives_the_constant_model():
         model = WedgeReLURegressorCV(3, cv=3, interaction_order=(2, 1), norm=("l2", "l1"))
         model.fit(X, np.full(60, 2.5))
     assert_array_equal(model.predict(X), np.full(60, 2.5))
-    assert (model.interaction_order_, model.norm_) == (2, "l2")
+    assert (model.interaction_order_, model.norm_) == (1, "l2")
 
 
 def test_unconverged_fits_are_counted_over_combinations():
@@ -360,56 +379,79 @@ def test_a_scorer_cannot_read_the_network_of_a_fold():
     WedgeReLURegressorCV([0.3, 0.03], cv=2, scoring=readable).fit(X, y)
 
 
-def test_a_long_choice_is_not_silent(capsys):
+def test_a_long_choice_is_silent(capfd):
     X, y = table(False)
     parameters = {"interaction_order": [1, 2], "alphas": [0.1, 0.01], "cv": 3}
     WedgeReLURegressorCV(**parameters, verbose=0).fit(X, y)
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
     model = WedgeReLURegressorCV(**parameters, verbose=1).fit(X, y)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("fold")]
-    assert len(lines) == 6
-    assert sum("interaction_order=1, norm='l1', n_blocks=1: best of 2" in e for e in lines) == 3
-    best = model.score_path_.max(axis=1).ravel()
-    assert all(f"score {value:.6g}" in text for value, text in zip(best, lines, strict=True))
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "cross-validation: 2 combinations, 3 folds, up to 2 penalties each"
+    words = "interaction_order={}, norm='l1', n_blocks=1"
+    expected = [
+        f"{words.format(order)}, fold {fold + 1} of 3: alpha {alpha:g} ({k + 1} of 2), "
+        f"score {model.score_path_[i, k, fold]:.6g}, {model.n_neurons_path_[i, k, fold]} neurons"
+        for i, order in enumerate([1, 2])
+        for fold in range(3)
+        for k, alpha in enumerate([0.1, 0.01])
+    ]
+    assert lines[1:13] == expected
+    means = model.score_path_.mean(axis=2)
+    assert lines[13:15] == [
+        f"{words.format(order)}: best of 2 penalties is alpha {[0.1, 0.01][mean.argmax()]:g}, "
+        f"mean score {mean.max():.6g}"
+        for order, mean in zip([1, 2], means, strict=True)
+    ]
+
+
+def test_the_first_line_comes_after_a_whole_fold(capfd):
+    """The scorer stands for somebody who watches."""
+    X, y = table(False)
+    seen = []
+
+    def scorer(model, X, y):
+        seen.append(capfd.readouterr().out.count("fold 1 of 2: alpha"))
+        return 0.0
+
+    WedgeReLURegressorCV([0.3, 0.2, 0.1], cv=2, scoring=scorer, verbose=1).fit(X, y)
+    assert seen[:3] == [0, 1, 1]
 
 
 # --- patience -----------------------------------------------------------------------------------
 
 
-def test_a_fold_goes_on_after_its_best_penalty_is_long_past(kind):
+def test_a_path_ends_elsewhere_than_long_after_its_best_mean_score(kind):
     data, with_cv, _ = kind
     options = {"alphas": 16, "eps": 1e-4, "cv": 3, "tol": 1e-3, "pricing": "search"}
     whole = with_cv(**options, patience=None).fit(*data)
     patient = with_cv(**options, patience=4).fit(*data)
     assert np.isfinite(whole.score_path_).all()
-    ended = np.isnan(patient.score_path_)
-    assert ended.any()
-    for fold in range(3):
-        best = whole.score_path_[:, fold].argmax()
-        tried = np.arange(16) <= best + 4
-        assert_array_equal(ended[:, fold], ~tried)
-    # What was tried is what would have been.
-    assert_array_equal(patient.score_path_[~ended], whole.score_path_[~ended])
-    assert_array_equal(patient.n_neurons_path_[~ended], whole.n_neurons_path_[~ended])
-    assert not patient.n_neurons_path_[ended].any()
+    best = whole.score_path_.mean(axis=1).argmax()
+    tried = np.arange(16) <= best + 4
+    assert not tried.all()
+    # On every fold: what one of them has is not worse for the others' lack.
+    assert_array_equal(np.isnan(patient.score_path_), np.outer(~tried, [True] * 3))
+    # What was tried is what would have been, but for rounding where a path was taken up again.
+    assert_allclose(patient.score_path_[tried], whole.score_path_[tried], rtol=1e-9)
+    assert_array_equal(patient.n_neurons_path_[tried], whole.n_neurons_path_[tried])
+    assert not patient.n_neurons_path_[~tried].any()
     assert patient.alpha_ == whole.alpha_
-    assert patient.best_score_ == whole.best_score_
 
 
-def test_a_penalty_is_chosen_that_some_fold_has_not_tried(kind):
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_fold_that_is_done_early_keeps_the_others_from_the_best_penalty(kind, n_jobs):
     (X, y), with_cv, _ = kind
+    folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
+    alphas = [0.3, 0.2, 0.1, 0.05, 0.03]
 
     def later_is_better_on_one_fold(model, X_test, y_test):
-        on_the_first = np.array_equal(X_test, X[test])
+        on_the_first = np.array_equal(X_test, X[:20])
         return -np.log(model.alpha) if on_the_first else np.log(model.alpha) / 10
 
-    folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
-    test = folds[0][1]
     options = {"cv": folds, "scoring": later_is_better_on_one_fold, "pricing": "search"}
-    model = with_cv([0.3, 0.2, 0.1, 0.05], patience=2, **options).fit(X, y)
-    assert np.isnan(model.score_path_[3]).tolist() == [False, True]
-    assert model.alpha_ == 0.1
-    assert with_cv([0.3, 0.2, 0.1, 0.05], **options).fit(X, y).alpha_ == 0.05
+    model = with_cv(alphas, patience=1, n_jobs=n_jobs, **options).fit(X, y)
+    assert np.isfinite(model.score_path_).all()
+    assert model.alpha_ == with_cv(alphas, patience=None, **options).fit(X, y).alpha_ == 0.03
 
 
 def test_scores_that_are_not_numbers_choose_a_penalty(kind):

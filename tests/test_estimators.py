@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from sklearn_wedge import WedgeReLURegressor, alpha_max, wedge_relu_path
+from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV, alpha_max, wedge_relu_path
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import FitOptions, certifies
 
@@ -255,13 +255,26 @@ def test_tags_say_what_is_supported():
     assert not tags.non_deterministic
 
 
-def test_a_target_of_one_column_is_not_predicted_as_one(data, model):
+LOSSES = ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_decides_the_shape_of_predictions_of_a_target_in_a_column(loss, data):
     X, y = data
-    column = clone(model).fit(X, y[:, None]).predict(X)
-    assert_array_equal(column, model.predict(X)[:, None])
-    with pytest.warns(sklearn.exceptions.DataConversionWarning):
-        flat = WedgeReLURegressor(alpha=1.0, loss="huber", epsilon=50.0).fit(X, y[:, None])
-    assert flat.predict(X).shape == y.shape
+    warns = pytest.warns(sklearn.exceptions.DataConversionWarning, match=r"y has shape \(60, 1\)")
+    model = WedgeReLURegressor(alpha=0.3, loss=loss, tol=1e-2)
+    expected = clone(model).fit(X, y)
+    with warns:
+        column = model.fit(X, y[:, None])
+    assert_array_equal(column.predict(X), expected.predict(X))
+    assert_array_equal(column.explain(X).contributions, expected.explain(X).contributions)
+    assert (column.y_mean_, column.y_scale_) == (expected.y_mean_, expected.y_scale_)
+    if loss not in ("poisson", "gamma"):  # scikit-learn has no such network before 1.7
+        assert column.to_mlp().predict(X).shape == y.shape
+    if loss == "squared_error":
+        with warns:
+            chosen = WedgeReLURegressorCV([0.3], cv=2).fit(X, pd.DataFrame({"y": y}))
+        assert chosen.predict(X).shape == y.shape
 
 
 def test_verbose_prints_and_silence_is_the_default(data, capsys):
@@ -288,9 +301,13 @@ BAD_PARAMETERS = [
     ("interaction_order", -2),
     ("interaction_order", 1.5),
     ("interaction_order", "all"),
+    ("interaction_order", True),
+    ("alpha", True),
+    ("tol", True),
+    ("max_iter", True),
+    ("n_jobs", True),
     ("standardize", "yes"),
     ("clip_quantile", 0.5),
-    ("clip_quantile", 0.0),
     ("clip_quantile", -0.1),
     ("clip_quantile", np.nan),
     ("pricing", "foo"),
@@ -810,6 +827,20 @@ def test_clip_bounds_are_the_weighted_quantiles_and_data_values(q, decimals):
         expected = [inverse_cdf(values, weight[weight > 0], p) for p in (q, 1 - q)]
         assert_array_equal(model.clip_bounds_[:, k], expected)
         assert np.isin(model.clip_bounds_[:, k], values).all()
+
+
+@pytest.mark.parametrize("megabytes", [1e3, 1e-3], ids=["in memory", "in blocks"])
+def test_clipping_at_quantile_0_leaves_out_an_extreme_of_little_weight_or_goes_beyond(megabytes):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(300, 2)), np.ones(300)])
+    X[0], X[1], X[2, :2] = [7.0, -7.0, 1.0], [-9.0, 9.0, 1.0], 100.0
+    weight = np.ones(300)
+    weight[:2], weight[2] = 1e-12, 0.0
+    y = np.abs(X[:, 0]) + X[:, 1]
+    with sklearn.config_context(working_memory=megabytes):
+        model = WedgeReLURegressor(0.1, clip_quantile=0, tol=1e-2).fit(X, y, weight)
+    assert_array_equal(model.clip_bounds_, [[-9.0, -7.0, -np.inf], [7.0, 9.0, np.inf]])
+    assert_array_equal(model.predict([[99.0, -99.0, 1.0]]), model.predict([[7.0, -7.0, 1.0]]))
 
 
 def test_predictions_are_constant_beyond_the_bounds(model, data):

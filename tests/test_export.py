@@ -17,6 +17,7 @@ from exported import (
     DOUBLE,
     FITTED,
     MODELS,
+    NEVER,
     SHALLOW,
     SINGLE,
     agree,
@@ -32,12 +33,13 @@ from exported import (
 )
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_wedge
-from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge.export import register_onnx_converters
 
 OLD_MLP = "loss" not in inspect.signature(MLPRegressor).parameters
@@ -61,8 +63,10 @@ def test_the_cases_do_not_tell_exports_apart():
     assert FITTED["constant"].n_neurons_ == FITTED["constant classes"].n_neurons_ == 0
     hard = FITTED["clipped hard"].clip_bounds_
     assert np.isfinite(hard[:, :2]).all() and np.isinf(hard[:, 2]).all()
-    for name in set(ALL) - {"constant", "constant classes", "no neurons in the last block"}:
-        assert np.ptp(case(name)[2], axis=0).min() > 0.1, name
+    constant = {name for name in ALL if name.startswith("constant") or "one with" in name}
+    for name in set(ALL) - constant - {"no neurons in the last block"}:
+        output = case(name)[2]
+        assert np.ptp(output[:, output[0] != NEVER], axis=0).min() > 0.1, name
     for name in ("fitted", "two targets", "two classes", "classes"):
         assert FITTED[f"two blocks, {name}"].n_blocks_ == 2
     for name in ("two blocks", "three blocks"):
@@ -237,6 +241,31 @@ def test_a_pipeline_does_not_convert(dtype):
     got, second = run_onnx(converted, X, dtype)
     assert np.array_equal(got, pipeline.predict(X))
     agree(second, pipeline.predict_proba(X), 1e-4 if dtype == "float32" else DOUBLE)
+
+
+FEATURES = {
+    "of a regression": WedgeReLURegressor(0.01),
+    "of three classes": WedgeReLUClassifier(0.01),
+    "of two blocks": WedgeReLURegressor(0.003, n_blocks=2, tol=0.01),
+    "none": WedgeReLURegressor(10.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The network is constant")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", FEATURES.values(), ids=FEATURES)
+def test_a_pipeline_with_features_does_not_convert(network, dtype):
+    import skl2onnx
+
+    X, y = data()
+    target = np.digitize(y, [0.8, 1.8]) if is_classifier(network) else y
+    features = make_union(WedgeFeatures(network), StandardScaler()).fit(X, target)
+    pipeline = make_pipeline(features, Ridge(0.1)).fit(X, target)
+    register_onnx_converters()
+    tolerance = 1e-4 if dtype == "float32" else DOUBLE
+    for model, wanted in ((features, features.transform), (pipeline, pipeline.predict)):
+        (got,) = run_onnx(skl2onnx.to_onnx(model, X[:1].astype(dtype)), X, dtype)
+        agree(got.reshape(wanted(X).shape), wanted(X), tolerance)
 
 
 def test_an_option_of_onnx_classifiers_is_ignored():

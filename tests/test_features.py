@@ -21,6 +21,7 @@ from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
     WedgeReLURegressorCV,
+    alpha_max,
 )
 from sklearn_wedge._features import distinct_formulas, hidden_activations
 from sklearn_wedge.inspection._sums import Ranges
@@ -142,14 +143,31 @@ def test_a_data_frame_is_not_returned_or_has_other_names(output, frame):
     assert np.array_equal(table.to_numpy(), WedgeFeatures(network).fit_transform(X, y))
 
 
-@pytest.mark.filterwarnings("error")
-def test_no_neurons_are_an_error_instead_of_no_columns():
+@pytest.mark.filterwarnings("ignore:The network is constant")
+def test_no_neurons_are_an_error_instead_of_no_columns_and_a_warning():
+    words = f"no features: at alpha=100 .*alpha_max is {alpha_max(X, y):.3g}"
     for output in ("default", "pandas"):
         transformer = WedgeFeatures(WedgeReLURegressor(alpha=100.0)).set_output(transform=output)
-        assert transformer.fit_transform(X, y).shape == (80, 0)
+        with pytest.warns(UserWarning, match=words):
+            assert transformer.fit_transform(X, y).shape == (80, 0)
     assert transformer.get_feature_names_out().shape == (0,)
     beside = ColumnTransformer([("wedge", transformer, [0, 1, 2]), ("as is", "passthrough", [0])])
-    assert beside.fit_transform(X, y).shape == (80, 1)
+    with pytest.warns(UserWarning, match=words):
+        assert beside.fit_transform(X, y).shape == (80, 1)
+
+
+@pytest.mark.filterwarnings("ignore:The network is constant")
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize(
+    "network",
+    [WedgeReLURegressor(3.0), WedgeReLURegressorCV([3.0], cv=2), WedgeReLUClassifier(3.0)],
+    ids=lambda e: type(e).__name__,
+)
+def test_the_penalty_that_leaves_no_features_is_not_named(network, frozen):
+    network = FrozenEstimator(clone(network).fit(X, y > 0.5)) if frozen else network
+    features = WedgeFeatures(network).fit(X, y > 0.5)
+    with pytest.warns(UserWarning, match="no features: at alpha=3 "):
+        assert features.transform(X).shape == (80, 0)
 
 
 def test_a_pipeline_of_columns_does_not_fit_or_name_the_neurons():

@@ -464,6 +464,8 @@ def test_a_constant_target_gives_the_constant_model(alphas, data, new_rows):
         ("alphas", 0),
         ("alphas", -3),
         ("alphas", "many"),
+        ("alphas", True),
+        ("patience", True),
         ("eps", 0),
         ("eps", 1.0),
         ("eps", np.nan),

@@ -1,11 +1,19 @@
 """What is saved comes back: joblib and skops."""
 
+import copy
+import pickle
+import warnings
+
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import InconsistentVersionWarning
 
+import sklearn_wedge
 from sklearn_wedge import (
+    WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
@@ -54,3 +62,59 @@ def test_skops_loses_something_or_needs_to_trust_others(estimator):
     types = skops.get_untrusted_types(data=saved)
     assert types and all(name.startswith("sklearn_wedge.") for name in types)
     same(skops.loads(saved, trusted=types), model, X)
+
+
+# --- versions -----------------------------------------------------------------------------------
+
+
+def through_skops(model):
+    import skops.io as skops
+
+    saved = skops.dumps(model)
+    return lambda: skops.loads(saved, trusted=skops.get_untrusted_types(data=saved))
+
+
+def through_pickle(model):
+    saved = pickle.dumps(model)
+    return lambda: pickle.loads(saved)
+
+
+@pytest.mark.parametrize("saved", [through_pickle, through_skops])
+@pytest.mark.parametrize("package", ["sklearn_wedge", "scikit-learn"])
+@pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS, WedgeFeatures()], ids=lambda e: type(e).__name__
+)
+def test_an_estimator_of_another_version_is_loaded_in_silence(
+    estimator, package, saved, monkeypatch
+):
+    versions = {"sklearn_wedge": sklearn_wedge.__version__, "scikit-learn": sklearn.__version__}
+    name = f"{type(estimator).__name__} ({package})"
+    load = saved(estimator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load()
+    monkeypatch.setitem(sklearn_wedge._saved.VERSIONS, package, "99.9")
+    with pytest.warns(InconsistentVersionWarning) as caught:
+        load()
+    (warning,) = (found.message for found in caught)
+    assert warning.estimator_name == name
+    assert warning.original_sklearn_version == versions[package]
+    assert warning.current_sklearn_version == "99.9"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_copy_is_taken_for_a_pickle_of_another_version():
+    model, X = fitted(WedgeReLURegressor(0.1))
+    features = WedgeFeatures(WedgeReLURegressor(0.1)).fit(X, X[:, 2])
+    for each in (model, features):
+        again = pickle.loads(pickle.dumps(copy.deepcopy(copy.copy(each))))
+        assert vars(again).keys() == vars(each).keys()
+    same(pickle.loads(pickle.dumps(model)), model, X)
+
+
+def test_a_pickle_that_names_no_version_is_loaded_in_silence():
+    model, X = fitted(WedgeReLURegressor(0.1))
+    before = WedgeReLURegressor.__new__(WedgeReLURegressor)
+    with pytest.warns(InconsistentVersionWarning, match="from version unknown"):
+        before.__setstate__(dict(vars(model)))
+    same(before, model, X)

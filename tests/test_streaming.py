@@ -676,8 +676,10 @@ def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
     # A power of two: any other weight rounds sums in its own way, and differs in the last bit.
     assert model.fit(chunks, two.tolist(), 4.0).certificate_ == expected
     assert model.predict(X).shape == (100, 2)
-    column = model.fit(chunks, [[value] for value in y])
-    assert column.predict(X).shape == sklearn.clone(model).fit(X, y[:, None]).predict(X).shape
+    for given in ([[value] for value in y], array.from_array(y[:, None], chunks=(40, 1))):
+        with pytest.warns(sklearn.exceptions.DataConversionWarning, match="y has shape"):
+            column = model.fit(chunks, given)
+        assert column.predict(X).shape == column.predict(chunks).shape == y.shape
     labels = np.where(y > 14, "high", "low").tolist()
     classifier = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(chunks, labels, 0.5)
     assert classifier.classes_.tolist() == ["high", "low"]

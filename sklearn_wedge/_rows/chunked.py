@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +115,8 @@ def chunked_sample(rows: Rows, options: SampleOptions) -> ChunkedSample:
     ranges = whole_range(rows.map(range_of))
     rows = rows.with_targets(shifted_weight, -int(np.frexp(ranges.weight)[1]))
     total = float(rows.sum(total_weight)[0][0])
-    quantiles = column_quantiles(rows, total, options.clip_levels) if options.clip_levels else ()
-    bounds = clip_bounds(quantiles, rows.n_inputs)
+    quantiles = partial(column_quantiles, rows, total)
+    bounds = clip_bounds(ranges.inputs, options.clip_quantile, quantiles)
     inputs = Scaling(
         *bounds,
         *mean_and_scale(rows, "inputs", ranges.inputs, bounds, total, options.standardize),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -229,7 +229,8 @@ def canonical_sample(
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
     rows, weight, first = _merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
-    bounds = clip_bounds(_quantiles(X, weight / weight.sum(), options.clip_levels), X.shape[1])
+    share, extremes = weight / weight.sum(), (X.min(axis=0), X.max(axis=0))
+    bounds = clip_bounds(extremes, options.clip_quantile, partial(_quantiles, X, share))
     X = np.clip(X, *bounds)
     # Clipping can make rows equal that were not: merge again.
     rows, weight, first = _merge_samples(X, y, weight, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,10 @@ from sklearn_wedge._rows.chunks import Array, Chunk, Rows
 
 Bounds = tuple[Array, Array]
 
+# A column whose range is at most this fraction of its size (128 units in the last place) is taken
+# for constant. By range, not by variance: weights and copies cannot matter.
+ROUNDING = 2.0**-45
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -20,7 +25,8 @@ class Scaling:
     Attributes
     ----------
     lower, upper : ndarray of shape (d,)
-        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped.
+        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped. They
+        are equal where it is constant but for rounding.
     mean, scale : ndarray of shape (d,)
         Of the clipped columns, in original units.
     """
@@ -60,11 +66,6 @@ class SampleOptions:
     clip_quantile: float | None = 0.005
     target_scaling: Literal["standardize", "mean", "none"] = "standardize"
 
-    @property
-    def clip_levels(self) -> tuple[float, ...]:
-        """The quantiles to clip at."""
-        return () if self.clip_quantile is None else (self.clip_quantile, 1 - self.clip_quantile)
-
 
 @dataclass(frozen=True)
 class Range:
@@ -98,14 +99,45 @@ def whole_range(parts: list[Range]) -> Range:
     )
 
 
-def clip_bounds(quantiles: Array, n_inputs: int) -> Bounds:
-    """Bounds of each column at its quantiles, (2, d); infinite where they coincide or are none."""
-    unbounded = np.full(n_inputs, np.inf)
-    if len(quantiles) == 0:
-        return -unbounded, unbounded
-    low, high = quantiles
+def are_equal(low: Array, high: Array) -> NDArray[np.bool_]:
+    """Where two values, the second not below the first, differ by rounding at their size only."""
+    # Halves: the difference must not overflow.
+    return high / 2 - low / 2 <= ROUNDING / 2 * np.maximum(np.abs(low), np.abs(high))
+
+
+def bounds_of_rounding(low: Array, high: Array) -> Bounds:
+    """Bounds of columns of this range: equal where they are constant but for rounding, not exactly.
+
+    Clipped to one value, such a column is constant for whatever comes later. Elsewhere infinite.
+    """
+    noisy = (low < high) & are_equal(low, high)
+    return np.where(noisy, low, -np.inf), np.where(noisy, low, np.inf)
+
+
+def clip_bounds(
+    extremes: Bounds, quantile: float | None, quantiles: Callable[[tuple[float, float]], Array]
+) -> Bounds:
+    """Bounds of each column at its quantiles; infinite where they would coincide.
+
+    At the quantile 0 they are its range, however little the outermost rows weigh. What is constant
+    but for rounding gets the bounds of that.
+
+    Parameters
+    ----------
+    extremes : tuple of ndarrays of shape (d,)
+        Least and largest values.
+    quantile : float or None
+        What to clip at, from below and above.
+    quantiles : callable
+        From two levels to the quantiles of every column, (2, d).
+    """
+    lower, upper = bounds_of_rounding(*extremes)
+    if quantile is None:
+        return lower, upper
+    low, high = quantiles((quantile, 1.0 - quantile)) if quantile > 0 else extremes
     # Else a rare indicator column would vanish.
-    return np.where(low < high, low, -np.inf), np.where(low < high, high, np.inf)
+    clipped = ~are_equal(low, high)
+    return np.where(clipped, low, lower), np.where(clipped, high, upper)
 
 
 def _reduced(columns: NDArray, bounds: Bounds, centre: Array, unit: Array) -> Array:
@@ -166,12 +198,13 @@ def target_scalings(
 ) -> tuple[Scaling, Scaling]:
     """Scaling of the target, and of what the network predicts of it."""
     q = len(extremes[0])
-    bounds, zero, one = clip_bounds(np.empty(0), q), np.zeros(q), np.ones(q)
+    bounds, zero, one = bounds_of_rounding(*extremes), np.zeros(q), np.ones(q)
     kind = options.target_scaling
     if kind == "none" or (kind == "mean" and not options.standardize):
         return Scaling(*bounds, zero, one), Scaling(*bounds, zero, one)
     scaled = kind == "standardize" and options.standardize
     mean, scale = mean_and_scale(rows, "target", extremes, bounds, total, scaled)
     if kind == "mean":
-        return Scaling(*bounds, zero, mean), Scaling(*bounds, np.log(mean), one)
+        unbounded = np.full(q, np.inf)
+        return Scaling(*bounds, zero, mean), Scaling(-unbounded, unbounded, np.log(mean), one)
     return Scaling(*bounds, mean, scale), Scaling(*bounds, mean, scale)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge.export._outputs import with_output_layer
+
 Array = NDArray[np.float64]
 
 
@@ -81,7 +83,7 @@ def plain_layers(model: Any) -> list[Layer]:
     Returns
     -------
     list of Layer
-        The network's outputs are those of the last one.
+        What the last one gives is what predictions are made from, see ``with_output_layer``.
     """
     lower, upper = model.clip_bounds_
     used = np.any([np.any(coef[: len(lower)] != 0, axis=1) for coef in model.coefs_[:-1]], axis=0)
@@ -90,7 +92,7 @@ def plain_layers(model: Any) -> list[Layer]:
         clipping, signals = _clipping(lower, upper, used)
     else:
         clipping, signals = [], Signals.of_inputs(np.full(len(lower), -np.inf))
-    return [*clipping, *_after(signals, model.coefs_, model.intercepts_)]
+    return [*clipping, *_after(signals, *with_output_layer(model))]
 
 
 def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
@@ -109,16 +111,60 @@ def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
     units : InputUnits
         What to do to the inputs first.
     layers : list of Layer
-        The network's outputs are those of the last one.
+        As ``plain_layers``.
     """
     center, scale = _single_precision(model.x_mean_), model.x_scale_
     units = InputUnits(center, scale, *((model.clip_bounds_ - center) / scale))
-    coefs, intercepts = list(model.coefs_), list(model.intercepts_)
+    coefs, intercepts = with_output_layer(model)
     for block in range(len(coefs) - 1):
         on_inputs = coefs[block][: len(center)]
         intercepts[block] = intercepts[block] + center @ on_inputs
         coefs[block] = np.vstack([on_inputs * scale[:, None], coefs[block][len(center) :]])
     return units, _after(Signals.of_inputs(units.lower), coefs, intercepts)
+
+
+def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
+    """Hidden layers in original units, the last one of unit norm where it was fitted.
+
+    Balanced neurons, as they are in the network, are √|z| times that.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A network of this package: ``coefs_``, ``intercepts_`` and ``neurons_`` are read.
+
+    Returns
+    -------
+    coefs, intercepts : lists of ndarrays
+        Without those of the output.
+    """
+    root = np.sqrt(np.linalg.norm(model.neurons_.coef, axis=1))
+    *coefs, last = model.coefs_[:-1]
+    *intercepts, bias = model.intercepts_[:-1]
+    return [*coefs, last / root], [*intercepts, bias / root]
+
+
+@dataclass(frozen=True)
+class HiddenNetwork:
+    """The network whose outputs are the neurons of the last hidden layer, of unit norm.
+
+    It has the attributes of a fitted estimator that ``unit_layers`` reads.
+    """
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    clip_bounds_: Array
+    x_mean_: Array
+    x_scale_: Array
+
+    @classmethod
+    def of(cls, model: Any) -> HiddenNetwork:
+        """That of a fitted network of this package."""
+        coefs, intercepts = unit_norm_layers(model)
+        width = len(intercepts[-1])
+        output = np.eye(width), np.zeros(width)
+        units = model.clip_bounds_, model.x_mean_, model.x_scale_
+        return cls([*coefs, output[0]], [*intercepts, output[1]], *units)
 
 
 def _single_precision(values: Array) -> Array:

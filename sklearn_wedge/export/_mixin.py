@@ -27,9 +27,9 @@ class ExportMixin(Convertible):
         Returns
         -------
         MLPRegressor or MLPClassifier
-            Predicts the same up to rounding, probabilities included; targets of one column come
-            back as one dimension. Without clipping a network of one block has one hidden layer
-            with ``coefs_`` and ``intercepts_`` as they are here; two more layers before it clip.
+            Predicts the same up to rounding, probabilities included. Without clipping a network of
+            one block has one hidden layer with ``coefs_`` and ``intercepts_`` as they are here; two
+            more layers before it clip.
 
         Raises
         ------

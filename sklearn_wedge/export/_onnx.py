@@ -15,10 +15,10 @@ from skl2onnx.common.data_types import (
 )
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 from skl2onnx.common.utils_classifier import get_label_classes
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, TransformerMixin
 
 from sklearn_wedge.export._convertible import convertible_estimators
-from sklearn_wedge.export._layers import unit_layers
+from sklearn_wedge.export._layers import HiddenNetwork, unit_layers
 from sklearn_wedge.export._outputs import link_of
 
 OPTIONS = {
@@ -67,6 +67,10 @@ def register() -> None:
                 _convert_classifier,
                 options=OPTIONS,
             )
+        elif issubclass(kind, TransformerMixin):
+            skl2onnx.update_registered_converter(
+                kind, kind.__name__, _shape_of_features, _convert_features
+            )
         else:
             skl2onnx.update_registered_converter(
                 kind, kind.__name__, _shape_of_predictions, _convert_regressor
@@ -100,9 +104,9 @@ class _Graph:
         self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
         return name
 
-    def outputs_of_network(self) -> str:
+    def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
-        units, layers = unit_layers(self.operator.raw_operator)
+        units, layers = unit_layers(model)
         values = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
         values = self.node("Sub", values, self.constant(units.center))
         values = self.node("Div", values, self.constant(units.scale))
@@ -116,25 +120,36 @@ class _Graph:
         return values
 
 
-def _shape_of_predictions(operator: Any) -> None:
+def _set_shape(operator: Any, n_outputs: int) -> None:
     double = isinstance(operator.inputs[0].type, DoubleTensorType)
-    shape = [
-        operator.inputs[0].get_first_dimension(),
-        len(operator.raw_operator.intercepts_[-1]),
-    ]
+    shape = [operator.inputs[0].get_first_dimension(), n_outputs]
     operator.outputs[0].type = (DoubleTensorType if double else FloatTensorType)(shape)
 
 
+def _shape_of_predictions(operator: Any) -> None:
+    _set_shape(operator, len(operator.raw_operator.intercepts_[-1]))
+
+
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    graph, model = _Graph(scope, operator, container), operator.raw_operator
+    last = "Exp" if link_of(model) == "log" else "Identity"
+    graph.node(last, graph.outputs_of_network(model), called=operator.outputs[0].full_name)
+
+
+def _shape_of_features(operator: Any) -> None:
+    _set_shape(operator, operator.raw_operator.estimator_.n_neurons_)
+
+
+def _convert_features(scope: Any, operator: Any, container: Any) -> None:
     graph = _Graph(scope, operator, container)
-    last = "Exp" if link_of(operator.raw_operator) == "log" else "Identity"
-    graph.node(last, graph.outputs_of_network(), called=operator.outputs[0].full_name)
+    hidden = HiddenNetwork.of(operator.raw_operator.estimator_)
+    graph.node("Identity", graph.outputs_of_network(hidden), called=operator.outputs[0].full_name)
 
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     graph, model = _Graph(scope, operator, container), operator.raw_operator
     label, second = (output.full_name for output in operator.outputs)
-    decision = graph.outputs_of_network()
+    decision = graph.outputs_of_network(model)
     if len(model.classes_) == 2:
         chosen = graph.node("Greater", decision, graph.constant(np.zeros(1)))
         chosen = graph.node("Cast", chosen, to=TensorProto.INT64)

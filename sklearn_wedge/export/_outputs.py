@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from sklearn_wedge._objectives import LOG_LINK_LOSSES
+from sklearn_wedge._objectives import LOG_LINK_LOSSES, decision_layer
+
+Array = NDArray[np.float64]
 
 
 def link_of(model: Any) -> str:
-    """How a prediction comes from the outputs of the network.
+    """How a prediction comes from the outputs, see ``with_output_layer``.
 
     Parameters
     ----------
@@ -30,3 +34,17 @@ def link_of(model: Any) -> str:
             return "margin"
         return "logit" if len(model.classes_) == 2 else "softmax"
     return "log" if model.loss in LOG_LINK_LOSSES else "identity"
+
+
+def with_output_layer(model: Any) -> tuple[list[Array], list[Array]]:
+    """``coefs_`` and ``intercepts_``, with a last layer whose outputs are about all classes.
+
+    Of a classifier they are those of ``decision_function``: where only some classes had weight, the
+    network itself has outputs for these alone.
+    """
+    coefs, intercepts = list(model.coefs_), list(model.intercepts_)
+    if is_classifier(model):
+        weights, offsets = decision_layer(model.loss, model.classes_, model.fitted_classes_)
+        coefs[-1] = coefs[-1] @ weights
+        intercepts[-1] = intercepts[-1] @ weights + offsets
+    return coefs, intercepts

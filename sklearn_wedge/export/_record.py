@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from sklearn_wedge.export._outputs import link_of
+from sklearn_wedge.export._outputs import link_of, with_output_layer
 from sklearn_wedge.inspection._names import hidden_names, input_names
 from sklearn_wedge.inspection._sums import signal_ranges
 
@@ -25,6 +25,7 @@ def to_dict(model: Any) -> dict[str, Any]:
             "before the fit."
         )
     names, neurons = _neurons(model, inputs)
+    coefs, intercepts = with_output_layer(model)
     record = {
         "format": FORMAT,
         "version": VERSION,
@@ -37,7 +38,7 @@ def to_dict(model: Any) -> dict[str, Any]:
         "neurons": neurons,
         "outputs": [
             {"bias": float(bias), "weights": _weights(names[-len(column) :], column)}
-            for column, bias in zip(model.coefs_[-1].T, model.intercepts_[-1], strict=True)
+            for column, bias in zip(coefs[-1].T, intercepts[-1], strict=True)
         ],
     }
     if is_classifier(model):

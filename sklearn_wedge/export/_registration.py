@@ -11,7 +11,8 @@ def register_onnx_converters() -> None:
     Call it once, in any session that converts; ``to_onnx`` does so by itself. The converters are
     those of skl2onnx's own regressors and classifiers in all that shows: the same outputs
     (``variable``; ``label`` and ``probabilities``) and, of classifiers, the options ``zipmap``,
-    ``nocl``, ``output_class_labels`` and ``raw_scores``.
+    ``nocl``, ``output_class_labels`` and ``raw_scores``. :class:`~sklearn_wedge.WedgeFeatures` is
+    converted as skl2onnx converts transformers.
 
     Raises
     ------

@@ -65,9 +65,9 @@ def target_names(estimator: Any) -> tuple[str, ...]:
 
 
 def output_names(estimator: Any) -> tuple[str, ...]:
-    """Names of the outputs: classes, or targets by name or number; none of a single number."""
+    """Names of the outputs: fitted classes, or targets by name, or number if there are several."""
     if hasattr(estimator, "classes_"):
-        classes = estimator.classes_
+        classes = estimator.fitted_classes_
         return tuple(map(str, classes)) if len(classes) > 2 else ()
     if np.ndim(estimator.y_mean_) == 0:
         return ()
@@ -93,7 +93,7 @@ def output_number(estimator: Any, output: Any) -> int:
             f"of {', '.join(names)}."
         )
     if is_classifier and names:
-        found = np.flatnonzero(estimator.classes_ == output)
+        found = np.flatnonzero(estimator.fitted_classes_ == output)
         if len(found):
             return int(found[0])
     elif not is_classifier:
@@ -102,7 +102,10 @@ def output_number(estimator: Any, output: Any) -> int:
         if output in range(max(len(names), 1)):
             return int(output)
     choices = ", ".join(names) if names else "None (there is one)"
-    raise ValueError(f"There is no output {output!r}: choose of {choices}.")
+    why = ""
+    if is_classifier and output in set(estimator.classes_) - set(estimator.fitted_classes_):
+        why = ", because no row with weight is of this class"
+    raise ValueError(f"There is no output {output!r}{why}: choose of {choices}.")
 
 
 def target_label(estimator: Any, target: int = 0, target_name: str | None = None) -> str:
@@ -123,7 +126,9 @@ def output_label(estimator: Any, output: int = 0, target_name: str | None = None
     """
     if hasattr(estimator, "classes_"):
         kind = "log odds" if estimator.loss == "log_loss" else "margin"
-        classes = estimator.classes_
+        classes = estimator.fitted_classes_
+        if len(classes) == 1:
+            return f"always {classes[0]}"
         if len(classes) == 2:
             return f"{kind} of {classes[1]}"
         return f"{'score' if kind == 'log odds' else kind} of {classes[output]}"

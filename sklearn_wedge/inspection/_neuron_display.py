@@ -196,7 +196,7 @@ class NeuronDisplay:
         chosen = _chosen(estimator, output)
         y = None if y is None else _suitable(estimator, y, chosen)
         if is_classifier and X.shape[1] == 1:
-            response = predicted(estimator.decision_function, grid).reshape(len(grid), -1)
+            response = _decisions(estimator, grid)
             label = output_label(estimator) if response.shape[1] == 1 else "decision function"
         elif is_classifier:
             label = "class"
@@ -403,9 +403,27 @@ def _suitable(estimator: Any, y: ArrayLike, chosen: int) -> NDArray:
 
 def _curve_labels(estimator: Any) -> tuple[str, ...]:
     """One for each class if there are several; a regression draws one curve."""
-    if not hasattr(estimator, "classes_") or len(estimator.classes_) == 2:
+    if not hasattr(estimator, "classes_") or len(estimator.fitted_classes_) <= 2:
         return ("network",)
-    return tuple(output_label(estimator, k) for k in range(len(estimator.classes_)))
+    return tuple(output_label(estimator, k) for k in range(len(estimator.fitted_classes_)))
+
+
+def _decisions(estimator: Any, grid: Array) -> Array:
+    """Decision function of the classes that had weight, as the network has outputs of them."""
+    decision = predicted(estimator.decision_function, grid).reshape(len(grid), -1)
+    classes, fitted = estimator.classes_, estimator.fitted_classes_
+    if len(fitted) == len(classes):
+        return decision
+    if len(fitted) == 1:
+        raise ValueError(
+            f"All rows with weight were of the class {fitted.tolist()[0]!r}: this "
+            f"{type(estimator).__name__} predicts nothing else, and there is no curve to draw."
+        )
+    decision = decision[:, np.isin(classes, fitted)]
+    if len(fitted) > 2:
+        return decision
+    # Scores of two classes are ± half the log odds, margins ± the output.
+    return decision[:, 1:] - decision[:, :1] if estimator.loss == "log_loss" else decision[:, 1:]
 
 
 def _refuse_other_networks(estimator: Any) -> None:

@@ -118,8 +118,10 @@ class PathDisplay:
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
         choice = estimator.interaction_order_, estimator.norm_, estimator.n_blocks_chosen_
         chosen = estimator.combinations_.index(choice)
+        neurons = np.reshape(estimator.n_neurons_path_, scores.shape)
+        used = ~np.isnan(scores).all(axis=(0, 1))  # folds that were not left out
+        scores, neurons = scores[:, :, used], neurons[:, :, used].mean(axis=2)
         means = scores.mean(axis=2)
-        neurons = np.reshape(estimator.n_neurons_path_, scores.shape).mean(axis=2)
         display = cls(
             alphas=np.atleast_2d(estimator.alphas_),
             n_neurons=np.where(np.isnan(means), np.nan, neurons),

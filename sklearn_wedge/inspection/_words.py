@@ -56,6 +56,13 @@ def network_in_words(estimator: Any, neurons: Sequence[ReadableNeuron]) -> str:
     )
 
 
+def _left_out(estimator: Any) -> list[str]:
+    """A line on the classes that are never predicted, if there are any."""
+    fitted = set(getattr(estimator, "fitted_classes_", ()))
+    never = [str(each) for each in getattr(estimator, "classes_", ()) if each not in fitted]
+    return [f"Classes without weight, never predicted: {', '.join(never)}"] if never else []
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -86,6 +93,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
         f"Network: {network_in_words(estimator, neurons)}",
+        *_left_out(estimator),
         f"Certificate: {estimator.certificate_}",
     ]
     importances = getattr(estimator, "feature_importances_", None)

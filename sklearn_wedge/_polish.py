@@ -30,8 +30,6 @@ from sklearn_wedge._solution import Certificate
 from sklearn_wedge._trained_network import TrainedNetwork, read_network
 from sklearn_wedge.path import as_columns, build_problem, single_threaded_blas
 
-__all__ = ["PolishedNetwork", "polish"]
-
 LOSSES = ("squared_error", "poisson", "log_loss")
 # The restricted problem on the hyperplanes of the network is solved as far as rounding allows.
 TO_ROUNDING = StoppingRule(tolerance=0.0, max_rounds=1)
@@ -197,6 +195,8 @@ def polish(
     -----
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the optimal network is constant because ``alpha`` is too large.
 
     See Also
     --------
@@ -298,8 +298,9 @@ def _validated(
     sample_weight: ArrayLike | None,
 ) -> _Data:
     if isinstance(estimator, WedgeReLUClassifier):
-        X, y, weight = estimator._validated_labels(X, y, sample_weight)
+        X, y, _, weight = estimator._validated_labels(X, y, sample_weight)
         _check_classes(trained, estimator.classes_)
+        _refuse_classes_without_weight(estimator)
         target, loss = class_targets(y, estimator.classes_), estimator._loss()
     else:
         X, y, weight, loss = estimator._validated_targets(X, y, sample_weight)
@@ -328,6 +329,15 @@ def _check_classes(trained: TrainedNetwork, classes: NDArray) -> None:
         raise ValueError(
             f"network has {trained.n_outputs} output(s), and for {len(classes)} classes "
             f"{needed} are needed: log odds of the second of two, or one per class.{advice}"
+        )
+
+
+def _refuse_classes_without_weight(estimator: WedgeReLUClassifier) -> None:
+    missing = sorted(set(estimator.classes_.tolist()) - set(estimator.fitted_classes_.tolist()))
+    if missing:
+        raise ValueError(
+            f"All rows of the classes {missing} have weight 0, and network has outputs about them, "
+            "which no data decide: give some of their rows a positive weight."
         )
 
 
@@ -369,9 +379,10 @@ def _publish(
     sample: Sample,
     solution: Solution,
 ) -> None:
-    """Fitted attributes, and a warning if the tolerance was not met."""
+    """Fitted attributes, and warnings if the tolerance was not met or no neuron is left."""
     network = network_of(solution, sample)
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
     estimator._publish_importances(network, sample)
     estimator._warn_unless_converged(problem, solution, stacklevel=4)
+    estimator._warn_if_constant(solution, stacklevel=4)

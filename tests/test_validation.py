@@ -1,0 +1,300 @@
+"""Data that no fit takes: the error says what it is, where it is and what to do."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow
+import pytest
+import scipy.sparse
+from dask import array
+from sklearn.impute import SimpleImputer
+
+from sklearn_wedge import (
+    WedgeFeatures,
+    WedgeReLUClassifier,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    alpha_max,
+    wedge_relu_path,
+)
+
+N = 40
+DATES = pd.date_range("2020", periods=N)
+
+
+def table():
+    X = np.random.default_rng(0).normal(size=(N, 3))
+    return pd.DataFrame(X, columns=["age", "income", "rate"]), np.abs(X[:, 0])
+
+
+def put(values, place, value):
+    values = np.array(values, dtype=np.result_type(np.asarray(values), type(value)))
+    values[place] = value
+    return values
+
+
+FITTED = WedgeReLURegressor(0.1).fit(*table())
+FEATURES = WedgeFeatures(WedgeReLURegressor(0.1)).fit(*table())
+# Everything that takes inputs.
+ENTRANCES = {
+    "fit": lambda X, y: WedgeReLURegressor().fit(X, y),
+    "fit of a classifier": lambda X, y: WedgeReLUClassifier().fit(X, y > 0.5),
+    "cross-validation": lambda X, y: WedgeReLURegressorCV().fit(X, y),
+    "fit of features": lambda X, y: WedgeFeatures().fit(X, y),
+    "predict": lambda X, y: FITTED.predict(X),
+    "explain": lambda X, y: FITTED.explain(X),
+    "transform": lambda X, y: FEATURES.transform(X),
+    "path": lambda X, y: wedge_relu_path(X, y, [0.1]),
+    "alpha_max": lambda X, y: alpha_max(X, y),
+}
+THROUGH = pytest.mark.parametrize("enter", ENTRANCES.values(), ids=ENTRANCES)
+
+
+def in_date_columns():
+    X, _ = table()
+    moments = list(DATES.to_pydatetime())
+    yield "pandas", X.assign(rate=DATES)
+    yield "pandas, with a time zone", X.assign(rate=DATES.tz_localize("UTC"))
+    yield "pandas, durations", X.assign(rate=DATES - DATES[0])
+    yield "pandas, periods", X.assign(rate=DATES.to_period())
+    yield "pandas, of Arrow", X.assign(rate=DATES.astype("timestamp[ns][pyarrow]"))
+    yield "polars", pl.DataFrame(X.to_dict("list")).with_columns(rate=pl.Series(moments))
+    dates = [moment.date() for moment in moments]
+    yield "polars, dates", pl.DataFrame(X.to_dict("list")).with_columns(rate=pl.Series(dates))
+    yield "Arrow", pyarrow.table({"age": X["age"], "rate": moments})
+
+
+@pytest.mark.parametrize("X", [pytest.param(X, id=kind) for kind, X in in_date_columns()])
+def test_a_column_of_dates_is_not_named(X):
+    with pytest.raises(TypeError, match=r"X contains dates.*column 'rate'.*days since"):
+        WedgeReLURegressor().fit(X, table()[1])
+
+
+@THROUGH
+def test_dates_alone_are_fitted_as_integers(enter):
+    y = table()[1]
+    for X in (
+        pd.DataFrame({"when": DATES, "since": DATES - DATES[0], "then": DATES}),
+        pl.DataFrame({"when": DATES.to_list(), "a": DATES.to_list(), "b": DATES.to_list()}),
+        np.column_stack([DATES, DATES, DATES]),
+        np.column_stack([DATES - DATES[0]] * 3),
+        [[date, date, date] for date in DATES.to_numpy()],
+    ):
+        with pytest.raises(TypeError, match=r"X contains dates or times.*days since"):
+            enter(X, y)
+
+
+@pytest.mark.parametrize(
+    "moment", [DATES[7], datetime.date(2020, 1, 2), datetime.timedelta(1), DATES[:1].to_period()[0]]
+)
+def test_a_date_among_objects_is_not_located(moment):
+    X, y = table()
+    X = X.astype(object)
+    X.iloc[7, 2] = moment
+    with pytest.raises(TypeError, match=r"dates or times.*row 7, column 'rate'.*days since"):
+        WedgeReLURegressor().fit(X, y)
+
+
+def test_a_target_or_a_weight_of_dates_is_taken_as_integers():
+    X, y = table()
+    for dates in (DATES, DATES.to_numpy(), pl.Series(DATES.to_list()), DATES - DATES[0]):
+        with pytest.raises(TypeError, match="y contains dates"):
+            WedgeReLURegressor().fit(X, dates)
+        with pytest.raises(TypeError, match="y contains dates"):
+            alpha_max(X, dates)
+        with pytest.raises(TypeError, match="sample_weight contains dates"):
+            WedgeReLUClassifier().fit(X, y > 0.5, dates)
+
+
+@THROUGH
+def test_a_missing_value_of_pandas_in_a_column_of_objects_is_not_located(enter):
+    X, y = table()
+    X = X.astype(object)
+    X.iloc[[3, 9], 1] = pd.NA
+    with pytest.raises(ValueError, match=r"pd\.NA: 2 value.*row 3, column 'income'.*Float64"):
+        enter(X, y)
+
+
+def test_the_advice_on_missing_values_of_pandas_does_not_work():
+    X, y = table()
+    X = X.astype(object)
+    X.iloc[3, 1] = pd.NA
+    assert WedgeReLURegressor().fit(SimpleImputer().fit_transform(X.astype("Float64")), y)
+
+
+@THROUGH
+def test_a_lazy_or_sparse_frame_fails_below(enter):
+    X, y = table()
+    with pytest.raises(TypeError, match=r"X is a LazyFrame.*X\.collect\(\)"):
+        enter(pl.DataFrame(X.to_dict("list")).lazy(), y)
+    for fill in (np.nan, 0.0):
+        with pytest.raises(TypeError, match=r"Sparse data.*X\.sparse\.to_dense\(\)"):
+            enter(X.astype(pd.SparseDtype(float, fill)), y)
+
+
+def test_a_lazy_target_or_weight_fails_below():
+    X, y = table()
+    lazy = pl.LazyFrame({"y": y})
+    for model in (WedgeReLURegressor(), WedgeReLUClassifier()):
+        with pytest.raises(TypeError, match=r"y is a LazyFrame.*y\.collect\(\)"):
+            model.fit(X, lazy)
+    with pytest.raises(TypeError, match=r"sample_weight is a LazyFrame"):
+        WedgeReLURegressor().fit(X, y, lazy)
+
+
+def test_a_table_with_some_sparse_columns_is_refused():
+    X, y = table()
+    mixed = X.assign(rate=pd.arrays.SparseArray(X["rate"]))
+    fitted = WedgeReLURegressor(0.1).fit(mixed, y)
+    assert np.array_equal(fitted.predict(mixed), FITTED.predict(X))
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1.0], b"no", pd.Interval(0, 1), object()], ids=repr)
+def test_an_object_that_is_no_number_is_not_located(value):
+    X, y = table()
+    X = X.astype(object)
+    X.iat[5, 1] = value
+    with pytest.raises(TypeError, match=r"object that is no number.*row 5, column 'income'"):
+        WedgeReLURegressor().fit(X, y)
+
+
+@THROUGH
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
+def test_a_value_that_is_not_finite_is_not_located(enter, value, word):
+    X, y = table()
+    X = X.copy()
+    X.iloc[[7, 9], 2] = value
+    with pytest.raises(ValueError, match=rf"{word}.*2 value.*row 7, column 'rate'"):
+        enter(X, y)
+
+
+def test_a_value_in_a_later_block_of_a_long_table_is_not_located():
+    X = np.zeros((150_000, 2), dtype=np.float32)
+    X[::2] = 1
+    X[140_001, 1] = -np.inf
+    with pytest.raises(ValueError, match=r"infinity: 1 value.*row 140001, column 1"):
+        WedgeReLURegressor().fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_a_target_or_weight_that_is_not_finite_is_not_located(value, word):
+    X, y = table()
+    bad = put(y, 7, value)
+    message = f"y contains {word}: 1 value.*row 7.*Leave out the rows"
+    for fit in (WedgeReLURegressor().fit, WedgeReLURegressorCV().fit, alpha_max):
+        with pytest.raises(ValueError, match=message):
+            fit(X, bad)
+        with pytest.raises(ValueError, match=f"y contains {word}: 1 value.*row 7, column 'b'"):
+            fit(X, pd.DataFrame({"a": y, "b": bad}))
+    with pytest.raises(ValueError, match=message):
+        WedgeReLUClassifier().fit(X, put(np.round(y), 7, value))
+    with pytest.raises(ValueError, match=f"sample_weight contains {word}: 1 value.*row 7"):
+        WedgeReLURegressor().fit(X, y, bad)
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA], ids=str)
+def test_a_missing_target_among_objects_is_fitted_or_not_located(missing):
+    X, y = table()
+    for kind in (object, "Float64"):
+        bad = pd.Series(y, dtype=kind)
+        bad[7] = missing
+        with pytest.raises(ValueError, match=r"y contains.*row 7"):
+            WedgeReLURegressor().fit(X, bad)
+        with pytest.raises(ValueError, match=r"sample_weight contains.*row 7"):
+            WedgeReLURegressor().fit(X, y, bad)
+
+
+def test_text_in_target_or_weights_is_not_located():
+    X, y = table()
+    text = y.astype(object)
+    text[4] = "low"
+    with pytest.raises(ValueError, match=r"y contains text: 'low' in row 4.*WedgeReLUClassifier"):
+        WedgeReLURegressor().fit(X, text)
+    with pytest.raises(ValueError, match="sample_weight contains text: 'low' in row 4"):
+        WedgeReLURegressor().fit(X, y, text)
+    with pytest.raises(ValueError, match="sample_weight contains text: 'balanced'"):
+        WedgeReLURegressor().fit(X, y, "balanced")
+
+
+def test_negative_weights_or_those_in_a_column_get_no_advice():
+    X, y = table()
+    with pytest.raises(ValueError, match=r"sample_weight: 2, the first \(-0.5\) in row 7.*of 0"):
+        WedgeReLURegressor().fit(X, y, put(np.ones(N), [7, 9], -0.5))
+    for column in (np.ones((N, 1)), pd.DataFrame({"w": np.ones(N)})):
+        with pytest.raises(ValueError, match=r"shape \(40, 1\).*np\.ravel\(sample_weight\)"):
+            WedgeReLURegressor().fit(X, y, column)
+    weight = np.random.default_rng(1).random((N, 1))
+    assert WedgeReLURegressor().fit(X, y, np.ravel(weight)).n_neurons_
+
+
+def test_a_frame_without_columns_fails_below():
+    with pytest.raises(ValueError, match=r"X is a frame with 0 feature\(s\)"):
+        WedgeReLURegressor().fit(pd.DataFrame(index=range(N)), table()[1])
+
+
+# --- dask arrays --------------------------------------------------------------------------------
+
+
+def blocks(values):
+    return array.from_array(values, chunks=(15, *values.shape[1:]))
+
+
+def dask_table():
+    X, y = table()
+    return X.to_numpy(), y
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
+    X, y = dask_table()
+    word = "NaN" if np.isnan(value) else "infinity"
+    bad, message = blocks(put(X, (34, 2), value)), f"X contains {word}: 1 value.*row 34, column 2"
+    with pytest.raises(ValueError, match=message):
+        WedgeReLURegressor().fit(bad, blocks(y))
+    classifier = WedgeReLUClassifier(0.1).fit(X, y > 0.5)
+    network, features = WedgeReLURegressor(0.1).fit(X, y), WedgeFeatures().fit(X, y)
+    for predict in (network.predict, classifier.predict_proba, features.transform):
+        with pytest.raises(ValueError, match=message):
+            predict(bad).compute(scheduler="synchronous")
+    with pytest.raises(ValueError, match=f"y contains {word}: 1 value.*row 34"):
+        WedgeReLURegressor().fit(blocks(X), blocks(put(y, 34, value)))
+    with pytest.raises(ValueError, match=f"sample_weight contains {word}: 1 value.*row 34"):
+        WedgeReLURegressor().fit(blocks(X), blocks(y), blocks(put(y, 34, value)))
+
+
+def test_a_row_of_a_dask_array_with_blocks_of_unknown_size_is_taken_for_one_of_the_array():
+    X, y = dask_table()
+    network = WedgeReLURegressor(0.1).fit(X, y)
+    bad = blocks(put(X, (34, 2), np.nan))
+    unknown = bad[bad[:, 0] < np.inf]
+    with pytest.raises(ValueError, match=r"block 2 of the rows: .*row 4, column 2"):
+        network.predict(unknown).compute(scheduler="synchronous")
+
+
+@pytest.mark.parametrize("meta", [None, np.zeros((0, 0))], ids=["known", "unknown"])
+def test_sparse_blocks_of_a_dask_array_fail_below(meta):
+    X, y = dask_table()
+    sparse = blocks(X).map_blocks(scipy.sparse.csr_array, meta=meta)
+    message = r"Sparse data.*csr_array.*X\.map_blocks\(lambda block: block\.toarray\(\)\)"
+    with pytest.raises(TypeError, match=message):
+        WedgeReLURegressor().fit(sparse, blocks(y))
+    with pytest.raises(TypeError, match=message):
+        FITTED.predict(sparse).compute(scheduler="synchronous")
+
+
+def test_targets_beside_a_dask_array_are_dates_text_or_lazy():
+    X, y = dask_table()
+    days = np.arange(N).astype("M8[D]")
+    for bad in (blocks(days), blocks(np.full(N, "a"))):
+        with pytest.raises(ValueError, match="y must be numeric, and its dtype is"):
+            WedgeReLURegressor().fit(blocks(X), bad)
+        with pytest.raises(ValueError, match="sample_weight must be numeric, and its dtype is"):
+            WedgeReLURegressor().fit(blocks(X), blocks(y), bad)
+    with pytest.raises(TypeError, match="y contains dates"):
+        WedgeReLURegressor().fit(blocks(X), days)
+    with pytest.raises(ValueError, match="y contains text: 'a' in row 0"):
+        WedgeReLURegressor().fit(blocks(X), ["a"] * N)
+    with pytest.raises(TypeError, match="y is a LazyFrame"):
+        WedgeReLUClassifier().fit(blocks(X), pl.LazyFrame({"y": y > 0.5}))
