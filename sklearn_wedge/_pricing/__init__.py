@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._kernels import Threads
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.ascent import ascend, new_directions
 from sklearn_wedge._pricing.binned import BinnedPairs
@@ -82,8 +83,8 @@ class Pricing:
         Distinct, centred, in canonical order.
     neuron_class : NeuronClass
         Which neurons are priced.
-    n_jobs : int or None
-        Threads of exact pricing.
+    n_threads : int
+        Threads to share work out over; what is found does not depend on it.
 
     Attributes
     ----------
@@ -92,13 +93,13 @@ class Pricing:
     """
 
     def __init__(
-        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_jobs: int | None = None
+        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_threads: int = 1
     ):
         self.table = PointTable(points)
         self.neuron_class = neuron_class
         self.order = neuron_class.order
-        self.n_jobs = n_jobs
-        self.binned = BinnedPairs(self.table, neuron_class)
+        self.threads = Threads(n_threads)
+        self.binned = BinnedPairs(self.table, neuron_class, self.threads)
         n_points, n_inputs = points.shape
         many = n_points > CELLS_FROM
         self.fine = Grids(self.table, FINE_BINS) if many else None
@@ -118,7 +119,7 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
+        planes = price_all(self.table, dual, self.neuron_class, self.threads)
         priced = self._evaluate(planes, dual, EVALUATED)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
@@ -169,7 +170,7 @@ class Pricing:
         if everywhere:
             at_most = min(self._pencils_at_most(self.table.n_points), BINNED_TO_SWEEP)
             promising = self.binned.propose(dual, promise, round_number, at_most)
-            found.append(sweep(self.table, dual, promising, self.neuron_class))
+            found.append(sweep(self.table, dual, promising, self.neuron_class, self.threads))
             start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
         if self.neuron_class.has_rejections:
             climbers = start.join(neurons) if known is None else start
@@ -185,7 +186,7 @@ class Pricing:
         return priced if known is None else merged(priced, known)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
-        return evaluate(self.table, planes, dual, at_most, self.neuron_class)
+        return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)
 
     def _inputs_to_add(self, promise: NDArray) -> NDArray[np.intp]:
         """The inputs of the best hinges, of each group if there are any."""
@@ -204,7 +205,7 @@ class Pricing:
         if with_new:
             new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
             directions = np.concatenate([directions, new])
-        return ascend(self.table, dual, directions, self.neuron_class)
+        return ascend(self.table, dual, directions, self.neuron_class, self.threads)
 
     def _pencils_at_most(self, n_positions: int) -> int:
         """How many pencils a move may sweep over so many positions."""
@@ -219,5 +220,7 @@ class Pricing:
         at_most = self._pencils_at_most(positions)
         pencils = pencils.take(whose_turn(len(pencils), at_most, round_number))
         if by_cells:
-            return sweep_cells(self.fine, dual, pencils, self.neuron_class, round_number)
-        return sweep(self.table, dual, pencils, self.neuron_class)
+            return sweep_cells(
+                self.fine, dual, pencils, self.neuron_class, round_number, self.threads
+            )
+        return sweep(self.table, dual, pencils, self.neuron_class, self.threads)

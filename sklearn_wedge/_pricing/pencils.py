@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 # Bytes of projections kept between pricings; they do not depend on the dual point.
 PROJECTION_CACHE_BYTES = 256 * 2**20
 # Bytes of sorted pencils kept likewise; they hold all that a whole pricing of small data needs.
-ARRANGEMENT_CACHE_BYTES = 64 * 2**20
+ORDER_CACHE_BYTES = 64 * 2**20
 # Values that differ by less than this fraction are equal but for rounding.
 TIE = 1e-9
 
@@ -27,6 +28,7 @@ class KeptWhileThereIsRoom:
     def __init__(self, n_bytes: int):
         self._items: dict[Hashable, Any] = {}
         self._free_bytes = n_bytes
+        self._lock = Lock()
 
     def has_room(self, key: Hashable, n_bytes: int) -> bool:
         """Whether a result of this size is kept, or would be."""
@@ -37,9 +39,10 @@ class KeptWhileThereIsRoom:
         found = self._items.get(key)
         if found is None:
             found = compute(key)
-            if found.n_bytes <= self._free_bytes:
-                self._free_bytes -= found.n_bytes
-                self._items[key] = found
+            with self._lock:
+                if key not in self._items and found.n_bytes <= self._free_bytes:
+                    self._free_bytes -= found.n_bytes
+                    self._items[key] = found
         return found
 
 
@@ -99,7 +102,7 @@ class PointTable:
         self.points = points
         self.columns = np.ascontiguousarray(points.T)
         self.size = float(np.abs(points).max(initial=0.0))
-        self.arrangements = KeptWhileThereIsRoom(ARRANGEMENT_CACHE_BYTES)
+        self.orders = KeptWhileThereIsRoom(ORDER_CACHE_BYTES)
         self._projections = KeptWhileThereIsRoom(PROJECTION_CACHE_BYTES)
 
     @property
@@ -239,9 +242,14 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
     return np.round(values / size, digits)
 
 
-def row_starts(table: NDArray) -> NDArray[np.intp]:
-    """Where each row begins in a flattened table, (rows, 1)."""
-    return np.arange(table.shape[0])[:, None] * table.shape[1]
+def largest_of(scores: NDArray[np.float64], at_most: int) -> NDArray[np.intp]:
+    """Indices of the largest scores, in descending order; of equal ones the first."""
+    if at_most >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    least = np.partition(scores, len(scores) - at_most)[len(scores) - at_most]
+    above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+    chosen = np.concatenate([above, equal[: at_most - len(above)]])
+    return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
 def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
