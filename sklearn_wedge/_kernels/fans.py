@@ -22,9 +22,7 @@ def cell_sums(cells, dual, first, second, sums):
             sums[k, 2, cell] += v * second[i]
 
 
-@compiled(
-    "void(f8[:,::1], u2[:,::1], f8[:,::1], f8[:,:,::1], f8[::1], f8[::1], i8[::1])"
-)
+@compiled("void(f8[:,::1], u2[:,::1], f8[:,::1], f8[:,:,::1], f8[::1], f8[::1], i8[::1])")
 def best_lines(weights, order, means, sums, directions, values, cells):
     """The best line through a cell in every direction: its value, and the cell.
 

@@ -318,9 +318,9 @@ def turn(
         First moments of cells, if positions stand for cells.
     pivots : (B, 2)
         What they are relative to.
-    total : (q, B, 2)
+    total : (B, q, 2)
         ``Σ v Z`` over all positions.
-    directions : (B, s), or (0, 0)
+    directions : (B, s), or (B, 0)
         Those in which inputs are constrained.
     l2, rejections : bool
         The norm; whether hyperplanes between two positions count.
@@ -351,7 +351,7 @@ def turn(
                 )
             else:
                 _cumulate(dual[k], order[b], right_x, right_y, sign, sum_x, sum_y)
-            total_x, total_y = total[k, b, 0], total[k, b, 1]
+            total_x, total_y = total[b, k, 0], total[b, k, 1]
             _sides(slope, length, sum_x, sum_y, total_x, total_y, value, opposite)
             if n_outputs > 1:
                 for p in range(n_positions):
@@ -362,7 +362,7 @@ def turn(
         if n_outputs > 1:
             for p in range(n_positions):
                 found[p] = sqrt(max(squares[p], opposite_squares[p]))
-        elif len(directions) > 0:
+        elif directions.shape[1] > 0:
             _monotone(basis[b], slope, directions[b], value, opposite, found)
         else:
             for p in range(n_positions):
@@ -373,8 +373,15 @@ def turn(
         slope_at = min(max(slope_at, -VERTICAL), VERTICAL)
         if rejections:
             _between(
-                slope, n_outputs == 1, sum_x, sum_y, total[0, b, 0], total[0, b, 1], products,
-                between, their_slopes,
+                slope,
+                n_outputs == 1,
+                sum_x,
+                sum_y,
+                total[b, 0, 0],
+                total[b, 0, 1],
+                products,
+                between,
+                their_slopes,
             )
             most = largest(between)
             if most > (1 + TIE) * best:

@@ -92,9 +92,7 @@ class Pricing:
         Whether the whole class is priced instead of searched.
     """
 
-    def __init__(
-        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_threads: int = 1
-    ):
+    def __init__(self, points: NDArray[np.float64], neuron_class: NeuronClass, n_threads: int = 1):
         self.table = PointTable(points)
         self.neuron_class = neuron_class
         self.order = neuron_class.order

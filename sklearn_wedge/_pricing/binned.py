@@ -123,9 +123,7 @@ class BinnedPairs:
         Over which pairs are shared out.
     """
 
-    def __init__(
-        self, table: PointTable, neuron_class: NeuronClass, threads: Threads = SERIAL
-    ):
+    def __init__(self, table: PointTable, neuron_class: NeuronClass, threads: Threads = SERIAL):
         self.table = table
         self.threads = threads
         self.neuron_class = neuron_class
@@ -175,9 +173,7 @@ class BinnedPairs:
         means = cells.sums(np.ones((1, self.table.n_points)), columns)[0, 1:] / cells.count
         return fan_of(means, self._scale[list(pair)], self.neuron_class.norm)
 
-    def _whose_turn(
-        self, promise: Array, round_number: int, n_outputs: int
-    ) -> NDArray[np.intp]:
+    def _whose_turn(self, promise: Array, round_number: int, n_outputs: int) -> NDArray[np.intp]:
         """The most promising pairs, (k, 2), and, in turn, all the others."""
         steps = n_outputs * (BINS**2 * DIRECTIONS + self.table.n_points)
         at_most = max(PAIRS_PER_ROUND, STEPS_PER_ROUND // steps)

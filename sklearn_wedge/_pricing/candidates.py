@@ -170,7 +170,8 @@ def diverse_neurons(
     activations = neurons.activations(columns[:, spread])
     # Of an input that is nearly always the same, a neuron may be idle on all of these.
     level = activations[:, 0]
-    idle = np.all(np.abs(activations - level[:, None]) <= ROUNDING * level[:, None], axis=1)
+    above, below = activations.max(axis=1) - level, level - activations.min(axis=1)
+    idle = np.maximum(above, below) <= ROUNDING * level
     compared = spread
     if idle.any():
         rows = np.flatnonzero(idle)

@@ -71,9 +71,7 @@ def _sweep_pair(
         len(cells) + np.arange(len(pencils))[:, None],
     )
     positions = np.ascontiguousarray(columns[:, points])
-    swept = sweep_pencils(
-        positions, sums[:, 0], renamed, neuron_class.within(pair), sums[:, 1:]
-    )
+    swept = sweep_pencils(positions, sums[:, 0], renamed, neuron_class.within(pair), sums[:, 1:])
     found = completed(renamed, swept)
     return replace(
         found,

@@ -70,17 +70,13 @@ def _sorted_before(
     return table.orders.get(key, lambda _: orders(positions, pencils, neuron_class))
 
 
-def _price(
-    table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass
-) -> Hyperplanes:
+def _price(table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass) -> Hyperplanes:
     """The best hyperplanes of some pencils, by position."""
     projection = table.projection(task.inputs)
     s, own_class = len(task.inputs), neuron_class.within(task.inputs)
     pencils = Pencils(np.broadcast_to(np.arange(s), (len(task.pivots), s)), task.pivots)
     kept = _sorted_before(table, task, projection.positions, pencils, own_class)
-    swept = sweep_pencils(
-        projection.positions, projection.sum(dual), pencils, own_class, kept=kept
-    )
+    swept = sweep_pencils(projection.positions, projection.sum(dual), pencils, own_class, kept=kept)
     return completed(pencils, swept).best(KEPT_PER_INPUTS)
 
 

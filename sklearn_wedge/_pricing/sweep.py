@@ -12,6 +12,7 @@ which is vectorised for integers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,62 +97,77 @@ class Swept:
     normals: Array
 
 
-@dataclass(frozen=True)
 class _Sweep:
-    """What the batches of a sweep share; see ``sweep_pencils``."""
+    """Pencils on the way round, batch by batch; see ``sweep_pencils``."""
 
-    columns: Array
-    dual: Array
-    pencils: Pencils
-    neuron_class: NeuronClass
-    cell_moments: Array
-    total_moments: Array
-    largest: Array
+    def __init__(self, columns: Array, pencils: Pencils, neuron_class: NeuronClass):
+        inputs, points = pencils.inputs, pencils.points
+        corners = columns[inputs[:, None, :], points[:, :, None]]
+        self.columns, self.neuron_class = ready(columns), neuron_class
+        self.inputs, self.pivots = ready(inputs, np.int64), ready(points[:, 0], np.int64)
+        self.basis, self.defined = _complement(corners[:, 1:] - corners[:, :1])
+        self.flat = ready(corners[:, 0, :2])
+        largest = np.abs(columns).max(axis=1)
+        self.tiny = ZERO_COMPONENT * largest[inputs].max(axis=1)
+        size = max(1, BATCH_SIZE // columns.shape[1])
+        # Cut the same way for any number of threads.
+        self.batches = [slice(k, k + size) for k in range(0, len(pencils), size)]
 
     def order(self, rows: slice) -> NDArray[np.uint32]:
         """Positions by slope around each pencil of a batch."""
-        return self._ordered(*self._plane(rows)[2:])
+        return _by_slope(*self._plane(rows))
 
-    def batch(self, rows: slice, order: NDArray[np.uint32] | None) -> Swept:
-        """Sweep the pencils of a batch, sorted before or not."""
-        basis, defined, x, y = self._plane(rows)
-        order = self._ordered(x, y) if order is None else order
-        inputs, n_pencils = self.pencils.inputs[rows], len(x)
-        total = np.einsum("qbs,bsk->qbk", self.total_moments[:, inputs], basis)
-        pivots = ready(self.columns[inputs[:, :2], self.pencils.points[rows, :1]])
+    def around(
+        self,
+        dual: Array,
+        cell_moments: Array | None,
+        orders: Sequence[NDArray[np.uint32] | None],
+        threads: Threads,
+    ) -> Swept:
+        """Sweep all pencils; of each batch the order may be known."""
+        # v sums to zero: the total moment is the same relative to any pivot.
+        moments = dual @ self.columns.T if cell_moments is None else cell_moments.sum(axis=2)
+        total = np.einsum("qbs,bsk->bqk", moments[:, self.inputs], self.basis)
+        cells = np.empty((0, 2, 0)) if cell_moments is None else ready(cell_moments)
         monotone = self.neuron_class.monotone
-        directions = np.empty((0, 0)) if monotone is None else np.array(monotone)[inputs]
-        values, slopes = np.empty((2, n_pencils))
-        events = np.empty(n_pencils, dtype=np.int64)
-        _kernels.sweeps.turn(
-            *(x, y, order, basis, self.dual, self.cell_moments, pivots, ready(total)),
-            *(ready(directions), self.neuron_class.norm == "l2"),
-            *(self.neuron_class.has_rejections, values, events, slopes),
-        )
-        values[~defined] = 0.0
-        normals = np.full(inputs.shape, np.nan)
+        directions = np.zeros((len(total), 0))
+        if monotone is not None:
+            directions = ready(np.array(monotone)[self.inputs])
+        dual, total = ready(dual), ready(total)
+        values, slopes = np.empty((2, len(total)))
+        events = np.empty(len(total), dtype=np.int64)
+
+        def work(task: tuple[slice, NDArray[np.uint32] | None]) -> None:
+            rows, order = task
+            x, y = self._plane(rows)
+            _kernels.sweeps.turn(
+                *(x, y, _by_slope(x, y) if order is None else order, self.basis[rows], dual),
+                *(cells, self.flat[rows], total[rows], directions[rows]),
+                *(self.neuron_class.norm == "l2", self.neuron_class.has_rejections),
+                *(values[rows], events[rows], slopes[rows]),
+            )
+
+        threads.map(work, zip(self.batches, orders, strict=True))
+        values[~self.defined] = 0.0
+        normals = np.full(self.inputs.shape, np.nan)
         between = np.flatnonzero(events < 0)
-        normals[between] = _normals(basis[between], slopes[between])
+        normals[between] = _normals(self.basis[between], slopes[between])
         return Swept(values, events, normals)
 
-    def _plane(self, rows: slice) -> tuple[Array, NDArray[np.bool_], Array, Array]:
-        """A batch of pencils seen in the plane: basis, whether there is one, coordinates."""
-        inputs, points = self.pencils.inputs[rows], self.pencils.points[rows]
-        corners = self.columns[inputs[:, None, :], points[:, :, None]]
-        basis, defined = _complement(corners[:, 1:] - corners[:, :1])
-        tiny = ZERO_COMPONENT * self.largest[inputs].max(axis=1)
-        x, y = np.empty((2, len(inputs), self.columns.shape[1]))
+    def _plane(self, rows: slice) -> tuple[Array, Array]:
+        """Coordinates of all positions in the plane of each pencil of a batch, (B, m)."""
+        x, y = np.empty((2, len(self.inputs[rows]), self.columns.shape[1]))
         _kernels.sweeps.project(
-            *(self.columns, ready(inputs, np.int64), ready(points[:, 0], np.int64)),
-            *(basis, tiny, x, y),
+            *(self.columns, self.inputs[rows], self.pivots[rows], self.basis[rows]),
+            *(self.tiny[rows], x, y),
         )
-        return basis, defined, x, y
+        return x, y
 
-    @staticmethod
-    def _ordered(x: Array, y: Array) -> NDArray[np.uint32]:
-        slopes = np.empty_like(x)
-        _kernels.sweeps.slopes(x, y, slopes)
-        return ascending_order(slopes)
+
+def _by_slope(x: Array, y: Array) -> NDArray[np.uint32]:
+    slopes = np.empty_like(x)
+    _kernels.sweeps.slopes(x, y, slopes)
+    return ascending_order(slopes)
 
 
 def _normals(basis: Array, slope: Array) -> Array:
@@ -160,34 +176,10 @@ def _normals(basis: Array, slope: Array) -> Array:
     return directions / np.linalg.norm(directions, axis=1)[:, None]
 
 
-def batches(n_pencils: int, n_positions: int) -> list[slice]:
-    """Rows of each batch: the same for any number of threads."""
-    size = max(1, BATCH_SIZE // n_positions)
-    return [slice(begin, begin + size) for begin in range(0, n_pencils, size)]
-
-
-def _prepared(
-    columns: Array,
-    dual: Array,
-    pencils: Pencils,
-    neuron_class: NeuronClass,
-    cell_moments: Array | None,
-) -> _Sweep:
-    if cell_moments is None:
-        # v sums to zero: the total moment is the same relative to any pivot.
-        moments, cell_moments = dual @ columns.T, np.empty((0, 2, 0))
-    else:
-        moments = cell_moments.sum(axis=2)
-    largest = np.abs(columns).max(axis=1)
-    arrays = ready(columns), ready(dual), pencils, neuron_class, ready(cell_moments)
-    return _Sweep(*arrays, moments, largest)
-
-
 def orders(columns: Array, pencils: Pencils, neuron_class: NeuronClass) -> Orders:
     """What ``sweep_pencils`` sorts, to be swept again and again."""
-    sweeping = _prepared(columns, np.zeros((1, columns.shape[1])), pencils, neuron_class, None)
-    cuts = batches(len(pencils), columns.shape[1])
-    return Orders(tuple(sweeping.order(rows) for rows in cuts))
+    sweeping = _Sweep(columns, pencils, neuron_class)
+    return Orders(tuple(map(sweeping.order, sweeping.batches)))
 
 
 def sweep_pencils(
@@ -219,19 +211,9 @@ def sweep_pencils(
     threads : Threads
         Over which pencils are shared out.
     """
-    sweeping = _prepared(columns, dual, pencils, neuron_class, cell_moments)
-    cuts = batches(len(pencils), columns.shape[1])
-    sorted_before = [None] * len(cuts) if kept is None else kept.batches
-    found = threads.map(
-        lambda task: sweeping.batch(*task), list(zip(cuts, sorted_before, strict=True))
-    )
-    if len(found) == 1:
-        return found[0]
-    return Swept(
-        np.concatenate([np.empty(0), *(part.values for part in found)]),
-        np.concatenate([np.empty(0, dtype=np.intp), *(part.events for part in found)]),
-        np.concatenate([np.empty((0, pencils.order)), *(part.normals for part in found)]),
-    )
+    sweeping = _Sweep(columns, pencils, neuron_class)
+    known = [None] * len(sweeping.batches) if kept is None else kept.batches
+    return sweeping.around(dual, cell_moments, known, threads)
 
 
 def sweep(
