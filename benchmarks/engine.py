@@ -1,7 +1,7 @@
 """Fits with this version beside those with another source tree, in one interleaved run.
 
     git worktree add /tmp/before COMMIT
-    python benchmarks/engine.py --data PATH --before /tmp/before [--cores 1] [--fits letter] [--runs 5]
+    python benchmarks/engine.py --data PATH --before /tmp/before [--cores 1] [--runs 5]
 
 ``PATH`` is described in ``tables.py``. Each fit is a process of its own, with the tree first on
 ``PYTHONPATH`` and ``OMP_NUM_THREADS`` set to the number of cores; versions take turns. Printed are

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from sklearn import get_config
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import (
     Interval,
@@ -18,9 +19,11 @@ from sklearn.utils._param_validation import (
 
 from sklearn_wedge._master import Solver
 from sklearn_wedge._neurons import NeuronClass, Norm
-from sklearn_wedge._pricing import n_pencils
+from sklearn_wedge._pricing import SearchBudget, n_pencils
 from sklearn_wedge._solution import Watch, nobody_watches
 
+# Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
+SHARE_OF_CACHES = 0.25
 # "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
 # same data must give the same certificate on every machine.
 AUTO_EXACT_LIMIT = 2e8
@@ -84,6 +87,11 @@ class FitOptions:
         if backend.nesting_level and current_thread() is not main_thread():
             return 1
         return _openmp_effective_n_threads()
+
+    def search_budget(self) -> SearchBudget:
+        """How far a search goes, with caches within scikit-learn's ``working_memory``."""
+        megabytes = SHARE_OF_CACHES * get_config()["working_memory"]
+        return SearchBudget(cache_bytes=int(megabytes * 2**20))
 
     def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
         """The neurons that may enter; their order is at most the size of the largest group."""

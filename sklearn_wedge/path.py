@@ -132,7 +132,8 @@ def problem_on(
     n_inputs = sample.n_inputs
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
-    pricing = Pricing(sample.points, neuron_class, options.n_threads())
+    budget = options.search_budget()
+    pricing = Pricing(sample.points, neuron_class, options.n_threads(), budget)
     restricted = restricted_problem(loss, sample.target, sample.weight, options.solver)
     words = scope(neuron_class, n_inputs, exact)
     return InMemoryProblem(sample, restricted, pricing, exact, words)

@@ -20,10 +20,10 @@ from oracles import (
 )
 
 from sklearn_wedge._neurons import NeuronClass, Neurons, length
-from sklearn_wedge._pricing import CELLS_FROM, Pricing, diverse, diverse_neurons, n_pencils
+from sklearn_wedge._pricing import Pricing, SearchBudget, diverse, diverse_neurons, n_pencils
 from sklearn_wedge._pricing.binned import BinnedPairs, fan_of
 from sklearn_wedge._pricing.candidates import evaluate
-from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
+from sklearn_wedge._pricing.coarse import sweep_cells
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Pencils, PointTable
@@ -337,7 +337,7 @@ def test_the_number_of_threads_changes_what_exact_pricing_finds(table):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_pencils_kept_sorted_have_other_values_than_pencils_sorted_anew(norm, monkeypatch):
+def test_pencils_kept_sorted_have_other_values_than_pencils_sorted_anew(norm):
     rng = np.random.default_rng(0)
     points = np.unique(rng.integers(-3, 4, size=(25, 3)).astype(float), axis=0)
     points -= points.mean(axis=0)
@@ -346,9 +346,7 @@ def test_pencils_kept_sorted_have_other_values_than_pencils_sorted_anew(norm, mo
     for _ in range(3):
         dual = rng.standard_normal((len(points), 2))
         dual -= dual.mean(axis=0)
-        with monkeypatch.context() as patch:
-            patch.setattr("sklearn_wedge._pricing.pencils.ORDER_CACHE_BYTES", 0)
-            anew = Pricing(points, neuron_class).price_exactly(dual)
+        anew = Pricing(points, neuron_class, budget=SearchBudget(cache_bytes=0)).price_exactly(dual)
         again = kept.price_exactly(dual)
         assert again.bound == anew.bound
         assert_array_equal(again.neurons.weights, anew.neurons.weights)
@@ -436,7 +434,7 @@ def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
     dual = random_dual(rng, len(points), 2, "normal")
     pencils, table = all_pencils(len(points), 3, 2), PointTable(points)
     by_points = sweep(table, dual, pencils, NeuronClass(2))
-    by_cells = sweep_cells(Grids(table, FINE_BINS), dual, pencils, NeuronClass(2), 0)
+    by_cells = sweep_cells(Grids(table, SearchBudget().fine_bins), dual, pencils, NeuronClass(2), 0)
     assert_allclose(by_cells.values, by_points.values, rtol=1e-12)
     assert_array_equal(by_cells.inputs, by_points.inputs)
     assert_planes_have_their_values(points, by_cells, dual)
@@ -452,7 +450,9 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
     )
     by_cells = evaluate(
         table,
-        sweep_cells(Grids(table, FINE_BINS), dual, pencils, NeuronClass(2), round_number),
+        sweep_cells(
+            Grids(table, SearchBudget().fine_bins), dual, pencils, NeuronClass(2), round_number
+        ),
         dual,
         50,
         NeuronClass(2),
@@ -462,7 +462,7 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
 
 
 def test_many_points_and_local_moves_alone_find_poor_neurons():
-    points, dual = planted_residual(np.random.default_rng(0), n=CELLS_FROM + 1, d=3)
+    points, dual = planted_residual(np.random.default_rng(0), n=SearchBudget().cells_from + 1, d=3)
     pricing = Pricing(points, NeuronClass(2))
     first = pricing.propose(dual, Neurons.empty(2), 0, everywhere=False)
     second = pricing.propose(dual, first.neurons.take(np.arange(20)), 1, everywhere=False)

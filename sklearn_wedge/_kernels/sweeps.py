@@ -237,7 +237,7 @@ def _add_products(sum_x, sum_y, total_x, total_y, squares):
 
 @compiled()
 def _leading(first, mixed, second):
-    """Slope of the leading eigenvector of a symmetric matrix as a normal, and its singular value."""
+    """Slope of a normal along the leading eigenvector of ``G G^T``, and its singular value."""
     half_difference = (first - second) / 2
     radius = hypot(half_difference, mixed)
     # The eigenvector, in that of its two forms that does not cancel.

@@ -16,17 +16,12 @@ from numpy.typing import NDArray
 from sklearn_wedge import _kernels
 from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass, inputs_in_use
+from sklearn_wedge._pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable
 from sklearn_wedge._pricing.sweep import ascending_order
 
 Array = NDArray[np.float64]
 
-# Steps at most; most directions stop earlier.
-MAX_STEPS = 8
-# A step counts if it raises the value by this fraction.
-IMPROVEMENT = 1e-3
-# Offsets tried on the way, evenly spaced; at the end, those through every sample.
-OFFSETS = 256
 # Directions × points in one batch.
 BATCH_SIZE = 500_000
 
@@ -55,12 +50,12 @@ class _Climb:
         return _Climb(directions, values, moments)
 
 
-def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
+def _at_best_offsets(points: Array, dual: Array, directions: Array, offsets: int) -> _Climb:
     """Hyperplanes with these normals at the best of some offsets, on the better side."""
     reach = directions @ points.T
     values, edges = np.empty((2, len(reach)))
     active = np.empty((dual.shape[1], *reach.shape))
-    _kernels.hinges.best_edges(reach, ready(dual.T), OFFSETS, values, edges, active)
+    _kernels.hinges.best_edges(reach, ready(dual.T), offsets, values, edges, active)
     sign = np.copysign(1.0, values)[:, None]
     moments = active @ points
     # Relative to a point of the hyperplane; the active mass is next to nothing at a best offset.
@@ -134,6 +129,7 @@ def ascend(
     directions: Array,
     neuron_class: NeuronClass,
     threads: Threads = SERIAL,
+    budget: SearchBudget = DEFAULT,
 ) -> Hyperplanes:
     """Climb from each of these directions; returns where each climb ended.
 
@@ -148,6 +144,8 @@ def ascend(
         How many inputs a neuron may have, and which go together.
     threads : Threads
         Over which directions are shared out.
+    budget : SearchBudget
+        Steps of a climb, and the offsets it tries.
 
     Returns
     -------
@@ -158,25 +156,27 @@ def ascend(
 
     def work(begin: int) -> Hyperplanes:
         start = _sparse_unit(directions[begin : begin + batch], neuron_class)
-        reached = _climb(table.points, dual, start, neuron_class).directions
+        reached = _climb(table.points, dual, start, neuron_class, budget).directions
         return _through_best_samples(table.points, dual, reached, neuron_class.order)
 
     parts = threads.map(work, range(0, len(directions), batch))
     return Hyperplanes.concatenate(parts, neuron_class.order)
 
 
-def _climb(points: Array, dual: Array, directions: Array, neuron_class: NeuronClass) -> _Climb:
-    reached = _at_best_offsets(points, dual, directions)
+def _climb(
+    points: Array, dual: Array, directions: Array, neuron_class: NeuronClass, budget: SearchBudget
+) -> _Climb:
+    reached = _at_best_offsets(points, dual, directions, budget.offsets)
     going = np.arange(len(directions))
-    for _ in range(MAX_STEPS):
+    for _ in range(budget.climb_steps):
         now = reached.take(going)
         target = _sparse_unit(now.moments, neuron_class)
-        after = _at_best_offsets(points, dual, target)
-        failed = np.flatnonzero(after.values <= (1 + IMPROVEMENT) * now.values)
+        after = _at_best_offsets(points, dual, target, budget.offsets)
+        failed = np.flatnonzero(after.values <= (1 + budget.climb_gain) * now.values)
         if len(failed):
             half = _sparse_unit(target[failed] + now.directions[failed], neuron_class)
-            after = after.put(failed, _at_best_offsets(points, dual, half))
-        better = after.values > (1 + IMPROVEMENT) * now.values
+            after = after.put(failed, _at_best_offsets(points, dual, half, budget.offsets))
+        better = after.values > (1 + budget.climb_gain) * now.values
         reached = reached.put(going[better], after.take(better))
         going = going[better]
         if len(going) == 0:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn_wedge import _kernels
 from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge._neurons import NeuronClass, Norm, length
+from sklearn_wedge._pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.pencils import (
     KeptWhileThereIsRoom,
@@ -26,17 +27,6 @@ from sklearn_wedge._pricing.pencils import (
 )
 
 Array = NDArray[np.float64]
-
-# Cells per input, and directions, spread over half a turn.
-BINS = 24
-DIRECTIONS = 32
-# Cells × directions and points, over all pairs, looked at in one round; a minimum of pairs.
-STEPS_PER_ROUND = 20_000_000
-PAIRS_PER_ROUND = 64
-# Bytes of fans kept between pricings: those of about 2,400 pairs.
-FAN_CACHE_BYTES = 512 * 2**20
-# Pencils proposed from each pair.
-KEPT_PER_PAIR = 6
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def monotone_values(weights: Array, directions: NDArray, behind: Array, before: 
     return np.maximum(np.maximum(agreement * before, -agreement * behind), 0.0)
 
 
-def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
+def fan_of(means: Array, scale: Array, norm: Norm, directions: int = DEFAULT.directions) -> Fan:
     """Directions evenly spread where both inputs have the same scale.
 
     Parameters
@@ -101,8 +91,10 @@ def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
         Of the inputs.
     norm : {"l1", "l2"}
         The norm in which weights have unit length.
+    directions : int
+        How many.
     """
-    angles = (np.arange(DIRECTIONS) + 0.5) * np.pi / DIRECTIONS
+    angles = (np.arange(directions) + 0.5) * np.pi / directions
     weights = np.column_stack([np.cos(angles), np.sin(angles)]) / scale
     weights /= length(weights, norm)[:, None]
     positions = weights @ means
@@ -121,16 +113,25 @@ class BinnedPairs:
         Its norm and its constraints.
     threads : Threads
         Over which pairs are shared out.
+    budget : SearchBudget
+        Cells, directions and pairs of a round.
     """
 
-    def __init__(self, table: PointTable, neuron_class: NeuronClass, threads: Threads = SERIAL):
+    def __init__(
+        self,
+        table: PointTable,
+        neuron_class: NeuronClass,
+        threads: Threads = SERIAL,
+        budget: SearchBudget = DEFAULT,
+    ):
+        self.budget = budget
         self.table = table
         self.threads = threads
         self.neuron_class = neuron_class
-        self.grids = Grids(table, BINS)
+        self.grids = Grids(table, budget.coarse_bins, budget.bytes_of_one_cache // 2)
         self.pairs = neuron_class.input_pairs(table.varying_inputs())
         self._scale = table.columns.std(axis=1)
-        self._fans = KeptWhileThereIsRoom(FAN_CACHE_BYTES)
+        self._fans = KeptWhileThereIsRoom(budget.bytes_of_one_cache)
 
     def propose(self, dual: Array, promise: Array, round_number: int, at_most: int) -> Pencils:
         """Pencils of order 2 that are likely to have good hyperplanes, best first.
@@ -152,7 +153,7 @@ class BinnedPairs:
         outputs = ready(dual.T)
         named = [(int(k), int(j)) for k, j in pairs]
         found = self.threads.map(lambda pair: self._best_by_direction(pair, outputs), named)
-        of_pair, cell = best_cells(found, at_most)
+        of_pair, cell = best_cells(found, at_most, self.budget.kept_per_pair)
         points = [
             self.grids.cells(named[k]).representatives(round_number, [c])
             for k, c in zip(of_pair, cell, strict=True)
@@ -171,12 +172,16 @@ class BinnedPairs:
     def _fan_of(self, pair: tuple[int, int]) -> Fan:
         cells, columns = self.grids.cells(pair), self.table.columns[list(pair)]
         means = cells.sums(np.ones((1, self.table.n_points)), columns)[0, 1:] / cells.count
-        return fan_of(means, self._scale[list(pair)], self.neuron_class.norm)
+        return fan_of(
+            means, self._scale[list(pair)], self.neuron_class.norm, self.budget.directions
+        )
 
     def _whose_turn(self, promise: Array, round_number: int, n_outputs: int) -> NDArray[np.intp]:
         """The most promising pairs, (k, 2), and, in turn, all the others."""
-        steps = n_outputs * (BINS**2 * DIRECTIONS + self.table.n_points)
-        at_most = max(PAIRS_PER_ROUND, STEPS_PER_ROUND // steps)
+        budget = self.budget
+        of_fan = budget.coarse_bins**2 * budget.directions
+        steps = n_outputs * (of_fan + self.table.n_points)
+        at_most = max(budget.least_pairs, budget.steps_per_fan_round // steps)
         if len(self.pairs) <= at_most:
             return self.pairs
         promise = significant(promise)
@@ -188,16 +193,18 @@ class BinnedPairs:
 
 
 def best_cells(
-    found: list[tuple[Array, NDArray[np.intp]]], at_most: int
+    found: list[tuple[Array, NDArray[np.intp]]],
+    at_most: int,
+    kept_per_pair: int = DEFAULT.kept_per_pair,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs and cells of the best lines, best first, from what ``Fan.best`` gives for each pair."""
     values, cells = (np.array(part) for part in zip(*found, strict=True))
-    of_pair, direction = peaks(values)
+    of_pair, direction = peaks(values, kept_per_pair)
     best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
     return of_pair[best], cells[of_pair, direction][best]
 
 
-def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def peaks(values: Array, at_most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs and directions whose value, (k, D), beats those of both next directions.
 
     At most so many of each pair, the largest first; half a turn further a line is the same.
@@ -205,6 +212,6 @@ def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     rounded = significant(values)
     next_one, last_one = np.roll(rounded, -1, axis=1), np.roll(rounded, 1, axis=1)
     rounded[(rounded < last_one) | (rounded <= next_one)] = 0.0
-    direction = np.argsort(-rounded, axis=1, kind="stable")[:, :KEPT_PER_PAIR]
+    direction = np.argsort(-rounded, axis=1, kind="stable")[:, :at_most]
     of_pair, rank = np.nonzero(np.take_along_axis(rounded, direction, axis=1))
     return of_pair, direction[of_pair, rank]

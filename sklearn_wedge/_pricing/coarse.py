@@ -18,9 +18,6 @@ from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
 Array = NDArray[np.float64]
 
-# Cells per input.
-FINE_BINS = 48
-
 
 def sweep_cells(
     grids: Grids,

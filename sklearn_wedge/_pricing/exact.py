@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._kernels import SERIAL, Threads
 from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._pricing.budget import DEFAULT
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
 from sklearn_wedge._pricing.sweep import Orders, completed, orders, sweep_pencils
@@ -20,8 +21,6 @@ from sklearn_wedge._pricing.sweep import Orders, completed, orders, sweep_pencil
 STEPS_AT_ONCE = 1_000_000
 # Such pieces shared out over threads together.
 TASKS_AT_ONCE = 64
-# Hyperplanes kept for each set of inputs: a round wants good columns from many of them.
-KEPT_PER_INPUTS = 16
 
 
 def n_pencils(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> int:
@@ -70,21 +69,25 @@ def _sorted_before(
     return table.orders.get(key, lambda _: orders(positions, pencils, neuron_class))
 
 
-def _price(table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass) -> Hyperplanes:
+def _price(
+    table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass, kept: int
+) -> Hyperplanes:
     """The best hyperplanes of some pencils, by position."""
     projection = table.projection(task.inputs)
     s, own_class = len(task.inputs), neuron_class.within(task.inputs)
     pencils = Pencils(np.broadcast_to(np.arange(s), (len(task.pivots), s)), task.pivots)
-    kept = _sorted_before(table, task, projection.positions, pencils, own_class)
-    swept = sweep_pencils(projection.positions, projection.sum(dual), pencils, own_class, kept=kept)
-    return completed(pencils, swept).best(KEPT_PER_INPUTS)
+    known = _sorted_before(table, task, projection.positions, pencils, own_class)
+    swept = sweep_pencils(
+        projection.positions, projection.sum(dual), pencils, own_class, kept=known
+    )
+    return completed(pencils, swept).best(kept)
 
 
 def _best_of_inputs(
-    table: PointTable, inputs: tuple[int, ...], parts: list[Hyperplanes]
+    table: PointTable, inputs: tuple[int, ...], parts: list[Hyperplanes], kept: int
 ) -> Hyperplanes:
     """The best of what was found in one set of inputs, by point."""
-    best = Hyperplanes.concatenate(parts, len(inputs)).best(KEPT_PER_INPUTS)
+    best = Hyperplanes.concatenate(parts, len(inputs)).best(kept)
     representatives = table.projection(inputs).representatives(best.points)
     return replace(
         best,
@@ -94,7 +97,11 @@ def _best_of_inputs(
 
 
 def price_all(
-    table: PointTable, dual: NDArray, neuron_class: NeuronClass, threads: Threads = SERIAL
+    table: PointTable,
+    dual: NDArray,
+    neuron_class: NeuronClass,
+    threads: Threads = SERIAL,
+    kept: int = DEFAULT.kept_per_inputs,
 ) -> Hyperplanes:
     """The best hyperplanes of a whole class of neurons.
 
@@ -109,6 +116,8 @@ def price_all(
     neuron_class : NeuronClass
     threads : Threads
         Over which pencils are shared out.
+    kept : int
+        Hyperplanes kept for each set of inputs.
 
     Returns
     -------
@@ -118,13 +127,13 @@ def price_all(
     found: dict[tuple[int, ...], list[Hyperplanes]] = {}
 
     def work(task: _Task) -> Hyperplanes:
-        return _price(table, dual, task, neuron_class)
+        return _price(table, dual, task, neuron_class, kept)
 
     tasks = _tasks(table, neuron_class)
     # Some at a time: the pencils of order 3 of a thousand samples are not listed all at once.
     while some := list(islice(tasks, TASKS_AT_ONCE)):
         for task, part in zip(some, threads.map(work, some), strict=True):
             found.setdefault(task.inputs, []).append(part)
-    parts = [price_hinges(table, dual, KEPT_PER_INPUTS, neuron_class)]
-    parts += [_best_of_inputs(table, inputs, those) for inputs, those in found.items()]
+    parts = [price_hinges(table, dual, kept, neuron_class)]
+    parts += [_best_of_inputs(table, inputs, those, kept) for inputs, those in found.items()]
     return Hyperplanes.concatenate(parts, neuron_class.order)

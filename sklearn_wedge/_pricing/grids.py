@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from sklearn_wedge import _kernels
 from sklearn_wedge._kernels import ready
+from sklearn_wedge._pricing.budget import DEFAULT
 from sklearn_wedge._pricing.pencils import KeptWhileThereIsRoom, PointTable
 
 Array = NDArray[np.float64]
 
-# Bytes of grids kept between pricings.
-GRID_CACHE_BYTES = 256 * 2**20
 # Multiples of it are spread evenly modulo 1.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -91,14 +90,18 @@ class Grids:
     table : PointTable
     n_bins : int
         Cells per input.
+    cache_bytes : int
+        Of grids kept between pricings.
     """
 
-    def __init__(self, table: PointTable, n_bins: int):
+    def __init__(
+        self, table: PointTable, n_bins: int, cache_bytes: int = DEFAULT.bytes_of_one_cache // 2
+    ):
         self.table = table
         self.n_bins = n_bins
         varying = map(int, table.varying_inputs())
         self._bins = {k: quantile_bins(table.columns[k], n_bins) for k in varying}
-        self._cells = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
+        self._cells = KeptWhileThereIsRoom(cache_bytes)
 
     def cells(self, pair: tuple[int, int]) -> Cells:
         """The grid of one pair of inputs."""

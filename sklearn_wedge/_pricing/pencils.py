@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Bytes of projections kept between pricings; they do not depend on the dual point.
-PROJECTION_CACHE_BYTES = 256 * 2**20
-# Bytes of sorted pencils kept likewise; they hold all that a whole pricing of small data needs.
-ORDER_CACHE_BYTES = 64 * 2**20
+from sklearn_wedge._pricing.budget import DEFAULT
+
 # Values that differ by less than this fraction are equal but for rounding.
 TIE = 1e-9
 
@@ -96,14 +94,16 @@ class PointTable:
     ----------
     points : ndarray of shape (p, d)
         Centred, distinct, in lexicographic order.
+    cache_bytes : int
+        Of projections, and of sorted pencils, kept between pricings: neither depends on the dual.
     """
 
-    def __init__(self, points: NDArray[np.float64]):
+    def __init__(self, points: NDArray[np.float64], cache_bytes: int = DEFAULT.bytes_of_one_cache):
         self.points = points
         self.columns = np.ascontiguousarray(points.T)
         self.size = float(np.abs(points).max(initial=0.0))
-        self.orders = KeptWhileThereIsRoom(ORDER_CACHE_BYTES)
-        self._projections = KeptWhileThereIsRoom(PROJECTION_CACHE_BYTES)
+        self.orders = KeptWhileThereIsRoom(cache_bytes)
+        self._projections = KeptWhileThereIsRoom(cache_bytes)
 
     @property
     def n_points(self) -> int:
