@@ -244,8 +244,8 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
 
 def largest_of(scores: NDArray[np.float64], at_most: int) -> NDArray[np.intp]:
     """Indices of the largest scores, in descending order; of equal ones the first."""
-    if at_most >= len(scores):
-        return np.argsort(-scores, kind="stable")
+    if not 0 < at_most < len(scores):
+        return np.argsort(-scores, kind="stable")[:at_most]
     least = np.partition(scores, len(scores) - at_most)[len(scores) - at_most]
     above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
     chosen = np.concatenate([above, equal[: at_most - len(above)]])
