@@ -80,7 +80,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
+        Folds and combinations fitted in parallel through joblib, and threads of the last fit;
+        each worker uses the threads that joblib leaves to it.
     verbose : int, default=0
         As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per penalty and
         fold as it is done, and one per combination.
@@ -319,7 +320,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
-        Folds and combinations fitted in parallel through joblib, and threads for exact pricing.
+        Folds and combinations fitted in parallel through joblib, and threads of the last fit;
+        each worker uses the threads that joblib leaves to it.
     verbose : int, default=0
         As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per penalty and
         fold as it is done, and one per combination.

@@ -370,7 +370,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
-        Threads for exact pricing. The result does not depend on it.
+        Threads of the fit; None: as many as it may use (``OMP_NUM_THREADS`` and limits of joblib
+        and of the container count). The result does not depend on it.
     verbose : int, default=0
         1: a line per penalty and block; 2: a line per pricing round.
 

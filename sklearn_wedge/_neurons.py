@@ -11,18 +11,19 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array
 
+from sklearn_wedge import _kernels
+from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge.geometry import generalized_cross_product
 
 # A neuron whose unit-norm weight on an input is below this does not use that input.
 NEGLIGIBLE_WEIGHT = 1e-12
-# From this fraction of weights that are not zero on, a product with all of them is faster.
-DENSE = 0.25
-# So is one with at most this many inputs, where what it gives stays in the cache.
-FEW_INPUTS = 16
-# Activations that do, and points of a block at least.
-ACTIVATIONS_IN_CACHE, LEAST_BLOCK = 2**17, 128
+# Neurons of more inputs than this, on average, are evaluated as products of matrices, which is
+# faster then.
+FEW_INPUTS = 32
+# Neurons × points of which products are taken at a time.
+ENTRIES_AT_ONCE = 2**20
 # Sets of inputs of overlapping groups are counted one by one up to this many.
 COUNTED_ONE_BY_ONE = 200_000
 
@@ -89,6 +90,13 @@ class NeuronClass:
             return combinations(inputs, size)
         members = ([k for k in inputs if k in group] for group in map(frozenset, self.groups))
         return sorted({chosen for group in members for chosen in combinations(group, size)})
+
+    def input_pairs(self, inputs: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Every pair of these (ascending) inputs that go together, (k, 2), in order."""
+        if self.groups is None:
+            return np.asarray(inputs)[np.column_stack(np.triu_indices(len(inputs), 1))]
+        pairs = self.input_sets([int(k) for k in inputs], 2)
+        return np.array(list(pairs), dtype=np.intp).reshape(-1, 2)
 
     def n_input_sets(self, n_inputs: int, size: int) -> int:
         """The number of sets of that many inputs that go together.
@@ -234,41 +242,54 @@ class Neurons:
         shape = (len(self), n_inputs)
         return csr_array((self.weights[used], self.inputs[used], starts), shape=shape)
 
+    @property
+    def _are_wide(self) -> bool:
+        return int((self.inputs >= 0).sum()) > FEW_INPUTS * len(self)
+
+    def _distances(self, columns: NDArray[np.float64], active: bool) -> NDArray[np.float64]:
+        if self._are_wide:
+            values = self.weight_matrix(columns.shape[0]).T @ columns
+            values += self.offsets[:, None]
+            return np.maximum(values, 0.0, out=values) if active else values
+        values = np.empty((len(self), columns.shape[1]))
+        _kernels.products.distances(ready(columns), *self._arrays(), active, values)
+        return values
+
+    def _arrays(self) -> tuple[NDArray, ...]:
+        """Inputs, weights and offsets as compiled loops take them."""
+        return ready(self.inputs, np.int64), ready(self.weights), ready(self.offsets)
+
     def signed_distances(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """``u·x + c`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
-        weights = self.sparse_weights(columns.shape[0])
-        if weights.nnz > DENSE * len(self) * columns.shape[0]:
-            weights = weights.toarray()
-        values = weights @ columns
-        values += self.offsets[:, None]
-        return values
+        return self._distances(columns, active=False)
 
     def activations(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """``(u·x + c)_+`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
-        values = self.signed_distances(columns)
-        return np.maximum(values, 0.0, out=values)
+        return self._distances(columns, active=True)
 
     def products(
-        self, columns: NDArray[np.float64], dual: NDArray[np.float64]
+        self,
+        columns: NDArray[np.float64],
+        dual: NDArray[np.float64],
+        threads: Threads = SERIAL,
     ) -> NDArray[np.float64]:
         """``V·(Xu + c)_+`` for the inputs given by columns, (d, p), and V, (p, q): (m, q).
 
-        In blocks of points whose activations stay in the cache: these are not needed again.
+        Of some neurons at a time, shared out over threads: the activations are not kept.
         """
-        n_inputs, n_points = columns.shape
-        offsets = csr_array(self.offsets[:, None])
-        weights = hstack([self.sparse_weights(n_inputs), offsets], format="csr")
-        if n_inputs <= FEW_INPUTS or weights.nnz > DENSE * weights.shape[0] * n_inputs:
-            weights = weights.toarray()
-        total = np.zeros((len(self), dual.shape[1]))
-        block_size = max(LEAST_BLOCK, ACTIVATIONS_IN_CACHE // max(len(self), 1))
-        for begin in range(0, n_points, block_size):
-            block = slice(begin, begin + block_size)
-            inputs = columns[:, block]
-            values = weights @ np.vstack([inputs, np.ones((1, inputs.shape[1]))])
-            np.maximum(values, 0.0, out=values)
-            total += values @ dual[block]
-        return total
+        at_once = max(1, ENTRIES_AT_ONCE // columns.shape[1])
+        outputs, columns = ready(dual.T), ready(columns)
+
+        def work(begin: int) -> NDArray[np.float64]:
+            some = self.take(slice(begin, begin + at_once))
+            if self._are_wide:
+                return some.activations(columns) @ dual
+            found = np.empty((len(some), len(outputs)))
+            _kernels.products.products(columns, *some._arrays(), outputs, found)
+            return found
+
+        parts = threads.map(work, range(0, len(self), at_once))
+        return np.concatenate([np.empty((0, len(outputs))), *parts])
 
 
 def inputs_in_use(

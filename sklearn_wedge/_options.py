@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
+from threading import current_thread, main_thread
 from typing import Any, Literal
 
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn import get_config
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
@@ -14,9 +19,11 @@ from sklearn.utils._param_validation import (
 
 from sklearn_wedge._master import Solver
 from sklearn_wedge._neurons import NeuronClass, Norm
-from sklearn_wedge._pricing import n_pencils
+from sklearn_wedge._pricing import SearchBudget, n_pencils
 from sklearn_wedge._solution import Watch, nobody_watches
 
+# Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
+SHARE_OF_CACHES = 0.25
 # "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
 # same data must give the same certificate on every machine.
 AUTO_EXACT_LIMIT = 2e8
@@ -75,6 +82,25 @@ class FitOptions:
         """These options, if they are valid; else the error that an estimator would raise."""
         validate_parameter_constraints(OPTION_CONSTRAINTS, asdict(self), caller_name=caller)
         return self
+
+    def n_threads(self) -> int:
+        """Threads that the fit may use; what it finds does not depend on it.
+
+        Without ``n_jobs`` as many as scikit-learn's boosting would: ``OMP_NUM_THREADS``, a limit of
+        the container, and what joblib leaves to each of its processes count. What already is one of
+        several threads of joblib has no others.
+        """
+        if self.n_jobs is not None:
+            return effective_n_jobs(self.n_jobs)
+        backend, _ = get_active_backend()
+        if backend.nesting_level and current_thread() is not main_thread():
+            return 1
+        return _openmp_effective_n_threads()
+
+    def search_budget(self) -> SearchBudget:
+        """How far a search goes, with caches within scikit-learn's ``working_memory``."""
+        megabytes = SHARE_OF_CACHES * get_config()["working_memory"]
+        return SearchBudget(cache_bytes=int(megabytes * 2**20))
 
     def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
         """The neurons that may enter; their order is at most the size of the largest group."""

@@ -131,7 +131,7 @@ def problem_on(
     n_inputs = sample.n_inputs
     neuron_class = options.neuron_class(n_inputs, wedge)
     exact = certifies(options, neuron_class, len(sample.points), n_inputs)
-    pricing = Pricing(sample.points, neuron_class, options.n_jobs)
+    pricing = Pricing(sample.points, neuron_class, options.n_threads(), options.search_budget())
     restricted = restricted_problem(loss, sample.rows, options.solver)
     words = scope(neuron_class, n_inputs, exact)
     return Problem(sample, restricted, pricing, exact, words)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,10 +18,11 @@ ALLOWED = {
     "geometry": set(),
     "_marginals": set(),
     "_losses": set(),
-    "_neurons": {"geometry"},
+    "_kernels": set(),
+    "_neurons": {"geometry", "_kernels"},
     "_rows": {"_losses", "_neurons"},
-    "_master": {"_losses", "_rows"},
-    "_pricing": {"_neurons", "_rows"},
+    "_master": {"_kernels", "_losses", "_rows"},
+    "_pricing": {"_kernels", "_neurons", "_rows"},
     "_solution": {"_neurons"},
     # What the loop solves, wherever the rows are.
     "_problem": {"_rows", "_losses", "_neurons", "_master", "_pricing"},
@@ -31,7 +33,7 @@ ALLOWED = {
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.
-LIBRARIES = {"numpy", "scipy", "joblib", "cvxpy"}
+LIBRARIES = {"numpy", "scipy", "numba", "joblib", "cvxpy"}
 
 
 def source_files():
@@ -108,6 +110,12 @@ def test_the_numerical_core_imports_against_the_flow_of_data(path):
 def test_the_numerical_core_knows_scikit_learn(path):
     outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
     assert outside <= LIBRARIES | sys.stdlib_module_names
+
+
+def test_importing_the_package_imports_numba():
+    code = "import sys, sklearn_wedge; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "False"
 
 
 def inspection_files():

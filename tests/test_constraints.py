@@ -31,7 +31,7 @@ from sklearn_wedge._master.active_set import _line_search, solve_quadratic_l1
 from sklearn_wedge._network import network_of
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._options import FitOptions, certifies, scope
-from sklearn_wedge._pricing import CELLS_FROM, Pricing, n_pencils
+from sklearn_wedge._pricing import Pricing, SearchBudget, n_pencils
 from sklearn_wedge._pricing.ascent import _sparse_unit, new_directions
 from sklearn_wedge._pricing.binned import BinnedPairs
 from sklearn_wedge._pricing.candidates import evaluate
@@ -242,7 +242,7 @@ def test_the_search_misses_an_obvious_neuron_of_the_constrained_class(seed):
 
 def test_sweeping_cells_of_many_points_proposes_what_is_not_allowed():
     rng = np.random.default_rng(0)
-    points = canonical(rng.standard_normal((CELLS_FROM + 1, 4)))
+    points = canonical(rng.standard_normal((SearchBudget().cells_from + 1, 4)))
     hidden = np.maximum(0.6 * points[:, 0] - 0.4 * points[:, 2], 0.0)
     dual = (hidden - hidden.mean())[:, None] / len(points)
     for constraints in (((0, 2), (1, 3)), (1, 0, -1, 0)), (None, (1, 0, 1, -1)):

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._kernels import Threads
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._pricing.ascent import ascend, new_directions
 from sklearn_wedge._pricing.binned import BinnedPairs
+from sklearn_wedge._pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._pricing.candidates import (
     Priced,
     diverse,
@@ -17,7 +19,7 @@ from sklearn_wedge._pricing.candidates import (
     evaluate,
     merged,
 )
-from sklearn_wedge._pricing.coarse import FINE_BINS, sweep_cells
+from sklearn_wedge._pricing.coarse import sweep_cells
 from sklearn_wedge._pricing.exact import n_pencils, price_all
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.hinges import price_hinges
@@ -31,46 +33,31 @@ from sklearn_wedge._pricing.pencils import (
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
 
-__all__ = ["Priced", "Pricing", "diverse", "diverse_neurons", "n_pencils", "significant"]
-
-# Pencils × points swept by the local moves of one round.
-SWEEP_BUDGET = 2_000_000
-MIN_PENCILS = 32
-MAX_PENCILS = 1500
-# Pencils × points up to which the whole class is priced instead of searched. A search costs less
-# from about a quarter of this on, but scores at small penalties are less accurate then.
-CHEAP = 8_000_000
-# Points from which on local moves are swept over cells at first.
-CELLS_FROM = 4096
-# Inputs that a move may add to a neuron, those with the best hinges.
-INPUTS_TO_ADD = 16
-HINGES_PER_INPUT = 4
-HINGES_TO_TILT = 24
-# Pencils that the binned sweep proposes, and hyperplanes found in them to move on from.
-BINNED_TO_SWEEP = 128
-BINNED_TO_REFINE = 64
-# Under l2: neurons of the restricted problem from which a round climbs, and random directions.
-CLIMBS = 200
-NEW_CLIMBS = 64
-# Outputs of a dual point of which a search looks at so many random combinations only,
-# if it has more entries than this.
-SKETCHED_OUTPUTS = 4
-ENTRIES_SEARCHED = 20_000
-# Hyperplanes made into neurons and priced on their activations.
-EVALUATED = 1000
+__all__ = [
+    "Priced",
+    "Pricing",
+    "SearchBudget",
+    "diverse",
+    "diverse_neurons",
+    "n_pencils",
+    "significant",
+]
 
 
-def sketched(dual: NDArray, round_number: int) -> NDArray[np.float64]:
+def sketched(
+    dual: NDArray, round_number: int, budget: SearchBudget = DEFAULT
+) -> NDArray[np.float64]:
     """Few random combinations of many outputs: on average, values are those of all outputs.
 
     A search over them costs no more than over a few outputs, and looks at others in every round.
     """
     n_outputs = dual.shape[1]
-    if n_outputs <= SKETCHED_OUTPUTS or dual.size <= ENTRIES_SEARCHED:
+    if n_outputs <= budget.sketched_outputs or dual.size <= budget.entries_searched:
         return dual
     # Seeded by the round alone: the same data give the same network everywhere.
-    mixing = np.random.default_rng(round_number).standard_normal((n_outputs, SKETCHED_OUTPUTS))
-    return dual @ mixing / np.sqrt(SKETCHED_OUTPUTS)
+    shape = n_outputs, budget.sketched_outputs
+    mixing = np.random.default_rng(round_number).standard_normal(shape)
+    return dual @ mixing / np.sqrt(budget.sketched_outputs)
 
 
 class Pricing:
@@ -82,8 +69,10 @@ class Pricing:
         Distinct, centred, in canonical order.
     neuron_class : NeuronClass
         Which neurons are priced.
-    n_jobs : int or None
-        Threads of exact pricing.
+    n_threads : int
+        Threads to share work out over; what is found does not depend on it.
+    budget : SearchBudget
+        How far a search goes.
 
     Attributes
     ----------
@@ -92,18 +81,25 @@ class Pricing:
     """
 
     def __init__(
-        self, points: NDArray[np.float64], neuron_class: NeuronClass, n_jobs: int | None = None
+        self,
+        points: NDArray[np.float64],
+        neuron_class: NeuronClass,
+        n_threads: int = 1,
+        budget: SearchBudget = DEFAULT,
     ):
-        self.table = PointTable(points)
+        self.budget = budget
+        self.table = PointTable(points, budget.bytes_of_one_cache)
         self.neuron_class = neuron_class
         self.order = neuron_class.order
-        self.n_jobs = n_jobs
-        self.binned = BinnedPairs(self.table, neuron_class)
+        self.threads = Threads(n_threads)
+        self.binned = BinnedPairs(self.table, neuron_class, self.threads, budget)
         n_points, n_inputs = points.shape
-        many = n_points > CELLS_FROM
-        self.fine = Grids(self.table, FINE_BINS) if many else None
+        many = n_points > self.budget.cells_from
+        self.fine = (
+            Grids(self.table, budget.fine_bins, budget.bytes_of_one_cache // 2) if many else None
+        )
         steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
-        self.is_cheap = neuron_class.lies_in_pencils and steps <= CHEAP
+        self.is_cheap = neuron_class.lies_in_pencils and steps <= self.budget.exact_instead
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -118,8 +114,10 @@ class Pricing:
         dual : ndarray of shape (p, q)
             Dual point on the points, summing to zero.
         """
-        planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
-        priced = self._evaluate(planes, dual, EVALUATED)
+        planes = price_all(
+            self.table, dual, self.neuron_class, self.threads, self.budget.kept_per_inputs
+        )
+        priced = self._evaluate(planes, dual, self.budget.evaluated)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
         return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
 
@@ -154,23 +152,23 @@ class Pricing:
         Priced
             Its bound is the largest value seen: a lower estimate of ``M(v)``.
         """
-        hinges = price_hinges(self.table, dual, HINGES_PER_INPUT, self.neuron_class)
+        hinges = price_hinges(self.table, dual, self.budget.hinges_per_input, self.neuron_class)
         if self.order == 1:
-            return self._evaluate(hinges, dual, EVALUATED)
+            return self._evaluate(hinges, dual, self.budget.evaluated)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
-        whole, dual = dual, sketched(dual, round_number)
+        whole, dual = dual, sketched(dual, round_number, self.budget)
         if self.fine is not None:
             known = None
         found, start = [], Neurons.empty(self.order)
         if known is None:
             found.append(hinges)
-            start = self._evaluate(hinges, whole, HINGES_TO_TILT).neurons
+            start = self._evaluate(hinges, whole, self.budget.hinges_to_tilt).neurons
         if everywhere:
-            at_most = min(self._pencils_at_most(self.table.n_points), BINNED_TO_SWEEP)
+            at_most = min(self._pencils_at_most(self.table.n_points), self.budget.fans_to_sweep)
             promising = self.binned.propose(dual, promise, round_number, at_most)
-            found.append(sweep(self.table, dual, promising, self.neuron_class))
-            start = start.join(self._evaluate(found[-1], dual, BINNED_TO_REFINE).neurons)
+            found.append(sweep(self.table, dual, promising, self.neuron_class, self.threads))
+            start = start.join(self._evaluate(found[-1], dual, self.budget.fans_to_refine).neurons)
         if self.neuron_class.has_rejections:
             climbers = start.join(neurons) if known is None else start
             found.append(self._ascend(climbers, dual, round_number, with_new=known is None))
@@ -181,18 +179,20 @@ class Pricing:
             for around in (start,) if swept else (start, neurons):
                 for move in local_moves(around, self.neuron_class, inputs):
                     found.append(self._sweep(move, dual, round_number, everywhere))
-        priced = self._evaluate(Hyperplanes.concatenate(found, self.order), whole, EVALUATED)
+        priced = self._evaluate(
+            Hyperplanes.concatenate(found, self.order), whole, self.budget.evaluated
+        )
         return priced if known is None else merged(priced, known)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
-        return evaluate(self.table, planes, dual, at_most, self.neuron_class)
+        return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)
 
     def _inputs_to_add(self, promise: NDArray) -> NDArray[np.intp]:
         """The inputs of the best hinges, of each group if there are any."""
         ranking = np.argsort(-significant(promise), kind="stable")
         groups = self.neuron_class.groups
         best = [ranking] if groups is None else [ranking[np.isin(ranking, g)] for g in groups]
-        return np.unique(np.concatenate([inputs[:INPUTS_TO_ADD] for inputs in best]))
+        return np.unique(np.concatenate([inputs[: self.budget.inputs_to_add] for inputs in best]))
 
     def _ascend(
         self, neurons: Neurons, dual: NDArray, round_number: int, with_new: bool
@@ -200,24 +200,34 @@ class Pricing:
         """Climb from the directions of neurons whose turn it is, and from new ones if wanted."""
         n_inputs = self.table.n_inputs
         directions = neurons.weight_matrix(n_inputs).T
-        directions = directions[np.sort(whose_turn(len(directions), CLIMBS, round_number))]
+        directions = directions[
+            np.sort(whose_turn(len(directions), self.budget.climbs, round_number))
+        ]
         if with_new:
-            new = new_directions(self.neuron_class, n_inputs, NEW_CLIMBS, round_number)
+            new = new_directions(self.neuron_class, n_inputs, self.budget.new_climbs, round_number)
             directions = np.concatenate([directions, new])
-        return ascend(self.table, dual, directions, self.neuron_class)
+        return ascend(self.table, dual, directions, self.neuron_class, self.threads, self.budget)
 
     def _pencils_at_most(self, n_positions: int) -> int:
         """How many pencils a move may sweep over so many positions."""
-        return int(np.clip(SWEEP_BUDGET // n_positions, MIN_PENCILS, MAX_PENCILS))
+        return int(
+            np.clip(
+                self.budget.steps_per_move // n_positions,
+                self.budget.least_pencils,
+                self.budget.most_pencils,
+            )
+        )
 
     def _sweep(
         self, pencils: Pencils, dual: NDArray, round_number: int, everywhere: bool
     ) -> Hyperplanes:
         """The best hyperplanes of these pencils, or of those whose turn it is."""
         by_cells = self.fine is not None and pencils.order == 2 and not everywhere
-        positions = FINE_BINS**2 if by_cells else self.table.n_points
+        positions = self.budget.fine_bins**2 if by_cells else self.table.n_points
         at_most = self._pencils_at_most(positions)
         pencils = pencils.take(whose_turn(len(pencils), at_most, round_number))
         if by_cells:
-            return sweep_cells(self.fine, dual, pencils, self.neuron_class, round_number)
-        return sweep(self.table, dual, pencils, self.neuron_class)
+            return sweep_cells(
+                self.fine, dual, pencils, self.neuron_class, round_number, self.threads
+            )
+        return sweep(self.table, dual, pencils, self.neuron_class, self.threads)

@@ -13,19 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge import _kernels
+from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge._neurons import NEGLIGIBLE_WEIGHT, NeuronClass, inputs_in_use
-from sklearn_wedge._pricing.hinges import hinge_values
-from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable, first_of_best
+from sklearn_wedge._pricing.budget import DEFAULT, SearchBudget
+from sklearn_wedge._pricing.pencils import TIE, Hyperplanes, PointTable
 from sklearn_wedge._pricing.sweep import ascending_order
 
 Array = NDArray[np.float64]
 
-# Steps at most; most directions stop earlier.
-MAX_STEPS = 8
-# A step counts if it raises the value by this fraction.
-IMPROVEMENT = 1e-3
-# Offsets tried on the way, evenly spaced; at the end, those through every sample.
-OFFSETS = 256
 # Directions × points in one batch.
 BATCH_SIZE = 500_000
 
@@ -54,40 +50,18 @@ class _Climb:
         return _Climb(directions, values, moments)
 
 
-def _at_best_offsets(points: Array, dual: Array, directions: Array) -> _Climb:
-    """Hyperplanes with these normals at the best of some offsets, on the better side.
-
-    Two histograms of the projections give the value at every edge between bins.
-    """
+def _at_best_offsets(points: Array, dual: Array, directions: Array, offsets: int) -> _Climb:
+    """Hyperplanes with these normals at the best of some offsets, on the better side."""
     reach = directions @ points.T
-    low, high = reach.min(axis=1, keepdims=True), reach.max(axis=1, keepdims=True)
-    width = np.maximum((high - low) / OFFSETS, np.finfo(float).tiny)
-    # A sample on an edge, but for rounding, belongs above it.
-    bins = np.minimum(((reach - low) / width + TIE).astype(np.int32), OFFSETS - 1)
-    places = (bins + OFFSETS * np.arange(len(bins), dtype=np.int32)[:, None]).ravel()
-    edges = low + width * np.arange(1, OFFSETS)
-    values = np.zeros((2, len(reach), OFFSETS - 1))
-    for v in dual.T:
-        mass, moment = (
-            np.bincount(places, weights.ravel(), minlength=len(bins) * OFFSETS)
-            .reshape(-1, OFFSETS)
-            .cumsum(axis=1)
-            for weights in (np.broadcast_to(v, reach.shape), reach * v)
-        )
-        below = edges * mass[:, :-1] - moment[:, :-1]
-        above = (moment[:, -1:] - moment[:, :-1]) - edges * (mass[:, -1:] - mass[:, :-1])
-        values += np.stack([below**2, above**2])
-    rows = np.arange(len(reach))
-    best = first_of_best(values.transpose(1, 0, 2).reshape(len(rows), -1))
-    side, place = np.divmod(best, OFFSETS - 1)
-    sign = np.where(side == 0, -1.0, 1.0)[:, None]
-    active = (bins > place[:, None]) == (side == 1)[:, None]
-    moments = np.stack([(active * v) @ points for v in dual.T])
+    values, edges = np.empty((2, len(reach)))
+    active = np.empty((dual.shape[1], *reach.shape))
+    _kernels.hinges.best_edges(reach, ready(dual.T), offsets, values, edges, active)
+    sign = np.copysign(1.0, values)[:, None]
+    moments = active @ points
     # Relative to a point of the hyperplane; the active mass is next to nothing at a best offset.
-    foot = directions * edges[rows, place][:, None]
-    moments -= (active @ dual).T[:, :, None] * foot
+    moments -= active.sum(axis=2)[:, :, None] * (directions * edges[:, None])
     directions = sign * directions
-    return _Climb(directions, np.sqrt(values[side, rows, place]), _leading(moments, directions))
+    return _Climb(directions, np.abs(values), _leading(moments, directions))
 
 
 def _leading(moments: Array, directions: Array) -> Array:
@@ -150,7 +124,12 @@ def new_directions(
 
 
 def ascend(
-    table: PointTable, dual: Array, directions: Array, neuron_class: NeuronClass
+    table: PointTable,
+    dual: Array,
+    directions: Array,
+    neuron_class: NeuronClass,
+    threads: Threads = SERIAL,
+    budget: SearchBudget = DEFAULT,
 ) -> Hyperplanes:
     """Climb from each of these directions; returns where each climb ended.
 
@@ -163,34 +142,41 @@ def ascend(
         Where to start; of any length.
     neuron_class : NeuronClass
         How many inputs a neuron may have, and which go together.
+    threads : Threads
+        Over which directions are shared out.
+    budget : SearchBudget
+        Steps of a climb, and the offsets it tries.
 
     Returns
     -------
     Hyperplanes
         With their normals, each through one sample.
     """
-    order = neuron_class.order
     batch = max(1, BATCH_SIZE // table.n_points)
-    parts = [Hyperplanes.empty(order)]
-    for begin in range(0, len(directions), batch):
+
+    def work(begin: int) -> Hyperplanes:
         start = _sparse_unit(directions[begin : begin + batch], neuron_class)
-        reached = _climb(table.points, dual, start, neuron_class).directions
-        parts.append(_through_best_samples(table.points, dual, reached, order))
-    return Hyperplanes.concatenate(parts, order)
+        reached = _climb(table.points, dual, start, neuron_class, budget).directions
+        return _through_best_samples(table.points, dual, reached, neuron_class.order)
+
+    parts = threads.map(work, range(0, len(directions), batch))
+    return Hyperplanes.concatenate(parts, neuron_class.order)
 
 
-def _climb(points: Array, dual: Array, directions: Array, neuron_class: NeuronClass) -> _Climb:
-    reached = _at_best_offsets(points, dual, directions)
+def _climb(
+    points: Array, dual: Array, directions: Array, neuron_class: NeuronClass, budget: SearchBudget
+) -> _Climb:
+    reached = _at_best_offsets(points, dual, directions, budget.offsets)
     going = np.arange(len(directions))
-    for _ in range(MAX_STEPS):
+    for _ in range(budget.climb_steps):
         now = reached.take(going)
         target = _sparse_unit(now.moments, neuron_class)
-        after = _at_best_offsets(points, dual, target)
-        failed = np.flatnonzero(after.values <= (1 + IMPROVEMENT) * now.values)
+        after = _at_best_offsets(points, dual, target, budget.offsets)
+        failed = np.flatnonzero(after.values <= (1 + budget.climb_gain) * now.values)
         if len(failed):
             half = _sparse_unit(target[failed] + now.directions[failed], neuron_class)
-            after = after.put(failed, _at_best_offsets(points, dual, half))
-        better = after.values > (1 + IMPROVEMENT) * now.values
+            after = after.put(failed, _at_best_offsets(points, dual, half, budget.offsets))
+        better = after.values > (1 + budget.climb_gain) * now.values
         reached = reached.put(going[better], after.take(better))
         going = going[better]
         if len(going) == 0:
@@ -201,17 +187,8 @@ def _climb(points: Array, dual: Array, directions: Array, neuron_class: NeuronCl
 def _through_best_samples(points: Array, dual: Array, directions: Array, order: int) -> Hyperplanes:
     """The best hyperplanes with these normals, each through a sample; zero weights are padding."""
     reach = directions @ points.T
-    by_reach = ascending_order(reach)
-    ordered = np.take_along_axis(reach, by_reach, axis=1)
-    values = np.stack(
-        [
-            hinge_values(row, dual.T[:, places])
-            for row, places in zip(ordered, by_reach, strict=True)
-        ]
-    )
-    best = first_of_best(values)
-    rows = np.arange(len(directions))
-    values, pivots = values[rows, best], by_reach[rows, best]
+    values, pivots = np.empty(len(reach)), np.empty(len(reach), dtype=np.int64)
+    _kernels.hinges.best_offsets(reach, ascending_order(reach), ready(dual.T), values, pivots)
     inputs, normals = inputs_in_use(directions, order)
     samples = np.full(inputs.shape, -1, dtype=np.intp)
     samples[:, 0] = pivots

@@ -12,30 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge import _kernels
+from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge._neurons import NeuronClass, Norm, length
+from sklearn_wedge._pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.pencils import (
     KeptWhileThereIsRoom,
     Pencils,
     PointTable,
-    first_of_best,
-    row_starts,
+    largest_of,
     significant,
     whose_turn,
 )
 
 Array = NDArray[np.float64]
-
-# Cells per input, and directions, spread over half a turn.
-BINS = 24
-DIRECTIONS = 32
-# Cells × directions and points, over all pairs, looked at in one round; a minimum of pairs.
-STEPS_PER_ROUND = 20_000_000
-PAIRS_PER_ROUND = 64
-# Bytes of fans kept between pricings: those of about 2,400 pairs.
-FAN_CACHE_BYTES = 512 * 2**20
-# Pencils proposed from each pair.
-KEPT_PER_PAIR = 6
 
 
 @dataclass(frozen=True)
@@ -46,65 +37,37 @@ class Fan:
     ----------
     weights : ndarray of shape (D, 2)
         Unit normals of the lines.
-    places : int ndarray of shape (D, m)
-        Cells in ascending order along each direction: where direction ``k`` and cell ``c`` are in
-        an array of shape (D, m).
-    positions : ndarray of shape (D, m)
-        Where their means lie, in that order.
+    order : int ndarray of shape (D, m)
+        Cells in ascending order along each direction.
+    means : ndarray of shape (2, m)
+        Mean position of each cell.
     """
 
     weights: Array
-    places: NDArray[np.int32]
-    positions: Array
+    order: NDArray[np.uint16]
+    means: Array
 
     @property
     def n_bytes(self) -> int:
         """Memory held."""
-        return self.weights.nbytes + self.places.nbytes + self.positions.nbytes
+        return self.weights.nbytes + self.order.nbytes + self.means.nbytes
 
-    def best(
-        self, sums: Array, moments: Array, directions: NDArray | None
-    ) -> tuple[Array, NDArray[np.int32]]:
-        """The largest value in every direction, (D,), and the cell that the line passes through.
-
-        The arguments are those of ``values``.
-        """
-        values = self.values(sums, moments, directions)
-        ranks = first_of_best(values)
-        cells = self.places[np.arange(len(ranks)), ranks] % values.shape[1]
-        return values.max(axis=1), cells
-
-    def values(self, sums: Array, moments: Array, directions: NDArray | None) -> Array:
-        """Approximate values of the lines through every cell in every direction, (D, m).
+    def best(self, sums: Array, directions: NDArray | None) -> tuple[Array, NDArray[np.intp]]:
+        """The best line in every direction: its approximate value, (D,), and a cell on it, (D,).
 
         Parameters
         ----------
-        sums : ndarray of shape (q, m)
-            ``Σ v`` over each cell.
-        moments : ndarray of shape (q, 2, m)
-            ``Σ v x`` over each cell.
+        sums : ndarray of shape (q, 3, m)
+            ``Σ v``, and ``Σ v x`` of both inputs, over each cell.
         directions : ndarray of shape (2,), or None
             Those in which the inputs are constrained (one output only).
         """
-        sides = [self._sides(*of_output) for of_output in zip(sums, moments, strict=True)]
-        if directions is not None:
-            return monotone_values(self.weights.T[:, :, None], directions, *sides[0])
-        if len(sides) == 1:
-            return np.maximum(*map(np.abs, sides[0]))
-        squares = (sum(side**2 for side in of_outputs) for of_outputs in zip(*sides, strict=True))
-        return np.sqrt(np.maximum(*squares))
-
-    def _sides(self, sums: Array, moments: Array) -> tuple[Array, Array]:
-        """``Σ v (t - w·x)`` over the cells behind each line; ``Σ v (w·x - t)`` over the others."""
-        # One sum of complex numbers: it takes as long as a sum of only one of the two parts.
-        cells = np.empty(self.places.shape, dtype=complex)
-        cells.real = sums
-        np.matmul(self.weights, moments, out=cells.imag)
-        behind = np.cumsum(cells.take(self.places), axis=1)
-        along = behind.imag
-        falling = behind.real * self.positions
-        falling -= along
-        return falling, falling + along[:, -1:]
+        values, cells = np.empty(len(self.weights)), np.empty(len(self.weights), dtype=np.int64)
+        directions = np.empty(0) if directions is None else ready(directions)
+        _kernels.fans.best_lines(
+            self.weights, self.order, self.means, ready(sums), directions, values, cells
+        )
+        return values, cells
 
 
 def monotone_values(weights: Array, directions: NDArray, behind: Array, before: Array) -> Array:
@@ -117,7 +80,7 @@ def monotone_values(weights: Array, directions: NDArray, behind: Array, before: 
     return np.maximum(np.maximum(agreement * before, -agreement * behind), 0.0)
 
 
-def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
+def fan_of(means: Array, scale: Array, norm: Norm, directions: int = DEFAULT.directions) -> Fan:
     """Directions evenly spread where both inputs have the same scale.
 
     Parameters
@@ -128,15 +91,16 @@ def fan_of(means: Array, scale: Array, norm: Norm) -> Fan:
         Of the inputs.
     norm : {"l1", "l2"}
         The norm in which weights have unit length.
+    directions : int
+        How many.
     """
-    angles = (np.arange(DIRECTIONS) + 0.5) * np.pi / DIRECTIONS
+    angles = (np.arange(directions) + 0.5) * np.pi / directions
     weights = np.column_stack([np.cos(angles), np.sin(angles)]) / scale
     weights /= length(weights, norm)[:, None]
     positions = weights @ means
     # Rounded: cells at one position come in canonical order.
     order = np.argsort(significant(positions), axis=1, kind="stable")
-    places = order + row_starts(order)
-    return Fan(weights, places.astype(np.int32), positions.take(places))
+    return Fan(weights, order.astype(np.uint16), ready(means))
 
 
 class BinnedPairs:
@@ -147,16 +111,27 @@ class BinnedPairs:
     table : PointTable
     neuron_class : NeuronClass
         Its norm and its constraints.
+    threads : Threads
+        Over which pairs are shared out.
+    budget : SearchBudget
+        Cells, directions and pairs of a round.
     """
 
-    def __init__(self, table: PointTable, neuron_class: NeuronClass):
+    def __init__(
+        self,
+        table: PointTable,
+        neuron_class: NeuronClass,
+        threads: Threads = SERIAL,
+        budget: SearchBudget = DEFAULT,
+    ):
+        self.budget = budget
         self.table = table
+        self.threads = threads
         self.neuron_class = neuron_class
-        self.grids = Grids(table, BINS)
-        inputs = [int(k) for k in table.varying_inputs()]
-        self.pairs = list(neuron_class.input_sets(inputs, 2))
+        self.grids = Grids(table, budget.coarse_bins, budget.bytes_of_one_cache // 2)
+        self.pairs = neuron_class.input_pairs(table.varying_inputs())
         self._scale = table.columns.std(axis=1)
-        self._fans = KeptWhileThereIsRoom(FAN_CACHE_BYTES)
+        self._fans = KeptWhileThereIsRoom(budget.bytes_of_one_cache)
 
     def propose(self, dual: Array, promise: Array, round_number: int, at_most: int) -> Pencils:
         """Pencils of order 2 that are likely to have good hyperplanes, best first.
@@ -175,59 +150,61 @@ class BinnedPairs:
         pairs = self._whose_turn(promise, round_number, dual.shape[1])
         if len(pairs) == 0:
             return Pencils(np.empty((0, 2), dtype=np.intp), np.empty((0, 1), dtype=np.intp))
-        moments = np.array([v * self.table.columns for v in dual.T])
-        found = [self._best_by_direction(pair, dual, moments) for pair in pairs]
-        of_pair, cell = best_cells(found, at_most)
+        outputs = ready(dual.T)
+        named = [(int(k), int(j)) for k, j in pairs]
+        found = self.threads.map(lambda pair: self._best_by_direction(pair, outputs), named)
+        of_pair, cell = best_cells(found, at_most, self.budget.kept_per_pair)
         points = [
-            self.grids.cells(pairs[k]).representatives(round_number, [c])
+            self.grids.cells(named[k]).representatives(round_number, [c])
             for k, c in zip(of_pair, cell, strict=True)
         ]
-        return Pencils(np.array(pairs)[of_pair], np.array(points, dtype=np.intp).reshape(-1, 1))
+        return Pencils(pairs[of_pair], np.array(points, dtype=np.intp).reshape(-1, 1))
 
     def _best_by_direction(
-        self, pair: tuple[int, int], dual: Array, moments: Array
-    ) -> tuple[Array, NDArray[np.int32]]:
+        self, pair: tuple[int, int], dual: Array
+    ) -> tuple[Array, NDArray[np.intp]]:
         """The largest value in every direction, (D,), and the cell that the line passes through."""
         fan, cells = self._fans.get(pair, self._fan_of), self.grids.cells(pair)
-        sums = np.array([cells.sums(v) for v in dual.T])
-        first = np.array([[cells.sums(moment[k]) for k in pair] for moment in moments])
         monotone = self.neuron_class.monotone
         directions = None if monotone is None else np.array([monotone[k] for k in pair])
-        return fan.best(sums, first, directions)
+        return fan.best(cells.sums(dual, self.table.columns[list(pair)]), directions)
 
     def _fan_of(self, pair: tuple[int, int]) -> Fan:
         cells, columns = self.grids.cells(pair), self.table.columns[list(pair)]
-        means = np.array([cells.sums(column) for column in columns]) / cells.count
-        return fan_of(means, self._scale[list(pair)], self.neuron_class.norm)
+        means = cells.sums(np.ones((1, self.table.n_points)), columns)[0, 1:] / cells.count
+        return fan_of(
+            means, self._scale[list(pair)], self.neuron_class.norm, self.budget.directions
+        )
 
-    def _whose_turn(
-        self, promise: Array, round_number: int, n_outputs: int
-    ) -> list[tuple[int, int]]:
-        """The most promising pairs and, in turn, all the others."""
-        steps = n_outputs * (BINS**2 * DIRECTIONS + self.table.n_points)
-        at_most = max(PAIRS_PER_ROUND, STEPS_PER_ROUND // steps)
+    def _whose_turn(self, promise: Array, round_number: int, n_outputs: int) -> NDArray[np.intp]:
+        """The most promising pairs, (k, 2), and, in turn, all the others."""
+        budget = self.budget
+        of_fan = budget.coarse_bins**2 * budget.directions
+        steps = n_outputs * (of_fan + self.table.n_points)
+        at_most = max(budget.least_pairs, budget.steps_per_fan_round // steps)
         if len(self.pairs) <= at_most:
             return self.pairs
         promise = significant(promise)
-        score = np.array([promise[k] + promise[j] for k, j in self.pairs])
-        ranking = np.argsort(-score, kind="stable")
-        half = at_most // 2
-        others = np.sort(ranking[half:])
-        turn = others[whose_turn(len(others), half, round_number)]
-        return [self.pairs[k] for k in np.concatenate([ranking[:half], turn])]
+        score = promise[self.pairs[:, 0]] + promise[self.pairs[:, 1]]
+        best = largest_of(score, at_most // 2)
+        others = np.delete(np.arange(len(self.pairs)), best)
+        turn = others[whose_turn(len(others), at_most // 2, round_number)]
+        return self.pairs[np.concatenate([best, turn])]
 
 
 def best_cells(
-    found: list[tuple[Array, NDArray[np.int32]]], at_most: int
-) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    found: list[tuple[Array, NDArray[np.intp]]],
+    at_most: int,
+    kept_per_pair: int = DEFAULT.kept_per_pair,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs and cells of the best lines, best first, from what ``Fan.best`` gives for each pair."""
     values, cells = (np.array(part) for part in zip(*found, strict=True))
-    of_pair, direction = peaks(values)
+    of_pair, direction = peaks(values, kept_per_pair)
     best = np.argsort(-significant(values[of_pair, direction]), kind="stable")[:at_most]
     return of_pair[best], cells[of_pair, direction][best]
 
 
-def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def peaks(values: Array, at_most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs and directions whose value, (k, D), beats those of both next directions.
 
     At most so many of each pair, the largest first; half a turn further a line is the same.
@@ -235,6 +212,6 @@ def peaks(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     rounded = significant(values)
     next_one, last_one = np.roll(rounded, -1, axis=1), np.roll(rounded, 1, axis=1)
     rounded[(rounded < last_one) | (rounded <= next_one)] = 0.0
-    direction = np.argsort(-rounded, axis=1, kind="stable")[:, :KEPT_PER_PAIR]
+    direction = np.argsort(-rounded, axis=1, kind="stable")[:, :at_most]
     of_pair, rank = np.nonzero(np.take_along_axis(rounded, direction, axis=1))
     return of_pair, direction[of_pair, rank]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._kernels import SERIAL, Threads
 from sklearn_wedge._neurons import NeuronClass, Neurons, Norm, neurons_at, neurons_through
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
@@ -73,7 +74,12 @@ def _distinct(neurons: Neurons, size: float) -> NDArray[np.intp]:
 
 
 def evaluate(
-    table: PointTable, planes: Hyperplanes, dual: NDArray, at_most: int, neuron_class: NeuronClass
+    table: PointTable,
+    planes: Hyperplanes,
+    dual: NDArray,
+    at_most: int,
+    neuron_class: NeuronClass,
+    threads: Threads = SERIAL,
 ) -> Priced:
     """Build the neurons of the best hyperplanes and price them on their activations.
 
@@ -88,10 +94,12 @@ def evaluate(
         Hyperplanes looked at, those of the largest values.
     neuron_class : NeuronClass
         The norm in which weights have unit length, and which signs they may have.
+    threads : Threads
+        Over which neurons are shared out.
     """
     neurons = candidates(table, planes, at_most, neuron_class)
     linear = neurons.sparse_weights(table.n_inputs) @ (table.columns @ dual)
-    return ranked(neurons, neurons.products(table.columns, dual), linear, neuron_class)
+    return ranked(neurons, neurons.products(table.columns, dual, threads), linear, neuron_class)
 
 
 def candidates(
@@ -162,7 +170,8 @@ def diverse_neurons(
     activations = neurons.activations(columns[:, spread])
     # Of an input that is nearly always the same, a neuron may be idle on all of these.
     level = activations[:, 0]
-    idle = np.all(np.abs(activations - level[:, None]) <= ROUNDING * level[:, None], axis=1)
+    above, below = activations.max(axis=1) - level, level - activations.min(axis=1)
+    idle = np.maximum(above, below) <= ROUNDING * level
     compared = spread
     if idle.any():
         rows = np.flatnonzero(idle)

@@ -274,7 +274,7 @@ class ChunkedPricing:
         found = []
         for pair, of_pair in sums.items():
             fan = self._fans.get(pair, self._fan_of)
-            found.append(fan.best(of_pair[:, 0], of_pair[:, 1:], self._directions(pair)))
+            found.append(fan.best(of_pair, self._directions(pair)))
         of_pair, cell = best_cells(found, FROM_FANS)
         pairs = list(sums)
         points = [

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._kernels import SERIAL, Threads, ready
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.grids import Grids
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils
@@ -17,12 +18,14 @@ from sklearn_wedge._pricing.sweep import completed, sweep_pencils
 
 Array = NDArray[np.float64]
 
-# Cells per input.
-FINE_BINS = 48
-
 
 def sweep_cells(
-    grids: Grids, dual: Array, pencils: Pencils, neuron_class: NeuronClass, round_number: int
+    grids: Grids,
+    dual: Array,
+    pencils: Pencils,
+    neuron_class: NeuronClass,
+    round_number: int,
+    threads: Threads = SERIAL,
 ) -> Hyperplanes:
     """The best hyperplane, by cells, of every pencil; those without one are left out.
 
@@ -37,15 +40,18 @@ def sweep_cells(
         Its norm, its directions, and whether hyperplanes between two cells count.
     round_number : int
         Which point of a cell stands for it.
+    threads : Threads
+        Over which pairs of inputs are shared out.
     """
     pencils = pencils.distinct()
     if len(pencils) == 0:
         return Hyperplanes.empty(2)
     starts = np.flatnonzero(np.any(np.diff(pencils.inputs, axis=0, prepend=-1), axis=1))
-    parts = [
-        _sweep_pair(grids, dual, pencils.take(rows), neuron_class, round_number)
-        for rows in np.split(np.arange(len(pencils)), starts[1:])
-    ]
+    dual = ready(dual.T)
+    parts = threads.map(
+        lambda rows: _sweep_pair(grids, dual, pencils.take(rows), neuron_class, round_number),
+        np.split(np.arange(len(pencils)), starts[1:]),
+    )
     return Hyperplanes.concatenate(parts, order=2)
 
 
@@ -56,19 +62,13 @@ def _sweep_pair(
     cells, columns = grids.cells(pair), grids.table.columns[list(pair)]
     # The points of the pencils come after the representatives of the cells, and weigh nothing.
     points = np.concatenate([cells.representatives(round_number), pencils.points[:, 0]])
-    weightless = np.zeros(len(pencils))
-
-    def histogram(values: Array) -> Array:
-        return np.concatenate([cells.sums(values), weightless])
-
-    summed = np.array([histogram(v) for v in dual.T])
-    moments = np.array([[histogram(v * column) for column in columns] for v in dual.T])
+    sums = np.pad(cells.sums(dual, columns), ((0, 0), (0, 0), (0, len(pencils))))
     renamed = Pencils(
         np.broadcast_to(np.arange(2), pencils.inputs.shape),
         len(cells) + np.arange(len(pencils))[:, None],
     )
     positions = np.ascontiguousarray(columns[:, points])
-    swept = sweep_pencils(positions, summed, renamed, neuron_class.within(pair), moments)
+    swept = sweep_pencils(positions, sums[:, 0], renamed, neuron_class.within(pair), sums[:, 1:])
     found = completed(renamed, swept)
     return replace(
         found,

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import combinations, islice
+from dataclasses import dataclass, replace
+from itertools import combinations, count, islice
 from math import comb
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from sklearn_wedge._kernels import SERIAL, Threads
 from sklearn_wedge._neurons import NeuronClass
+from sklearn_wedge._pricing.budget import DEFAULT
 from sklearn_wedge._pricing.hinges import price_hinges
 from sklearn_wedge._pricing.pencils import Hyperplanes, Pencils, PointTable
-from sklearn_wedge._pricing.sweep import (
-    Arrangement,
-    Arrangements,
-    arrange,
-    completed,
-    sweep_pencils,
-)
+from sklearn_wedge._pricing.sweep import Orders, completed, orders, sweep_pencils
 
-# Pencils generated and swept at a time.
-CHUNK = 4096
-# Hyperplanes kept for each set of inputs: a round wants good columns from many of them.
-KEPT_PER_INPUTS = 16
+# Pencils × positions swept at a time, by one thread: a hundredth of a second.
+STEPS_AT_ONCE = 1_000_000
+# Such pieces shared out over threads together.
+TASKS_AT_ONCE = 64
 
 
 def n_pencils(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> int:
@@ -40,51 +35,73 @@ def n_pencils(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> int:
     )
 
 
-def _pivot_chunks(n_positions: int, order: int) -> Iterator[NDArray[np.intp]]:
-    choices = combinations(range(n_positions), order - 1)
-    while chunk := list(islice(choices, CHUNK)):
-        yield np.array(chunk, dtype=np.intp)
+@dataclass(frozen=True)
+class _Task:
+    """Some pencils in one set of inputs: those of number ``chunk`` of so many."""
+
+    inputs: tuple[int, ...]
+    chunk: int
+    pivots: NDArray[np.intp]
 
 
-def _kept_batches(
-    table: PointTable,
-    key: tuple[tuple[int, ...], int],
-    positions: NDArray,
-    pencils: Pencils,
-    neuron_class: NeuronClass,
-) -> tuple[Arrangement, ...] | None:
-    """The pencils in batches as sorted in an earlier pricing, if there is room to keep them."""
-    if not table.arrangements.has_room(key, Arrangements.bytes_of(pencils, positions.shape[1])):
+def _tasks(table: PointTable, neuron_class: NeuronClass) -> Iterator[_Task]:
+    """All pencils of order 2 and more, in pieces that do not depend on the number of threads."""
+    varying = [int(k) for k in table.varying_inputs()]
+    for s in range(2, min(neuron_class.order, len(varying)) + 1):
+        for inputs in neuron_class.input_sets(varying, s):
+            n_positions = table.projection(inputs).n_positions
+            choices = combinations(range(n_positions), s - 1)
+            size = max(1, STEPS_AT_ONCE // n_positions)
+            for chunk in count():
+                pivots = list(islice(choices, size))
+                if not pivots:
+                    break
+                yield _Task(inputs, chunk, np.array(pivots, dtype=np.intp))
+
+
+def _sorted_before(
+    table: PointTable, task: _Task, positions: NDArray, pencils: Pencils, neuron_class: NeuronClass
+) -> Orders | None:
+    """The positions by slope as sorted in an earlier pricing, if there is room to keep them."""
+    key = (task.inputs, task.chunk)
+    if not table.orders.has_room(key, Orders.bytes_of(len(pencils), positions.shape[1])):
         return None
-
-    def arranged(_: object) -> Arrangements:
-        return Arrangements(tuple(arrange(positions, pencils, neuron_class.norm)))
-
-    return table.arrangements.get(key, arranged).batches
+    return table.orders.get(key, lambda _: orders(positions, pencils, neuron_class))
 
 
-def _price_inputs(
-    table: PointTable, dual: NDArray, inputs: tuple[int, ...], neuron_class: NeuronClass
+def _price(
+    table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass, kept: int
 ) -> Hyperplanes:
-    """The best hyperplanes in one set of inputs, through any of their pencils."""
-    projection = table.projection(inputs)
-    summed = projection.sum(dual)
-    s, own_class = len(inputs), neuron_class.within(inputs)
-    best = Hyperplanes.empty(s)
-    for number, pivots in enumerate(_pivot_chunks(projection.n_positions, s)):
-        pencils = Pencils(np.broadcast_to(np.arange(s), (len(pivots), s)), pivots)
-        batches = _kept_batches(table, (inputs, number), projection.positions, pencils, own_class)
-        swept = sweep_pencils(projection.positions, summed, pencils, own_class, batches=batches)
-        found = completed(pencils, swept)
-        if len(best):
-            found = Hyperplanes.concatenate([best, found], s)
-        best = found.best(KEPT_PER_INPUTS)
-    points = np.where(best.points >= 0, projection.representatives(best.points), -1)
-    return replace(best, inputs=np.asarray(inputs, dtype=np.intp)[best.inputs], points=points)
+    """The best hyperplanes of some pencils, by position."""
+    projection = table.projection(task.inputs)
+    s, own_class = len(task.inputs), neuron_class.within(task.inputs)
+    pencils = Pencils(np.broadcast_to(np.arange(s), (len(task.pivots), s)), task.pivots)
+    known = _sorted_before(table, task, projection.positions, pencils, own_class)
+    swept = sweep_pencils(
+        projection.positions, projection.sum(dual), pencils, own_class, kept=known
+    )
+    return completed(pencils, swept).best(kept)
+
+
+def _best_of_inputs(
+    table: PointTable, inputs: tuple[int, ...], parts: list[Hyperplanes], kept: int
+) -> Hyperplanes:
+    """The best of what was found in one set of inputs, by point."""
+    best = Hyperplanes.concatenate(parts, len(inputs)).best(kept)
+    representatives = table.projection(inputs).representatives(best.points)
+    return replace(
+        best,
+        inputs=np.asarray(inputs, dtype=np.intp)[best.inputs],
+        points=np.where(best.points >= 0, representatives, -1),
+    )
 
 
 def price_all(
-    table: PointTable, dual: NDArray, neuron_class: NeuronClass, n_jobs: int | None = None
+    table: PointTable,
+    dual: NDArray,
+    neuron_class: NeuronClass,
+    threads: Threads = SERIAL,
+    kept: int = DEFAULT.kept_per_inputs,
 ) -> Hyperplanes:
     """The best hyperplanes of a whole class of neurons.
 
@@ -97,20 +114,26 @@ def price_all(
     dual : ndarray of shape (p, q)
         Dual point on the points, summing to zero.
     neuron_class : NeuronClass
-    n_jobs : int or None
-        Threads, over sets of inputs.
+    threads : Threads
+        Over which pencils are shared out.
+    kept : int
+        Hyperplanes kept for each set of inputs.
 
     Returns
     -------
     Hyperplanes
         The largest of the values is ``M(v)`` of the class; all zero if no neuron has a value.
     """
-    varying = [int(k) for k in table.varying_inputs()]
-    parts = [price_hinges(table, dual, KEPT_PER_INPUTS, neuron_class)]
-    for s in range(2, min(neuron_class.order, len(varying)) + 1):
-        tasks = (
-            delayed(_price_inputs)(table, dual, inputs, neuron_class)
-            for inputs in neuron_class.input_sets(varying, s)
-        )
-        parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
+    found: dict[tuple[int, ...], list[Hyperplanes]] = {}
+
+    def work(task: _Task) -> Hyperplanes:
+        return _price(table, dual, task, neuron_class, kept)
+
+    tasks = _tasks(table, neuron_class)
+    # Some at a time: the pencils of order 3 of a thousand samples are not listed all at once.
+    while some := list(islice(tasks, TASKS_AT_ONCE)):
+        for task, part in zip(some, threads.map(work, some), strict=True):
+            found.setdefault(task.inputs, []).append(part)
+    parts = [price_hinges(table, dual, kept, neuron_class)]
+    parts += [_best_of_inputs(table, inputs, those, kept) for inputs, those in found.items()]
     return Hyperplanes.concatenate(parts, neuron_class.order)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge import _kernels
+from sklearn_wedge._kernels import ready
+from sklearn_wedge._pricing.budget import DEFAULT
 from sklearn_wedge._pricing.pencils import KeptWhileThereIsRoom, PointTable
 
 Array = NDArray[np.float64]
 
-# Bytes of grids kept between pricings.
-GRID_CACHE_BYTES = 256 * 2**20
 # Multiples of it are spread evenly modulo 1.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -34,7 +35,7 @@ class Cells:
         many points it has.
     """
 
-    cell_of_point: NDArray[np.int32]
+    cell_of_point: NDArray[np.uint16]
     order: NDArray[np.int32]
     starts: NDArray[np.intp]
     count: NDArray[np.intp]
@@ -56,9 +57,14 @@ class Cells:
         places = self.starts[cells] + (share * self.count[cells]).astype(np.intp)
         return self.order[places].astype(np.intp)
 
-    def sums(self, values: Array) -> Array:
-        """Values of the points, (p,), summed over each cell, (m,)."""
-        return np.bincount(self.cell_of_point, values, minlength=len(self))
+    def sums(self, dual: Array, columns: Array) -> Array:
+        """``Σ v`` and, of both inputs by columns, (2, p), ``Σ v x`` over each cell: (q, 3, m).
+
+        ``dual`` has shape (q, p).
+        """
+        found = np.empty((len(dual), 3, len(self)))
+        _kernels.fans.cell_sums(self.cell_of_point, ready(dual), *map(ready, columns), found)
+        return found
 
 
 def bin_starts(values: Array, n_bins: int) -> Array:
@@ -84,14 +90,18 @@ class Grids:
     table : PointTable
     n_bins : int
         Cells per input.
+    cache_bytes : int
+        Of grids kept between pricings.
     """
 
-    def __init__(self, table: PointTable, n_bins: int):
+    def __init__(
+        self, table: PointTable, n_bins: int, cache_bytes: int = DEFAULT.bytes_of_one_cache // 2
+    ):
         self.table = table
         self.n_bins = n_bins
         varying = map(int, table.varying_inputs())
         self._bins = {k: quantile_bins(table.columns[k], n_bins) for k in varying}
-        self._cells = KeptWhileThereIsRoom(GRID_CACHE_BYTES)
+        self._cells = KeptWhileThereIsRoom(cache_bytes)
 
     def cells(self, pair: tuple[int, int]) -> Cells:
         """The grid of one pair of inputs."""
@@ -101,4 +111,4 @@ class Grids:
         grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
         _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
         order = np.argsort(cell, kind="stable").astype(np.int32)
-        return Cells(cell.astype(np.int32), order, np.cumsum(count) - count, count)
+        return Cells(cell.astype(np.uint16), order, np.cumsum(count) - count, count)

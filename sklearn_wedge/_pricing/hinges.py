@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge import _kernels
+from sklearn_wedge._kernels import ready
 from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable, significant
 
@@ -28,17 +30,8 @@ def hinge_values(positions: NDArray, dual: NDArray, direction: int = 0) -> NDArr
     -------
     ndarray of shape (m,)
     """
-    gaps = np.diff(positions)
-    # Sums over gaps rather than over positions: no cancellation however far from 0 the data are.
-    from_left = np.cumsum(np.cumsum(dual, axis=1)[:, :-1] * gaps, axis=1)
-    from_right = np.cumsum((np.cumsum(dual[:, :0:-1], axis=1) * gaps[::-1]), axis=1)[:, ::-1]
-    values = np.zeros(len(positions))
-    if direction != 0:
-        values[1:] = np.maximum(-direction * from_left[0], 0.0)
-        values[:-1] = np.maximum(values[:-1], direction * from_right[0])
-        return values
-    values[1:] = np.sqrt((from_left**2).sum(axis=0))
-    values[:-1] = np.maximum(values[:-1], np.sqrt((from_right**2).sum(axis=0)))
+    values = np.empty(len(positions))
+    _kernels.hinges.values_along(ready(positions), ready(dual), float(direction), values)
     return values
 
 

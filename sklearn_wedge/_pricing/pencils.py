@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Bytes of projections kept between pricings; they do not depend on the dual point.
-PROJECTION_CACHE_BYTES = 256 * 2**20
-# Bytes of sorted pencils kept likewise; they hold all that a whole pricing of small data needs.
-ARRANGEMENT_CACHE_BYTES = 64 * 2**20
+from sklearn_wedge._pricing.budget import DEFAULT
+
 # Values that differ by less than this fraction are equal but for rounding.
 TIE = 1e-9
 
@@ -27,6 +26,7 @@ class KeptWhileThereIsRoom:
     def __init__(self, n_bytes: int):
         self._items: dict[Hashable, Any] = {}
         self._free_bytes = n_bytes
+        self._lock = Lock()
 
     def has_room(self, key: Hashable, n_bytes: int) -> bool:
         """Whether a result of this size is kept, or would be."""
@@ -37,9 +37,10 @@ class KeptWhileThereIsRoom:
         found = self._items.get(key)
         if found is None:
             found = compute(key)
-            if found.n_bytes <= self._free_bytes:
-                self._free_bytes -= found.n_bytes
-                self._items[key] = found
+            with self._lock:
+                if key not in self._items and found.n_bytes <= self._free_bytes:
+                    self._free_bytes -= found.n_bytes
+                    self._items[key] = found
         return found
 
 
@@ -93,14 +94,16 @@ class PointTable:
     ----------
     points : ndarray of shape (p, d)
         Centred, distinct, in lexicographic order.
+    cache_bytes : int
+        Of projections, and of sorted pencils, kept between pricings: neither depends on the dual.
     """
 
-    def __init__(self, points: NDArray[np.float64]):
+    def __init__(self, points: NDArray[np.float64], cache_bytes: int = DEFAULT.bytes_of_one_cache):
         self.points = points
         self.columns = np.ascontiguousarray(points.T)
         self.size = float(np.abs(points).max(initial=0.0))
-        self.arrangements = KeptWhileThereIsRoom(ARRANGEMENT_CACHE_BYTES)
-        self._projections = KeptWhileThereIsRoom(PROJECTION_CACHE_BYTES)
+        self.orders = KeptWhileThereIsRoom(cache_bytes)
+        self._projections = KeptWhileThereIsRoom(cache_bytes)
 
     @property
     def n_points(self) -> int:
@@ -239,9 +242,14 @@ def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.floa
     return np.round(values / size, digits)
 
 
-def row_starts(table: NDArray) -> NDArray[np.intp]:
-    """Where each row begins in a flattened table, (rows, 1)."""
-    return np.arange(table.shape[0])[:, None] * table.shape[1]
+def largest_of(scores: NDArray[np.float64], at_most: int) -> NDArray[np.intp]:
+    """Indices of the largest scores, in descending order; of equal ones the first."""
+    if not 0 < at_most < len(scores):
+        return np.argsort(-scores, kind="stable")[:at_most]
+    least = np.partition(scores, len(scores) - at_most)[len(scores) - at_most]
+    above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+    chosen = np.concatenate([above, equal[: at_most - len(above)]])
+    return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
 def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -1,0 +1,104 @@
+"""How far a search goes: every cap of pricing in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SearchBudget:
+    """Caps of pricing. None is about what a neuron is worth, only about which are looked at.
+
+    A *step* is one position of one pencil (or cell of one direction): about 15 nanoseconds, half of
+    them the sort.
+
+    Attributes
+    ----------
+    exact_instead : int
+        Steps up to which the whole class is priced instead of searched: 0.1 seconds. A search costs
+        less from about a quarter of this on, but scores at small penalties are less accurate then.
+    kept_per_inputs : int
+        Hyperplanes that exact pricing keeps for each set of inputs. A round adds some tens of
+        columns, and wants them from many sets.
+    hinges_per_input : int
+        Local maxima kept of each input: a bound on hyperplanes to evaluate, with many inputs.
+    hinges_to_tilt : int
+        Best hinges that local moves start from; with ``inputs_to_add`` fewer pencils than
+        ``most_pencils``.
+    inputs_to_add : int
+        Inputs that a move may add to a neuron, those with the best hinges (in each group).
+    steps_per_move : int
+        Steps of one local move, within ``least_pencils`` and ``most_pencils``: 0.03 seconds.
+    least_pencils, most_pencils : int
+        Pencils of one local move. The least are one neuron in each of some rounds even with a
+        million points; the most bound the hyperplanes that come out.
+    cells_from : int
+        Points from which local moves are swept over cells at first: here a sweep over points takes
+        about twice as long as one over all ``fine_bins**2`` cells.
+    fine_bins : int
+        Cells per input of these sweeps; of 2,304 in a pair most lie next to no line.
+    coarse_bins, directions : int
+        Cells per input and directions, over half a turn, of the fans. Lines of neighbouring
+        directions differ by less than a cell.
+    steps_per_fan_round : int
+        Cells × directions and points over all pairs looked at in one round: 0.2 seconds.
+    least_pairs : int
+        Pairs looked at in one round at least, half of them the most promising.
+    kept_per_pair : int
+        Pencils proposed from each pair: a bound, as lines next to each other are one proposal.
+    fans_to_sweep, fans_to_refine : int
+        Pencils from fans that are swept, and hyperplanes found in them to move on from.
+    climbs, new_climbs : int
+        Under l2: neurons of the restricted problem from which a round climbs, in turn, and random
+        directions.
+    climb_steps : int
+        Steps of a climb at most; nearly all climbs stop earlier.
+    climb_gain : float
+        A step of a climb counts if it raises the value by this fraction.
+    offsets : int
+        Offsets tried on a climb, evenly spaced; at its end, those through every sample.
+    sketched_outputs, entries_searched : int
+        A search over a dual point of more entries than the second looks at so many random
+        combinations of its outputs: its cost is that of few outputs.
+    evaluated : int
+        Hyperplanes made into neurons and priced on their activations: more than a round can add
+        after those that do the same work have gone.
+    cache_bytes : int
+        Bytes of projections, sorted pencils, grids and fans kept between pricings, a quarter for
+        each. What is found does not depend on it. Callers bound it by the memory they may use.
+    """
+
+    exact_instead: int = 8_000_000
+    kept_per_inputs: int = 16
+    hinges_per_input: int = 4
+    hinges_to_tilt: int = 24
+    inputs_to_add: int = 16
+    steps_per_move: int = 2_000_000
+    least_pencils: int = 32
+    most_pencils: int = 1500
+    cells_from: int = 4096
+    fine_bins: int = 48
+    coarse_bins: int = 24
+    directions: int = 32
+    steps_per_fan_round: int = 20_000_000
+    least_pairs: int = 64
+    kept_per_pair: int = 6
+    fans_to_sweep: int = 128
+    fans_to_refine: int = 64
+    climbs: int = 200
+    new_climbs: int = 64
+    climb_steps: int = 8
+    climb_gain: float = 1e-3
+    offsets: int = 256
+    sketched_outputs: int = 4
+    entries_searched: int = 20_000
+    evaluated: int = 1000
+    cache_bytes: int = 256 * 2**20
+
+    @property
+    def bytes_of_one_cache(self) -> int:
+        """Of ``cache_bytes``, what each of the four caches may hold."""
+        return self.cache_bytes // 4
+
+
+DEFAULT = SearchBudget()
