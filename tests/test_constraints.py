@@ -24,10 +24,11 @@ from test_solvers import log_loss_optimum
 
 from sklearn_wedge._column_generation import StoppingRule, solve_path
 from sklearn_wedge._constraints import interaction_groups, limited_order, monotone_directions
+from sklearn_wedge._kernels.active_set import line_search
 from sklearn_wedge._losses import LogLoss, SquaredError
 from sklearn_wedge._master import independent_support
 from sklearn_wedge._master import restricted_problem as solver_of
-from sklearn_wedge._master.active_set import _line_search, solve_quadratic_l1
+from sklearn_wedge._master.active_set import solve_quadratic_l1
 from sklearn_wedge._network import network_of
 from sklearn_wedge._neurons import NeuronClass, Neurons
 from sklearn_wedge._options import FitOptions, certifies, scope
@@ -370,7 +371,10 @@ def test_a_step_passes_zero_where_a_sign_is_required():
     """Down a steep slope, past the first coefficient's zero at 0.5 and the second's at 0.25."""
     start, step = np.array([1.0, 1.0]), np.array([-2.0, -4.0])
     for required, length in (([0, 0], 1.0), ([1, 0], 0.5), ([1, 1], 0.25), ([0, 1], 0.25)):
-        assert _line_search(start, step, -99.0, 0.0, 1.0, np.array(required)).length == length
+        assert (
+            line_search(start, step, -99.0, 0.0, 1.0, np.array(required, dtype=np.int8))[0]
+            == length
+        )
 
 
 def test_signs_that_hold_anyway_change_the_optimum():

@@ -16,9 +16,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from sklearn_wedge._kernels.threads import SERIAL, Threads
 
-__all__ = ["SERIAL", "Threads", "fans", "hinges", "products", "ready", "sweeps"]
+__all__ = ["SERIAL", "Threads", "active_set", "fans", "hinges", "products", "ready", "sweeps"]
 
-_LOADED_WHEN_USED = {"fans", "hinges", "products", "sweeps"}
+_LOADED_WHEN_USED = {"active_set", "fans", "hinges", "products", "sweeps"}
 
 
 def __getattr__(name: str) -> ModuleType:
