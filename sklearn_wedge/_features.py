@@ -22,6 +22,7 @@ from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.export._layers import unit_norm_layers
+from sklearn_wedge.inspection._html import Documented
 from sklearn_wedge.inspection._names import hidden_names
 from sklearn_wedge.inspection._sums import Ranges, Sum, all_different, signal_ranges
 
@@ -59,7 +60,9 @@ def distinct_formulas(
     )
 
 
-class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator):
+class WedgeFeatures(
+    Documented, Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator
+):
     """The hidden neurons of a globally optimal ReLU network as features for other models.
 
     A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last

@@ -17,7 +17,7 @@ from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._streaming import StreamedSample
 from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
-from sklearn_wedge.inspection._html import caption, tables
+from sklearn_wedge.inspection._html import Documented, caption, tables
 from sklearn_wedge.inspection._importances import importances
 from sklearn_wedge.inspection._sums import NEGLIGIBLE
 from sklearn_wedge.inspection._words import neurons_frame, summary
@@ -34,7 +34,7 @@ def _names_of_targets(y: ArrayLike) -> list[str]:
     return names if usable and len(set(names)) == len(names) else []
 
 
-class ReadableNetwork:
+class ReadableNetwork(Documented):
     """Effects, importances, neurons in words: all from fitted attributes."""
 
     # Of a network that is not the end of a fit, of a round or a fold, importances are not computed.
