@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 # Two cumulative weights closer than this are a tie: rescaling the weights moves a sum by rounding
 # and must not move a quantile from one data value to the next.
 QUANTILE_TIE_TOLERANCE = 1e-9
+# A column whose range is at most this fraction of its size (128 units in the last place) is taken
+# for constant. By range, not by variance: weights and copies cannot matter.
+ROUNDING = 2.0**-45
 # Scaled values are rounded to multiples of this (a fraction of a standard deviation): a change of
 # units moves them by rounding, and must not move the fit.
 RESOLUTION = 2.0**-34
@@ -27,7 +30,8 @@ class Scaling:
     Attributes
     ----------
     lower, upper : ndarray of shape (d,)
-        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped.
+        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped. They
+        are equal where it is constant but for rounding.
     mean, scale : ndarray of shape (d,)
         Of the clipped columns, in original units.
     """
@@ -156,16 +160,33 @@ def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> floa
     return float(values[order[min(reached, values.shape[0] - 1)]])
 
 
+def are_equal(low: NDArray, high: NDArray) -> NDArray[np.bool_]:
+    """Where two values, the second not below the first, differ by rounding at their size only."""
+    # Halves: the difference must not overflow.
+    return high / 2 - low / 2 <= ROUNDING / 2 * np.maximum(np.abs(low), np.abs(high))
+
+
+def bounds_of_rounding(low: NDArray, high: NDArray) -> tuple[NDArray, NDArray]:
+    """Bounds of columns of this range: equal where they are constant but for rounding, not exactly.
+
+    Clipped to one value, such a column is constant for whatever comes later. Elsewhere infinite.
+    """
+    noisy = (low < high) & are_equal(low, high)
+    return np.where(noisy, low, -np.inf), np.where(noisy, low, np.inf)
+
+
 def clip_bounds(X: NDArray, weight: NDArray, quantile: float | None) -> tuple[NDArray, NDArray]:
-    """Bounds of each column at its weighted quantiles; infinite where they would coincide."""
-    d = X.shape[1]
-    lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
+    """Bounds of each column at its weighted quantiles; infinite where they would coincide.
+
+    What is constant but for rounding gets the bounds of that.
+    """
+    lower, upper = bounds_of_rounding(X.min(axis=0), X.max(axis=0))
     if quantile is None:
         return lower, upper
-    for k in range(d):
+    for k in range(X.shape[1]):
         low = weighted_quantile(X[:, k], weight, quantile)
         high = weighted_quantile(X[:, k], weight, 1.0 - quantile)
-        if low < high:  # else a rare indicator column would vanish
+        if not are_equal(low, high):  # else a rare indicator column would vanish
             lower[k], upper[k] = low, high
     return lower, upper
 
@@ -223,14 +244,16 @@ def _scalings_of_target(
 ) -> tuple[Scaling, Scaling]:
     """Scaling of the target, and of what the network predicts of it."""
     unbounded, zero, one = np.full(y.shape[1], np.inf), np.zeros(y.shape[1]), np.ones(y.shape[1])
+    bounds = bounds_of_rounding(y.min(axis=0), y.max(axis=0))
+    y = np.clip(y, *bounds)
     if options.target_scaling == "mean" and options.standardize:
         mean = weight @ y
         logarithm = Scaling(-unbounded, unbounded, np.log(mean), one)
-        return Scaling(-unbounded, unbounded, zero, mean), logarithm
+        return Scaling(*bounds, zero, mean), logarithm
     mean, scale = zero, one
     if options.target_scaling == "standardize":
         mean, scale = mean_and_scale(y, weight, options.standardize)
-    scaling = Scaling(-unbounded, unbounded, mean, scale)
+    scaling = Scaling(*bounds, mean, scale)
     return scaling, scaling
 
 
