@@ -42,6 +42,7 @@ from sklearn_wedge._neurons import NeuronClass
 from sklearn_wedge._options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import TrainingSample
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import build_problem, descending_alphas, largest_alpha, solve_blocks
 
 # Parameters that may be several candidates, in the order of the combinations of these.
@@ -111,6 +112,7 @@ def _best(scores: list[float]) -> int:
     return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
 
 
+@single_threaded_blas()  # a worker knows of no limit
 def _score_fold(
     task: Task,
     combination: Combination,

@@ -28,6 +28,7 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS
 from sklearn_wedge._streaming import Block
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import validated_weight
 
 
@@ -233,8 +234,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
         ``monotonic_cst`` or dask arrays; such a fit is always in memory.
     standardize : bool, default=True
-        Scale inputs to unit weighted variance before the fit (constant columns are left alone).
-        Everything is mapped back to original units afterwards.
+        Scale inputs to unit weighted variance before the fit. Columns that are constant, but for
+        rounding at their size, are not used. Everything is mapped back to original units
+        afterwards.
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
@@ -285,7 +287,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
-        Lower and upper bounds of the inputs, in original units; infinite where not clipped.
+        Lower and upper bounds of the inputs, in original units; infinite where not clipped,
+        equal where a column is constant but for rounding.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
         Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
         in the units of the problem solved.
@@ -434,10 +437,11 @@ class WedgeReLUClassifier(_WedgeClassifier):
             only one, parameters do not combine, ``pricing="exact"`` is out of reach for data of
             this size, or something does not combine with a fit in row blocks.
         """
-        if is_dask(X):
-            self._fit_on_dask(self.alpha, X, y, sample_weight)
-        else:
-            X, y, weight = self._validated_labels(X, y, sample_weight)
-            with fit_task(self, None, X, y, weight) as task:
-                self._fit_at(self.alpha, X, y, weight, task)
+        with single_threaded_blas():
+            if is_dask(X):
+                self._fit_on_dask(self.alpha, X, y, sample_weight)
+            else:
+                X, y, weight = self._validated_labels(X, y, sample_weight)
+                with fit_task(self, None, X, y, weight) as task:
+                    self._fit_at(self.alpha, X, y, weight, task)
         return self

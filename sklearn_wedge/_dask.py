@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_wedge._out_of_core import block_rows
 from sklearn_wedge._streaming import LocalBlocks, added
+from sklearn_wedge._threads import single_threaded_blas
 
 # Sums of so many blocks are added in one task.
 FAN_IN = 8
@@ -124,6 +125,7 @@ def _engine() -> Cluster | Scheduler:
     return Scheduler()
 
 
+@single_threaded_blas()  # also on workers, which know of no limit
 def _run(
     method: str,
     function: Callable,
@@ -139,6 +141,7 @@ def _run(
     return getattr(blocks, method)(function, *args, along=along)
 
 
+@single_threaded_blas()
 def _new_targets(
     function: Callable,
     inputs: NDArray,

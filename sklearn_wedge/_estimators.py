@@ -44,11 +44,11 @@ from sklearn_wedge._streaming import (
     release,
     whole_range,
 )
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
-    single_threaded_blas,
     solve_blocks,
     validated_weight,
 )
@@ -158,9 +158,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
         block_bytes = min(BLOCK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(block_bytes // row_bytes))
-        with single_threaded_blas():  # blocks are too small to share out
-            blocks = [self._predicted(X, block) for block in gen_batches(len(X), rows)]
-        return np.concatenate(blocks)
+        return np.concatenate([self._predicted(X, block) for block in gen_batches(len(X), rows)])
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(X[rows])
@@ -380,8 +378,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
         ``monotonic_cst`` or dask arrays; such a fit is always in memory.
     standardize : bool, default=True
-        Scale inputs and target to unit weighted variance before the fit (constant columns are
-        left alone). Everything is mapped back to original units afterwards.
+        Scale inputs and target to unit weighted variance before the fit. Columns that are constant,
+        but for rounding at their size, are not used, and such a target has a constant network.
+        Everything is mapped back to original units afterwards.
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
@@ -426,7 +425,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
-        Lower and upper bounds of the inputs, in original units; infinite where not clipped.
+        Lower and upper bounds of the inputs, in original units; infinite where not clipped,
+        equal where a column is constant but for rounding.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
         Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
         in the units of the problem solved.
@@ -579,10 +579,11 @@ class WedgeReLURegressor(_WedgeRegressor):
             targets or other parameters, ``pricing="exact"`` is out of reach for data of this size,
             or something does not combine with a fit in row blocks.
         """
-        if is_dask(X):
-            self._fit_on_dask(self.alpha, X, y, sample_weight)
-        else:
-            X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-            with fit_task(self, None, X, y, weight) as task:
-                self._fit_at(self.alpha, X, y, weight, loss, task)
+        with single_threaded_blas():
+            if is_dask(X):
+                self._fit_on_dask(self.alpha, X, y, sample_weight)
+            else:
+                X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+                with fit_task(self, None, X, y, weight) as task:
+                    self._fit_at(self.alpha, X, y, weight, loss, task)
         return self

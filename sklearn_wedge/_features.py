@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.inspection._names import hidden_names, sum_of, term
 
 # Significant digits of the numbers in a name: as few as keep all names different.
@@ -209,7 +210,8 @@ class WedgeFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
         coefs, intercepts = self._unit_layers()
-        return hidden_activations(inputs, coefs, intercepts)
+        with single_threaded_blas():
+            return hidden_activations(inputs, coefs, intercepts)
 
     def _unit_layers(self) -> tuple[list[NDArray], list[NDArray]]:
         """Hidden layers in original units, the last one of unit norm where it was fitted.

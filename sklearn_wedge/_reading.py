@@ -18,7 +18,6 @@ from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
 from sklearn_wedge.inspection._importances import importances
 from sklearn_wedge.inspection._words import html, neurons_frame, summary
-from sklearn_wedge.path import single_threaded_blas
 
 
 class ReadableNetwork:
@@ -41,8 +40,7 @@ class ReadableNetwork:
             (weights, coef), (biases, intercept) = network.coefs, network.intercepts
             layers = Layers(weights, biases, coef, intercept)
             points, weight = _clipped_points(sample)
-            with single_threaded_blas():
-                self._importances = importances(layers, self.marginals_, points, weight)
+            self._importances = importances(layers, self.marginals_, points, weight)
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

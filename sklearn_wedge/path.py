@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_X_y
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names
-from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
 from sklearn_wedge._column_generation import (
@@ -36,6 +34,7 @@ from sklearn_wedge._problem import Problem
 from sklearn_wedge._samples import SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Progress, Solution
 from sklearn_wedge._streaming import StreamedSample
+from sklearn_wedge._threads import single_threaded_blas
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -69,20 +68,6 @@ class WedgePath:
     networks: tuple[Network, ...]
     certificates: tuple[Certificate, ...]
     n_iter: tuple[int, ...]
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def single_threaded_blas():
-    """Context in which linear algebra runs on one thread.
-
-    The matrices of the restricted problem are small: threads cost more than they bring (five times
-    the time of a fit on two cores) and let the number of cores decide the rounding.
-    """
-    return _controller().limit(limits=1, user_api="blas")
 
 
 def build_problem(
@@ -141,8 +126,7 @@ def problem_on(
 def solve_alphas(problem: Problem, alphas: NDArray, options: FitOptions) -> Iterator[Solution]:
     """Solutions at descending penalties."""
     rule = StoppingRule(options.tol, options.max_iter, options.watch)
-    with single_threaded_blas():
-        yield from solve_path(problem, alphas, rule, verbose=options.verbose)
+    yield from solve_path(problem, alphas, rule, verbose=options.verbose)
 
 
 def solve_blocks(
@@ -326,8 +310,9 @@ def wedge_relu_path(
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
-    problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
-    solutions = tuple(solve_alphas(problem, alphas, options))
+    with single_threaded_blas():
+        problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
+        solutions = tuple(solve_alphas(problem, alphas, options))
     return WedgePath(
         alphas=alphas,
         networks=tuple(network_of(solution, sample) for solution in solutions),
@@ -338,8 +323,7 @@ def wedge_relu_path(
 
 def largest_alpha(problem: Problem) -> float:
     """``alpha_max`` of a problem; a lower estimate if it cannot be priced exactly."""
-    with single_threaded_blas():
-        return largest_value_of_constant(problem)
+    return largest_value_of_constant(problem)
 
 
 def alpha_max(
@@ -412,4 +396,5 @@ def alpha_max(
     ).validated("alpha_max")
     columns = X.shape[1], _get_feature_names(given)
     options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
-    return largest_alpha(build_problem(X, y, weight, options, objective)[0])
+    with single_threaded_blas():
+        return largest_alpha(build_problem(X, y, weight, options, objective)[0])

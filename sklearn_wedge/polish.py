@@ -26,8 +26,9 @@ from sklearn_wedge._losses import Loss
 from sklearn_wedge._network import network_of
 from sklearn_wedge._objectives import class_targets
 from sklearn_wedge._solution import Certificate
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._trained_network import TrainedNetwork, read_network
-from sklearn_wedge.path import as_columns, build_problem, single_threaded_blas
+from sklearn_wedge.path import as_columns, build_problem
 
 __all__ = ["PolishedNetwork", "polish"]
 
@@ -248,17 +249,17 @@ def polish(
         validate_data(network, X, reset=False, skip_check_array=True)
     data = _validated(estimator, trained, X, y, sample_weight)
     options = estimator._options(trained.n_outputs)
-    problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
     rule = StoppingRule(options.tol, options.max_iter)
-    data = data.present()  # only now: the rows of neurons are those of X as given
     with single_threaded_blas():
+        problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
+        data = data.present()  # only now: the rows of neurons are those of X as given
         own = _objective(trained, data, alpha, norm)
         state = _on_its_hyperplanes(problem, sample, trained, data.X, alpha, own)
         restricted = state.objective
         if snap:
             state = _with_snapped(problem, sample, state, rule)
         _, solution = solve_from(problem, state, rule, options.verbose)
-    _publish(estimator, problem, sample, solution)
+        _publish(estimator, problem, sample, solution)
     return PolishedNetwork(
         estimator=estimator,
         objective_of_network=own,
