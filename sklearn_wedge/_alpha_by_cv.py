@@ -124,7 +124,7 @@ def _score_fold(
     """Scores and neurons of one fold at the alphas tried, and how many fits did not converge."""
     train, test = fold
     # A score needs a good network, not a proof.
-    options = replace(combination.options, pricing="search", n_jobs=None, verbose=0)
+    options = replace(combination.options, pricing="search", n_jobs=None, verbose=0, proves=False)
     _refuse_unusable(task, train)
     problem, sample = task.problem(train, options)
     held_out = {name: values[test] for name, values in score_params.items()}

@@ -257,15 +257,18 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
-        always searched.
+        ``norm="l2"``, neurons have at most two inputs. Up to 8e6 every neuron is priced under
+        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
+        row blocks (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
         proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
         (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
-        model.
+        model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
+        more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
@@ -307,8 +310,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         and ``history``. Their objectives fall.
     certificate_ : Certificate
         ``objective``, ``lower_bound``, ``gap``, ``relative_gap``, ``max_violation``, ``exact``,
-        ``scope``. In the units of the problem solved. Of several blocks: about the last one, given
-        the activations of those before, not about all of them together.
+        ``scope``, ``tolerance``, ``stopped_by``. In the units of the problem solved. Of several
+        blocks: about the last one, given the activations of those before, not about all of them
+        together.
     history_ : tuple of Round
         Objective and bound of each pricing round, of the last block.
     n_iter_ : int

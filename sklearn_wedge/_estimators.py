@@ -37,6 +37,7 @@ from sklearn_wedge._problem import Problem
 from sklearn_wedge._reading import ReadableNetwork
 from sklearn_wedge._samples import TrainingSample
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._stopping import shortfall
 from sklearn_wedge._streaming import (
     Block,
     StreamedSample,
@@ -223,7 +224,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
         if not watcher.stopped:
-            self._warn_unless_converged(problem, blocks[-1].solution)
+            self._warn_unless_converged([block.solution for block in blocks])
 
     def _attributes_with(self, sample: AnySample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
@@ -231,24 +232,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, BaseEsti
         fitted._publish(network_of(solution, sample), sample, solution)
         return vars(fitted)
 
-    def _warn_unless_converged(
-        self, problem: Problem, solution: Solution, stacklevel: int = 7
-    ) -> None:
-        if solution.converged:
-            return
-        certificate = solution.certificate
-        kind = "a " if certificate.exact else "an estimated "
-        advice = "Increase max_iter, or accept the gap with a larger tol."
-        if len(solution.history) < self.max_iter:
-            advice = "More rounds would not help: accept the gap with a larger tol."
-        warnings.warn(
-            f"{type(self).__name__} stopped after {len(solution.history)} pricing rounds at alpha="
-            f"{solution.alpha:g} with {kind}duality gap of {certificate.gap:.3e}; the tolerance "
-            f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
-            f"of the best constant model). {advice}",
-            ConvergenceWarning,
-            stacklevel=stacklevel,
-        )
+    def _warn_unless_converged(self, solutions: Sequence[Solution], stacklevel: int = 7) -> None:
+        """Of the solutions of all hidden layers."""
+        for number, solution in enumerate(solutions, start=1):
+            if not solution.converged:
+                where = f", hidden layer {number}," if len(solutions) > 1 else ""
+                message = f"{type(self).__name__}{where} {shortfall(solution, self.tol)}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
@@ -398,15 +388,18 @@ class WedgeReLURegressor(_WedgeRegressor):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in row blocks (see ``fit``) is
-        always searched.
+        ``norm="l2"``, neurons have at most two inputs. Up to 8e6 every neuron is priced under
+        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
+        row blocks (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
         CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
         (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
-        model.
+        model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
+        more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
@@ -448,8 +441,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         and ``history``. Their objectives fall.
     certificate_ : Certificate
         ``objective``, ``lower_bound``, ``gap``, ``relative_gap``, ``max_violation``, ``exact``,
-        ``scope``. In the units of the problem solved. Of several blocks: about the last one, given
-        the activations of those before, not about all of them together.
+        ``scope``, ``tolerance``, ``stopped_by``. In the units of the problem solved. Of several
+        blocks: about the last one, given the activations of those before, not about all of them
+        together.
     history_ : tuple of Round
         Objective and bound of each pricing round, of the last block.
     n_iter_ : int

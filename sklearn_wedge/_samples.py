@@ -175,6 +175,11 @@ def bounds_of_rounding(low: NDArray, high: NDArray) -> tuple[NDArray, NDArray]:
     return np.where(noisy, low, -np.inf), np.where(noisy, low, np.inf)
 
 
+def shares(weight: NDArray, total: float) -> NDArray[np.float64]:
+    """Positive weights divided by their sum; those that vanish beside it stay positive."""
+    return np.maximum(weight / total, np.finfo(np.float64).smallest_subnormal)
+
+
 def clip_bounds(X: NDArray, weight: NDArray, quantile: float | None) -> tuple[NDArray, NDArray]:
     """Bounds of each column at its weighted quantiles; infinite where they would coincide.
 
@@ -284,11 +289,11 @@ def canonical_sample(
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
     rows, weight, first = _merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
-    lower, upper = clip_bounds(X, weight / weight.sum(), options.clip_quantile)
+    lower, upper = clip_bounds(X, shares(weight, weight.sum()), options.clip_quantile)
     X = np.clip(X, lower, upper)
     # Clipping can make rows equal that were not: merge again.
     rows, weight, first = _merge_samples(X, y, weight, first)
-    X, y, weight = X[rows], y[rows], weight / weight.sum()
+    X, y, weight = X[rows], y[rows], shares(weight, weight.sum())
 
     mean, scale = mean_and_scale(X, weight, options.standardize)
     target_scaling, output_scaling = _scalings_of_target(y, weight, options)
@@ -298,7 +303,7 @@ def canonical_sample(
         target = target if options.target_scaling == "none" else _rounded(target)
         weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = _merge_samples(inputs, target, weight, first)
-        inputs, target, weight = inputs[rows], target[rows], weight / weight.sum()
+        inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
     starts = _group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
     return TrainingSample(

@@ -25,7 +25,15 @@ ALLOWED = {
     "_solution": {"_neurons"},
     # What the loop solves; below, by where the rows are.
     "_problem": {"_neurons", "_pricing"},
-    "_column_generation": {"_problem", "_neurons", "_pricing", "_master", "_solution"},
+    "_stopping": {"_problem", "_solution"},
+    "_column_generation": {
+        "_problem",
+        "_stopping",
+        "_neurons",
+        "_pricing",
+        "_master",
+        "_solution",
+    },
     "_in_memory": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     "_streaming": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     # Further blocks are solved in memory.
@@ -37,6 +45,7 @@ ALLOWED = {
         "_samples",
         "_pricing",
         "_solution",
+        "_stopping",
     },
     # The solution and the sample are what it turns into layers.
     "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons", "_threads"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._samples import SampleOptions, Scaling, are_equal, bounds_of_rounding
+from sklearn_wedge._samples import SampleOptions, Scaling, are_equal, bounds_of_rounding, shares
 from sklearn_wedge._streaming.blocks import Array, Block, RowBlocks
 from sklearn_wedge._streaming.quantiles import column_quantiles
 
@@ -92,7 +92,7 @@ def whole_range(parts: list[Range]) -> Range:
 
 def shifted_weight(block: Block, exponent: int) -> tuple[Array, Array]:
     """Targets, and weights times a power of two: huge ones do not overflow in a sum."""
-    return block.target, np.ldexp(block.weight, exponent)
+    return block.target, shares(np.ldexp(block.weight, exponent), 1.0)
 
 
 def total_weight(block: Block) -> tuple[Array]:
@@ -144,7 +144,7 @@ def mean_and_scale(
 
 def prepared(block: Block, scaling: Scaling, total: float) -> tuple[Array, Array]:
     """Targets in the units of the problem solved, weights summing to 1."""
-    return scaling.transform(block.target), block.weight / total
+    return scaling.transform(block.target), shares(block.weight, total)
 
 
 def chosen_rows(block: Block, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray, NDArray]:
