@@ -20,6 +20,7 @@ from sklearn_wedge._objectives import (
     class_targets,
 )
 from sklearn_wedge._scoring import classification_scoring, regression_scoring
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import as_columns
 
 
@@ -246,7 +247,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        with fit_task(self, 2, X, y, weight) as task:
+        with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             self._choose(Task(X, y, as_columns(y), weight, loss), routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, weight, loss, refit)
@@ -490,7 +491,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
         target = class_targets(y, self.fitted_classes_)
         data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
-        with fit_task(self, 2, X, y, weight) as task:
+        with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             self._choose(data, routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, fit_weight, refit)

@@ -19,6 +19,7 @@ from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import blockwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._saved import SavedEstimator
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.export._layers import unit_norm_layers
@@ -225,7 +226,8 @@ class WedgeFeatures(
         if not self.estimator_.n_neurons_:
             self._warn_of_no_features()
         coefs, intercepts = unit_norm_layers(self.estimator_)
-        return hidden_activations(inputs, coefs, intercepts)
+        with single_threaded_blas():
+            return hidden_activations(inputs, coefs, intercepts)
 
     def _warn_of_no_features(self) -> None:
         """Of a constant network, as ``SelectFromModel`` does."""

@@ -18,6 +18,7 @@ from sklearn_wedge._folds import Fold, Task
 from sklearn_wedge._network import deep_network_of
 from sklearn_wedge._options import FitOptions
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import solve_blocks
 
 # Parameters that may be several candidates, in the order of the combinations of these.
@@ -206,6 +207,7 @@ def fold_tolerance(tol: float) -> float:
     return tol
 
 
+@single_threaded_blas()  # a worker knows of no limit
 def _went_on(
     told: FitTask,
     task: Task,
@@ -218,7 +220,9 @@ def _went_on(
 ) -> FoldPath:
     """A path on a fold after so many more penalties."""
     tol = fold_tolerance(combination.options.tol)
-    options = replace(combination.options, pricing="search", tol=tol, n_jobs=None, verbose=0)
+    options = replace(
+        combination.options, pricing="search", tol=tol, n_jobs=None, verbose=0, proves=False
+    )
     problem, sample = task.problem(fold.train, options)
     unfitted._publish_marginals(sample)
     n_before, n_alphas = len(path.scores), len(combination.alphas)

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class InMemoryProblem:
-    """What is solved: samples, loss, the class of neurons, and whether it can be certified.
+    """What is solved: samples, loss, the class of neurons, and whether it has to be certified.
 
     See ``Problem`` for what the loop asks of it.
     """
@@ -28,8 +28,13 @@ class InMemoryProblem:
     sample: TrainingSample
     restricted: RestrictedProblem
     pricing: Pricing
-    exact: bool
+    certified: bool
     scope: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the whole class of neurons is priced in the end, asked for or as it is cheap."""
+        return self.certified or self.pricing.is_cheap
 
     @property
     def loss(self) -> Loss:
@@ -75,7 +80,7 @@ class InMemoryProblem:
         if self.pricing.is_cheap:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        return [*searches, Effort.EXACT] if self.exact else searches
+        return [*searches, Effort.EXACT] if self.certified else searches
 
     def constant_model(self) -> Array:
         """The best constant prediction, (q,)."""

@@ -21,7 +21,6 @@ from sklearn_wedge.inspection._html import Documented, caption, tables
 from sklearn_wedge.inspection._importances import importances
 from sklearn_wedge.inspection._sums import NEGLIGIBLE
 from sklearn_wedge.inspection._words import neurons_frame, summary
-from sklearn_wedge.path import single_threaded_blas
 
 
 def _names_of_targets(y: ArrayLike) -> list[str]:
@@ -61,8 +60,7 @@ class ReadableNetwork(Documented):
             (weights, coef), (biases, intercept) = network.coefs, network.intercepts
             layers = Layers(weights, biases, coef, intercept)
             points, weight = _clipped_points(sample)
-            with single_threaded_blas():
-                self._importances = importances(layers, self.marginals_, points, weight)
+            self._importances = importances(layers, self.marginals_, points, weight)
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

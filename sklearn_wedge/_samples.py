@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 # Two cumulative weights closer than this are a tie: rescaling the weights moves a sum by rounding
 # and must not move a quantile from one data value to the next.
 QUANTILE_TIE_TOLERANCE = 1e-9
+# A column whose range is at most this fraction of its size (128 units in the last place) is taken
+# for constant. By range, not by variance: weights and copies cannot matter.
+ROUNDING = 2.0**-45
 # Scaled values are rounded to multiples of this (a fraction of a standard deviation): a change of
 # units moves them by rounding, and must not move the fit.
 RESOLUTION = 2.0**-34
@@ -27,7 +30,8 @@ class Scaling:
     Attributes
     ----------
     lower, upper : ndarray of shape (d,)
-        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped.
+        Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped. They
+        are equal where it is constant but for rounding.
     mean, scale : ndarray of shape (d,)
         Of the clipped columns, in original units.
     """
@@ -156,22 +160,43 @@ def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> floa
     return float(values[order[min(reached, values.shape[0] - 1)]])
 
 
+def are_equal(low: NDArray, high: NDArray) -> NDArray[np.bool_]:
+    """Where two values, the second not below the first, differ by rounding at their size only."""
+    # Halves: the difference must not overflow.
+    return high / 2 - low / 2 <= ROUNDING / 2 * np.maximum(np.abs(low), np.abs(high))
+
+
+def bounds_of_rounding(low: NDArray, high: NDArray) -> tuple[NDArray, NDArray]:
+    """Bounds of columns of this range: equal where they are constant but for rounding, not exactly.
+
+    Clipped to one value, such a column is constant for whatever comes later. Elsewhere infinite.
+    """
+    noisy = (low < high) & are_equal(low, high)
+    return np.where(noisy, low, -np.inf), np.where(noisy, low, np.inf)
+
+
+def shares(weight: NDArray, total: float) -> NDArray[np.float64]:
+    """Positive weights divided by their sum; those that vanish beside it stay positive."""
+    return np.maximum(weight / total, np.finfo(np.float64).smallest_subnormal)
+
+
 def clip_bounds(X: NDArray, weight: NDArray, quantile: float | None) -> tuple[NDArray, NDArray]:
     """Bounds of each column at its weighted quantiles; infinite where they would coincide.
 
-    At the quantile 0 they are its range, however little the outermost rows weigh.
+    At the quantile 0 they are its range, however little the outermost rows weigh. What is constant
+    but for rounding gets the bounds of that.
     """
-    d = X.shape[1]
-    lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
+    extremes = X.min(axis=0), X.max(axis=0)
+    lower, upper = bounds_of_rounding(*extremes)
     if quantile is None:
         return lower, upper
     if quantile == 0:
-        low, high = X.min(axis=0), X.max(axis=0)
-        return np.where(low < high, low, -np.inf), np.where(low < high, high, np.inf)
-    for k in range(d):
+        clipped = ~are_equal(*extremes)
+        return np.where(clipped, extremes[0], lower), np.where(clipped, extremes[1], upper)
+    for k in range(X.shape[1]):
         low = weighted_quantile(X[:, k], weight, quantile)
         high = weighted_quantile(X[:, k], weight, 1.0 - quantile)
-        if low < high:  # else a rare indicator column would vanish
+        if not are_equal(low, high):  # else a rare indicator column would vanish
             lower[k], upper[k] = low, high
     return lower, upper
 
@@ -229,14 +254,16 @@ def _scalings_of_target(
 ) -> tuple[Scaling, Scaling]:
     """Scaling of the target, and of what the network predicts of it."""
     unbounded, zero, one = np.full(y.shape[1], np.inf), np.zeros(y.shape[1]), np.ones(y.shape[1])
+    bounds = bounds_of_rounding(y.min(axis=0), y.max(axis=0))
+    y = np.clip(y, *bounds)
     if options.target_scaling == "mean" and options.standardize:
         mean = weight @ y
         logarithm = Scaling(-unbounded, unbounded, np.log(mean), one)
-        return Scaling(-unbounded, unbounded, zero, mean), logarithm
+        return Scaling(*bounds, zero, mean), logarithm
     mean, scale = zero, one
     if options.target_scaling == "standardize":
         mean, scale = mean_and_scale(y, weight, options.standardize)
-    scaling = Scaling(-unbounded, unbounded, mean, scale)
+    scaling = Scaling(*bounds, mean, scale)
     return scaling, scaling
 
 
@@ -267,11 +294,11 @@ def canonical_sample(
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
     rows, weight, first = _merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
-    lower, upper = clip_bounds(X, weight / weight.sum(), options.clip_quantile)
+    lower, upper = clip_bounds(X, shares(weight, weight.sum()), options.clip_quantile)
     X = np.clip(X, lower, upper)
     # Clipping can make rows equal that were not: merge again.
     rows, weight, first = _merge_samples(X, y, weight, first)
-    X, y, weight = X[rows], y[rows], weight / weight.sum()
+    X, y, weight = X[rows], y[rows], shares(weight, weight.sum())
 
     mean, scale = mean_and_scale(X, weight, options.standardize)
     target_scaling, output_scaling = _scalings_of_target(y, weight, options)
@@ -281,7 +308,7 @@ def canonical_sample(
         target = target if options.target_scaling == "none" else _rounded(target)
         weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = _merge_samples(inputs, target, weight, first)
-        inputs, target, weight = inputs[rows], target[rows], weight / weight.sum()
+        inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
     starts = _group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
     return TrainingSample(

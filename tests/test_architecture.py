@@ -16,15 +16,24 @@ MAX_LINES = 600
 ALLOWED = {
     "geometry": set(),
     "_samples": set(),
+    "_threads": set(),
     "_marginals": set(),
     "_losses": set(),
     "_neurons": {"geometry"},
     "_master": {"_losses"},
-    "_pricing": {"_neurons", "_samples"},
+    "_pricing": {"_neurons", "_samples", "_threads"},
     "_solution": {"_neurons"},
     # What the loop solves; below, by where the rows are.
     "_problem": {"_neurons", "_pricing"},
-    "_column_generation": {"_problem", "_neurons", "_pricing", "_master", "_solution"},
+    "_stopping": {"_problem", "_solution"},
+    "_column_generation": {
+        "_problem",
+        "_stopping",
+        "_neurons",
+        "_pricing",
+        "_master",
+        "_solution",
+    },
     "_in_memory": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     "_streaming": {"_problem", "_samples", "_neurons", "_losses", "_pricing", "_master"},
     # Further blocks are solved in memory.
@@ -36,13 +45,14 @@ ALLOWED = {
         "_samples",
         "_pricing",
         "_solution",
+        "_stopping",
     },
     # The solution and the sample are what it turns into layers.
-    "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons"},
+    "_network": {"_blocks", "_samples", "_streaming", "_solution", "_neurons", "_threads"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.
-LIBRARIES = {"numpy", "scipy", "joblib", "cvxpy"}
+LIBRARIES = {"numpy", "scipy", "joblib", "threadpoolctl", "cvxpy"}
 
 
 def source_files():

@@ -21,7 +21,7 @@ from oracles import (
 from test_master import ALPHAS, DEPENDENT, dependent_columns, largest_alpha, restricted_problem
 from test_solvers import log_loss_optimum
 
-from sklearn_wedge._column_generation import StoppingRule, solve_path
+from sklearn_wedge._column_generation import solve_path
 from sklearn_wedge._constraints import interaction_groups, limited_order, monotone_directions
 from sklearn_wedge._losses import LogLoss, SquaredError
 from sklearn_wedge._master import independent_support
@@ -37,6 +37,7 @@ from sklearn_wedge._pricing.candidates import evaluate
 from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
 from sklearn_wedge._pricing.search import local_moves
 from sklearn_wedge._pricing.sweep import sweep
+from sklearn_wedge._stopping import StoppingRule
 from sklearn_wedge.path import build_problem
 
 TABLES = awkward_tables()

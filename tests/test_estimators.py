@@ -452,8 +452,9 @@ def test_unaffordable_exact_pricing_says_how_many_pencils_and_what_to_do():
 
 
 @pytest.mark.parametrize("pricing", ["exact", "search"])
-def test_an_unconverged_fit_warns_with_gap_and_tolerance(pricing, data):
+def test_an_unconverged_fit_warns_with_gap_and_tolerance(pricing, data, monkeypatch):
     X, y = data
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     model = WedgeReLURegressor(alpha=1e-4, max_iter=1, pricing=pricing, tol=1e-9)
     with pytest.warns(ConvergenceWarning) as caught:
         model.fit(X, y)
@@ -516,7 +517,8 @@ def test_the_gap_bounds_the_violation(data):
     assert abs(certificate.max_violation) < 1e-6
 
 
-def test_search_calls_its_bound_an_estimate_everywhere(data):
+def test_search_calls_its_bound_an_estimate_everywhere(data, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     exact = WedgeReLURegressor(pricing="exact").fit(*data).certificate_
     search = WedgeReLURegressor(pricing="search").fit(*data).certificate_
     assert exact.exact
@@ -578,6 +580,7 @@ def test_auto_follows_its_limit(monkeypatch, data):
     X, y = data
     size = pencils_of_order_2(60, 4) * 60
     model = WedgeReLURegressor(alpha=0.05, clip_quantile=None)
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size)
     assert model.fit(X, y).certificate_.exact
     monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size - 1)

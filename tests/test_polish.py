@@ -1,5 +1,6 @@
 """Trained networks on their way to the optimum: never up, certified, the same from everywhere."""
 
+import sys
 from functools import cache
 
 import numpy as np
@@ -120,6 +121,42 @@ def test_polishing_raises_the_objective_or_reports_another(seed, kind, norm, d, 
     assert_allclose(
         objective_by_hand(polished, X, y, kind, alpha, norm), result.objective, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("ratio", [1e8, 1e13, 1e16, 1e100, 1e-14])
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("kind", LOSS_OF)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_tiny_weights_on_large_inputs_are_taken_for_nothing(kind, norm, ratio):
+    mlp, X, y = trained(kind, 0)
+    hidden, output = mlp.coefs_
+    scale = np.array([1.0, ratio])
+    network = [hidden / scale[:, None], output], mlp.intercepts_
+    result = polish(
+        network, X * scale, y, alpha=1e-4, loss=LOSS_OF[kind], norm=norm, tol=0.1, max_iter=2
+    )
+    own = objective_by_hand(rescaled(network, norm), X * scale, y, kind, 1e-4, norm)
+    assert_allclose(result.objective_of_network, own, rtol=1e-9)
+    assert result.objective_on_its_hyperplanes <= own * (1 + ROUNDING)
+    assert result.objective <= own * (1 + ROUNDING)
+    polished = layers_of(result.estimator)
+    by_hand = objective_by_hand(polished, X * scale, y, kind, 1e-4, norm)
+    assert_allclose(by_hand, result.objective, rtol=1e-7)
+
+
+def test_a_network_that_is_lost_in_rounding_is_polished_upwards(monkeypatch):
+    module = sys.modules[polish.__module__]
+    given_neurons = module.given_neurons
+
+    def without_half_of_the_weights(*args):
+        given = given_neurons(*args)
+        given.neurons.weights[:, 1] = 0.0
+        return given
+
+    monkeypatch.setattr(module, "given_neurons", without_half_of_the_weights)
+    mlp, X, y = trained("one target", 0)
+    with pytest.raises(ValueError, match=r"least objective .* above its own .*Scale the columns"):
+        polish(mlp, X, y, alpha=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])

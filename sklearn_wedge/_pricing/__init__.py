@@ -121,7 +121,7 @@ class Pricing:
         planes = price_all(self.table, dual, self.neuron_class, self.n_jobs)
         priced = self._evaluate(planes, dual, EVALUATED)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
-        return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
+        return replace(priced, bound=float(planes.values.max(initial=priced.bound)))
 
     def propose(
         self,

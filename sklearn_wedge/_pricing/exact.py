@@ -21,6 +21,7 @@ from sklearn_wedge._pricing.sweep import (
     completed,
     sweep_pencils,
 )
+from sklearn_wedge._threads import single_threaded_blas
 
 # Pencils generated and swept at a time.
 CHUNK = 4096
@@ -63,6 +64,7 @@ def _kept_batches(
     return table.arrangements.get(key, arranged).batches
 
 
+@single_threaded_blas()  # a limit may be one of the thread
 def _price_inputs(
     table: PointTable, dual: NDArray, inputs: tuple[int, ...], neuron_class: NeuronClass
 ) -> Hyperplanes:

@@ -140,8 +140,8 @@ class LocalBlocks:
             yield Block(rows, inputs, target, weight)
 
     def _results(self, function: BlockFunction, args: tuple, along: Sequence[Kept]) -> Iterator:
-        kept = zip(*along, strict=True) if along else iter(lambda: (), None)
-        for block, values in zip(self._blocks(), kept, strict=False):
+        # Results kept belong to the blocks one by one: more or fewer would be those of other rows.
+        for block, *values in zip(self._blocks(), *along, strict=True):
             yield function(block, *values, *args)
             release(self.inputs)
 

@@ -321,8 +321,9 @@ class StreamedNewton(StreamedMaster):
         for _ in range(MAX_HALVINGS):
             tried = coef if length == 1.0 else point.coef + length * change
             after = self._point(columns, alpha, tried, point.intercept + length * shift)
-            if promised <= CLOSE * abs(point.objective):
-                return after, promised
+            if promised <= (rounding := CLOSE * abs(point.objective)):
+                risen = not after.objective <= point.objective + rounding
+                return None if risen else after, promised
             if after.objective <= point.objective - SUFFICIENT * length * promised:
                 return after, promised
             length /= 2

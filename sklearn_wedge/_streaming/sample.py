@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._samples import SampleOptions, Scaling
+from sklearn_wedge._samples import SampleOptions, Scaling, are_equal, bounds_of_rounding, shares
 from sklearn_wedge._streaming.blocks import Array, Block, RowBlocks
 from sklearn_wedge._streaming.quantiles import column_quantiles
 
@@ -92,7 +92,7 @@ def whole_range(parts: list[Range]) -> Range:
 
 def shifted_weight(block: Block, exponent: int) -> tuple[Array, Array]:
     """Targets, and weights times a power of two: huge ones do not overflow in a sum."""
-    return block.target, np.ldexp(block.weight, exponent)
+    return block.target, shares(np.ldexp(block.weight, exponent), 1.0)
 
 
 def total_weight(block: Block) -> tuple[Array]:
@@ -144,7 +144,7 @@ def mean_and_scale(
 
 def prepared(block: Block, scaling: Scaling, total: float) -> tuple[Array, Array]:
     """Targets in the units of the problem solved, weights summing to 1."""
-    return scaling.transform(block.target), block.weight / total
+    return scaling.transform(block.target), shares(block.weight, total)
 
 
 def chosen_rows(block: Block, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray, NDArray]:
@@ -188,14 +188,15 @@ def streamed_sample(blocks: RowBlocks, options: SampleOptions) -> StreamedSample
     ranges = whole_range(blocks.map(range_of))
     blocks = blocks.with_targets(shifted_weight, -int(np.frexp(ranges.weight)[1]))
     total = float(blocks.sum(total_weight)[0][0])
-    bounds = np.full(blocks.n_inputs, -np.inf), np.full(blocks.n_inputs, np.inf)
+    bounds = bounds_of_rounding(*ranges.inputs)
     if options.clip_quantile is not None:
         low, high = ranges.inputs
         if options.clip_quantile > 0:
             levels = (options.clip_quantile, 1.0 - options.clip_quantile)
             low, high = column_quantiles(blocks, total, levels)
         # Else a rare indicator column would vanish.
-        bounds = np.where(low < high, low, -np.inf), np.where(low < high, high, np.inf)
+        clipped = ~are_equal(low, high)
+        bounds = np.where(clipped, low, bounds[0]), np.where(clipped, high, bounds[1])
     moments = mean_and_scale(blocks, False, bounds, ranges.inputs, total, options.standardize)
     inputs = Scaling(*bounds, *moments)
     target, output = _target_scalings(blocks, ranges.target, total, options)
@@ -214,12 +215,13 @@ def _target_scalings(
 ) -> tuple[Scaling, Scaling]:
     """Scaling of the target, and of what the network predicts of it, as for samples in memory."""
     q = len(extremes[0])
-    bounds, zero, one = (np.full(q, -np.inf), np.full(q, np.inf)), np.zeros(q), np.ones(q)
+    bounds, zero, one = bounds_of_rounding(*extremes), np.zeros(q), np.ones(q)
     kind = options.target_scaling
     if kind == "none" or (kind == "mean" and not options.standardize):
         return Scaling(*bounds, zero, one), Scaling(*bounds, zero, one)
     scaled = kind == "standardize" and options.standardize
     mean, scale = mean_and_scale(blocks, True, bounds, extremes, total, scaled)
     if kind == "mean":
-        return Scaling(*bounds, zero, mean), Scaling(*bounds, np.log(mean), one)
+        unbounded = np.full(q, np.inf)
+        return Scaling(*bounds, zero, mean), Scaling(-unbounded, unbounded, np.log(mean), one)
     return Scaling(*bounds, mean, scale), Scaling(*bounds, mean, scale)
