@@ -77,7 +77,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         As in :class:`WedgeReLURegressor`.
     tol : float, default=1e-4
-        As in :class:`WedgeReLURegressor`.
+        As in :class:`WedgeReLURegressor`, of the final fit; folds, whose networks are only
+        scored, are solved to ten times that.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
@@ -316,7 +317,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         As in :class:`WedgeReLUClassifier`.
     tol : float, default=1e-4
-        As in :class:`WedgeReLUClassifier`.
+        As in :class:`WedgeReLUClassifier`, of the final fit; folds, whose networks are only
+        scored, are solved to ten times that.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None

@@ -21,6 +21,9 @@ from sklearn_wedge._solution import Solution
 from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import solve_blocks
 
+# On folds of yacht, concrete and breast cancer a tolerance of 1e-3 chooses what 1e-4 chooses, in 0.7
+# of the time; on yacht 1e-2 chooses another penalty, and the error is a third larger.
+FOLDS_LOOSER_BY = 10.0
 # Parameters that may be several candidates, in the order of the combinations of these.
 CANDIDATES = ("interaction_order", "norm", "n_blocks")
 
@@ -204,7 +207,7 @@ def _end(combination: Combination, paths: Sequence[FoldPath], told: Sequence[Fit
 
 def fold_tolerance(tol: float) -> float:
     """The tolerance of a fold: a score needs a good network, not a proof."""
-    return tol
+    return FOLDS_LOOSER_BY * tol
 
 
 @single_threaded_blas()  # a worker knows of no limit
