@@ -21,8 +21,8 @@ from sklearn_wedge._solution import Solution
 from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import solve_blocks
 
-# On folds of yacht, concrete and breast cancer a tolerance of 1e-3 chooses what 1e-4 chooses, in 0.7
-# of the time; on yacht 1e-2 chooses another penalty, and the error is a third larger.
+# On folds of yacht, concrete and breast cancer a tolerance of 1e-3 chooses what 1e-4 chooses, in
+# 0.7 of the time; on yacht 1e-2 chooses another penalty, and the error is a third larger.
 FOLDS_LOOSER_BY = 10.0
 # Parameters that may be several candidates, in the order of the combinations of these.
 CANDIDATES = ("interaction_order", "norm", "n_blocks")

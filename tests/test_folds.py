@@ -173,7 +173,6 @@ def messages(model, X, y):
         ({"alphas": [0.1]}, 0.1, None),
         ({"alphas": [0.3, 0.1, 0.03], "scoring": lambda model, X, y: 0.0}, None, None),
     ],
-    ids=str,
 )
 def test_a_choice_at_the_end_of_the_penalties_is_not_said(parameters, best, said):
     X, y = table()
