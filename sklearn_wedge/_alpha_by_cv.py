@@ -194,26 +194,20 @@ class AlphaByCV:
     def _warn_at_an_end(
         self, combination: Combination, means: NDArray, at: int, paths: list[FoldPath]
     ) -> None:
-        """Say that the penalty chosen is the smallest or the largest tried, if others are worse."""
-        if at not in (0, len(combination.alphas) - 1) or len(tied_with_best(means)) == len(means):
-            return
+        """Say that the penalty chosen is the smallest or the largest tried, if others are worse.
+
+        Nothing is larger than one at which the network is constant; the fit says that.
+        """
         is_number = isinstance(self.alphas, Integral)
-        if at > 0:
-            which = "smallest"
-            advice = "Smaller ones may be better: " + (
-                f"lower eps (now {self.eps:g})." if is_number else "add some to alphas."
-            )
-        elif not is_number and any(path.neurons[0] for path in paths):
-            which, advice = "largest", "Larger ones may be better: add some to alphas."
-        else:
-            which = "largest"
-            advice = (
-                "The network is constant there, and on held-out rows none of these does better: "
-                "try other columns, another interaction_order, or more rows."
-            )
+        is_largest = at == 0 and not is_number and any(path.neurons[0] for path in paths)
+        is_smallest = at == len(combination.alphas) - 1
+        if not (is_largest or is_smallest) or len(tied_with_best(means)) == len(means):
+            return
+        which, others = ("largest", "Larger") if is_largest else ("smallest", "Smaller")
+        change = f"lower eps (now {self.eps:g})" if is_number else "add some to alphas"
         warnings.warn(
             f"The penalty chosen, alpha_={combination.alphas[at]:.4g}, is the {which} tried. "
-            f"{advice}",
+            f"{others} ones may be better: {change}.",
             stacklevel=5,
         )
 

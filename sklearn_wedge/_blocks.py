@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._column_generation import StoppingRule, resume, solve_from
+from sklearn_wedge._column_generation import resume, solve_from
 from sklearn_wedge._pricing import diverse
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._rows import Sample, TrainingSample
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._stopping import StoppingRule
 
 # Neurons of a block whose activations the next ones have as inputs.
 PASSED_ON = 25

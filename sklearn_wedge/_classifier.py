@@ -30,6 +30,7 @@ from sklearn_wedge._objectives import (
 )
 from sklearn_wedge._options import OPTION_CONSTRAINTS, NumberIn
 from sklearn_wedge._rows import Chunk
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import is_one_target, validated_weight
 
 
@@ -255,8 +256,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
         ``monotonic_cst`` or dask arrays; such a fit is always in memory.
     standardize : bool, default=True
-        Scale inputs to unit weighted variance before the fit (constant columns are left alone).
-        Everything is mapped back to original units afterwards.
+        Scale inputs to unit weighted variance before the fit. Columns that are constant, but for
+        rounding at their size, are not used. Everything is mapped back to original units
+        afterwards.
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
@@ -279,15 +281,18 @@ class WedgeReLUClassifier(_WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in chunks of rows (see ``fit``) is
-        always searched.
+        ``norm="l2"``, neurons have at most two inputs. Up to 8e6 every neuron is priced under
+        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
+        chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
         proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
         (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
-        model.
+        model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
+        more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
@@ -314,7 +319,8 @@ class WedgeReLUClassifier(_WedgeClassifier):
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
-        Lower and upper bounds of the inputs, in original units; infinite where not clipped.
+        Lower and upper bounds of the inputs, in original units; infinite where not clipped,
+        equal where a column is constant but for rounding.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
         Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
         in the units of the problem solved.
@@ -333,8 +339,9 @@ class WedgeReLUClassifier(_WedgeClassifier):
         and ``history``. Their objectives fall.
     certificate_ : Certificate
         ``objective``, ``lower_bound``, ``gap``, ``relative_gap``, ``max_violation``, ``exact``,
-        ``scope``. In the units of the problem solved. Of several blocks: about the last one, given
-        the activations of those before, not about all of them together.
+        ``scope``, ``tolerance``, ``stopped_by``. In the units of the problem solved. Of several
+        blocks: about the last one, given the activations of those before, not about all of them
+        together.
     history_ : tuple of Round
         Objective and bound of each pricing round, of the last block.
     n_iter_ : int
@@ -466,10 +473,11 @@ class WedgeReLUClassifier(_WedgeClassifier):
             class has a weight, parameters do not combine, ``pricing="exact"`` is out of reach for
             data of this size, or something does not combine with a fit in chunks of rows.
         """
-        if is_dask(X):
-            self._fit_on_dask(self.alpha, X, y, sample_weight)
-        else:
-            X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
-            with fit_task(self, None, X, y, weight) as task:
-                self._fit_at(self.alpha, X, y, fit_weight, task)
+        with single_threaded_blas():
+            if is_dask(X):
+                self._fit_on_dask(self.alpha, X, y, sample_weight)
+            else:
+                X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
+                with fit_task(self, None, X, y, weight) as task:
+                    self._fit_at(self.alpha, X, y, fit_weight, task)
         return self

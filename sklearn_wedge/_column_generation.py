@@ -17,15 +17,8 @@ from sklearn_wedge._master import Columns, DualPoint, independent_support
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._pricing import Priced, significant
 from sklearn_wedge._problem import Effort, Problem
-from sklearn_wedge._solution import (
-    Certificate,
-    Progress,
-    Round,
-    Solution,
-    WarmStart,
-    Watch,
-    nobody_watches,
-)
+from sklearn_wedge._solution import Certificate, Progress, Round, Solution, WarmStart
+from sklearn_wedge._stopping import StoppingRule, check_bound
 
 Array = NDArray[np.float64]
 
@@ -40,8 +33,10 @@ TIGHT = 1 - 1e-6
 # tolerance, and is more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
-# What the restricted problem may be solved to, as a fraction of the tolerance.
+# What the restricted problem may be solved to, as a fraction of the gap wanted; it is solved again
+# if what is wanted at the objective then reached is less than half of that.
 ACCURACY = 0.1
+TOO_COARSE = 2.0
 # Violations considered are powers of two down to rounding.
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
@@ -53,15 +48,6 @@ WARM_UP_ROUNDS = 6
 # The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
 # is asked to confirm it.
 CONFIRM_AT = 0.5
-
-
-@dataclass(frozen=True)
-class StoppingRule:
-    """When to stop: gap at most ``tolerance`` × the scale of the problem, rounds, or on request."""
-
-    tolerance: float
-    max_rounds: int
-    watch: Watch = nobody_watches
 
 
 @dataclass(frozen=True)
@@ -103,6 +89,17 @@ def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> S
     )
 
 
+def solve_for(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """The same, as accurately as a rule asks for at the objective that is reached."""
+    accuracy = ACCURACY * rule.gap_wanted(problem, state.objective)
+    while True:
+        state = solve_restricted(problem, state, accuracy)
+        wanted = ACCURACY * rule.gap_wanted(problem, state.objective)
+        if accuracy <= TOO_COARSE * wanted:
+            return state
+        accuracy = wanted
+
+
 def start(problem: Problem, alpha: float) -> State:
     """The constant model."""
     constant = problem.constant
@@ -127,7 +124,7 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
         lower_bound=-np.inf,
         rounds=(),
     )
-    return solve_restricted(problem, fresh, _accuracy(problem, rule))
+    return solve_for(problem, fresh, rule)
 
 
 def resume(
@@ -171,11 +168,12 @@ def resume(
         dual=None,
         values=np.empty(0),
     )
-    return solve_restricted(problem, given, _accuracy(problem, rule))
+    return solve_for(problem, given, rule)
 
 
-def _accuracy(problem: Problem, rule: StoppingRule) -> float:
-    return ACCURACY * rule.tolerance * problem.scale
+def _largest_value(state: State) -> float:
+    """Of all that was priced, and of the columns at hand, which a search need not find again."""
+    return float(np.max(state.values, initial=state.priced.bound))
 
 
 def _bound(state: State, largest_value: float) -> float:
@@ -190,7 +188,10 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
     priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
-    bound = max(_bound(state, priced.bound), problem.loss.least)
+    state = replace(state, priced=priced)
+    bound = _bound(state, _largest_value(state))
+    check_bound(problem, state.objective, bound)
+    bound = max(bound, problem.loss.least)
     best = max(state.lower_bound, bound) if conclusive else state.lower_bound
     latest = Round(
         objective=state.objective,
@@ -200,7 +201,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         n_neurons=int(np.count_nonzero(state.coef.any(axis=1))),
         pricing=effort.value,
     )
-    return replace(state, priced=priced, lower_bound=best, rounds=(*state.rounds, latest))
+    return replace(state, lower_bound=best, rounds=(*state.rounds, latest))
 
 
 def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
@@ -230,9 +231,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
     """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
-        state = solve_restricted(
-            problem, add_columns(problem, state, rule), _accuracy(problem, rule)
-        )
+        state = solve_for(problem, add_columns(problem, state, rule), rule)
     # What was priced before is of another dual point.
     before = state = replace(state, priced=None)
     last_round = len(before.rounds) + 1 >= rule.max_rounds
@@ -245,25 +244,21 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
-    allowed = CONFIRM_AT * rule.tolerance * problem.scale
-    gap_seen = state.objective - _bound(state, state.priced.bound)
+    allowed = CONFIRM_AT * rule.gap_wanted(problem, state.objective)
+    gap_seen = state.objective - _bound(state, _largest_value(state))
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
     return _found_nothing(problem, state, rule) or _stands_still(problem, state, rule)
 
 
 def _is_met(problem: Problem, state: State, rule: StoppingRule) -> bool:
-    return state.objective - state.lower_bound <= _allowed(problem, rule)
-
-
-def _allowed(problem: Problem, rule: StoppingRule) -> float:
-    """The gap that meets a rule; at the least, what rounding leaves."""
-    return max(rule.tolerance * problem.scale, LOST_TO_ROUNDING * abs(problem.constant.objective))
+    gap = state.objective - state.lower_bound
+    return gap <= rule.gap_allowed(problem, state.objective)
 
 
 def _stands_still(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether the last columns were of no use."""
-    return _gained(state) <= WORTHWHILE**2 * rule.tolerance * problem.scale
+    return _gained(state) <= WORTHWHILE**2 * rule.gap_wanted(problem, state.objective)
 
 
 def _gained(state: State) -> float:
@@ -287,7 +282,7 @@ def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
 
 def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
     """The value from which on a neuron is worth a column."""
-    allowed = WORTHWHILE * rule.tolerance * problem.scale
+    allowed = WORTHWHILE * rule.gap_wanted(problem, state.objective)
     unscaled = _bound(state, state.alpha)
 
     def affordable(halvings: int) -> bool:
@@ -346,19 +341,24 @@ def _warm_up(state_alpha: float, target: float) -> list[float]:
 def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
     warm_start = WarmStart(state.neurons, state.coef, state.intercept, state.turn)
+    stopped_by = _stopped_by(problem, state, rule)
     state = _with_independent_columns(problem, state)
     neurons, order = _by_importance(state)
-    # A bound above the objective is one by rounding; a fit that was stopped early may have none.
+    # A fit that was stopped early may have no bound of its own. One above the objective was checked
+    # to be so by rounding.
     bound = min(max(state.lower_bound, problem.loss.least), state.objective)
     difference = state.objective - bound
+    allowed = rule.gap_allowed(problem, state.objective)
     certificate = Certificate(
         objective=state.objective,
         lower_bound=bound,
         gap=difference,
         relative_gap=difference / abs(state.objective) if state.objective != 0 else 0.0,
-        max_violation=state.priced.bound / state.alpha - 1.0,
+        max_violation=_largest_value(state) / state.alpha - 1.0,
         exact=problem.exact,
         scope=problem.scope,
+        tolerance=allowed,
+        stopped_by=stopped_by,
     )
     return Solution(
         alpha=state.alpha,
@@ -368,9 +368,18 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
         certificate=certificate,
         largest_value=state.priced.bound,
         history=state.rounds,
-        converged=difference <= _allowed(problem, rule),
+        converged=difference <= allowed,
         warm_start=warm_start,
     )
+
+
+def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
+    """See ``Certificate``."""
+    if _is_met(problem, state, rule):
+        return rule.criterion(problem, state.objective)
+    if len(state.rounds) >= rule.max_rounds:
+        return "max_iter"
+    return "no progress" if finished(problem, state, rule, problem.efforts) else "request"
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:
@@ -481,7 +490,7 @@ def solve_path(
     Solution
     """
     tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
-    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS)
+    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS, proves=False)
     quick = problem.efforts[:1]
     if after is None:
         constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)

@@ -20,6 +20,7 @@ from sklearn_wedge._objectives import (
     class_targets,
 )
 from sklearn_wedge._scoring import classification_scoring, regression_scoring
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge.path import as_columns
 
 
@@ -76,7 +77,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         As in :class:`WedgeReLURegressor`.
     tol : float, default=1e-4
-        As in :class:`WedgeReLURegressor`.
+        As in :class:`WedgeReLURegressor`, of the final fit; folds, whose networks are only
+        scored, are solved to ten times that.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
@@ -247,7 +249,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        with fit_task(self, 2, X, y, weight) as task:
+        with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             self._choose(Task(X, y, as_columns(y), weight, loss), routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, weight, loss, refit)
@@ -316,7 +318,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         As in :class:`WedgeReLUClassifier`.
     tol : float, default=1e-4
-        As in :class:`WedgeReLUClassifier`.
+        As in :class:`WedgeReLUClassifier`, of the final fit; folds, whose networks are only
+        scored, are solved to ten times that.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
@@ -492,7 +495,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
         target = class_targets(y, self.fitted_classes_)
         data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
-        with fit_task(self, 2, X, y, weight) as task:
+        with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             self._choose(data, routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, fit_weight, refit)

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_wedge._labels import refuse_odd_labels
 from sklearn_wedge._out_of_core import rows_at_once
 from sklearn_wedge._rows import LocalChunks, added
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import (
     Found,
     bad_weights,
@@ -138,6 +139,7 @@ def _engine() -> Cluster | Scheduler:
     return Scheduler()
 
 
+@single_threaded_blas()  # also on workers, which know of no limit
 def _run(
     method: str,
     function: Callable,
@@ -153,6 +155,7 @@ def _run(
     return getattr(chunks, method)(function, *args, along=along)
 
 
+@single_threaded_blas()
 def _new_targets(
     function: Callable,
     inputs: NDArray,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,8 @@ from sklearn_wedge._reading import ReadableNetwork
 from sklearn_wedge._rows import Chunk, Sample, range_of, release, whole_range
 from sklearn_wedge._saved import SavedEstimator
 from sklearn_wedge._solution import Solution
+from sklearn_wedge._stopping import shortfall
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import (
     CHUNK_BYTES,
     is_one_target,
@@ -48,7 +50,6 @@ from sklearn_wedge.export._mixin import ExportMixin
 from sklearn_wedge.path import (
     as_columns,
     build_problem,
-    single_threaded_blas,
     solve_blocks,
 )
 
@@ -96,9 +97,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
         chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(chunk_bytes // row_bytes))
-        with single_threaded_blas():  # chunks are too small to share out
-            chunks = [self._predicted(X, chunk) for chunk in gen_batches(len(X), rows)]
-        return np.concatenate(chunks)
+        return np.concatenate([self._predicted(X, chunk) for chunk in gen_batches(len(X), rows)])
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(X[rows])
@@ -163,7 +162,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
         if not watcher.stopped:
-            self._warn_unless_converged(problem, blocks[-1].solution)
+            self._warn_unless_converged([block.solution for block in blocks])
             self._warn_if_constant(blocks[-1].solution)
 
     def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
@@ -172,24 +171,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         fitted._publish(network_of(solution, sample), sample, solution)
         return vars(fitted)
 
-    def _warn_unless_converged(
-        self, problem: Problem, solution: Solution, stacklevel: int = 7
-    ) -> None:
-        if solution.converged:
-            return
-        certificate = solution.certificate
-        kind = "a " if certificate.exact else "an estimated "
-        advice = "Increase max_iter, or accept the gap with a larger tol."
-        if len(solution.history) < self.max_iter:
-            advice = "More rounds would not help: accept the gap with a larger tol."
-        warnings.warn(
-            f"{type(self).__name__} stopped after {len(solution.history)} pricing rounds at alpha="
-            f"{solution.alpha:g} with {kind}duality gap of {certificate.gap:.3e}; the tolerance "
-            f"is {self.tol * problem.scale:.3e} (tol={self.tol:g} times the objective "
-            f"of the best constant model). {advice}",
-            ConvergenceWarning,
-            stacklevel=stacklevel,
-        )
+    def _warn_unless_converged(self, solutions: Sequence[Solution], stacklevel: int = 7) -> None:
+        """Of the solutions of all hidden layers."""
+        for number, solution in enumerate(solutions, start=1):
+            if not solution.converged:
+                where = f", hidden layer {number}," if len(solutions) > 1 else ""
+                message = f"{type(self).__name__}{where} {shortfall(solution, self.tol)}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:
         """Say so if a smaller penalty would make a network; of data that allow none, nothing."""
@@ -338,8 +326,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
         ``monotonic_cst`` or dask arrays; such a fit is always in memory.
     standardize : bool, default=True
-        Scale inputs and target to unit weighted variance before the fit (constant columns are
-        left alone). Everything is mapped back to original units afterwards.
+        Scale inputs and target to unit weighted variance before the fit. Columns that are constant,
+        but for rounding at their size, are not used, and such a target has a constant network.
+        Everything is mapped back to original units afterwards.
     clip_quantile : float or None, default=0.005
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
@@ -358,15 +347,18 @@ class WedgeReLURegressor(_WedgeRegressor):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs; a fit in chunks of rows (see ``fit``) is
-        always searched.
+        ``norm="l2"``, neurons have at most two inputs. Up to 8e6 every neuron is priced under
+        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
+        chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
         CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
         (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
-        model.
+        model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
+        more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None
@@ -386,7 +378,8 @@ class WedgeReLURegressor(_WedgeRegressor):
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
-        Lower and upper bounds of the inputs, in original units; infinite where not clipped.
+        Lower and upper bounds of the inputs, in original units; infinite where not clipped,
+        equal where a column is constant but for rounding.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
         Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
         in the units of the problem solved.
@@ -408,8 +401,9 @@ class WedgeReLURegressor(_WedgeRegressor):
         and ``history``. Their objectives fall.
     certificate_ : Certificate
         ``objective``, ``lower_bound``, ``gap``, ``relative_gap``, ``max_violation``, ``exact``,
-        ``scope``. In the units of the problem solved. Of several blocks: about the last one, given
-        the activations of those before, not about all of them together.
+        ``scope``, ``tolerance``, ``stopped_by``. In the units of the problem solved. Of several
+        blocks: about the last one, given the activations of those before, not about all of them
+        together.
     history_ : tuple of Round
         Objective and bound of each pricing round, of the last block.
     n_iter_ : int
@@ -544,10 +538,11 @@ class WedgeReLURegressor(_WedgeRegressor):
             targets or other parameters, ``pricing="exact"`` is out of reach for data of this size,
             or something does not combine with a fit in chunks of rows.
         """
-        if is_dask(X):
-            self._fit_on_dask(self.alpha, X, y, sample_weight)
-        else:
-            X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-            with fit_task(self, None, X, y, weight) as task:
-                self._fit_at(self.alpha, X, y, weight, loss, task)
+        with single_threaded_blas():
+            if is_dask(X):
+                self._fit_on_dask(self.alpha, X, y, sample_weight)
+            else:
+                X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+                with fit_task(self, None, X, y, weight) as task:
+                    self._fit_at(self.alpha, X, y, weight, loss, task)
         return self

@@ -19,9 +19,11 @@ from sklearn_wedge._callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._dask import chunkwise, is_dask
 from sklearn_wedge._estimators import WedgeReLURegressor
 from sklearn_wedge._saved import SavedEstimator
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import read_inputs
 from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.export._layers import unit_norm_layers
+from sklearn_wedge.inspection._html import Documented
 from sklearn_wedge.inspection._names import hidden_names
 from sklearn_wedge.inspection._sums import Ranges, Sum, all_different, signal_ranges
 
@@ -59,7 +61,9 @@ def distinct_formulas(
     )
 
 
-class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator):
+class WedgeFeatures(
+    Documented, Convertible, CallbackSupportMixin, TransformerMixin, SavedEstimator
+):
     """The hidden neurons of a globally optimal ReLU network as features for other models.
 
     A wedge network is fitted to ``X`` and ``y``; ``transform`` returns the activations of its last
@@ -222,7 +226,8 @@ class WedgeFeatures(Convertible, CallbackSupportMixin, TransformerMixin, SavedEs
         if not self.estimator_.n_neurons_:
             self._warn_of_no_features()
         coefs, intercepts = unit_norm_layers(self.estimator_)
-        return hidden_activations(inputs, coefs, intercepts)
+        with single_threaded_blas():
+            return hidden_activations(inputs, coefs, intercepts)
 
     def _warn_of_no_features(self) -> None:
         """Of a constant network, as ``SelectFromModel`` does."""

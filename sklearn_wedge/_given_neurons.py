@@ -57,7 +57,8 @@ def given_neurons(
 
     Neurons that are constant on the samples are not columns: they go into the intercept. One that
     is active on all samples is linear there; its hyperplane is moved to the nearest of them, since
-    far from the data its offset would swamp the rest.
+    far from the data its offset would swamp the rest. Inputs that move a neuron by next to nothing
+    are not its inputs: a weight may be tiny where an input is large.
 
     Parameters
     ----------
@@ -75,6 +76,8 @@ def given_neurons(
         If a neuron has more inputs than the class allows.
     """
     unit, size = _unit_weights(network.hidden, neuron_class.norm)
+    moves = np.abs(unit) * _extent(X, mean)
+    unit[moves < NEGLIGIBLE_WEIGHT * moves.max(axis=1, keepdims=True)] = 0.0
     bias = network.hidden_bias + mean @ network.hidden
     low, high = _reach(X, mean, unit)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -100,8 +103,15 @@ def _unit_weights(hidden: Array, norm: Norm) -> tuple[Array, Array]:
     # Divided by the largest first: squares of tiny weights must not underflow.
     unit = (hidden / np.where(largest > 0, largest, 1.0)).T
     size = length(unit, norm)
-    unit = unit / np.where(size > 0, size, 1.0)[:, None]
-    return np.where(np.abs(unit) < NEGLIGIBLE_WEIGHT, 0.0, unit), size * largest
+    return unit / np.where(size > 0, size, 1.0)[:, None], size * largest
+
+
+def _extent(X: NDArray, mean: Array) -> Array:
+    """How far each centred input, (d,), goes on the samples."""
+    farthest = np.zeros(len(mean))
+    for rows in gen_batches(len(X), ROWS_AT_A_TIME):
+        np.maximum(farthest, np.abs(X[rows] - mean).max(axis=0), out=farthest)
+    return farthest
 
 
 def _reach(X: NDArray, mean: Array, unit: Array) -> tuple[Array, Array]:

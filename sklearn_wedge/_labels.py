@@ -15,7 +15,7 @@ MANY_CLASSES = 20
 def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
     """Labels that are missing, or numbers beside text: say where, and what to do.
 
-    Numbers alone are left to scikit-learn.
+    An array of numbers is left to scikit-learn.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
         return
     # Not as they would be in an array of their own: there NaN becomes text beside text.
     labels = np.asarray(y, dtype=object)
-    if labels.ndim == 0 or not any(isinstance(label, str) for label in labels.flat):
+    if labels.ndim == 0:
         return
     rows = labels.reshape(len(labels), -1)
     for row, column in np.ndindex(rows.shape):
@@ -44,7 +44,7 @@ def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
                 "Leave such rows out, or give them a label of their own, such as 'missing'."
             )
     kinds = sorted({type(label).__name__ for label in labels.flat if not isinstance(label, str)})
-    if kinds:
+    if kinds and any(isinstance(label, str) for label in labels.flat):
         raise ValueError(
             f"Input y contains text and labels of type {', '.join(kinds)}, which have no order "
             "together: convert all of them to text, for example by y.astype(str)."

@@ -15,6 +15,7 @@ from sklearn_wedge._blocks import SolvedBlock
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._rows import Sample
 from sklearn_wedge._solution import Certificate, Round, Solution
+from sklearn_wedge._threads import single_threaded_blas
 
 Array = NDArray[np.float64]
 
@@ -143,13 +144,14 @@ class Network:
         inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
         inputs = np.ascontiguousarray(inputs.T)
         hidden = inputs[:0]
-        for weights, bias in zip(self._weights, self.intercepts, strict=False):
+        *layers, output = self._weights
+        for weights, bias in zip(layers, self.intercepts[:-1], strict=True):
             if len(hidden):
                 inputs = np.concatenate([inputs, hidden])
-            hidden = weights @ inputs
+            hidden = _product(weights, inputs)
             hidden += bias[:, None]
             np.maximum(hidden, 0.0, out=hidden)
-        return hidden.T @ self.coefs[-1] + self.intercepts[-1]
+        return _product(output, hidden).T + self.intercepts[-1]
 
     def __getstate__(self) -> dict[str, Any]:
         """What is saved: nothing that can be computed again."""
@@ -157,13 +159,21 @@ class Network:
 
     @cached_property
     def _weights(self) -> list[Array | csr_array]:
-        """Hidden weights, (width, inputs): sparse where neurons have few of the inputs."""
-        transposed = [weights.T for weights in self.coefs[:-1]]
+        """Weights of the layers, (width, inputs): sparse where that costs next to nothing."""
+        transposed = [weights.T for weights in self.coefs]
         return [csr_array(w) if _is_sparse(w) else w for w in transposed]
 
 
 def _is_sparse(weights: Array) -> bool:
-    return np.count_nonzero(weights) <= SPARSE * weights.size
+    return len(weights) == 1 or np.count_nonzero(weights) <= SPARSE * weights.size
+
+
+def _product(weights: Array | csr_array, inputs: Array) -> Array:
+    """Weights times inputs, bit for bit the same whatever other threads do."""
+    if isinstance(weights, csr_array):  # is multiplied on the calling thread
+        return weights @ inputs
+    with single_threaded_blas():  # chunks are too small to share out
+        return weights @ inputs
 
 
 def network_of(solution: Solution, sample: Sample) -> Network:

@@ -60,7 +60,8 @@ class FitOptions:
 
     ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
     ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
-    not validated again.
+    not validated again. ``proves`` says whether the gap must be small beside the objective of the
+    network too; see ``StoppingRule``.
     """
 
     interaction_order: int | None = 2
@@ -75,6 +76,7 @@ class FitOptions:
     verbose: int = 0
     n_blocks: int = 1
     watch: Watch = nobody_watches
+    proves: bool = True
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
 

@@ -131,4 +131,4 @@ def chunked_problem(
     )
     words = scope(neuron_class, rows.n_inputs, exact=False)
     pricing = ChunkedPricing(sample, neuron_class)
-    return Problem(sample, restricted, pricing, exact=False, scope=words), sample
+    return Problem(sample, restricted, pricing, certified=False, scope=words), sample

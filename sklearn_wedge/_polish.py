@@ -15,7 +15,6 @@ from sklearn_wedge._column_generation import (
     Problem,
     Solution,
     State,
-    StoppingRule,
     resume,
     solve_from,
 )
@@ -27,10 +26,15 @@ from sklearn_wedge._network import network_of
 from sklearn_wedge._objectives import class_targets
 from sklearn_wedge._rows import Sample
 from sklearn_wedge._solution import Certificate
+from sklearn_wedge._stopping import StoppingRule
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._trained_network import TrainedNetwork, read_network
-from sklearn_wedge.path import as_columns, build_problem, single_threaded_blas
+from sklearn_wedge.path import as_columns, build_problem
 
 LOSSES = ("squared_error", "poisson", "log_loss")
+# What rounding may add to the objective of a network when its neurons get unit norm: a part of it,
+# and a part of the objective of the constant model.
+OF_OWN, OF_CONSTANT = 1e-9, 1e-12
 # The restricted problem on the hyperplanes of the network is solved as far as rounding allows.
 TO_ROUNDING = StoppingRule(tolerance=0.0, max_rounds=1)
 
@@ -188,8 +192,8 @@ def polish(
         If ``network`` is none of these.
     ValueError
         If the network is not fitted, has not one hidden layer of ReLUs, or does not suit the data,
-        the loss or ``interaction_order``; if parameters are invalid or ``pricing="exact"`` is out
-        of reach.
+        the loss or ``interaction_order``; if its outputs are lost in rounding, parameters are
+        invalid or ``pricing="exact"`` is out of reach.
 
     Warns
     -----
@@ -249,17 +253,18 @@ def polish(
         validate_data(network, X, reset=False, skip_check_array=True)
     data = _validated(estimator, trained, X, y, sample_weight)
     options = estimator._options(trained.n_outputs)
-    problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
     rule = StoppingRule(options.tol, options.max_iter)
-    data = data.present()  # only now: the rows of neurons are those of X as given
     with single_threaded_blas():
+        problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
+        data = data.present()  # only now: the rows of neurons are those of X as given
         own = _objective(trained, data, alpha, norm)
         state = _on_its_hyperplanes(problem, sample, trained, data.X, alpha, own)
         restricted = state.objective
+        _check_not_raised(restricted, own, problem.constant.objective)
         if snap:
             state = _with_snapped(problem, sample, state, rule)
         _, solution = solve_from(problem, state, rule, options.verbose)
-    _publish(estimator, problem, sample, solution)
+        _publish(estimator, problem, sample, solution)
     return PolishedNetwork(
         estimator=estimator,
         objective_of_network=own,
@@ -366,6 +371,16 @@ def _on_its_hyperplanes(
     return resume(problem, alpha, given.neurons, TO_ROUNDING, given.coef, intercept)
 
 
+def _check_not_raised(restricted: float, own: float, constant: float) -> None:
+    if not restricted - own <= OF_OWN * own + OF_CONSTANT * abs(constant):
+        raise ValueError(
+            f"network cannot be polished: on its hyperplanes the least objective that is found is "
+            f"{restricted:.6g}, above its own of {own:.6g}. Its outputs are lost in rounding, as "
+            "weights or columns of X differ by too many powers of ten. Scale the columns of X (for "
+            "example with StandardScaler) and train the network on these."
+        )
+
+
 def _with_snapped(problem: Problem, sample: Sample, state: State, rule: StoppingRule) -> State:
     """More columns: hyperplanes through the samples nearest to those at hand."""
     more = snapped(state.neurons, sample.points, problem.neuron_class.norm)
@@ -384,5 +399,5 @@ def _publish(
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
     estimator._publish_importances(network, sample)
-    estimator._warn_unless_converged(problem, solution, stacklevel=4)
+    estimator._warn_unless_converged([solution], stacklevel=4)
     estimator._warn_if_constant(solution, stacklevel=4)

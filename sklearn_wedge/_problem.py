@@ -77,7 +77,7 @@ class Pricing(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is solved: samples, loss, the class of neurons, and whether it can be certified.
+    """What is solved: samples, loss, the class of neurons, and whether it has to be certified.
 
     Everything that has an entry per row stays behind it.
 
@@ -86,8 +86,8 @@ class Problem:
     sample : Sample
     restricted : RestrictedProblem
     pricing : Pricing
-    exact : bool
-        Whether the whole class of neurons is priced in the end.
+    certified : bool
+        Whether it has to be certified.
     scope : str
         What a bound is about, in words.
     """
@@ -95,7 +95,7 @@ class Problem:
     sample: Sample
     restricted: RestrictedProblem
     pricing: Pricing
-    exact: bool
+    certified: bool
     scope: str
 
     @property
@@ -129,12 +129,17 @@ class Problem:
         return self.constant.objective - float(floor[0])
 
     @property
+    def exact(self) -> bool:
+        """Whether the whole class of neurons is priced in the end, asked for or as it is cheap."""
+        return self.certified or self.pricing.is_cheap
+
+    @property
     def efforts(self) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts."""
         if self.pricing.is_cheap:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        return [*searches, Effort.EXACT] if self.exact else searches
+        return [*searches, Effort.EXACT] if self.certified else searches
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None

@@ -16,11 +16,10 @@ from sklearn_wedge._network import Network
 from sklearn_wedge._rows import Sample
 from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
-from sklearn_wedge.inspection._html import caption, tables
+from sklearn_wedge.inspection._html import Documented, caption, tables
 from sklearn_wedge.inspection._importances import importances
 from sklearn_wedge.inspection._sums import NEGLIGIBLE
 from sklearn_wedge.inspection._words import neurons_frame, summary
-from sklearn_wedge.path import single_threaded_blas
 
 
 def _names_of_targets(y: ArrayLike) -> list[str]:
@@ -33,7 +32,7 @@ def _names_of_targets(y: ArrayLike) -> list[str]:
     return names if usable and len(set(names)) == len(names) else []
 
 
-class ReadableNetwork:
+class ReadableNetwork(Documented):
     """Effects, importances, neurons in words: all from fitted attributes."""
 
     # Of a network that is not the end of a fit, of a round or a fold, importances are not computed.
@@ -58,8 +57,7 @@ class ReadableNetwork:
             (weights, coef), (biases, intercept) = network.coefs, network.intercepts
             layers = Layers(weights, biases, coef, intercept)
             points, weight = _clipped_points(sample)
-            with single_threaded_blas():
-                self._importances = importances(layers, self.marginals_, points, weight)
+            self._importances = importances(layers, self.marginals_, points, weight)
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

@@ -37,6 +37,15 @@ class Certificate:
         priced.
     scope : str
         The class of networks that the bound is about, in words.
+    tolerance : float
+        The gap that was allowed: ``tol`` times the objective of the best constant model or 1 % of
+        ``objective`` (``100 * tol`` of it, if that is more), whichever is less; both counted from
+        what no loss can be below, and never less than rounding.
+    stopped_by : str
+        Why the fit ended. If the gap is within the tolerance, what this came from: ``"constant
+        model"``, ``"own objective"`` or ``"rounding"``. Otherwise ``"max_iter"``; ``"no
+        progress"`` if nothing was found that would close the gap; ``"request"`` if a callback asked
+        for it.
 
     References
     ----------
@@ -50,8 +59,10 @@ class Certificate:
     >>> certificate = model.certificate_
     >>> certificate.exact
     True
-    >>> bool(0 <= certificate.gap <= 1e-4)
+    >>> bool(0 <= certificate.gap <= certificate.tolerance)
     True
+    >>> certificate.stopped_by
+    'constant model'
     """
 
     objective: float
@@ -61,6 +72,8 @@ class Certificate:
     max_violation: float
     exact: bool
     scope: str
+    tolerance: float
+    stopped_by: str
 
     def __str__(self) -> str:
         kind = "certified bound" if self.exact else "estimated bound, not certified"
@@ -143,7 +156,7 @@ class Solution:
     history : tuple of Round
         One entry per pricing round.
     converged : bool
-        Whether the gap met the tolerance.
+        Whether the gap is within the tolerance of the certificate.
     warm_start : WarmStart
         For a path that goes on from here.
     """

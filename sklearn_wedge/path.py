@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_X_y
 from sklearn.utils.validation import _get_feature_names
-from threadpoolctl import ThreadpoolController
 
 from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
-from sklearn_wedge._column_generation import (
-    StoppingRule,
-    largest_value_of_constant,
-    solve_path,
-)
+from sklearn_wedge._column_generation import largest_value_of_constant, solve_path
 from sklearn_wedge._constraints import constrained
 from sklearn_wedge._dask import is_dask
 from sklearn_wedge._losses import Loss
@@ -34,6 +31,8 @@ from sklearn_wedge._pricing import Pricing
 from sklearn_wedge._problem import Problem
 from sklearn_wedge._rows import Sample, SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._solution import Certificate, Progress, Solution
+from sklearn_wedge._stopping import StoppingRule, shortfall
+from sklearn_wedge._threads import single_threaded_blas
 from sklearn_wedge._validation import read_inputs, refuse_bad_targets, validated_weight
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
@@ -53,6 +52,8 @@ class WedgePath:
         One per penalty.
     n_iter : tuple of int
         Pricing rounds at each penalty.
+    converged : tuple of bool
+        Whether the gap is within the tolerance of the certificate, at each penalty.
 
     Examples
     --------
@@ -62,26 +63,15 @@ class WedgePath:
     [True, True]
     >>> path.networks[-1].predict([[0.5]]).shape
     (1, 1)
+    >>> path.converged
+    (True, True)
     """
 
     alphas: NDArray[np.float64]
     networks: tuple[Network, ...]
     certificates: tuple[Certificate, ...]
     n_iter: tuple[int, ...]
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def single_threaded_blas():
-    """Context in which linear algebra runs on one thread.
-
-    The matrices of the restricted problem are small: threads cost more than they bring (five times
-    the time of a fit on two cores) and let the number of cores decide the rounding.
-    """
-    return _controller().limit(limits=1, user_api="blas")
+    converged: tuple[bool, ...]
 
 
 def build_problem(
@@ -130,20 +120,19 @@ def problem_on(
     """The training problem of samples in memory; ``loss`` is in the units of their target."""
     n_inputs = sample.n_inputs
     neuron_class = options.neuron_class(n_inputs, wedge)
-    exact = certifies(options, neuron_class, len(sample.points), n_inputs)
+    certified = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_threads(), options.search_budget())
     restricted = restricted_problem(loss, sample.rows, options.solver)
-    words = scope(neuron_class, n_inputs, exact)
-    return Problem(sample, restricted, pricing, exact, words)
+    words = scope(neuron_class, n_inputs, exact=certified or pricing.is_cheap)
+    return Problem(sample, restricted, pricing, certified, words)
 
 
 def solve_alphas(
     problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
 ) -> Iterator[Solution]:
     """Solutions at descending penalties, as the path goes on ``after`` one of them."""
-    rule = StoppingRule(options.tol, options.max_iter, options.watch)
-    with single_threaded_blas():
-        yield from solve_path(problem, alphas, rule, options.verbose, after)
+    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves)
+    yield from solve_path(problem, alphas, rule, options.verbose, after)
 
 
 def solve_blocks(
@@ -169,7 +158,7 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule = StoppingRule(options.tol, options.max_iter)
+    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = first_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
@@ -274,6 +263,11 @@ def wedge_relu_path(
         If an alpha is not positive and finite, the data are malformed, or ``pricing="exact"`` is
         out of reach.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If the gap of a network is above its tolerance after ``max_iter`` rounds.
+
     See Also
     --------
     alpha_max : The least penalty at which the network is constant.
@@ -316,20 +310,33 @@ def wedge_relu_path(
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
-    problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
-    solutions = tuple(solve_alphas(problem, alphas, options))
+    with single_threaded_blas():
+        problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
+        solutions = tuple(solve_alphas(problem, alphas, options))
+    _warn_unless_converged(solutions, tol)
     return WedgePath(
         alphas=alphas,
         networks=tuple(network_of(solution, sample) for solution in solutions),
         certificates=tuple(solution.certificate for solution in solutions),
         n_iter=tuple(len(solution.history) for solution in solutions),
+        converged=tuple(solution.converged for solution in solutions),
     )
+
+
+def _warn_unless_converged(solutions: tuple[Solution, ...], tol: float) -> None:
+    short = [solution for solution in solutions if not solution.converged]
+    if short:
+        warnings.warn(
+            f"wedge_relu_path: {len(short)} of {len(solutions)} networks ended above the tolerance "
+            f"(see converged). The last of them {shortfall(short[-1], tol)}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def largest_alpha(problem: Problem) -> float:
     """``alpha_max`` of a problem; a lower estimate if it cannot be priced exactly."""
-    with single_threaded_blas():
-        return largest_value_of_constant(problem)
+    return largest_value_of_constant(problem)
 
 
 def alpha_max(
@@ -402,4 +409,5 @@ def alpha_max(
     ).validated("alpha_max")
     columns = X.shape[1], _get_feature_names(given)
     options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
-    return largest_alpha(build_problem(X, y, weight, options, objective)[0])
+    with single_threaded_blas():
+        return largest_alpha(build_problem(X, y, weight, options, objective)[0])

@@ -3,7 +3,7 @@
 import matplotlib
 import pytest
 
-from sklearn_wedge.path import single_threaded_blas
+from sklearn_wedge._threads import single_threaded_blas
 
 matplotlib.use("agg")
 

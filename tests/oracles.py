@@ -102,6 +102,51 @@ def signed_values(products, signs):
     return np.where(signs == 0, np.linalg.norm(products, axis=1), signs * products[:, 0])
 
 
+def unit_l2(dictionary):
+    """The same hyperplanes with weights of unit l2 norm."""
+    length = np.linalg.norm(dictionary.weights, axis=1)
+    return Dictionary(dictionary.weights / length[:, None], dictionary.offsets / length)
+
+
+def joined(*parts):
+    weights, offsets = ([getattr(part, name) for part in parts] for name in ("weights", "offsets"))
+    return Dictionary(np.concatenate(weights), np.concatenate(offsets))
+
+
+def normals_between_events(Z):
+    """A normal in every interval of angles between two that are orthogonal to samples, (m, 2)."""
+    Z = Z[np.any(Z != 0, axis=1)]
+    events = np.unique((np.arctan2(Z[:, 1], Z[:, 0]) + np.pi / 2) % np.pi)
+    middle = (events + np.append(events[1:], events[:1] + np.pi)) / 2
+    middle = np.concatenate([middle, middle + np.pi])
+    return np.column_stack([np.cos(middle), np.sin(middle)])
+
+
+def moments(Z, active, dual):
+    """``Σ (x_i - x_j) V_i^T`` over the active samples, term by term: (m, s, q)."""
+    return np.einsum("mi,is,iq->msq", np.asarray(active, float), Z, dual)
+
+
+def rejections(points, dual):
+    """Neurons along the moment of every interval of every pivot in every pair of inputs."""
+    d = points.shape[1]
+    parts = [Dictionary(np.empty((0, d)), np.empty(0))]
+    for inputs in combinations(range(d), 2):
+        for pivot in points[:, inputs]:
+            Z = points[:, inputs] - pivot
+            active = normals_between_events(Z) @ Z.T > 0
+            leading = np.linalg.svd(moments(Z, active, dual))[0][:, :, 0]
+            weights = np.zeros((len(leading), d))
+            weights[:, inputs] = leading
+            parts.append(Dictionary(weights, -leading @ pivot))
+    return joined(*parts).both_orientations()
+
+
+def class_of_pairs(points, dual):
+    """Neurons among which the best of at most two inputs must be."""
+    return joined(unit_l2(every_neuron(points, 2)), rejections(points, dual))
+
+
 def random_neurons(rng, points, order, how_many):
     """Random unit-l1 neurons with at most ``order`` inputs, through a sample each."""
     n, d = points.shape

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from sklearn.pipeline import make_pipeline
 
 import sklearn_wedge
 from sklearn_wedge import (
@@ -260,6 +261,26 @@ def on_the_page():
 @pytest.mark.parametrize("public", EVERY)
 def test_a_public_name_is_not_on_the_api_page(public):
     assert public in on_the_page().values(), f"add it to {API_PAGE.name}"
+
+
+@pytest.mark.parametrize("public", [public for public in OBJECTS if hasattr(public, "fit")])
+def test_the_diagram_of_an_estimator_links_to_another_page_or_to_none(
+    public, tmp_path, monkeypatch
+):
+    about = tmp_path / "sklearn_wedge-9.dist-info" / "METADATA"
+    about.parent.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)  # found before what is installed
+    about.write_text("Metadata-Version: 2.1\nName: sklearn-wedge\nVersion: 9\n")
+    assert "Documentation for" not in public()._repr_html_()
+    addresses = "Project-URL: Paper, https://b.org\nProject-URL: Documentation, https://a.org/en/\n"
+    about.write_text(about.read_text() + addresses)
+    # The API page has pages made in "generated/", under the name by which it lists them.
+    (listed,) = (name for name, each in on_the_page().items() if each is public)
+    link = f'href="https://a.org/en/generated/{listed}.html"'
+    assert link in public()._repr_html_()
+    assert link in make_pipeline(public())._repr_html_()
+    own = type("Own", (public,), {"__module__": "elsewhere"})
+    assert "Documentation for Own" not in own()._repr_html_()
 
 
 # Characters of a heading that fit on a page 420 pixels wide.

@@ -16,24 +16,40 @@ MAX_LINES = 600
 # Data flow one way: each module with the modules of the package that it may import.
 ALLOWED = {
     "geometry": set(),
+    "_threads": set(),
     "_marginals": set(),
     "_losses": set(),
     "_kernels": set(),
     "_neurons": {"geometry", "_kernels"},
     "_rows": {"_losses", "_neurons"},
     "_master": {"_kernels", "_losses", "_rows"},
-    "_pricing": {"_kernels", "_neurons", "_rows"},
+    "_pricing": {"_kernels", "_neurons", "_rows", "_threads"},
     "_solution": {"_neurons"},
     # What the loop solves, wherever the rows are.
     "_problem": {"_rows", "_losses", "_neurons", "_master", "_pricing"},
-    "_column_generation": {"_problem", "_neurons", "_pricing", "_master", "_solution"},
-    "_blocks": {"_problem", "_column_generation", "_rows", "_pricing", "_solution"},
+    "_stopping": {"_problem", "_solution"},
+    "_column_generation": {
+        "_problem",
+        "_stopping",
+        "_neurons",
+        "_pricing",
+        "_master",
+        "_solution",
+    },
+    "_blocks": {
+        "_problem",
+        "_column_generation",
+        "_rows",
+        "_pricing",
+        "_solution",
+        "_stopping",
+    },
     # The solution and the sample are what it turns into layers.
-    "_network": {"_blocks", "_rows", "_solution", "_neurons"},
+    "_network": {"_blocks", "_rows", "_solution", "_neurons", "_threads"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.
-LIBRARIES = {"numpy", "scipy", "numba", "joblib", "cvxpy"}
+LIBRARIES = {"numpy", "scipy", "numba", "joblib", "threadpoolctl", "cvxpy"}
 
 
 def source_files():

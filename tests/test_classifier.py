@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracles import Dictionary, every_neuron, grid, random_neurons
+from optima import Task, bounds_on_optimum, logistic
+from oracles import every_neuron, grid, random_neurons, unit_l2
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -26,11 +27,6 @@ NOTHING = 1e-7
 # --- optimality ----------------------------------------------------------------------------------
 
 
-def unit_l2(neurons):
-    length = np.linalg.norm(neurons.weights, axis=1)
-    return Dictionary(neurons.weights / length[:, None], neurons.offsets / length)
-
-
 def exact_fit(X, y, alpha, order, weight=None, **parameters):
     """In the units of the data, to all digits."""
     parameters = {"pricing": "exact", "tol": 1e-10, "max_iter": 500, **parameters}
@@ -41,9 +37,8 @@ def exact_fit(X, y, alpha, order, weight=None, **parameters):
         return model.fit(X, y, weight)
 
 
-def best(X, y, alpha, order, weight=None, norm="l1"):
+def best(X, y, alpha, order, weight=None):
     neurons = every_neuron(np.unique(X, axis=0), order)
-    neurons = unit_l2(neurons) if norm == "l2" else neurons
     weight = np.ones(len(X)) if weight is None else weight
     return log_loss_optimum(neurons.activations(X), y, weight, alpha)
 
@@ -98,16 +93,20 @@ def test_the_fit_is_not_the_global_optimum(data, order, fraction):
 
 
 @pytest.mark.parametrize(("data", "order"), [case for case in CASES if case[1] <= 2])
-def test_under_l2_the_wedge_neurons_alone_are_better(data, order):
+def test_under_l2_the_fit_is_not_the_global_optimum(data, order):
     X, y = DATA[data]
     for fraction in (0.3, 0.03):
         alpha = fraction * largest(X, y, order, norm="l2")
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
-            certificate = exact_fit(X, y, alpha, order, norm="l2", tol=1e-6).certificate_
+            certificate = exact_fit(X, y, alpha, order, norm="l2", tol=1e-8).certificate_
+        weight = np.full(len(y), 1 / len(y))
+        task = Task(X, y[:, None] * 1.0, weight, logistic(), alpha, order, "l2")
+        bounds = bounds_on_optimum(task)
+        assert bounds.upper - bounds.lower <= 1e-7
         assert certificate.exact
-        assert certificate.objective <= best(X, y, alpha, order, norm="l2").upper + 1e-6
-        assert certificate.objective >= 0.8 * best(X, y, alpha, order, norm="l2").lower
+        assert bounds.lower - 1e-12 <= certificate.objective <= bounds.upper + 1e-8
+        assert certificate.lower_bound <= bounds.upper + 1e-12
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])

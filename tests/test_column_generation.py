@@ -17,10 +17,11 @@ from oracles import (
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
-from sklearn_wedge._column_generation import StoppingRule, resume, solve_from, solve_path
+from sklearn_wedge._column_generation import resume, solve_from, solve_path
 from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._neurons import Neurons
 from sklearn_wedge._options import FitOptions
+from sklearn_wedge._stopping import StoppingRule
 from sklearn_wedge.path import build_problem
 
 # Of a bound or objective, relative to the objective of the constant model.
@@ -203,8 +204,7 @@ def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
             certificate = fit(X, y, alpha, order, weight, **stop).certificate_
             assert certificate.lower_bound <= oracle.upper + allowed, (seed, stop)
             assert certificate.objective >= oracle.lower - allowed, (seed, stop)
-            gap = certificate.objective - certificate.lower_bound
-            assert_allclose(certificate.gap, gap, atol=allowed)
+            assert certificate.gap >= certificate.objective - oracle.upper - allowed
             if not stop:
                 assert_allclose(certificate.objective, oracle.upper, rtol=1e-6, atol=1e-9 * scale)
 
@@ -353,7 +353,8 @@ def test_a_search_claims_to_be_certified_or_is_far_from_the_optimum(data, order)
 
 
 @on_all_data
-def test_pricing_by_search_claims_to_be_certified(data, order):
+def test_pricing_by_search_claims_to_be_certified(data, order, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     X, y = DATA[data]
     alpha = 0.03 * largest(X, y, order)
     certificate = fit(X, y, alpha, order, pricing="search", tol=1e-6).certificate_

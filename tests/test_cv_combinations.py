@@ -354,8 +354,8 @@ def test_lists_survive_clone_and_grid_search(kind):
     assert copy.interaction_order == [1, 2]
     grid = {"interaction_order": [1, (1, 2)], "norm": ["l1", ("l1", "l2")]}
     search = GridSearchCV(with_cv([0.3, 0.1], cv=2), grid, cv=2).fit(*data)
-    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
-    assert search.best_params_["interaction_order"] in (1, (1, 2))
+    scores = search.cv_results_["mean_test_score"]
+    assert np.all(np.isfinite(scores)) and len(np.unique(scores)) > 1
 
 
 def test_a_second_fit_forgets_the_choice_of_the_first():

@@ -156,7 +156,7 @@ def messages(model, X, y):
         warnings.simplefilter("always")
         model.fit(X, y)
     assert all(each.filename == __file__ for each in caught)
-    return [str(each.message) for each in caught if "is the" in str(each.message)]
+    return [str(each.message) for each in caught]
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,14 @@ def messages(model, X, y):
         ({"alphas": [0.3, 0.1, 0.03]}, 0.03, r"alpha_=0.03, is the smallest.*add some to alphas"),
         ({"alphas": [0.3, 0.1, 0.03]}, 0.1, None),
         ({"alphas": [0.3, 0.1, 0.03]}, 0.3, r"alpha_=0.3, is the largest.*add some to alphas"),
-        ({"alphas": [3.0, 0.1]}, 3.0, r"alpha_=3, is the largest.*network is constant.*columns"),
+        ({"alphas": [3.0, 0.1]}, 3.0, "network is constant.*none has a better"),
         ({"alphas": 4, "eps": 0.1}, 1e-9, r"is the smallest.*lower eps \(now 0.1\)"),
-        ({"alphas": 4, "eps": 0.1}, 1e9, r"is the largest.*network is constant"),
-        ({"alphas": 20, "patience": 2}, 1e9, r"is the largest.*network is constant"),
+        ({"alphas": 4, "eps": 0.1}, 1e9, "network is constant.*none has a better"),
+        ({"alphas": 20, "patience": 2}, 1e9, "network is constant.*none has a better"),
         ({"alphas": 20, "patience": 2}, 0.1, None),
         ({"alphas": [0.1]}, 0.1, None),
         ({"alphas": [0.3, 0.1, 0.03], "scoring": lambda model, X, y: 0.0}, None, None),
     ],
-    ids=str,
 )
 def test_a_choice_at_the_end_of_the_penalties_is_not_said(parameters, best, said):
     X, y = table()

@@ -43,6 +43,14 @@ def test_a_missing_label_is_a_class_or_not_found(kind, value):
         WedgeReLUClassifier().fit(data, kind(labels_with(value)))
 
 
+def test_a_missing_label_among_numbers_is_a_class_or_not_found():
+    for labels in ([0, 1, None] * 13 + [0], [True, False, None] * 13 + [True]):
+        for kind in (list, as_object, as_dask):
+            data = pytest.importorskip("dask.array").from_array(X, 5) if kind is as_dask else X
+            with pytest.raises(ValueError, match="y contains None in row 2"):
+                WedgeReLUClassifier().fit(data, kind(labels))
+
+
 def test_numbers_among_text_are_an_obscure_error():
     for value in (3, 2.5):
         with pytest.raises(ValueError, match=rf"text and labels of type {type(value).__name__}"):

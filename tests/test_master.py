@@ -45,9 +45,8 @@ def assert_optimality_conditions(columns, alpha, coef):
 def assert_as_good_as_clarabel(activations, target, weight, alpha, coef):
     objective = l1_objective(activations, target, weight, alpha, coef)
     oracle = optimum(activations, target, weight, alpha)
-    rounding = 1e-13 * (weight @ target**2)
-    assert objective <= oracle.upper * (1 + 1e-9) + rounding
-    assert objective >= oracle.lower * (1 - 1e-9) - rounding
+    rounding = 1e-12 * (weight @ target**2)
+    assert oracle.lower - rounding <= objective <= oracle.upper + rounding
 
 
 def dependent_columns(kind, seed=0):

@@ -152,7 +152,7 @@ def test_equal_alphas_give_equal_networks(data, new_rows):
 )
 def test_bad_alphas_are_refused(alphas, data):
     X, y = data
-    with pytest.raises((ValueError, TypeError), match="alphas"):
+    with pytest.raises(ValueError, match="alphas"):
         wedge_relu_path(X, y, alphas)
     if np.ndim(alphas) == 1:
         with pytest.raises(ValueError, match="alphas"):
@@ -236,10 +236,12 @@ def test_alpha_max_has_no_unit_and_weights_are_copies(data):
     assert_allclose(alpha_max(1e3 * X + 5, 0.01 * y, sample_weight=weight), largest, rtol=1e-10)
 
 
-def test_alpha_max_by_search_is_a_lower_estimate(data):
+def test_alpha_max_by_search_is_a_lower_estimate(data, monkeypatch):
     exact = alpha_max(*data, pricing="exact")
+    # On few rows the whole class costs less than a search.
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     search = alpha_max(*data, pricing="search")
-    assert 0.9 * exact <= search <= exact * (1 + 1e-12)
+    assert 0.99 * exact <= search <= exact * (1 + 1e-12)
 
 
 # --- WedgeReLURegressorCV ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Trained networks on their way to the optimum: never up, certified, the same from everywhere."""
 
+import sys
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ from given_networks import LOSS_OF, N_OUTPUTS, forward, random_network, targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from optima import Task, bounds_on_optimum, squared
 from oracles import every_neuron, optimum
 from scipy.special import log_softmax, xlogy
 from sklearn.exceptions import ConvergenceWarning
@@ -114,12 +116,52 @@ def test_polishing_raises_the_objective_or_reports_another(seed, kind, norm, d, 
     slack = ROUNDING * result.objective_of_network
     assert result.objective_on_its_hyperplanes <= result.objective_of_network + slack
     assert result.objective <= result.objective_on_its_hyperplanes + slack
-    assert result.lower_bound <= result.objective
     assert result.certificate.exact
+    # A fit that knows nothing of the network is on its way to the same optimum.
+    make = WedgeReLUClassifier if kind.endswith("classes") else WedgeReLURegressor
+    alone = make(alpha, loss=LOSS_OF[kind], norm=norm, tol=1e-3, **RAW).fit(X, y).certificate_
+    assert result.lower_bound <= alone.objective + slack
+    assert alone.lower_bound <= result.objective + slack
     polished = layers_of(result.estimator)
     assert_allclose(
         objective_by_hand(polished, X, y, kind, alpha, norm), result.objective, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("ratio", [1e8, 1e13, 1e16, 1e100, 1e-14])
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("kind", LOSS_OF)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_tiny_weights_on_large_inputs_are_taken_for_nothing(kind, norm, ratio):
+    mlp, X, y = trained(kind, 0)
+    hidden, output = mlp.coefs_
+    scale = np.array([1.0, ratio])
+    network = [hidden / scale[:, None], output], mlp.intercepts_
+    result = polish(
+        network, X * scale, y, alpha=1e-4, loss=LOSS_OF[kind], norm=norm, tol=0.1, max_iter=2
+    )
+    own = objective_by_hand(rescaled(network, norm), X * scale, y, kind, 1e-4, norm)
+    assert_allclose(result.objective_of_network, own, rtol=1e-9)
+    assert result.objective_on_its_hyperplanes <= own * (1 + ROUNDING)
+    assert result.objective <= own * (1 + ROUNDING)
+    polished = layers_of(result.estimator)
+    by_hand = objective_by_hand(polished, X * scale, y, kind, 1e-4, norm)
+    assert_allclose(by_hand, result.objective, rtol=1e-7)
+
+
+def test_a_network_that_is_lost_in_rounding_is_polished_upwards(monkeypatch):
+    module = sys.modules[polish.__module__]
+    given_neurons = module.given_neurons
+
+    def without_half_of_the_weights(*args):
+        given = given_neurons(*args)
+        given.neurons.weights[:, 1] = 0.0
+        return given
+
+    monkeypatch.setattr(module, "given_neurons", without_half_of_the_weights)
+    mlp, X, y = trained("one target", 0)
+    with pytest.raises(ValueError, match=r"least objective .* above its own .*Scale the columns"):
+        polish(mlp, X, y, alpha=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
@@ -165,10 +207,12 @@ def test_two_networks_end_at_different_optima(kind):
     assert first.objective_of_network != second.objective_of_network
     assert_allclose(first.objective, second.objective, rtol=1e-5)
     assert max(first.lower_bound, second.lower_bound) <= min(first.objective, second.objective)
-    for result in results:
-        own = result.objective_of_network
-        assert result.gap_of_network == own - result.lower_bound > 0
-        assert result.relative_gap_of_network == result.gap_of_network / own
+    for result, other in (results, results[::-1]):
+        own, allowed = result.objective_of_network, 1e-5 * other.objective
+        distance = own - other.objective
+        assert 0 < distance <= result.gap_of_network <= distance + allowed
+        assert distance <= result.relative_gap_of_network * own * (1 + 1e-12)
+        assert result.relative_gap_of_network * own <= distance + allowed
 
 
 @pytest.mark.parametrize("snap", [False, True])
@@ -185,16 +229,15 @@ def test_the_polished_network_is_not_the_optimum_of_the_oracle(d, snap):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_under_l2_the_bound_is_above_the_optimum_over_wedge_neurons(seed):
+def test_under_l2_the_polished_network_is_not_the_optimum_of_the_oracle(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((10, 2)), rng.standard_normal(10)
     network = random_network(rng, 2, 6, 1)
     result = polish(network, X, y, alpha=0.02, loss="squared_error", tol=1e-8)
-    wedge = every_neuron(X, 2)
-    columns = wedge.activations(X) / np.linalg.norm(wedge.weights, axis=1)[:, None]
-    best = optimum(columns, y, np.ones(10), 0.02)
-    assert result.lower_bound <= best.upper
-    assert_allclose(result.objective, best.upper, rtol=0.05)
+    best = bounds_on_optimum(Task(X, y[:, None], np.full(10, 0.1), squared(), 0.02, 2, "l2"))
+    assert best.upper - best.lower <= 1e-7 * best.upper
+    assert best.lower * (1 - ROUNDING) <= result.objective <= best.upper * (1 + 1e-7)
+    assert result.lower_bound <= best.upper * (1 + ROUNDING)
 
 
 @pytest.mark.parametrize("kind", ["counts", "two classes", "three classes"])

@@ -28,7 +28,7 @@ from sklearn_wedge._losses import (
 )
 from sklearn_wedge._master import DualPoint, restricted_problem
 from sklearn_wedge._master.model import Point
-from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
+from sklearn_wedge._neurons import NeuronClass, neurons_through
 from sklearn_wedge._options import FitOptions
 from sklearn_wedge._out_of_core import chunked_problem, is_beyond_memory, local_chunks
 from sklearn_wedge._pricing import histograms
@@ -751,7 +751,6 @@ def test_what_does_not_take_dask_arrays_says_so():
 
 
 def test_no_neuron_at_all_can_be_proposed():
-    assert len(Neurons.empty(2)) == 0
     X = array.ones((100, 2), chunks=(50, 2))
     model = WedgeReLURegressor().fit(X, array.arange(100, chunks=50))
     assert model.n_neurons_ == 0

@@ -151,7 +151,7 @@ def test_a_table_with_some_sparse_columns_is_refused():
     assert np.array_equal(fitted.predict(mixed), FITTED.predict(X))
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [1.0], b"no", pd.Interval(0, 1), object()], ids=repr)
+@pytest.mark.parametrize("value", [{"a": 1}, [1.0], b"no", pd.Interval(0, 1), object()], ids=type)
 def test_an_object_that_is_no_number_is_not_located(value):
     X, y = table()
     X = X.astype(object)

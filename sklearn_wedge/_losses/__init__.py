@@ -4,8 +4,10 @@ from sklearn_wedge._losses.base import KinkedLoss, Loss, SmoothLoss, Units, bala
 from sklearn_wedge._losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
 from sklearn_wedge._losses.own import OwnLoss
 from sklearn_wedge._losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
+from sklearn_wedge._losses.solver import FAILED, solve_in_place
 
 __all__ = [
+    "FAILED",
     "Gamma",
     "Hinge",
     "Huber",
@@ -21,4 +23,5 @@ __all__ = [
     "SquaredHinge",
     "Units",
     "balanced",
+    "solve_in_place",
 ]

@@ -138,6 +138,11 @@ class KinkedLoss(Loss):
         """The nearest dual point whose ``-v/w`` is in the domain of the conjugate."""
 
 
+def sum_of_squares(dual: Array, weight: Array) -> float:
+    """``Σ v²/w`` by the residuals ``v/w``: the inverse of a tiny weight overflows."""
+    return float((dual * (dual / weight[:, None])).sum())
+
+
 def _sums_by_sign(dual: Array) -> Array:
     """What of each column, (n, q), is positive, and what is negative: (2, q)."""
     return np.array([np.maximum(dual, 0.0).sum(axis=0), np.maximum(-dual, 0.0).sum(axis=0)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logsumexp, softmax, xlog1py, xlogy
 
-from sklearn_wedge._losses.base import Array, KinkedLoss, SmoothLoss
+from sklearn_wedge._losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
 if TYPE_CHECKING:
     import cvxpy
@@ -210,8 +210,7 @@ class SquaredHinge(SmoothLoss):
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """``-Σ w ℓ*(-v/w)``; the domain is ``s v >= 0``."""
-        linear = (dual * _side(target)).sum()
-        return float(linear - 0.25 * (dual**2).sum(axis=1) @ (1.0 / weight))
+        return float((dual * _side(target)).sum()) - 0.25 * sum_of_squares(dual, weight)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sklearn_wedge._losses.base import Array, KinkedLoss, Units
+from sklearn_wedge._losses.solver import ONE_AT_A_TIME, solve_in_place
 
 if TYPE_CHECKING:
     import cvxpy
@@ -52,6 +51,10 @@ class OwnLoss(KinkedLoss):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"function": self.function, "_kept": {}}
+
+    def rescaled(self, target_scale: Array) -> OwnLoss:
+        """The same loss with nothing kept: of each sample something else is, perhaps in threads."""
+        return OwnLoss(self.function)
 
     def impossible(self, target: Array) -> str | None:
         """What makes the function no convex elementwise loss that is bounded below."""
@@ -216,7 +219,7 @@ class OwnLoss(KinkedLoss):
         units = self.units(target, weight)
         problem, multiplier, prediction = self._lagrangian(target, weight)
         multiplier.value = dual * (units.spread / units.worth)
-        self._try(problem)
+        solve_in_place(problem, **TOLERANCES)
         if prediction.value is None:
             return None
         return units.centre + units.spread * prediction.value
@@ -229,20 +232,12 @@ class OwnLoss(KinkedLoss):
 
         units = self.units(target, weight)
         if "lagrangian" not in self._kept:
-            f, multiplier = cvxpy.Variable(len(target)), cvxpy.Parameter(len(target))
-            losses = self.function(units.centre + units.spread * f, target[:, 0]) / units.worth
-            problem = cvxpy.Problem(cvxpy.Minimize(weight @ losses + multiplier @ f))
+            with ONE_AT_A_TIME:
+                f, multiplier = cvxpy.Variable(len(target)), cvxpy.Parameter(len(target))
+                losses = self.function(units.centre + units.spread * f, target[:, 0]) / units.worth
+                problem = cvxpy.Problem(cvxpy.Minimize(weight @ losses + multiplier @ f))
             self._kept["lagrangian"] = problem, multiplier, f
         return self._kept["lagrangian"]
-
-    def _try(self, problem: cvxpy.Problem) -> None:
-        """Solve in place, as well as it goes."""
-        import cvxpy
-
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Solution may be inaccurate")
-            with contextlib.suppress(cvxpy.SolverError):
-                problem.solve(solver=cvxpy.CLARABEL, **TOLERANCES)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (1,)."""
@@ -252,7 +247,7 @@ class OwnLoss(KinkedLoss):
         everywhere = (units.centre + units.spread * constant) * np.ones(len(target))
         losses = self.function(everywhere, target[:, 0]) / units.worth
         problem = cvxpy.Problem(cvxpy.Minimize(weight @ losses))
-        self._try(problem)
+        solve_in_place(problem, **TOLERANCES)
         if constant.value is None:
             raise ValueError(
                 f"{self._name} has no best constant prediction that CVXPY (CLARABEL) can find: it "

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import xlogy
 
-from sklearn_wedge._losses.base import Array, KinkedLoss, SmoothLoss
+from sklearn_wedge._losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
 if TYPE_CHECKING:
     import cvxpy
@@ -38,7 +38,7 @@ class SquaredError(SmoothLoss):
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """``-Σ w ℓ*(-v/w)``: a lower bound on the problem wherever ``dual`` is feasible."""
-        return float((dual * target).sum() - 0.5 * (dual**2).sum(axis=1) @ (1.0 / weight))
+        return float((dual * target).sum()) - 0.5 * sum_of_squares(dual, weight)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,)."""
@@ -78,7 +78,7 @@ class Huber(SmoothLoss):
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """As for the squared error; the domain is ``|v| <= w epsilon``."""
-        return float((dual * target).sum() - 0.5 * (dual**2).sum(axis=1) @ (1.0 / weight))
+        return float((dual * target).sum()) - 0.5 * sum_of_squares(dual, weight)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (1,)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf
 
 from sklearn_wedge import _kernels
@@ -138,9 +138,22 @@ def independent_support(gram: Array, coef: Array) -> Array:
         _take_out(coef, int(column), kept, combination)
         if coef[column] != 0.0:  # another one vanished first: this one takes its place
             kept = [k for k in [*kept, int(column)] if coef[k] != 0.0]
-            ridge = np.finfo(float).eps * np.trace(gram[np.ix_(kept, kept)]) * np.eye(len(kept))
-            lower[: len(kept), : len(kept)] = cholesky(gram[np.ix_(kept, kept)] + ridge, lower=True)
+            lower[: len(kept), : len(kept)] = _factor_with_ridge(gram[np.ix_(kept, kept)])
     return coef
+
+
+def _factor_with_ridge(gram: Array) -> Array:
+    """The Cholesky factor of a matrix that rounding may have made indefinite.
+
+    With the least ridge that helps: with more of it a column that depends on others counts as
+    independent, and stays.
+    """
+    ridge = np.finfo(float).eps * np.trace(gram)
+    while True:
+        lower, failed = dpotrf(gram + ridge * np.eye(len(gram)), lower=1, clean=1)
+        if not failed:
+            return lower
+        ridge *= 10
 
 
 def _take_out(coef: Array, column: int, others: list[int], combination: Array) -> None:

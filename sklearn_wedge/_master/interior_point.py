@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._losses import Loss, SmoothLoss, Units
+from sklearn_wedge._losses import FAILED, Loss, SmoothLoss, Units, solve_in_place
 from sklearn_wedge._master.columns import Columns, Optimum, RestrictedProblem
 from sklearn_wedge._rows import Kept, OneChunk
 
@@ -25,7 +24,6 @@ SHORTEST = 1e-3
 # columns, it often gets closer with less regularisation, and sometimes fails.
 TOLERANCES = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 ATTEMPTS = ({}, {"static_regularization_constant": 1e-10})
-FAILED = "failed"
 # Fraction of the objective that setting coefficients to zero may cost; for a loss with kinks the
 # solver itself often stops further off.
 LOST_TO_ZEROS = 1e-8
@@ -120,7 +118,7 @@ class InteriorPoint(RestrictedProblem[Columns, Loss]):
 
         statement, found = self._statement(columns, alpha), []
         for settings in ATTEMPTS:
-            status = _solve(statement.problem, settings)
+            status = solve_in_place(statement.problem, **TOLERANCES, **settings)
             if statement.intercept.value is not None and status != FAILED:
                 coef, intercept, multipliers = statement.read(len(self.target_mean))
                 coef = columns.feasible(coef)
@@ -195,20 +193,6 @@ def _of_signs(z: cvxpy.Variable, signs: NDArray[np.int8]) -> list[cvxpy.Constrai
     up, down = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
     constraints = [z[up] >= 0] if len(up) else []
     return constraints + ([z[down] <= 0] if len(down) else [])
-
-
-def _solve(problem: cvxpy.Problem, settings: dict[str, float]) -> str:
-    """Solve in place; how that ended."""
-    import cvxpy
-
-    with warnings.catch_warnings():
-        # Tolerances that rounding does not allow: the duality gap of the fit says how far.
-        warnings.filterwarnings("ignore", "Solution may be inaccurate")
-        try:
-            problem.solve(solver=cvxpy.CLARABEL, **TOLERANCES, **settings)
-        except cvxpy.SolverError:
-            return FAILED
-    return problem.status
 
 
 def _failure(n_columns: int, alpha: float) -> str:

@@ -134,8 +134,10 @@ def _step(point: Point) -> tuple[Point | None, float]:
     for _ in range(MAX_HALVINGS):
         coef = target if length == 1.0 else point.coef + length * change
         after = point.at(coef, point.intercept + length * shift)
-        if promised <= CLOSE * abs(point.objective):
-            return after, promised
+        if promised <= (rounding := CLOSE * abs(point.objective)):
+            # Unless rounding had the model go far down where the loss goes up.
+            risen = not after.objective <= point.objective + rounding
+            return None if risen else after, promised
         if after.objective <= point.objective - SUFFICIENT * length * promised:
             return after, promised
         length /= 2

@@ -119,7 +119,7 @@ class Pricing:
         )
         priced = self._evaluate(planes, dual, self.budget.evaluated)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
-        return replace(priced, bound=max(priced.bound, float(planes.values.max(initial=0.0))))
+        return replace(priced, bound=float(planes.values.max(initial=priced.bound)))
 
     def propose(
         self,

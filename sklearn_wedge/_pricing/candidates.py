@@ -136,7 +136,8 @@ def ranked(
 def merged(one: Priced, other: Priced) -> Priced:
     """What both have found at one dual point; neurons may be there twice."""
     values = np.concatenate([one.values, other.values])
-    return _best_first(one.neurons.join(other.neurons), values, max(one.bound, other.bound))
+    bound = float(np.maximum(one.bound, other.bound))  # NaN, if one of them is
+    return _best_first(one.neurons.join(other.neurons), values, bound)
 
 
 def _best_first(neurons: Neurons, values: NDArray, bound: float) -> Priced:

@@ -20,10 +20,11 @@ class KeptWhileThereIsRoom:
     """Results kept for the next call, up to a number of bytes (each says its ``n_bytes``).
 
     Pricing visits the inputs in one order, over and over: what is kept stays useful only if nothing
-    is ever put out for something newer.
+    is ever put out for something newer. Threads of one pricing share what is kept.
     """
 
     def __init__(self, n_bytes: int):
+        self._lock = Lock()
         self._items: dict[Hashable, Any] = {}
         self._free_bytes = n_bytes
         self._lock = Lock()
@@ -35,12 +36,14 @@ class KeptWhileThereIsRoom:
     def get(self, key: Hashable, compute: Callable[[Any], Any]) -> Any:
         """What belongs to a key, computed unless it was kept."""
         found = self._items.get(key)
-        if found is None:
-            found = compute(key)
-            with self._lock:
-                if key not in self._items and found.n_bytes <= self._free_bytes:
-                    self._free_bytes -= found.n_bytes
-                    self._items[key] = found
+        if found is not None:
+            return found
+        found = compute(key)
+        with self._lock:
+            # Another thread may have been as quick: its bytes count once.
+            if key not in self._items and found.n_bytes <= self._free_bytes:
+                self._free_bytes -= found.n_bytes
+                self._items[key] = found
         return found
 
 

@@ -21,6 +21,7 @@ from sklearn_wedge._rows.scaling import (
     clip_bounds,
     mean_and_scale,
     range_of,
+    shares,
     target_scalings,
     whole_range,
 )
@@ -61,7 +62,7 @@ class ChunkedSample(Sample):
 
 def shifted_weight(chunk: Chunk, exponent: int) -> tuple[Array, Array]:
     """Targets, and weights times a power of two: huge ones do not overflow in a sum."""
-    return chunk.target, np.ldexp(chunk.weight, exponent)
+    return chunk.target, shares(np.ldexp(chunk.weight, exponent), 1.0)
 
 
 def total_weight(chunk: Chunk) -> tuple[Array]:
@@ -71,7 +72,7 @@ def total_weight(chunk: Chunk) -> tuple[Array]:
 
 def prepared(chunk: Chunk, scaling: Scaling, total: float) -> tuple[Array, Array]:
     """Targets in the units of the problem solved, weights summing to 1."""
-    return scaling.transform(chunk.target), chunk.weight / total
+    return scaling.transform(chunk.target), shares(chunk.weight, total)
 
 
 def chosen_rows(chunk: Chunk, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray, NDArray]:

@@ -175,8 +175,8 @@ class LocalChunks:
             yield Chunk(rows, inputs, target, weight)
 
     def _results(self, function: ChunkFunction, args: tuple, along: Sequence[Kept]) -> Iterator:
-        kept = zip(*along, strict=True) if along else iter(lambda: (), None)
-        for chunk, values in zip(self._chunks(), kept, strict=False):
+        # Results kept belong to the chunks one by one: more or fewer would be those of other rows.
+        for chunk, *values in zip(self._chunks(), *along, strict=True):
             yield function(chunk, *values, *args)
             release(self.inputs)
 

@@ -25,6 +25,7 @@ from sklearn_wedge._rows.scaling import (
     clip_bounds,
     mean_and_scale,
     range_of,
+    shares,
     target_scalings,
 )
 
@@ -229,12 +230,12 @@ def canonical_sample(
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
     rows, weight, first = _merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
-    share, extremes = weight / weight.sum(), (X.min(axis=0), X.max(axis=0))
+    share, extremes = shares(weight, weight.sum()), (X.min(axis=0), X.max(axis=0))
     bounds = clip_bounds(extremes, options.clip_quantile, partial(_quantiles, X, share))
     X = np.clip(X, *bounds)
     # Clipping can make rows equal that were not: merge again.
     rows, weight, first = _merge_samples(X, y, weight, first)
-    X, y, weight = X[rows], y[rows], weight / weight.sum()
+    X, y, weight = X[rows], y[rows], shares(weight, weight.sum())
 
     table = OneChunk(X, y, weight)
     extremes, scaled = range_of(table.chunk), options.standardize
@@ -247,7 +248,7 @@ def canonical_sample(
         target = target if options.target_scaling == "none" else _rounded(target)
         weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = _merge_samples(inputs, target, weight, first)
-        inputs, target, weight = inputs[rows], target[rows], weight / weight.sum()
+        inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
     starts = _group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
     return TrainingSample(

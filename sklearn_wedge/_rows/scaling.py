@@ -114,6 +114,11 @@ def bounds_of_rounding(low: Array, high: Array) -> Bounds:
     return np.where(noisy, low, -np.inf), np.where(noisy, low, np.inf)
 
 
+def shares(weight: Array, total: float) -> Array:
+    """Positive weights divided by their sum; those that vanish beside it stay positive."""
+    return np.maximum(weight / total, np.finfo(np.float64).smallest_subnormal)
+
+
 def clip_bounds(
     extremes: Bounds, quantile: float | None, quantiles: Callable[[tuple[float, float]], Array]
 ) -> Bounds:

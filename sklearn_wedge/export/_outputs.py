@@ -43,7 +43,7 @@ def with_output_layer(model: Any) -> tuple[list[Array], list[Array]]:
     network itself has outputs for these alone.
     """
     coefs, intercepts = list(model.coefs_), list(model.intercepts_)
-    if is_classifier(model):
+    if hasattr(model, "classes_"):
         weights, offsets = decision_layer(model.loss, model.classes_, model.fitted_classes_)
         coefs[-1] = coefs[-1] @ weights
         intercepts[-1] = intercepts[-1] @ weights + offsets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from sklearn_wedge.inspection._readable import readable_neurons
@@ -11,6 +12,26 @@ from sklearn_wedge.inspection._words import chosen_lines, network_in_words
 
 # Neurons in the HTML representation.
 MOST_IN_HTML = 30
+
+
+class Documented:
+    """Links scikit-learn's diagram of an estimator to its page."""
+
+    def _get_doc_link(self) -> str:
+        """The page, once the project says where its documentation is; not of subclasses."""
+        package, name = type(self).__module__.partition(".")[0], type(self).__name__
+        if package != __name__.partition(".")[0] or not (address := documentation()):
+            return ""
+        return f"{address.rstrip('/')}/generated/{package}.{name}.html"
+
+
+def documentation() -> str | None:
+    """Where the built documentation is: ``Documentation`` of the project's addresses."""
+    try:
+        addresses = metadata("sklearn-wedge").get_all("Project-URL") or []
+    except PackageNotFoundError:  # a copy that is not installed
+        return None
+    return dict(each.split(", ", 1) for each in addresses).get("Documentation")
 
 
 def caption(estimator: Any) -> str:

@@ -1,0 +1,274 @@
+"""When a fit ends, and what it then says of itself."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose
+from oracles import every_neuron, optimum
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    wedge_relu_path,
+)
+from sklearn_wedge._losses import SquaredError
+from sklearn_wedge._master import DualPoint, independent_support
+from sklearn_wedge._options import FitOptions
+from sklearn_wedge._pricing import Pricing
+from sklearn_wedge._rows import LocalChunks, SampleOptions, chunked_sample
+from sklearn_wedge._stopping import StoppingRule
+from sklearn_wedge.path import build_problem, solve_alphas
+
+
+def without_noise(n=200, seed=0):
+    """A target that a network of two neurons has exactly."""
+    X = np.random.default_rng(seed).uniform(-1, 1, (n, 2))
+    return X, np.abs(X[:, 0] - X[:, 1])
+
+
+def with_noise(n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    return X, np.abs(X[:, 0]) + X[:, 1] + 0.3 * rng.normal(size=n)
+
+
+def quietly(model, *data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(*data)
+
+
+# --- small beside the own objective ---------------------------------------------------------------
+
+PLACES = ["in memory", "in chunks"]
+SMALL_ALPHAS = [1e-3, 1e-4, 1e-5, 1e-6]
+LOSSES = {
+    "squared error": (WedgeReLURegressor(), lambda y: y),
+    "two targets": (WedgeReLURegressor(), lambda y: np.column_stack([y, -2 * y])),
+    "huber": (WedgeReLURegressor(loss="huber"), lambda y: y),
+    "poisson": (WedgeReLURegressor(loss="poisson"), np.exp),
+    "squared hinge": (WedgeReLUClassifier(loss="squared_hinge"), lambda y: y > 0.5),
+    "log loss": (WedgeReLUClassifier(), lambda y: y > 0.5),
+    "absolute error": (WedgeReLURegressor(loss="absolute_error"), lambda y: y),
+    "l2": (WedgeReLURegressor(norm="l2"), lambda y: y),
+    "search": (WedgeReLURegressor(pricing="search"), lambda y: y),
+}
+
+
+@pytest.mark.parametrize("alpha", SMALL_ALPHAS)
+def test_a_fit_without_noise_converges_far_from_its_optimum(alpha):
+    X, y = without_noise(14)
+    options = {"standardize": False, "clip_quantile": None}
+    model = WedgeReLURegressor(alpha, **options).fit(X, y)
+    oracle = optimum(every_neuron(X, 2).activations(X), y, np.ones(len(X)), alpha)
+    certificate = model.certificate_
+    assert certificate.lower_bound <= oracle.upper * (1 + 1e-6)
+    assert oracle.lower * (1 - 1e-6) <= certificate.objective <= 1.01 * oracle.upper
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_fit_that_converged_has_a_gap_that_is_large_beside_its_objective(kind):
+    model, target = LOSSES[kind]
+    X, y = without_noise(30 if kind == "absolute error" else 150)
+    model = type(model)(**model.get_params()).set_params(alpha=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        certificate = model.fit(X, target(y)).certificate_
+    assert certificate.relative_gap <= 0.01
+    assert certificate.gap <= certificate.tolerance
+    assert certificate.stopped_by == "own objective"
+
+
+def test_rows_in_blocks_end_with_a_gap_that_is_large_beside_the_objective():
+    X, y = without_noise(1500)
+    with sklearn.config_context(working_memory=2):
+        certificate = WedgeReLURegressor(1e-5).fit(X, y).certificate_
+    assert "search" in certificate.scope
+    assert certificate.relative_gap <= 0.01
+    assert certificate.stopped_by == "own objective"
+
+
+def test_with_noise_the_constant_model_decides():
+    certificate = WedgeReLURegressor(0.05).fit(*with_noise()).certificate_
+    assert certificate.stopped_by == "constant model"
+    assert_allclose(certificate.tolerance, 0.5e-4, rtol=1e-9)
+
+
+@pytest.mark.parametrize("tol", [0.01, 0.1])
+def test_a_loose_tolerance_takes_longer_than_it_asks_for(tol):
+    X, y = without_noise()
+    problem, _ = build_problem(X, y[:, None], np.ones(len(X)), FitOptions(), SquaredError())
+    alphas = np.array([1e-5])
+    (found,) = solve_alphas(problem, alphas, FitOptions(tol=tol))
+    (unproven,) = solve_alphas(problem, alphas, FitOptions(tol=tol, proves=False))
+    assert found.history == unproven.history
+    assert found.certificate.stopped_by == "constant model"
+    assert found.certificate.tolerance == tol * problem.scale
+
+
+def test_tolerances_between_ask_for_their_share_of_the_objective():
+    X, y = without_noise()
+    certificate = WedgeReLURegressor(1e-5, tol=2e-3).fit(X, y).certificate_
+    assert certificate.relative_gap <= 0.2
+    assert certificate.stopped_by == "own objective"
+    assert_allclose(certificate.tolerance, 0.2 * certificate.objective, rtol=1e-12)
+
+
+@pytest.mark.parametrize("max_iter", [3, 100])
+def test_an_objective_of_next_to_nothing_goes_on_for_ever_or_says_nothing(max_iter):
+    X, y = without_noise(60)
+    model = WedgeReLURegressor(1e-12, max_iter=max_iter)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(X, y)
+    certificate = model.certificate_
+    assert model.n_iter_ == max_iter
+    assert certificate.stopped_by == "max_iter"
+    assert certificate.gap > certificate.tolerance
+    (message,) = {str(warning.message) for warning in caught}
+    assert f"gap of {certificate.gap:.3e}; the tolerance is {certificate.tolerance:.3e}" in message
+    assert "0.01 times that of the network" in message
+
+
+def test_a_gap_of_rounding_is_none():
+    X, y = without_noise(60)
+    certificate = WedgeReLURegressor(1e-16).fit(X, y).certificate_
+    assert certificate.stopped_by == "rounding"
+    assert certificate.gap <= certificate.tolerance <= 1e-12
+
+
+def test_folds_are_fitted_as_if_they_had_to_be_certified(monkeypatch):
+    rules = []
+
+    def recorded(*given, **named):
+        rule = StoppingRule(*given, **named)
+        rules.append(rule.proves)
+        return rule
+
+    monkeypatch.setattr("sklearn_wedge.path.StoppingRule", recorded)
+    WedgeReLURegressorCV([0.1, 0.01], cv=2, tol=1e-3).fit(*with_noise(40))
+    # In every fold, and for all of the data, one rule of the path and one of further blocks.
+    assert rules == [False] * 4 + [True] * 2
+
+
+# --- a bound that is none -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pricing", ["exact", "search"])
+@pytest.mark.parametrize("wrong", [lambda bound: bound + 0.5, lambda bound: np.nan])
+def test_an_invalid_bound_is_published(pricing, wrong, monkeypatch):
+    bound = DualPoint.bound
+    monkeypatch.setattr(DualPoint, "bound", lambda *given: wrong(bound(*given)))
+    with pytest.raises(RuntimeError, match=r"lower bound .* objective .*[Pp]lease report"):
+        WedgeReLURegressor(0.05, pricing=pricing).fit(*with_noise(30))
+
+
+@pytest.mark.parametrize("method", ["price_exactly", "propose"])
+def test_a_violation_that_is_no_number_vanishes(method, monkeypatch):
+    priced = getattr(Pricing, method)
+
+    def broken(*given, **named):
+        return replace(priced(*given, **named), bound=np.nan)
+
+    monkeypatch.setattr(Pricing, method, broken)
+    with pytest.raises(RuntimeError, match="not a number"):
+        WedgeReLURegressor(0.05).fit(*with_noise(30))
+
+
+@pytest.mark.parametrize(
+    ("tiny", "place"),
+    [(1e-200, "in memory"), (5e-324, "in memory"), *((1e-310, place) for place in PLACES)],
+)
+@pytest.mark.parametrize("kind", ["squared error", "huber", "poisson", "log loss", "squared hinge"])
+def test_weights_whose_inverse_overflows_leave_no_bound(kind, place, tiny):
+    model, target = LOSSES[kind]
+    X, y = with_noise(200)
+    y = target(np.abs(y) / 5)
+    weight = np.where(np.arange(len(y)) % 3 == 0, tiny, 1.0)
+    model = type(model)(**model.get_params()).set_params(alpha=0.02, tol=1e-3)
+    with sklearn.config_context(working_memory=0.2 if place == "in chunks" else 1024):
+        certificate = model.fit(X, y, weight).certificate_
+        others = weight == 1.0
+        alone = model.fit(X[others], y[others]).certificate_
+    assert ("search" in certificate.scope) == (place == "in chunks")
+    assert certificate.lower_bound > 0
+    assert certificate.gap <= certificate.tolerance
+    # The rows may lend hyperplanes and move the quantiles of clipping; but they weigh nothing.
+    assert_allclose(certificate.objective, alone.objective, rtol=0.01)
+
+
+# --- what was done --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cheap", [0, 8_000_000])
+@pytest.mark.parametrize("pricing", ["search", "auto", "exact"])
+def test_a_certificate_says_something_else_than_what_was_priced(pricing, cheap, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", cheap)
+    model = WedgeReLURegressor(0.05, pricing=pricing).fit(*with_noise(40))
+    whole_class = model.history_[-1].pricing == "exact"
+    assert whole_class == (pricing != "search" or cheap > 0)
+    assert model.certificate_.exact == whole_class
+    assert model.certificate_.scope.startswith("all ") == whole_class
+    assert ("by search" in model.certificate_.scope) != whole_class
+
+
+def test_a_path_is_silent_where_it_did_not_converge():
+    X, y = with_noise()
+    with pytest.warns(
+        ConvergenceWarning, match=r"1 of 2 networks .* alpha=0\.0001 .*gap"
+    ) as caught:
+        path = wedge_relu_path(X, y, [0.5, 1e-4], max_iter=3, tol=1e-3)
+    assert path.converged == (True, False)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert wedge_relu_path(X, y, [0.3, 0.1], tol=1e-3).converged == (True, True)
+
+
+def test_a_hidden_layer_that_did_not_converge_is_passed_over_in_silence():
+    X, y = without_noise(80)
+    y = np.abs(y - 0.5)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = WedgeReLURegressor(1e-3, n_blocks=2, max_iter=2).fit(X, y)
+    above = [
+        number
+        for number, block in enumerate(model.blocks_, start=1)
+        if block.certificate.gap > block.certificate.tolerance
+    ]
+    assert 1 in above
+    said = [str(warning.message) for warning in caught]
+    assert len(said) == len(above)
+    for message, number in zip(said, above, strict=True):
+        assert f"hidden layer {number}," in message
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_columns_that_depend_on_one_another_but_for_rounding_end_a_fit_with_an_error(seed):
+    rng = np.random.default_rng(seed)
+    columns = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 25))
+    columns -= columns.mean(axis=0)
+    # As sums over rows leave it.
+    noise = rng.normal(size=(25, 25))
+    gram = columns.T @ columns
+    gram += 1e-15 * np.abs(gram).max() * (noise + noise.T)
+    coef = np.abs(rng.normal(size=25))
+    moved = independent_support(gram, coef)
+    assert np.count_nonzero(moved) < 25
+    assert np.all(moved >= 0)
+    fit, moved_fit = columns @ coef, columns @ moved
+    assert np.linalg.norm(moved_fit - fit) <= 1e-6 * np.linalg.norm(fit)
+
+
+def test_values_kept_with_other_chunks_are_taken_for_those_of_these():
+    X, y = with_noise(100)
+    chunks = LocalChunks(X, y[:, None], np.ones(100), 30)
+    kept = chunks.keep(lambda chunk: chunk.rows)
+    assert len(kept) == 4
+    for wrong in (kept[:-1], [*kept, kept[-1]]):
+        with pytest.raises(ValueError, match="zip"):
+            chunks.map(lambda chunk, rows: rows, along=(wrong,))
+    assert len(chunked_sample(chunks, SampleOptions()).points) == 100

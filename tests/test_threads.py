@@ -1,0 +1,239 @@
+"""Fits and predictions that overlap in threads: the process is left as it was, and so are results.
+
+What is set for the whole process is looked at in processes of their own: here, a fixture of all
+tests has linear algebra on one thread.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from threading import Barrier, current_thread
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge._losses import OwnLoss
+from sklearn_wedge._options import FitOptions
+from sklearn_wedge._pricing.pencils import KeptWhileThereIsRoom
+from sklearn_wedge._threads import _OneThread
+from sklearn_wedge.path import build_problem
+
+N_THREADS, PREDICTIONS_PER_FIT = 8, 10
+
+
+def absolute(f, y):
+    import cvxpy
+
+    return cvxpy.abs(f - y)
+
+
+# Estimators, rows and columns; a few tables are large enough for BLAS to share out products.
+KINDS = [
+    (WedgeReLURegressor(0.05), 20, 1),
+    (WedgeReLURegressor(0.1), 30, 2),
+    (WedgeReLUClassifier(0.05), 20, 1),
+    (WedgeFeatures(WedgeReLURegressor(0.1)), 20, 2),
+    (WedgeReLURegressor(0.1, n_jobs=2), 20, 3),
+    (WedgeReLURegressor(0.2, interaction_order=None, norm="l2"), 12, 3),
+    (WedgeReLURegressor(0.4, pricing="search", interaction_order=1), 600, 12),
+    (WedgeReLURegressor(0.3, loss="absolute_error"), 10, 1),
+    (WedgeReLURegressor(0.3, loss=absolute), 10, 1),
+]
+CHEAP, COSTLY = 5, len(KINDS)
+
+
+def outcome(kind):
+    """The bits of a fit and of some predictions."""
+    model, n, d = KINDS[kind]
+    rng = np.random.default_rng(kind)
+    X = rng.normal(size=(n, d))
+    y = np.abs(X[:, 0]) + X[:, -1] + 0.1 * rng.normal(size=n)
+    labels = y > y.mean() if isinstance(model, WedgeReLUClassifier) else y
+    fitted = type(model)(**model.get_params(deep=False)).fit(X, labels)
+    outputs_of = fitted.transform if isinstance(model, WedgeFeatures) else fitted.predict
+    outputs = [outputs_of(np.tile(X, (1 + j, 1))) for j in range(PREDICTIONS_PER_FIT)]
+    network = getattr(fitted, "estimator_", fitted)
+    arrays = [*network.coefs_, *network.intercepts_, *outputs]
+    return sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
+
+
+def in_threads():
+    """200 fits with ten predictions each, in threads."""
+    kinds = [*(k % CHEAP for k in range(168)), *(k % COSTLY for k in range(32))]
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        return kinds, list(pool.map(outcome, kinds))
+
+
+def under_dask():
+    """As tasks of dask's threads; also fits and predictions of dask arrays among them."""
+    import dask
+    from dask import array
+
+    kinds = [k % COSTLY for k in range(27)]
+    X = np.random.default_rng(0).normal(size=(300, 9))
+    blocks = array.from_array(X, chunks=(100, -1)), array.from_array(np.abs(X[:, 0]), chunks=100)
+    with dask.config.set(scheduler="threads", num_workers=N_THREADS):
+        with ThreadPoolExecutor(2) as pool:
+            fits = [pool.submit(WedgeReLURegressor(0.2).fit, *blocks) for _ in range(2)]
+            found = list(dask.compute(*(dask.delayed(outcome)(kind) for kind in kinds)))
+        predicted = [fit.result().predict(blocks[0]) for fit in fits]
+        first, second = dask.compute(*predicted)
+    alone = WedgeReLURegressor(0.2).fit(*blocks).predict(X)
+    assert np.array_equal(first, alone)
+    assert np.array_equal(second, alone)
+    return kinds, found
+
+
+def state():
+    """What a fit might change for the whole process."""
+    return [info["num_threads"] for info in threadpool_info()], list(warnings.filters)
+
+
+def main(how):
+    alone = [outcome(kind) for kind in range(COSTLY)]
+    before = state()
+    kinds, found = {"threads": in_threads, "dask": under_dask}[how]()
+    after = state()
+    report = {
+        "kinds that differ": sorted(
+            {kind for kind, bits in zip(kinds, found, strict=True) if bits != alone[kind]}
+        ),
+        "threads before": before[0],
+        "threads after": after[0],
+        "same warnings": before[1] == after[1],
+    }
+    print(json.dumps(report))
+
+
+@pytest.mark.parametrize("how", ["threads", "dask"])
+def test_overlapping_fits_and_predictions_change_the_process_or_one_another(how):
+    if how == "dask":
+        pytest.importorskip("dask.array")
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, __file__, how], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert max(report["threads before"]) > 1, "nothing could be seen here"
+    assert report["threads after"] == report["threads before"]
+    assert report["kinds that differ"] == []
+    assert report["same warnings"]
+
+
+# --- one limit, in any order --------------------------------------------------------------------
+
+
+class ProcessLibrary:
+    """Threads of the whole process, as OpenBLAS has them."""
+
+    threading_layer = "pthreads"
+
+    def __init__(self, n_threads):
+        self.n_threads = n_threads
+
+    def get_num_threads(self):
+        return self.n_threads
+
+    def set_num_threads(self, n_threads):
+        self.n_threads = n_threads
+
+
+class OwnedLibrary(ProcessLibrary):
+    """The same, and only the thread that set a limit is heard, as in threadpoolctl from 3.8 on."""
+
+    owner = None
+
+    def set_num_threads(self, n_threads):
+        self.owner = self.owner or current_thread()
+        if self.owner is current_thread():
+            self.n_threads = n_threads
+
+    def clear_controlling_thread(self, force=False):
+        if force or self.owner is current_thread():
+            self.owner = None
+
+
+class ThreadLibrary:
+    """Threads of each calling thread, as OpenBLAS on top of OpenMP has them."""
+
+    threading_layer = "openmp"
+
+    def __init__(self, n_threads):
+        self.n_threads, self.default = {}, n_threads
+
+    def get_num_threads(self):
+        return self.n_threads.get(current_thread(), self.default)
+
+    def set_num_threads(self, n_threads):
+        self.n_threads[current_thread()] = n_threads
+
+    def clear_controlling_thread(self, force=False):
+        pass
+
+
+@pytest.mark.parametrize("kind", [ProcessLibrary, OwnedLibrary, ThreadLibrary])
+@pytest.mark.parametrize("first_out", ["first in", "last in"])
+def test_a_limit_ends_before_the_last_who_needs_it_or_stays(kind, first_out):
+    one_thread, library = _OneThread(), kind(4)
+    one_thread._libraries = [library]
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+
+        def seen():
+            return [pool.submit(library.get_num_threads).result() for pool in (one, two)]
+
+        before = one.submit(one_thread.enter).result(), two.submit(one_thread.enter).result()
+        assert seen() == [1, 1]
+        inside = [(one, before[0]), (two, before[1])]
+        inside = inside if first_out == "first in" else inside[::-1]
+        (leaver, given), (last, given_last) = inside
+        leaver.submit(one_thread.leave, given).result()
+        assert last.submit(library.get_num_threads).result() == 1
+        last.submit(one_thread.leave, given_last).result()
+        assert seen() == [4, 4]
+        # What comes later may set limits of its own again.
+        one.submit(library.set_num_threads, 3).result()
+        assert one.submit(library.get_num_threads).result() == 3
+
+
+# --- what threads share -------------------------------------------------------------------------
+
+
+def test_what_two_threads_compute_at_once_takes_up_room_twice():
+    class Result:
+        n_bytes = 60
+
+    kept, both = KeptWhileThereIsRoom(100), Barrier(2)
+
+    def compute(key):
+        both.wait(timeout=60)
+        return Result()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda key: kept.get(key, compute), ["same", "same"]))
+    assert kept.has_room("same", 60)
+    assert kept.has_room("another", 40)
+
+
+def test_two_fits_of_one_loss_share_what_it_keeps_of_a_sample():
+    loss = OwnLoss(absolute)
+    problems = []
+    for n in (10, 20):
+        X = np.linspace(0.0, 1.0, n)[:, None]
+        problem, sample = build_problem(X, X, np.ones(n), FitOptions(), loss)
+        problem.loss.units(sample.target, sample.weight)
+        problems.append(problem)
+    first, second = problems
+    # A fold of a cross-validation may ask this while another one is being fitted.
+    assert first.loss._kept["target"] is first.sample.target
+    assert second.loss._kept["target"] is second.sample.target
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
