@@ -141,8 +141,9 @@ class Network:
 
     def predict(self, X: ArrayLike) -> Array:
         """Outputs for ``X``, (n, d), in original units: an array of shape (n, n_outputs)."""
-        inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
-        inputs = np.ascontiguousarray(inputs.T)
+        # A row for each input, so that its bounds are the same along it: several times faster.
+        inputs = np.array(np.asarray(X).T, dtype=np.float64, order="C")
+        np.clip(inputs, *self.clip_bounds[:, :, None], out=inputs)
         hidden = inputs[:0]
         for weights, bias in zip(self._weights, self.intercepts, strict=False):
             if len(hidden):
