@@ -41,7 +41,7 @@ from sklearn_wedge._validation import read_inputs, refuse_bad_targets, validated
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WedgePath:
     """Optimal networks at descending penalties.
 
@@ -70,6 +70,10 @@ class WedgePath:
     networks: tuple[Network, ...]
     certificates: tuple[Certificate, ...]
     n_iter: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        largest, least = self.alphas[[0, -1]]
+        return f"WedgePath(n_alphas={len(self.alphas)}, largest={largest:.4g}, least={least:.4g})"
 
 
 @cache

@@ -28,8 +28,10 @@ from sklearn_wedge import (
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
     WedgeReLURegressorCV,
+    wedge_relu_path,
 )
 from sklearn_wedge._marginals import MOST_VALUES, marginal
+from sklearn_wedge.inspection import EffectDisplay
 from sklearn_wedge.inspection._html import tables
 
 N, D = 30, 3
@@ -381,8 +383,10 @@ def test_names_that_are_given_are_not_used():
 def test_an_explanation_fills_the_screen_or_hides_the_largest_contributions():
     model, X = fitted("squared error", REGRESSORS["squared error"]), table()[0]
     explanation = model.explain(X)
-    assert repr(explanation).startswith(f"Explanation({N} rows, {len(explanation.names)} effects: ")
-    assert len(repr(explanation)) < 100
+    said = f"Explanation(n_samples={N}, n_effects={len(explanation.names)}, largest=["
+    assert repr(explanation).startswith(said)
+    strongest = explanation.names[np.abs(explanation.contributions).sum(axis=0).argmax()]
+    assert repr(explanation).split("largest=['")[1].startswith(f"{strongest}'")
     first, *lines = explanation.summary(row=3, most=2).splitlines()
     assert float(first.removeprefix("row 3: ")) == pytest.approx(model.predict(X)[3], rel=1e-3)
     numbers = [float(line.split()[0]) for line in lines]
@@ -400,10 +404,37 @@ def test_an_explanation_fills_the_screen_or_hides_the_largest_contributions():
             explanation.summary(row)
 
 
+def test_what_a_fit_or_a_method_returns_fills_the_screen():
+    X, y, _ = table()
+    model = fitted("squared error", REGRESSORS["squared error"])
+    path = wedge_relu_path(X, y, np.geomspace(0.5, 0.02, 12))
+    held = [
+        model.neurons_,
+        model.blocks_[0],
+        model.certificate_,
+        *model.history_,
+        *model.marginals_,
+        model.explain(X),
+        fitted("three classes", CLASSIFIERS["three classes"]).explain(X),
+        path,
+        path.networks[-1],
+        *EffectDisplay.from_estimator(model, [0, (0, 1)]).effects,
+    ]
+    for each in held:
+        text = repr(each)
+        assert text.startswith(f"{type(each).__name__}(")
+        assert "\n" not in text
+        assert len(text) < 400
+    assert f"n_neurons={model.n_neurons_}, order=2" in repr(model.neurons_)
+    assert f"n_neurons={len(path.networks[-1].neurons)}, n_outputs=1" in repr(path.networks[-1])
+    assert repr(path) == "WedgePath(n_alphas=12, largest=0.5, least=0.02)"
+    assert repr(model.marginals_[2]).startswith(f"Marginal(n_values={len(model.marginals_[2])}, ")
+
+
 def test_an_explanation_of_several_outputs_is_that_of_another_one():
     model, X = fitted("three classes", CLASSIFIERS["three classes"]), table()[0]
     explanation = model.explain(X)
-    assert "3 outputs" in repr(explanation)
+    assert "n_outputs=3" in repr(explanation)
     for output in ("b", 1):
         first = explanation.summary(row=-1, output=output).splitlines()[0]
         assert first.startswith(f"row {N - 1}, b: ")
