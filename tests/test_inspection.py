@@ -499,6 +499,20 @@ def test_a_formula_of_columns_far_from_zero_is_far_from_the_neuron(centre, order
         assert_allclose(evaluated(hinge, clipped), exact, atol=0.02 * np.abs(exact).max())
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e12, 1e200])
+def test_a_formula_depends_on_the_unit_of_a_column(unit):
+    X, y, _ = table()
+    plain = WedgeReLURegressor(0.02).fit(X, y).neurons_frame()
+    model = WedgeReLURegressor(0.02).fit(X * [unit, 1.0, 1.0], y)
+    frame = model.neurons_frame()
+    assert list(frame["inputs"]) == list(plain["inputs"])
+    for own, other in zip(frame["formula"], plain["formula"], strict=True):
+        assert own.count("x0") == other.count("x0")
+        assert len(own) < len(other) + 30
+    assert all(np.isfinite(each.values).all() and len(each) > 1 for each in model.marginals_)
+    assert_allclose(model.marginals_[0].values.max() / unit, X[:, 0].max(), rtol=0.5)
+
+
 def test_two_neurons_read_alike():
     x = np.array([0.0, 1.0, 1.00001, 2.0, 3.0])
     y = np.array([0.0, 0.0, 1.0, 1.0, 0.0])
