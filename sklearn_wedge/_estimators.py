@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
@@ -51,6 +51,7 @@ from sklearn_wedge._validation import (
     is_one_target,
     read_inputs,
     refuse_bad_targets,
+    row_blocks,
     validated_weight,
 )
 from sklearn_wedge.export._mixin import ExportMixin
@@ -106,7 +107,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
         block_bytes = min(BLOCK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(block_bytes // row_bytes))
-        return np.concatenate([self._predicted(X, block) for block in gen_batches(len(X), rows)])
+        return np.concatenate([self._predicted(X, block) for block in row_blocks(len(X), rows)])
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(X[rows])
