@@ -348,7 +348,8 @@ def solve(task, neurons, signs, unit, attempt=0):
         network = network + rows[:, order].T @ z
         sizes = cvxpy.abs(z[:, 0]) if q == 1 else cvxpy.norm(z, 2, axis=1)
         penalty = (task.alpha / unit / length) @ sizes
-        constraints = [cvxpy.multiply(signs[signs != 0], z[signs != 0, 0]) >= 0]
+        if signs.any():
+            constraints = [cvxpy.multiply(signs[signs != 0], z[signs != 0, 0]) >= 0]
     tie = f == network
     loss = (task.weight[order] / unit) @ task.loss.expression(f, task.target[order])
     problem = cvxpy.Problem(cvxpy.Minimize(loss + penalty), [tie, *constraints])
