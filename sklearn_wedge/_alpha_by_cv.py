@@ -148,12 +148,17 @@ class AlphaByCV:
         chosen = self.interaction_order_, self.norm_, self.n_blocks_chosen_
         return dict(zip(CANDIDATES, chosen, strict=True))
 
-    def _choose(self, task: Task, routed: Bunch, fit: FitTask) -> None:
-        """Set ``combinations_``, ``alphas_`` and their paths, and what is best of them."""
+    def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> None:
+        """Set ``combinations_``, ``alphas_`` and their paths, and what is best of them.
+
+        ``weight`` are the sample weights, for a scorer that is given some.
+        """
         caller = type(self).__name__
         given = list(product(*(_several(n, getattr(self, n), caller) for n in CANDIDATES)))
         combinations = self._combinations(task, given)
         params = {name: np.asarray(values) for name, values in routed.scorer.score.items()}
+        if "sample_weight" in params:
+            params["sample_weight"] = weight
         folds = folds_of(task, self.cv, routed.splitter.split)
         folds = usable(task, folds, params.get("sample_weight"))
         n_fits = len(combinations) * len(folds)

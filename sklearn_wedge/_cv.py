@@ -250,7 +250,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            self._choose(Task(X, y, as_columns(y), weight, loss), routed, task)
+            self._choose(Task(X, y, as_columns(y), weight, loss), weight, routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, weight, loss, refit)
         return self
@@ -496,7 +496,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         target = class_targets(y, self.fitted_classes_)
         data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            self._choose(data, routed, task)
+            self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
                 self._fit_at(self.alpha_, X, y, fit_weight, refit)
         return self

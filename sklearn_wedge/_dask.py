@@ -171,9 +171,15 @@ def _new_targets(
     return changed.target, changed.weight
 
 
-def _labels(targets: tuple[NDArray, NDArray], first_row: int) -> tuple[NDArray, NDArray]:
+def _labels(
+    targets: tuple[NDArray, NDArray], first_row: int
+) -> tuple[NDArray, NDArray] | ValueError:
+    """Labels and their weights, or what is wrong with them: the first chunk has the word."""
     y, weight = targets
-    refuse_odd_labels(y, first_row)
+    try:
+        refuse_odd_labels(y, first_row)
+    except ValueError as error:
+        return error
     labels, codes = np.unique(y, return_inverse=True)
     return labels, np.bincount(codes.ravel(), weight)
 
@@ -239,6 +245,9 @@ class DaskChunks:
                 for y, first in zip(self.targets, self.starts, strict=True)
             ]
         )
+        for part in found:
+            if isinstance(part, ValueError):
+                raise part
         # A chunk without rows may be of another type.
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
         classes, codes = np.unique(np.concatenate(labels), return_inverse=True)

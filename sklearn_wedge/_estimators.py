@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_wedge._callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
@@ -44,6 +44,7 @@ from sklearn_wedge._validation import (
     is_one_target,
     read_inputs,
     refuse_bad_targets,
+    row_chunks,
     validated_weight,
 )
 from sklearn_wedge.export._mixin import ExportMixin
@@ -97,7 +98,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
         chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(chunk_bytes // row_bytes))
-        return np.concatenate([self._predicted(X, chunk) for chunk in gen_batches(len(X), rows)])
+        return np.concatenate([self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)])
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(X[rows])

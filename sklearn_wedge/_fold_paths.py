@@ -178,10 +178,11 @@ def paths_in_step(
         )
         for (i, j), path in zip(which, results, strict=True):
             paths[i][j] = path
-        more = {i: combinations[i].n_more(mean_scores(paths[i])) for i in going}
-        for i in going.keys() - {i for i, n in more.items() if n > 0}:
-            _end(combinations[i], paths[i], told[i])
-        going = {i: n for i, n in more.items() if n > 0}
+        for i in list(going):
+            going[i] = combinations[i].n_more(mean_scores(paths[i]))
+            if not going[i]:
+                _end(combinations[i], paths[i], told[i])
+                del going[i]
     return paths
 
 

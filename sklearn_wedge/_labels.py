@@ -33,7 +33,7 @@ def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
         return
     # Not as they would be in an array of their own: there NaN becomes text beside text.
     labels = np.asarray(y, dtype=object)
-    if labels.ndim == 0:
+    if labels.size == 0 or labels.ndim == 0:  # a chunk of a dask array may have no rows
         return
     rows = labels.reshape(len(labels), -1)
     for row, column in np.ndindex(rows.shape):

@@ -15,7 +15,7 @@ MOST_VALUES = 1000
 TIE_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Marginal:
     """The distribution of one input in the training data: what effects are centred on.
 
@@ -42,6 +42,10 @@ class Marginal:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        least, largest = self.values[[0, -1]]
+        return f"Marginal(n_values={len(self)}, least={least:.4g}, largest={largest:.4g})"
 
     @property
     def mean(self) -> float:

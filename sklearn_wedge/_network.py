@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 SPARSE = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HiddenNeurons:
     """A hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
 
@@ -65,8 +65,11 @@ class HiddenNeurons:
     def __len__(self) -> int:
         return self.offsets.shape[0]
 
+    def __repr__(self) -> str:
+        return f"HiddenNeurons(n_neurons={len(self)}, order={self.inputs.shape[1]})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Block:
     """One block of a network: a hidden layer, and how it was found.
 
@@ -99,8 +102,12 @@ class Block:
     certificate: Certificate
     history: tuple[Round, ...]
 
+    def __repr__(self) -> str:
+        gap = self.certificate.relative_gap
+        return f"Block(n_neurons={self.n_neurons}, relative_gap={gap:.1e})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Network:
     """A ReLU network in original units, applied to clipped inputs.
 
@@ -141,8 +148,9 @@ class Network:
 
     def predict(self, X: ArrayLike) -> Array:
         """Outputs for ``X``, (n, d), in original units: an array of shape (n, n_outputs)."""
-        inputs = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
-        inputs = np.ascontiguousarray(inputs.T)
+        # A row for each input, so that its bounds are the same along it: several times faster.
+        inputs = np.array(np.asarray(X).T, dtype=np.float64, order="C")
+        np.clip(inputs, *self.clip_bounds[:, :, None], out=inputs)
         hidden = inputs[:0]
         *layers, output = self._weights
         for weights, bias in zip(layers, self.intercepts[:-1], strict=True):
@@ -152,6 +160,12 @@ class Network:
             hidden += bias[:, None]
             np.maximum(hidden, 0.0, out=hidden)
         return _product(output, hidden).T + self.intercepts[-1]
+
+    def __repr__(self) -> str:
+        *hidden, n_outputs = map(len, self.intercepts)
+        n_neurons = hidden[0] if len(hidden) == 1 else tuple(hidden)
+        n_inputs = self.clip_bounds.shape[1]
+        return f"Network(n_inputs={n_inputs}, n_neurons={n_neurons}, n_outputs={n_outputs})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What is saved: nothing that can be computed again."""

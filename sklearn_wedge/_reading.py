@@ -18,7 +18,7 @@ from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
 from sklearn_wedge.inspection._html import Documented, caption, tables
 from sklearn_wedge.inspection._importances import importances
-from sklearn_wedge.inspection._sums import NEGLIGIBLE
+from sklearn_wedge.inspection._sums import NEGLIGIBLE, spreads
 from sklearn_wedge.inspection._words import neurons_frame, summary
 
 
@@ -215,5 +215,5 @@ def _clipped_points(
     """Clipped inputs in original units, (n, d), and weights that sum to 1."""
     scaling, weight = sample.input_scaling, sample.point_weight / sample.point_weight.sum()
     points = scaling.clip(sample.points * scaling.scale + scaling.mean)
-    spread = np.sqrt(weight @ (points - weight @ points) ** 2)
-    return np.where(np.abs(points) > NEGLIGIBLE * spread, points, 0.0), weight
+    is_rounding = np.abs(points) <= NEGLIGIBLE * spreads(points, weight)
+    return np.where(is_rounding, 0.0, points), weight

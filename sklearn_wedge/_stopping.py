@@ -17,6 +17,9 @@ OF_OWN_PER_TOLERANCE = 100.0
 ROUNDING = 1e-12
 # A bound above the objective by this fraction of the larger one, own or constant, is none.
 INVALID = 1e-8
+# Or by this part of the terms that a loss sums: of a target that is constant they cancel.
+ROUNDING_OF_TERMS = 1e-13
+LARGEST_LOGARITHM = 700.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ def _rounding(problem: Problem) -> float:
     return ROUNDING * abs(problem.constant.objective)
 
 
+def _size_of_terms(problem: Problem) -> float:
+    """What terms of a loss are like, roughly: where they cancel, rounding is a part of this."""
+    constant = problem.constant_model()
+    if problem.loss.target_scaling == "mean":  # predictions are logarithms
+        constant = np.exp(np.minimum(constant, LARGEST_LOGARITHM))
+    return 1.0 + float(np.abs(constant).max())
+
+
 def check_bound(problem: Problem, objective: float, bound: float) -> None:
     """Raise if a lower bound cannot be one.
 
@@ -94,7 +105,7 @@ def check_bound(problem: Problem, objective: float, bound: float) -> None:
     """
     size = max(abs(objective), abs(problem.constant.objective))
     # Written so that NaN does not pass.
-    if bound - objective <= INVALID * size:
+    if bound - objective <= INVALID * size + ROUNDING_OF_TERMS * _size_of_terms(problem):
         return
     raise RuntimeError(
         f"The lower bound {bound!r} is above the objective {objective!r} (constant model: "

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import _get_feature_names
 
 from sklearn_wedge._rows import release
@@ -350,6 +349,15 @@ def read_inputs(read: Callable[[], Any], X: ArrayLike, caller: Caller) -> Any:
     return data
 
 
+def row_chunks(n_rows: int, at_most: int) -> list[slice]:
+    """Chunks of at most so many rows.
+
+    scikit-learn's ``gen_batches`` first looks at its own signature, which takes as long as the
+    network of a small table; and partial dependence predicts such a table thousands of times.
+    """
+    return [slice(start, min(start + at_most, n_rows)) for start in range(0, n_rows, at_most)]
+
+
 def refuse_not_finite(
     X: NDArray, caller: Caller, names: Sequence | None = None, first_row: int = 0
 ) -> None:
@@ -364,12 +372,12 @@ def refuse_not_finite(
     """
     rows = max(1, int(CHUNK_BYTES // (8 * X.shape[1])))
 
-    def in_blocks() -> Iterator[dict[str, Found]]:
-        for block in gen_batches(len(X), rows):
-            yield not_finite(X[block], first_row + block.start)
+    def in_chunks() -> Iterator[dict[str, Found]]:
+        for chunk in row_chunks(len(X), rows):
+            yield not_finite(X[chunk], first_row + chunk.start)
             release(X)
 
-    refuse_found("X", joined(in_blocks()), caller, names)
+    refuse_found("X", joined(in_chunks()), caller, names)
 
 
 def _numbers(data: Any, name: str, caller: Caller) -> NDArray[np.float64]:

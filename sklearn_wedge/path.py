@@ -38,7 +38,7 @@ from sklearn_wedge._validation import read_inputs, refuse_bad_targets, validated
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WedgePath:
     """Optimal networks at descending penalties.
 
@@ -72,6 +72,10 @@ class WedgePath:
     certificates: tuple[Certificate, ...]
     n_iter: tuple[int, ...]
     converged: tuple[bool, ...]
+
+    def __repr__(self) -> str:
+        largest, least = self.alphas[[0, -1]]
+        return f"WedgePath(n_alphas={len(self.alphas)}, largest={largest:.4g}, least={least:.4g})"
 
 
 def build_problem(

@@ -340,15 +340,16 @@ def solve(task, neurons, signs, unit, attempt=0):
     order = np.random.default_rng(attempt).permutation(n) if attempt else np.arange(n)
     digits = DIGITS[attempt % len(DIGITS)]
     length, rows, signs, which = _distinct(activations, task.weight, signs, digits)
-    z, t = cvxpy.Variable((len(rows), q)), cvxpy.Variable((1, q))
-    f = cvxpy.Variable((n, q))
+    t, f = cvxpy.Variable((1, q)), cvxpy.Variable((n, q))
     network = np.ones((n, 1)) @ t
     penalty, constraints = 0.0, []
     if len(rows):
+        z = cvxpy.Variable((len(rows), q))
         network = network + rows[:, order].T @ z
         sizes = cvxpy.abs(z[:, 0]) if q == 1 else cvxpy.norm(z, 2, axis=1)
         penalty = (task.alpha / unit / length) @ sizes
-        constraints = [cvxpy.multiply(signs[signs != 0], z[signs != 0, 0]) >= 0]
+        if signs.any():
+            constraints = [cvxpy.multiply(signs[signs != 0], z[signs != 0, 0]) >= 0]
     tie = f == network
     loss = (task.weight[order] / unit) @ task.loss.expression(f, task.target[order])
     problem = cvxpy.Problem(cvxpy.Minimize(loss + penalty), [tie, *constraints])

@@ -15,6 +15,7 @@ from sklearn_wedge import (
     WedgeReLURegressor,
     WedgeReLURegressorCV,
 )
+from sklearn_wedge._fold_paths import fold_tolerance
 
 ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
 # Order 1 has the same neurons under both norms.
@@ -209,7 +210,8 @@ def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
     train = np.arange(60) < 40
     folds = [(np.flatnonzero(train), np.flatnonzero(~train))]
     path = WedgeReLURegressorCV([0.02], n_blocks=2, tol=1e-6, cv=folds).fit(X, y)
-    one = WedgeReLURegressor(0.02, n_blocks=2, tol=1e-6, pricing="search").fit(X[train], y[train])
+    of_fold = {"n_blocks": 2, "tol": fold_tolerance(1e-6), "pricing": "search"}
+    one = WedgeReLURegressor(0.02, **of_fold).fit(X[train], y[train])
     assert one.n_blocks_ == 2
     error = np.mean((one.predict(X[~train]) - y[~train]) ** 2)
     assert_allclose(path.score_path_, -error, rtol=1e-10)

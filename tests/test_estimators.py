@@ -4,6 +4,7 @@ import dataclasses
 import io
 import pickle
 import re
+import sys
 import warnings
 
 import joblib
@@ -18,6 +19,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import permutation_importance
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -902,6 +904,32 @@ def test_a_rare_indicator_column_keeps_its_effect():
 
 
 # --- resources -----------------------------------------------------------------------------------
+
+
+def calls_of(function):
+    """Python functions that are called."""
+    seen = []
+    function()  # what is done once
+    sys.setprofile(lambda frame, event, _: seen.append(frame) if event == "call" else None)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return len(seen)
+
+
+def test_predictions_of_a_small_table_are_mostly_preparations(data):
+    # Partial dependence of a pair of inputs predicts a table 10,000 times.
+    X, y = data
+    model, plain = WedgeReLURegressor(0.1).fit(X, y), Ridge().fit(X, y)
+    assert calls_of(lambda: model.predict(X)) < 2 * calls_of(lambda: plain.predict(X))
+
+
+def test_predictions_change_the_inputs(model, new_rows):
+    for order in "CF":
+        rows = np.array(new_rows, order=order)
+        model.predict(rows)
+        assert_array_equal(rows, new_rows)
 
 
 def test_working_memory_changes_no_prediction(model, constant_model, new_rows):

@@ -41,6 +41,14 @@ def test_rows_without_weight_are_in_a_number_of_folds(of_classes):
 
 
 @at_an_end
+def test_one_weight_for_all_rows_is_refused():
+    X, y = table()
+    model = WedgeReLURegressorCV(ALPHAS, cv=2, interaction_order=1)
+    plain = model.fit(X, y).score_path_
+    assert_allclose(model.fit(X, y, sample_weight=2.0).score_path_, plain, rtol=1e-12)
+
+
+@at_an_end
 def test_a_fold_without_weight_is_scored_or_left_out_in_silence():
     X, y = table()
     weight = np.where(np.arange(60) < 20, 0.0, 1.0)

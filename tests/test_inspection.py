@@ -28,8 +28,10 @@ from sklearn_wedge import (
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
     WedgeReLURegressorCV,
+    wedge_relu_path,
 )
 from sklearn_wedge._marginals import MOST_VALUES, marginal
+from sklearn_wedge.inspection import EffectDisplay
 from sklearn_wedge.inspection._html import tables
 
 N, D = 30, 3
@@ -381,8 +383,10 @@ def test_names_that_are_given_are_not_used():
 def test_an_explanation_fills_the_screen_or_hides_the_largest_contributions():
     model, X = fitted("squared error", REGRESSORS["squared error"]), table()[0]
     explanation = model.explain(X)
-    assert repr(explanation).startswith(f"Explanation({N} rows, {len(explanation.names)} effects: ")
-    assert len(repr(explanation)) < 100
+    said = f"Explanation(n_samples={N}, n_effects={len(explanation.names)}, largest=["
+    assert repr(explanation).startswith(said)
+    strongest = explanation.names[np.abs(explanation.contributions).sum(axis=0).argmax()]
+    assert repr(explanation).split("largest=['")[1].startswith(f"{strongest}'")
     first, *lines = explanation.summary(row=3, most=2).splitlines()
     assert float(first.removeprefix("row 3: ")) == pytest.approx(model.predict(X)[3], rel=1e-3)
     numbers = [float(line.split()[0]) for line in lines]
@@ -400,10 +404,37 @@ def test_an_explanation_fills_the_screen_or_hides_the_largest_contributions():
             explanation.summary(row)
 
 
+def test_what_a_fit_or_a_method_returns_fills_the_screen():
+    X, y, _ = table()
+    model = fitted("squared error", REGRESSORS["squared error"])
+    path = wedge_relu_path(X, y, np.geomspace(0.5, 0.02, 12))
+    held = [
+        model.neurons_,
+        model.blocks_[0],
+        model.certificate_,
+        *model.history_,
+        *model.marginals_,
+        model.explain(X),
+        fitted("three classes", CLASSIFIERS["three classes"]).explain(X),
+        path,
+        path.networks[-1],
+        *EffectDisplay.from_estimator(model, [0, (0, 1)]).effects,
+    ]
+    for each in held:
+        text = repr(each)
+        assert text.startswith(f"{type(each).__name__}(")
+        assert "\n" not in text
+        assert len(text) < 400
+    assert f"n_neurons={model.n_neurons_}, order=2" in repr(model.neurons_)
+    assert f"n_neurons={len(path.networks[-1].neurons)}, n_outputs=1" in repr(path.networks[-1])
+    assert repr(path) == "WedgePath(n_alphas=12, largest=0.5, least=0.02)"
+    assert repr(model.marginals_[2]).startswith(f"Marginal(n_values={len(model.marginals_[2])}, ")
+
+
 def test_an_explanation_of_several_outputs_is_that_of_another_one():
     model, X = fitted("three classes", CLASSIFIERS["three classes"]), table()[0]
     explanation = model.explain(X)
-    assert "3 outputs" in repr(explanation)
+    assert "n_outputs=3" in repr(explanation)
     for output in ("b", 1):
         first = explanation.summary(row=-1, output=output).splitlines()[0]
         assert first.startswith(f"row {N - 1}, b: ")
@@ -466,6 +497,20 @@ def test_a_formula_of_columns_far_from_zero_is_far_from_the_neuron(centre, order
         slope, hinge = formula.split(" · ", 1)
         exact = hidden[:, j] * model.coefs_[1][j, 0] / float(slope)
         assert_allclose(evaluated(hinge, clipped), exact, atol=0.02 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e12, 1e200])
+def test_a_formula_depends_on_the_unit_of_a_column(unit):
+    X, y, _ = table()
+    plain = WedgeReLURegressor(0.02).fit(X, y).neurons_frame()
+    model = WedgeReLURegressor(0.02).fit(X * [unit, 1.0, 1.0], y)
+    frame = model.neurons_frame()
+    assert list(frame["inputs"]) == list(plain["inputs"])
+    for own, other in zip(frame["formula"], plain["formula"], strict=True):
+        assert own.count("x0") == other.count("x0")
+        assert len(own) < len(other) + 30
+    assert all(np.isfinite(each.values).all() and len(each) > 1 for each in model.marginals_)
+    assert_allclose(model.marginals_[0].values.max() / unit, X[:, 0].max(), rtol=0.5)
 
 
 def test_two_neurons_read_alike():
@@ -594,12 +639,13 @@ def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
         assert "text/html" not in model._repr_mimebundle_()
 
 
-def test_the_html_does_not_show_the_gap_before_it_is_unfolded():
+def test_the_html_does_not_show_the_gap_before_it_is_unfolded(monkeypatch):
     X, y, _ = table()
     model = WedgeReLURegressor(0.02).fit(X, y)
     gap = f"relative gap {model.certificate_.relative_gap:.1e}, certified"
     assert f'<div class="caption">{gap}</div>' in model._repr_html_()
     assert f"<summary>Certificate: {gap}</summary>" in tables(model)
+    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)  # else a search prices all of them
     searched = WedgeReLURegressor(0.02, pricing="search").fit(X, y)
     assert "estimated, not certified</div>" in searched._repr_html_()
 

@@ -149,7 +149,10 @@ class Reading:
 
 def judged(problem):
     """Fit a problem and hold everything it says against the oracles."""
-    model, converged = fitted(problem)
+    try:
+        model, converged = fitted(problem)
+    except RuntimeError as error:  # its own bound is refuted by the fit itself
+        return Verdict(failures=[str(error)], exact=False)
     certificate, reading = model.certificate_, Reading(problem, model)
     task = reading.task
     verdict = Verdict(converged=converged, exact=certificate.exact)

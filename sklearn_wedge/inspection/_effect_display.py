@@ -34,7 +34,7 @@ VALUES_JUDGED = 32
 OF_OTHER_DISPLAYS = {"X", "features", "target"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EffectGrid:
     """One effect on a grid.
 
@@ -71,6 +71,9 @@ class EffectGrid:
     values: Array
     deciles: tuple[Array, ...]
     two_valued: tuple[bool, ...]
+
+    def __repr__(self) -> str:
+        return f"EffectGrid(names={self.names}, shape={self.values.shape})"
 
 
 def _takes_no_data(from_estimator: Callable) -> Callable:

@@ -57,7 +57,7 @@ class Explanation:
     >>> bool(np.allclose(total, model.predict(X[:3])))
     True
     >>> found
-    Explanation(3 rows, 3 effects: x0 × x1, x0, x1)
+    Explanation(n_samples=3, n_effects=3, largest=['x0 × x1', 'x0', 'x1'])
     >>> print(found.summary(row=1, most=2))
     row 1: 0.08...
       +0.69...  intercept
@@ -77,10 +77,8 @@ class Explanation:
         n, n_effects = self.contributions.shape[:2]
         sizes = np.abs(self._by_output()).sum(axis=(0, 2))
         largest = [self.names[i] for i in np.argsort(-sizes, kind="stable")[:MOST_IN_REPR]]
-        listed = f": {', '.join(largest)}" if largest else ""
-        listed += ", ..." if n_effects > len(largest) else ""
-        several = f", {len(self.outputs)} outputs" if self.outputs else ""
-        return f"Explanation({n} rows{several}, {n_effects} effects{listed})"
+        several = f", n_outputs={len(self.outputs)}" if self.outputs else ""
+        return f"Explanation(n_samples={n}, n_effects={n_effects}{several}, largest={largest})"
 
     def _by_output(self) -> Array:
         """Contributions, (n_samples, n_effects, n_outputs), also of one output."""

@@ -98,9 +98,9 @@ def _layer(
     seen = ranges.first(len(weights))
     weights, biases = seen.without_rounding(weights, biases)
     is_last = block == len(estimator.coefs_) - 2
-    coef = (
-        estimator.coefs_[-1] if is_last else np.zeros((len(biases), estimator.coefs_[-1].shape[1]))
-    )
+    coef = estimator.coefs_[-1]
+    if not is_last:
+        coef = np.zeros((len(biases), coef.shape[1]))
     rows = (estimator.neurons_ if is_last else estimator.blocks_[block].neurons).rows
     made = []
     for j, reach in enumerate(seen.reach(weights, biases)):

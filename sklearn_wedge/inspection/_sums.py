@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,13 @@ LEAST_REACH = 1e-4
 MOST_DIGITS = 17
 # Numbers below this power of ten are written out.
 MOST_PLACES = 16
+
+
+def spreads(columns: Array, weight: Array) -> Array:
+    """Weighted standard deviations of columns, (n, d), whose squares need not be numbers: (d,)."""
+    unit = np.abs(columns).max(axis=0)
+    reduced = np.divide(columns, unit, out=np.zeros_like(columns), where=unit > 0)
+    return unit * np.sqrt(weight @ (reduced - weight @ reduced) ** 2)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def signal_ranges(estimator: Any) -> Ranges:
     ranges = Ranges(
         np.array([each.values[0] for each in own]),
         np.array([each.values[-1] for each in own]),
-        np.array([np.sqrt(each.weights @ (each.values - each.mean) ** 2) for each in own]),
+        np.array([spreads(each.values[:, None], each.weights)[0] for each in own]),
     )
     for weights, biases in zip(estimator.coefs_[:-2], estimator.intercepts_[:-2], strict=True):
         ranges = ranges.with_neurons(weights, biases)
@@ -142,9 +149,9 @@ class Sum:
 
 def digits_within(number: float, off: float) -> int:
     """Significant digits with which a number is off by at most so much."""
-    if number == 0 or off <= 0:
+    if number == 0 or not 0 < off < inf:
         return 0
-    return floor(log10(abs(number))) + 1 + ceil(-log10(2 * off))
+    return floor(log10(abs(number))) + 1 + ceil(-log10(2) - log10(off))
 
 
 def number_in_words(number: float, digits: int) -> str:
