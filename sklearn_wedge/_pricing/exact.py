@@ -114,5 +114,6 @@ def price_all(
             delayed(_price_inputs)(table, dual, inputs, neuron_class)
             for inputs in neuron_class.input_sets(varying, s)
         )
-        parts += Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
+        # Not on whatever runs the fits of a search, such as the workers of dask: they wait.
+        parts += Parallel(n_jobs=n_jobs, backend="threading")(tasks)
     return Hyperplanes.concatenate(parts, neuron_class.order)
