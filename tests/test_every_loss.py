@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._losses.own import STEPS, _below_chords
+from sklearn_wedge._losses.own import STEPS, OwnLoss, _below_chords
 
 # Of a bound or an objective, relative to the objective of the constant model.
 ROUNDING = 1e-12
@@ -402,6 +402,18 @@ def test_an_own_loss_that_grows_fast_has_no_bound(loss):
     objective = np.mean(loss(cvxpy.Constant(model.predict(X)), y).value) + penalty
     assert_allclose(certificate.objective, objective, rtol=1e-9)
     assert max(r.lower_bound for r in model.history_) <= objective * (1 + 1e-9)
+
+
+def test_a_bound_forgets_what_lies_where_no_chord_reaches():
+    """However far from the kink of ``|f - y|`` the solver ended: there the least value is."""
+    far = 10.0 ** np.arange(-9.0, 6.0, 0.25)
+    target = np.concatenate([far, -far])
+    slope = np.sign(target) * (1 - 1e-9)
+    at, steps = np.zeros_like(target), np.asarray(STEPS)
+    bounds = OwnLoss(kinked)._bounds(at, slope, steps, target[:, None])
+    assert np.all(bounds <= slope * target + 1e-12 * np.abs(target))
+    near = np.abs(target) < steps[-2]
+    assert_allclose(bounds[near], (slope * target)[near], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from threading import Barrier, current_thread
 
+import joblib
 import numpy as np
 import pytest
+from joblib._parallel_backends import SequentialBackend
 from threadpoolctl import threadpool_info
 
 from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
@@ -237,3 +239,24 @@ def test_two_fits_of_one_loss_share_what_it_keeps_of_a_sample():
 
 if __name__ == "__main__":
     main(sys.argv[1])
+
+
+class OnlyWholeFits(SequentialBackend):
+    """A backend that takes no work from within a fit, as workers that all wait for theirs."""
+
+    uses_threads = supports_sharedmem = True
+
+    def configure(self, *args, **kwargs):
+        raise AssertionError("part of a fit was handed to the workers that run fits")
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_fit_waits_for_the_workers_that_run_the_fits_of_a_search(n_jobs):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3))
+    model = WedgeReLURegressor(0.1, n_jobs=n_jobs)
+    joblib.register_parallel_backend("only whole fits", OnlyWholeFits)
+    with joblib.parallel_config(backend="only whole fits"):
+        with pytest.raises(AssertionError, match="part of a fit"):  # the backend is in use
+            joblib.Parallel(prefer="threads")([joblib.delayed(abs)(1)])
+        model.fit(X, np.abs(X[:, 0] - X[:, 1]))
+    assert model.certificate_.exact

@@ -21,7 +21,7 @@ INSIDE = 1e-9
 # Asked of the solver; how close it gets does not matter for a bound, only for how good it is.
 TOLERANCES = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 # Distances, in units, at which losses are looked at on both sides of where the solver ended.
-STEPS = 10.0 ** np.arange(-9.0, 3.0, 0.5)
+STEPS = 10.0 ** np.arange(-9.0, 4.0, 0.5)
 # What is left of a difference of two values by rounding, relative to the larger of them, with
 # chords prolonged by up to three times their length.
 ROUNDING = 16 * np.finfo(float).eps
@@ -203,10 +203,11 @@ class OwnLoss(KinkedLoss):
         noise = ROUNDING * (np.where(np.isfinite(losses), np.abs(losses), 0.0) + np.abs(linear))
         with np.errstate(all="ignore"):
             bounds = _below_chords(values, noise, np.diff(offsets))
-            # A rise that is less than rounding may be a fall, and the minimum farther out.
-            left, right = values[:, 0] - values[:, 1], values[:, -1] - values[:, -2]
-            rises = left > noise[:, :2].max(axis=1), right > noise[:, -2:].max(axis=1)
-        ends = np.isinf(values[:, 0]) | rises[0], np.isinf(values[:, -1]) | rises[1]
+            # Outside the second and the last but one point no bound is known: values must rise
+            # towards them. A rise that is less than rounding may be a fall.
+            left, right = values[:, 1] - values[:, 2], values[:, -2] - values[:, -3]
+            rises = left > noise[:, 1:3].max(axis=1), right > noise[:, -3:-1].max(axis=1)
+        ends = np.isinf(values[:, 1]) | rises[0], np.isinf(values[:, -2]) | rises[1]
         return np.where(ends[0] & ends[1] & np.isfinite(bounds), bounds, -np.inf)
 
     def floor(self, target: Array, weight: Array) -> float:
