@@ -1,8 +1,11 @@
 """Shared by all tests."""
 
+from functools import partial
+
 import matplotlib
 import pytest
 
+from sklearn_wedge._pricing import SearchBudget
 from sklearn_wedge._threads import single_threaded_blas
 
 matplotlib.use("agg")
@@ -13,3 +16,10 @@ def one_thread_of_linear_algebra():
     """As inside a fit, also for tests that call the numerical core directly."""
     with single_threaded_blas():
         yield
+
+
+@pytest.fixture
+def nothing_is_cheap(monkeypatch):
+    """A search is one: on few rows it would price the whole class, which costs less."""
+    budget = partial(SearchBudget, exact_instead=0)
+    monkeypatch.setattr("sklearn_wedge._options.SearchBudget", budget)

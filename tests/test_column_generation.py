@@ -353,8 +353,7 @@ def test_a_search_claims_to_be_certified_or_is_far_from_the_optimum(data, order)
 
 
 @on_all_data
-def test_pricing_by_search_claims_to_be_certified(data, order, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
+def test_pricing_by_search_claims_to_be_certified(data, order, nothing_is_cheap):
     X, y = DATA[data]
     alpha = 0.03 * largest(X, y, order)
     certificate = fit(X, y, alpha, order, pricing="search", tol=1e-6).certificate_

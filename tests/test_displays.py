@@ -508,8 +508,7 @@ def test_a_path_of_networks_is_not_drawn():
 
 
 @pytest.mark.parametrize("pricing", ["exact", "search"])
-def test_the_certificate_is_not_the_history(pricing, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)  # else a search prices all of them
+def test_the_certificate_is_not_the_history(pricing, nothing_is_cheap):
     model = WedgeReLURegressor(0.01, pricing=pricing).fit(X2, Y2)
     display = CertificateDisplay.from_estimator(model)
     rounds, objective = display.objective_line_.get_data()

@@ -443,9 +443,8 @@ def test_unaffordable_exact_pricing_says_how_many_pencils_and_what_to_do():
 
 
 @pytest.mark.parametrize("pricing", ["exact", "search"])
-def test_an_unconverged_fit_warns_with_gap_and_tolerance(pricing, data, monkeypatch):
+def test_an_unconverged_fit_warns_with_gap_and_tolerance(pricing, data, nothing_is_cheap):
     X, y = data
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     model = WedgeReLURegressor(alpha=1e-4, max_iter=1, pricing=pricing, tol=1e-9)
     with pytest.warns(ConvergenceWarning) as caught:
         model.fit(X, y)
@@ -532,8 +531,7 @@ def test_the_gap_bounds_the_violation(data):
     assert abs(certificate.max_violation) < 1e-6
 
 
-def test_search_calls_its_bound_an_estimate_everywhere(data, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
+def test_search_calls_its_bound_an_estimate_everywhere(data, nothing_is_cheap):
     exact = WedgeReLURegressor(pricing="exact").fit(*data).certificate_
     search = WedgeReLURegressor(pricing="search").fit(*data).certificate_
     assert exact.exact
@@ -557,10 +555,8 @@ def test_scope_names_the_class_of_networks(order, words, data):
     assert words in certificate.scope
 
 
-def test_search_is_as_good_as_exact_here(data, monkeypatch):
+def test_search_is_as_good_as_exact_here(data, nothing_is_cheap):
     exact = WedgeReLURegressor(pricing="exact", tol=1e-8).fit(*data).certificate_
-    # On few rows the whole class costs less than a search.
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     search = WedgeReLURegressor(pricing="search", tol=1e-8).fit(*data).certificate_
     assert exact.lower_bound <= search.objective * (1 + 1e-12)
     assert_allclose(search.objective, exact.objective, rtol=1e-3)
@@ -593,11 +589,10 @@ def test_auto_gives_up_the_certificate_of_a_large_table():
     assert model.fit(X[rows], y[rows]).certificate_.exact
 
 
-def test_auto_follows_its_limit(monkeypatch, data):
+def test_auto_follows_its_limit(monkeypatch, nothing_is_cheap, data):
     X, y = data
     size = pencils_of_order_2(60, 4) * 60
     model = WedgeReLURegressor(alpha=0.05, clip_quantile=None)
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)
     monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size)
     assert model.fit(X, y).certificate_.exact
     monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size - 1)

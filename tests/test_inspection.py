@@ -639,13 +639,12 @@ def test_the_html_lacks_certificate_or_neurons_or_is_not_escaped():
         assert "text/html" not in model._repr_mimebundle_()
 
 
-def test_the_html_does_not_show_the_gap_before_it_is_unfolded(monkeypatch):
+def test_the_html_does_not_show_the_gap_before_it_is_unfolded(nothing_is_cheap):
     X, y, _ = table()
     model = WedgeReLURegressor(0.02).fit(X, y)
     gap = f"relative gap {model.certificate_.relative_gap:.1e}, certified"
     assert f'<div class="caption">{gap}</div>' in model._repr_html_()
     assert f"<summary>Certificate: {gap}</summary>" in tables(model)
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", 0)  # else a search prices all of them
     searched = WedgeReLURegressor(0.02, pricing="search").fit(X, y)
     assert "estimated, not certified</div>" in searched._repr_html_()
 

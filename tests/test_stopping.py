@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from sklearn_wedge import (
 from sklearn_wedge._losses import SquaredError
 from sklearn_wedge._master import DualPoint, independent_support
 from sklearn_wedge._options import FitOptions
-from sklearn_wedge._pricing import Pricing
+from sklearn_wedge._pricing import Pricing, SearchBudget
 from sklearn_wedge._rows import LocalChunks, SampleOptions, chunked_sample
 from sklearn_wedge._stopping import StoppingRule
 from sklearn_wedge.path import build_problem, solve_alphas
@@ -207,7 +208,8 @@ def test_weights_whose_inverse_overflows_leave_no_bound(kind, place, tiny):
 @pytest.mark.parametrize("cheap", [0, 8_000_000])
 @pytest.mark.parametrize("pricing", ["search", "auto", "exact"])
 def test_a_certificate_says_something_else_than_what_was_priced(pricing, cheap, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._pricing.CHEAP", cheap)
+    budget = partial(SearchBudget, exact_instead=cheap)
+    monkeypatch.setattr("sklearn_wedge._options.SearchBudget", budget)
     model = WedgeReLURegressor(0.05, pricing=pricing).fit(*with_noise(40))
     whole_class = model.history_[-1].pricing == "exact"
     assert whole_class == (pricing != "search" or cheap > 0)
