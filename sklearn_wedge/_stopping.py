@@ -89,7 +89,7 @@ def _rounding(problem: Problem) -> float:
 
 def _size_of_terms(problem: Problem) -> float:
     """What terms of a loss are like, roughly: where they cancel, rounding is a part of this."""
-    constant = problem.constant_model()
+    constant = problem.constant.intercept
     if problem.loss.target_scaling == "mean":  # predictions are logarithms
         constant = np.exp(np.minimum(constant, LARGEST_LOGARITHM))
     return 1.0 + float(np.abs(constant).max())
