@@ -126,7 +126,8 @@ class Problem:
         loss can be below.
         """
         (floor,) = self.sample.rows.sum(passes.floor, self.loss)
-        return self.constant.objective - float(floor[0])
+        # A floor that a solver found may be above by what it leaves.
+        return max(self.constant.objective - float(floor[0]), 0.0)
 
     @property
     def exact(self) -> bool:
