@@ -1,13 +1,13 @@
 """Globally optimal ReLU networks for scikit-learn, trained by convex optimisation."""
 
-from sklearn_wedge._classifier import WedgeReLUClassifier
-from sklearn_wedge._cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
-from sklearn_wedge._estimators import WedgeReLURegressor
-from sklearn_wedge._features import WedgeFeatures
-from sklearn_wedge._marginals import Marginal
-from sklearn_wedge._network import Block, HiddenNeurons, Network
-from sklearn_wedge._polish import PolishedNetwork, polish
-from sklearn_wedge._solution import Certificate, Round
+from sklearn_wedge._core.marginals import Marginal
+from sklearn_wedge._core.network import Block, HiddenNeurons, Network
+from sklearn_wedge._core.solution import Certificate, Round
+from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
+from sklearn_wedge._estimators.cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge._estimators.features import WedgeFeatures
+from sklearn_wedge._estimators.regressor import WedgeReLURegressor
+from sklearn_wedge._polish.polish import PolishedNetwork, polish
 from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 

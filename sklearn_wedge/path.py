@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,27 +13,22 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_X_y
 from sklearn.utils.validation import _get_feature_names
 
-from sklearn_wedge._blocks import PASSED_ON, SolvedBlock, deepened, first_block
-from sklearn_wedge._column_generation import largest_value_of_constant, solve_path
-from sklearn_wedge._constraints import constrained
-from sklearn_wedge._dask import is_dask
-from sklearn_wedge._losses import Loss
-from sklearn_wedge._master import restricted_problem
-from sklearn_wedge._network import Network, network_of
-from sklearn_wedge._objectives import check_regression, name_of, validated_regression_loss
-from sklearn_wedge._options import FitOptions, certifies, scope
-from sklearn_wedge._out_of_core import (
-    chunked_problem,
-    goes_in_chunks,
-    local_chunks,
+from sklearn_wedge._core.column_generation import largest_value_of_constant
+from sklearn_wedge._core.network import Network, network_of
+from sklearn_wedge._core.solution import Certificate, Solution
+from sklearn_wedge._core.stopping import shortfall
+from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._settings.constraints import constrained
+from sklearn_wedge._settings.inputs import (
+    as_columns,
+    read_inputs,
+    refuse_bad_targets,
+    validated_weight,
 )
-from sklearn_wedge._pricing import Pricing
-from sklearn_wedge._problem import Problem
-from sklearn_wedge._rows import Sample, SampleOptions, TrainingSample, canonical_sample
-from sklearn_wedge._solution import Certificate, Progress, Solution
-from sklearn_wedge._stopping import StoppingRule, shortfall
-from sklearn_wedge._threads import single_threaded_blas
-from sklearn_wedge._validation import read_inputs, refuse_bad_targets, validated_weight
+from sklearn_wedge._settings.objectives import check_regression, name_of, validated_regression_loss
+from sklearn_wedge._settings.options import FitOptions, descending_alphas
+from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.problems import build_problem, solve_alphas
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -78,117 +73,6 @@ class WedgePath:
         return f"WedgePath(n_alphas={len(self.alphas)}, largest={largest:.4g}, least={least:.4g})"
 
 
-def build_problem(
-    X: NDArray,
-    y: NDArray,
-    sample_weight: NDArray,
-    options: FitOptions,
-    loss: Loss,
-    wedge: bool = False,
-) -> tuple[Problem, Sample]:
-    """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
-
-    In chunks of rows if the activations of those with a weight would exceed scikit-learn's
-    ``working_memory`` and all of the fit can be done in chunks, else in memory; see
-    ``goes_in_chunks``. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as
-    many samples as inputs.
-    """
-    # Rows without a weight are as good as absent, also for the decision.
-    n_rows, n_inputs = int(np.count_nonzero(sample_weight)), X.shape[1]
-    neuron_class = options.neuron_class(n_inputs, wedge)
-    if not wedge and goes_in_chunks(n_rows, loss, options, neuron_class, n_inputs):
-        return chunked_problem(local_chunks(X, y, sample_weight), options, loss, neuron_class)
-    prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
-    sample = canonical_sample(X, y, sample_weight, prepared)
-    loss = loss.rescaled(sample.target_scaling.scale)
-    if options.n_blocks > 1 and options.pricing == "exact":
-        _refuse_uncertain_blocks(options, len(sample.points), n_inputs)
-    return problem_on(sample, loss, options, wedge), sample
-
-
-def _refuse_uncertain_blocks(options: FitOptions, n_points: int, n_inputs: int) -> None:
-    """Further blocks that could be out of reach of ``pricing="exact"``: before any is solved."""
-    most_inputs = n_inputs + PASSED_ON * (options.n_blocks - 1)
-    try:
-        certifies(options, options.neuron_class(most_inputs, False), n_points, most_inputs)
-    except ValueError as error:
-        raise ValueError(
-            f"n_blocks={options.n_blocks} (up to {PASSED_ON} activations of each block are inputs "
-            f"of the next): {error}"
-        ) from None
-
-
-def problem_on(
-    sample: TrainingSample, loss: Loss, options: FitOptions, wedge: bool = False
-) -> Problem:
-    """The training problem of samples in memory; ``loss`` is in the units of their target."""
-    n_inputs = sample.n_inputs
-    neuron_class = options.neuron_class(n_inputs, wedge)
-    certified = certifies(options, neuron_class, len(sample.points), n_inputs)
-    pricing = Pricing(sample.points, neuron_class, options.n_threads(), options.search_budget())
-    restricted = restricted_problem(loss, sample.rows, options.solver)
-    words = scope(neuron_class, n_inputs, exact=certified or pricing.is_cheap)
-    return Problem(sample, restricted, pricing, certified, words)
-
-
-def solve_alphas(
-    problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
-) -> Iterator[Solution]:
-    """Solutions at descending penalties, as the path goes on ``after`` one of them."""
-    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves)
-    yield from solve_path(problem, alphas, rule, options.verbose, after)
-
-
-def solve_blocks(
-    problem: Problem,
-    sample: Sample,
-    alphas: NDArray,
-    options: FitOptions,
-    after: Solution | None = None,
-) -> Iterator[tuple[SolvedBlock, ...]]:
-    """Blocks at descending penalties, up to ``options.n_blocks``.
-
-    The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
-    further ones are built, if asked for.
-    """
-
-    def build(deeper: TrainingSample) -> Problem:
-        return problem_on(deeper, problem.loss, options)
-
-    stopped = False
-
-    def watch(progress: Progress) -> bool:
-        nonlocal stopped
-        stopped = options.watch(progress)
-        return stopped
-
-    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves)
-    for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
-        first = first_block(problem, sample, solution)
-        # Who asks to stop wants no further blocks.
-        n_blocks = 1 if stopped else options.n_blocks
-        yield deepened(first, n_blocks, build, rule, options.verbose)
-
-
-def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
-    """Penalties in descending order.
-
-    Raises
-    ------
-    ValueError
-        If they are not a non-empty sequence of positive, finite numbers.
-    """
-    try:
-        values = np.asarray(alphas, dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.ndim != 1 or len(values) == 0 or not np.all((values > 0) & np.isfinite(values)):
-        raise ValueError(
-            f"alphas must be a sequence of positive, finite penalties, got {alphas!r}."
-        )
-    return np.sort(values)[::-1]
-
-
 def _validated(
     X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, caller: str
 ) -> tuple[NDArray, NDArray, NDArray]:
@@ -201,11 +85,6 @@ def _validated(
     read = partial(check_X_y, X, y, dtype=(np.float64, np.float32), **options)
     X, y = read_inputs(read, X, caller)
     return X, as_columns(y), validated_weight(sample_weight, len(X), caller)
-
-
-def as_columns(y: NDArray) -> NDArray[np.float64]:
-    """Targets as an array of shape (n, q)."""
-    return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
 
 
 def wedge_relu_path(
@@ -338,11 +217,6 @@ def _warn_unless_converged(solutions: tuple[Solution, ...], tol: float) -> None:
         )
 
 
-def largest_alpha(problem: Problem) -> float:
-    """``alpha_max`` of a problem; a lower estimate if it cannot be priced exactly."""
-    return largest_value_of_constant(problem)
-
-
 def alpha_max(
     X: ArrayLike,
     y: ArrayLike,
@@ -414,4 +288,4 @@ def alpha_max(
     columns = X.shape[1], _get_feature_names(given)
     options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
     with single_threaded_blas():
-        return largest_alpha(build_problem(X, y, weight, options, objective)[0])
+        return largest_value_of_constant(build_problem(X, y, weight, options, objective)[0])

@@ -5,8 +5,8 @@ from functools import partial
 import matplotlib
 import pytest
 
-from sklearn_wedge._pricing import SearchBudget
-from sklearn_wedge._threads import single_threaded_blas
+from sklearn_wedge._core.pricing import SearchBudget
+from sklearn_wedge._core.threads import single_threaded_blas
 
 matplotlib.use("agg")
 
@@ -22,4 +22,4 @@ def one_thread_of_linear_algebra():
 def nothing_is_cheap(monkeypatch):
     """A search is one: on few rows it would price the whole class, which costs less."""
     budget = partial(SearchBudget, exact_instead=0)
-    monkeypatch.setattr("sklearn_wedge._options.SearchBudget", budget)
+    monkeypatch.setattr("sklearn_wedge._settings.options.SearchBudget", budget)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_wedge._rows import KeptActivations, OneChunk
+from sklearn_wedge._core.rows import KeptActivations, OneChunk
 
 __all__ = ["KeptActivations", "table"]
 

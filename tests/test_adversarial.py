@@ -6,12 +6,12 @@ import pytest
 from hard_problems import LOSSES, hard_problem
 from verdict import judged
 
-from sklearn_wedge._estimators import _WedgeNetwork
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._network import Network
-from sklearn_wedge._neurons import NeuronClass
-from sklearn_wedge._pricing import Pricing
-from sklearn_wedge._pricing.pencils import PointTable
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._core.network import Network
+from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._core.pricing import Pricing
+from sklearn_wedge._core.pricing.pencils import PointTable
+from sklearn_wedge._estimators.regressor import _WedgeNetwork
 
 SHARE, MANY = range(2 * len(LOSSES)), range(10 * len(LOSSES))
 

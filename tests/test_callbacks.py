@@ -17,9 +17,9 @@ from sklearn_wedge import (
     WedgeReLURegressor,
     WedgeReLURegressorCV,
 )
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge.path import build_problem, solve_alphas
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem, solve_alphas
 
 callback = pytest.importorskip("sklearn.callback")
 

@@ -16,9 +16,10 @@ from sklearn.metrics import log_loss
 from test_solvers import log_loss_optimum, time_limit
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
-from sklearn_wedge._losses import LogLoss
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge.path import build_problem, largest_alpha
+from sklearn_wedge._core.column_generation import largest_value_of_constant
+from sklearn_wedge._core.losses import LogLoss
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem
 
 # "Changes nothing": relative to the largest log odds.
 NOTHING = 1e-7
@@ -46,7 +47,9 @@ def best(X, y, alpha, order, weight=None):
 def largest(X, y, order, weight=None, norm="l1"):
     options = FitOptions(order, norm, standardize=False, clip_quantile=None, pricing="exact")
     weight = np.ones(len(X)) if weight is None else weight
-    return largest_alpha(build_problem(X, y[:, None] * 1.0, weight, options, LogLoss())[0])
+    return largest_value_of_constant(
+        build_problem(X, y[:, None] * 1.0, weight, options, LogLoss())[0]
+    )
 
 
 def generic(n, d, seed=0):

@@ -17,12 +17,12 @@ from oracles import (
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
-from sklearn_wedge._column_generation import resume, solve_from, solve_path
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._neurons import Neurons
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge._stopping import StoppingRule
-from sklearn_wedge.path import build_problem
+from sklearn_wedge._core.column_generation import resume, solve_from, solve_path
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem
 
 # Of a bound or objective, relative to the objective of the constant model.
 ROUNDING = 1e-12

@@ -7,8 +7,8 @@ from numpy.testing import assert_array_equal
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._rows import SampleOptions, canonical_sample
-from sklearn_wedge._rows.scaling import bounds_of_rounding
+from sklearn_wedge._core.rows import SampleOptions, canonical_sample
+from sklearn_wedge._core.rows.scaling import bounds_of_rounding
 
 # As sums of the same numbers come out in another order.
 SAME = np.array([0.3, 0.1 + 0.2])

@@ -19,28 +19,32 @@ from oracles import (
     random_neurons,
     signed_values,
 )
-from test_master import ALPHAS, DEPENDENT, dependent_columns, largest_alpha, restricted_problem
+from test_master import ALPHAS, DEPENDENT, dependent_columns, restricted_problem
 from test_solvers import log_loss_optimum
 
-from sklearn_wedge._column_generation import solve_path
-from sklearn_wedge._constraints import interaction_groups, limited_order, monotone_directions
-from sklearn_wedge._kernels.active_set import line_search
-from sklearn_wedge._losses import LogLoss, SquaredError
-from sklearn_wedge._master import independent_support
-from sklearn_wedge._master import restricted_problem as solver_of
-from sklearn_wedge._master.active_set import solve_quadratic_l1
-from sklearn_wedge._network import network_of
-from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._options import FitOptions, certifies, scope
-from sklearn_wedge._pricing import Pricing, SearchBudget, n_pencils
-from sklearn_wedge._pricing.ascent import _sparse_unit, new_directions
-from sklearn_wedge._pricing.binned import BinnedPairs
-from sklearn_wedge._pricing.candidates import evaluate
-from sklearn_wedge._pricing.pencils import Hyperplanes, PointTable
-from sklearn_wedge._pricing.search import local_moves
-from sklearn_wedge._pricing.sweep import sweep
-from sklearn_wedge._stopping import StoppingRule
-from sklearn_wedge.path import build_problem
+from sklearn_wedge._core.column_generation import solve_path
+from sklearn_wedge._core.kernels.active_set import line_search
+from sklearn_wedge._core.losses import LogLoss, SquaredError
+from sklearn_wedge._core.network import network_of
+from sklearn_wedge._core.neurons import NeuronClass, Neurons
+from sklearn_wedge._core.pricing import Pricing, SearchBudget, n_pencils
+from sklearn_wedge._core.pricing.ascent import _sparse_unit, new_directions
+from sklearn_wedge._core.pricing.binned import BinnedPairs
+from sklearn_wedge._core.pricing.candidates import evaluate
+from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable
+from sklearn_wedge._core.pricing.search import local_moves
+from sklearn_wedge._core.pricing.sweep import sweep
+from sklearn_wedge._core.restricted import independent_support
+from sklearn_wedge._core.restricted import restricted_problem as solver_of
+from sklearn_wedge._core.restricted.active_set import solve_quadratic_l1
+from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._settings.constraints import (
+    interaction_groups,
+    limited_order,
+    monotone_directions,
+)
+from sklearn_wedge._settings.options import FitOptions, certifies, scope
+from sklearn_wedge._training.problems import build_problem
 
 TABLES = awkward_tables()
 on_every_table = pytest.mark.parametrize("table", TABLES)

@@ -15,7 +15,7 @@ from sklearn_wedge import (
     WedgeReLURegressor,
     WedgeReLURegressorCV,
 )
-from sklearn_wedge._fold_paths import fold_tolerance
+from sklearn_wedge._estimators.fold_paths import fold_tolerance
 
 ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
 # Order 1 has the same neurons under both norms.

@@ -22,11 +22,11 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
     wedge_relu_path,
 )
-from sklearn_wedge._blocks import LEAST_GAIN, PASSED_ON
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._network import deep_network_of
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge.path import build_problem, solve_blocks
+from sklearn_wedge._core.deep import LEAST_GAIN, PASSED_ON
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._core.network import deep_network_of
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem, solve_blocks
 
 each_case = pytest.mark.parametrize("name", CASES)
 

@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV, alpha_max, wedge_relu_path
-from sklearn_wedge._neurons import NeuronClass
-from sklearn_wedge._options import FitOptions, certifies
+from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._settings.options import FitOptions, certifies
 
 NEURON_ARRAYS = ["inputs", "weights", "offsets", "rows", "coef"]
 
@@ -593,13 +593,13 @@ def test_auto_follows_its_limit(monkeypatch, nothing_is_cheap, data):
     X, y = data
     size = pencils_of_order_2(60, 4) * 60
     model = WedgeReLURegressor(alpha=0.05, clip_quantile=None)
-    monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size)
+    monkeypatch.setattr("sklearn_wedge._settings.options.AUTO_EXACT_LIMIT", size)
     assert model.fit(X, y).certificate_.exact
-    monkeypatch.setattr("sklearn_wedge._options.AUTO_EXACT_LIMIT", size - 1)
+    monkeypatch.setattr("sklearn_wedge._settings.options.AUTO_EXACT_LIMIT", size - 1)
     assert not model.fit(X, y).certificate_.exact
-    monkeypatch.setattr("sklearn_wedge._options.EXACT_LIMIT", size)
+    monkeypatch.setattr("sklearn_wedge._settings.options.EXACT_LIMIT", size)
     assert model.set_params(pricing="exact").fit(X, y).certificate_.exact
-    monkeypatch.setattr("sklearn_wedge._options.EXACT_LIMIT", size - 1)
+    monkeypatch.setattr("sklearn_wedge._settings.options.EXACT_LIMIT", size - 1)
     with pytest.raises(ValueError, match=f"{pencils_of_order_2(60, 4):,} pencils"):
         model.fit(X, y)
 

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._losses.own import STEPS, OwnLoss, _below_chords
+from sklearn_wedge._core.losses.own import STEPS, OwnLoss, _below_chords
 
 # Of a bound or an objective, relative to the objective of the constant model.
 ROUNDING = 1e-12

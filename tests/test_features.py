@@ -23,8 +23,8 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
     alpha_max,
 )
-from sklearn_wedge._features import distinct_formulas, hidden_activations
-from sklearn_wedge.inspection._sums import Ranges
+from sklearn_wedge._estimators.features import distinct_formulas, hidden_activations
+from sklearn_wedge._text.sums import Ranges
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(80, 3)) * [1, 10, 100]

@@ -11,17 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier
-from sklearn_wedge._losses import Multinomial, SquaredHinge
-from sklearn_wedge._master import newton
-from sklearn_wedge._master.groups import solve_quadratic_groups
-from sklearn_wedge._master.model import Point
-from sklearn_wedge._master.newton import ProximalNewton
-from sklearn_wedge._master.quadratics import (
+from sklearn_wedge._core.losses import Multinomial, SquaredHinge
+from sklearn_wedge._core.restricted import newton
+from sklearn_wedge._core.restricted.groups import solve_quadratic_groups
+from sklearn_wedge._core.restricted.model import Point
+from sklearn_wedge._core.restricted.newton import ProximalNewton
+from sklearn_wedge._core.restricted.quadratics import (
     AcrossOutputs,
     ByOutput,
     GroupCurvature,
 )
-from sklearn_wedge._master.truncated import solved_without_hessian
+from sklearn_wedge._core.restricted.truncated import solved_without_hessian
 
 SEEDS = st.integers(0, 10**6)
 KINDS = ["same", "separate", "across"]

@@ -30,7 +30,7 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
     wedge_relu_path,
 )
-from sklearn_wedge._marginals import MOST_VALUES, marginal
+from sklearn_wedge._core.marginals import MOST_VALUES, marginal
 from sklearn_wedge.inspection import EffectDisplay
 from sklearn_wedge.inspection._html import tables
 

@@ -7,13 +7,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._kernels import SERIAL, Threads, fans
-from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing import Pricing, SearchBudget
-from sklearn_wedge._pricing.ascent import _at_best_offsets
-from sklearn_wedge._pricing.hinges import hinge_values
-from sklearn_wedge._pricing.pencils import Pencils, largest_of
-from sklearn_wedge._pricing.sweep import ascending_order, orders, sweep_pencils
+from sklearn_wedge._core.kernels import SERIAL, Threads, fans
+from sklearn_wedge._core.neurons import NeuronClass, Neurons
+from sklearn_wedge._core.pricing import Pricing, SearchBudget
+from sklearn_wedge._core.pricing.ascent import _at_best_offsets
+from sklearn_wedge._core.pricing.hinges import hinge_values
+from sklearn_wedge._core.pricing.pencils import Pencils, largest_of
+from sklearn_wedge._core.pricing.sweep import ascending_order, orders, sweep_pencils
 
 
 def tied_problem(seed, n_inputs, n_outputs, n_points=14):

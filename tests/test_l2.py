@@ -25,10 +25,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_wedge import WedgeReLURegressor, wedge_relu_path
-from sklearn_wedge._neurons import NeuronClass, Neurons
-from sklearn_wedge._pricing import Pricing
-from sklearn_wedge._pricing.pencils import Pencils, PointTable
-from sklearn_wedge._pricing.sweep import sweep
+from sklearn_wedge._core.neurons import NeuronClass, Neurons
+from sklearn_wedge._core.pricing import Pricing
+from sklearn_wedge._core.pricing.pencils import Pencils, PointTable
+from sklearn_wedge._core.pricing.sweep import sweep
 
 INTEGERS = np.random.default_rng(0).integers(-2, 3, size=(12, 8, 3)) * 1.0
 TABLES = awkward_tables()

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
-from sklearn_wedge._losses import (
+from sklearn_wedge._core.losses import (
     Gamma,
     Hinge,
     Huber,

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from oracles import every_neuron, grid, l1_objective, optimum, random_neurons
 from sklearn.linear_model import Lasso
 
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._master.active_set import Enough, solve_quadratic_l1
-from sklearn_wedge._master.least_squares import LeastSquares
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._core.restricted.active_set import Enough, solve_quadratic_l1
+from sklearn_wedge._core.restricted.least_squares import LeastSquares
 
 SEEDS = st.integers(0, 10**6)
 ALPHAS = [1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]

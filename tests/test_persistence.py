@@ -93,7 +93,7 @@ def test_an_estimator_of_another_version_is_loaded_in_silence(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load()
-    monkeypatch.setitem(sklearn_wedge._saved.VERSIONS, package, "99.9")
+    monkeypatch.setitem(sklearn_wedge._estimators.saved.VERSIONS, package, "99.9")
     with pytest.warns(InconsistentVersionWarning) as caught:
         load()
     (warning,) = (found.message for found in caught)

@@ -17,8 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor, polish
-from sklearn_wedge._given_neurons import snapped
-from sklearn_wedge._neurons import NeuronClass, Neurons, neurons_through
+from sklearn_wedge._core.neurons import NeuronClass, Neurons, neurons_through
+from sklearn_wedge._polish.given_neurons import snapped
 
 ROUNDING = 1e-9
 RAW = {"standardize": False, "clip_quantile": None}

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import WedgeReLURegressor, polish
-from sklearn_wedge._trained_network import read_network
+from sklearn_wedge._polish.trained_network import read_network
 
 # --- PyTorch ------------------------------------------------------------------------------------
 

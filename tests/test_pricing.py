@@ -19,21 +19,21 @@ from oracles import (
     random_neurons,
 )
 
-from sklearn_wedge._neurons import NeuronClass, Neurons, length
-from sklearn_wedge._pricing import Pricing, SearchBudget, diverse, diverse_neurons, n_pencils
-from sklearn_wedge._pricing.binned import BinnedPairs, fan_of
-from sklearn_wedge._pricing.candidates import evaluate
-from sklearn_wedge._pricing.coarse import sweep_cells
-from sklearn_wedge._pricing.grids import Grids
-from sklearn_wedge._pricing.hinges import price_hinges
-from sklearn_wedge._pricing.pencils import Pencils, PointTable
-from sklearn_wedge._pricing.search import (
+from sklearn_wedge._core.neurons import NeuronClass, Neurons, length
+from sklearn_wedge._core.pricing import Pricing, SearchBudget, diverse, diverse_neurons, n_pencils
+from sklearn_wedge._core.pricing.binned import BinnedPairs, fan_of
+from sklearn_wedge._core.pricing.candidates import evaluate
+from sklearn_wedge._core.pricing.coarse import sweep_cells
+from sklearn_wedge._core.pricing.grids import Grids
+from sklearn_wedge._core.pricing.hinges import price_hinges
+from sklearn_wedge._core.pricing.pencils import Pencils, PointTable
+from sklearn_wedge._core.pricing.search import (
     add_an_input,
     drop_an_input,
     local_moves,
     replace_a_point,
 )
-from sklearn_wedge._pricing.sweep import sweep
+from sklearn_wedge._core.pricing.sweep import sweep
 
 TABLES = awkward_tables()
 DUALS = [(1, "normal"), (2, "sparse"), (3, "integer"), (1, "integer")]
@@ -591,6 +591,6 @@ def test_a_chunk_of_candidates_overlooks_one_chosen_before(monkeypatch, chunk):
         if np.all(correlation[row, chosen] <= 0.95):
             chosen.append(row)
     assert 3 < len(chosen) < 50
-    monkeypatch.setattr("sklearn_wedge._pricing.candidates.CHUNK", chunk)
+    monkeypatch.setattr("sklearn_wedge._core.pricing.candidates.CHUNK", chunk)
     for at_most in (3, 60):
         assert_array_equal(diverse(rows, np.full(40, 1 / 40), at_most), chosen[:at_most])

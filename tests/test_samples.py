@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_wedge._rows import OneChunk, SampleOptions, canonical_sample, range_of
-from sklearn_wedge._rows.quantiles import weighted_quantile
-from sklearn_wedge._rows.samples import RESOLUTION
-from sklearn_wedge._rows.scaling import clip_bounds, mean_and_scale
+from sklearn_wedge._core.rows import OneChunk, SampleOptions, canonical_sample, range_of
+from sklearn_wedge._core.rows.quantiles import weighted_quantile
+from sklearn_wedge._core.rows.samples import RESOLUTION
+from sklearn_wedge._core.rows.scaling import clip_bounds, mean_and_scale
 
 SEEDS = st.integers(0, 10**6)
 OPTIONS = [

@@ -23,8 +23,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, xlog1py, xlogy
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._losses import LogLoss, SquaredError
-from sklearn_wedge._master import restricted_problem
+from sklearn_wedge._core.losses import LogLoss, SquaredError
+from sklearn_wedge._core.restricted import restricted_problem
 
 ALPHAS = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
 LOSSES = {"squared": SquaredError(), "log": LogLoss()}

@@ -17,13 +17,13 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
     wedge_relu_path,
 )
-from sklearn_wedge._losses import SquaredError
-from sklearn_wedge._master import DualPoint, independent_support
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge._pricing import Pricing, SearchBudget
-from sklearn_wedge._rows import LocalChunks, SampleOptions, chunked_sample
-from sklearn_wedge._stopping import StoppingRule
-from sklearn_wedge.path import build_problem, solve_alphas
+from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._core.pricing import Pricing, SearchBudget
+from sklearn_wedge._core.restricted import DualPoint, independent_support
+from sklearn_wedge._core.rows import LocalChunks, SampleOptions, chunked_sample
+from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem, solve_alphas
 
 
 def without_noise(n=200, seed=0):
@@ -209,7 +209,7 @@ def test_weights_whose_inverse_overflows_leave_no_bound(kind, place, tiny):
 @pytest.mark.parametrize("pricing", ["search", "auto", "exact"])
 def test_a_certificate_says_something_else_than_what_was_priced(pricing, cheap, monkeypatch):
     budget = partial(SearchBudget, exact_instead=cheap)
-    monkeypatch.setattr("sklearn_wedge._options.SearchBudget", budget)
+    monkeypatch.setattr("sklearn_wedge._settings.options.SearchBudget", budget)
     model = WedgeReLURegressor(0.05, pricing=pricing).fit(*with_noise(40))
     whole_class = model.history_[-1].pricing == "exact"
     assert whole_class == (pricing != "search" or cheap > 0)

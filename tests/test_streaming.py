@@ -17,7 +17,7 @@ from sklearn_wedge import (
     alpha_max,
     wedge_relu_path,
 )
-from sklearn_wedge._losses import (
+from sklearn_wedge._core.losses import (
     Gamma,
     Huber,
     LogLoss,
@@ -26,15 +26,13 @@ from sklearn_wedge._losses import (
     SquaredError,
     SquaredHinge,
 )
-from sklearn_wedge._master import DualPoint, restricted_problem
-from sklearn_wedge._master.model import Point
-from sklearn_wedge._neurons import NeuronClass, neurons_through
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge._out_of_core import chunked_problem, is_beyond_memory, local_chunks
-from sklearn_wedge._pricing import histograms
-from sklearn_wedge._pricing.bins import bins_of
-from sklearn_wedge._pricing.hinges import hinge_values
-from sklearn_wedge._rows import (
+from sklearn_wedge._core.neurons import NeuronClass, neurons_through
+from sklearn_wedge._core.pricing import histograms
+from sklearn_wedge._core.pricing.bins import bins_of
+from sklearn_wedge._core.pricing.hinges import hinge_values
+from sklearn_wedge._core.restricted import DualPoint, restricted_problem
+from sklearn_wedge._core.restricted.model import Point
+from sklearn_wedge._core.rows import (
     ComputedActivations,
     KeptActivations,
     LocalChunks,
@@ -46,12 +44,14 @@ from sklearn_wedge._rows import (
     passes,
     rows_per_chunk,
 )
-from sklearn_wedge._rows.quantiles import (
+from sklearn_wedge._core.rows.quantiles import (
     column_quantiles,
     ordered_keys,
     value_of_key,
     weighted_quantile,
 )
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.chunked import chunked_problem, is_beyond_memory, local_chunks
 
 UNSCALED = Scaling(np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3), np.ones(3))
 # So little that every table here is fitted in chunks, and so much that none is.
@@ -408,7 +408,7 @@ def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
 
 @pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
 def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._out_of_core.HESSIAN_SHARE", share)
+    monkeypatch.setattr("sklearn_wedge._training.chunked.HESSIAN_SHARE", share)
     seen = []
     original = passes.model_sums
 
@@ -474,7 +474,7 @@ def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
 
 def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
     # Points are a fixed number of rows: a few of them, so that they do not hide a copy.
-    monkeypatch.setattr("sklearn_wedge._rows.chunked.MOST_POINTS", 256)
+    monkeypatch.setattr("sklearn_wedge._core.rows.chunked.MOST_POINTS", 256)
     rng = np.random.default_rng(0)
     np.save(tmp_path / "X.npy", rng.normal(size=(40_000, 30)).astype(np.float32))
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")

@@ -20,11 +20,11 @@ from joblib._parallel_backends import SequentialBackend
 from threadpoolctl import threadpool_info
 
 from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._losses import OwnLoss
-from sklearn_wedge._options import FitOptions
-from sklearn_wedge._pricing.pencils import KeptWhileThereIsRoom
-from sklearn_wedge._threads import _OneThread
-from sklearn_wedge.path import build_problem
+from sklearn_wedge._core.losses import OwnLoss
+from sklearn_wedge._core.pricing.pencils import KeptWhileThereIsRoom
+from sklearn_wedge._core.threads import _OneThread
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem
 
 N_THREADS, PREDICTIONS_PER_FIT = 8, 10
 

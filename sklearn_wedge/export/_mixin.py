@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_wedge._text.dependencies import needs
 from sklearn_wedge.export._convertible import Convertible
-from sklearn_wedge.inspection._dependencies import needs
 
 if TYPE_CHECKING:
     import onnx

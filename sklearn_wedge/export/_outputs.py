@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from sklearn_wedge._objectives import LOG_LINK_LOSSES, decision_layer
+from sklearn_wedge._settings.objectives import LOG_LINK_LOSSES, decision_layer
 
 Array = NDArray[np.float64]
 

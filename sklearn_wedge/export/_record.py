@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
+from sklearn_wedge._text.names import hidden_names, input_names
+from sklearn_wedge._text.sums import signal_ranges
 from sklearn_wedge.export._outputs import link_of, with_output_layer
-from sklearn_wedge.inspection._names import hidden_names, input_names
-from sklearn_wedge.inspection._sums import signal_ranges
 
 FORMAT, VERSION = "sklearn_wedge.network", 1
 

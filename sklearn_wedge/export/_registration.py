@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sklearn_wedge.inspection._dependencies import needs
+from sklearn_wedge._text.dependencies import needs
 
 
 def register_onnx_converters() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge.inspection._dependencies import import_pyplot
+from sklearn_wedge._text.dependencies import import_pyplot
 
 # M. Okabe and K. Ito, "Color Universal Design", 2008; each with a marker and a dash of its own.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
-from sklearn_wedge.inspection._checks import check_at_least, check_network
-from sklearn_wedge.inspection._effects import Effects, Inputs
-from sklearn_wedge.inspection._explanation import effects_of
-from sklearn_wedge.inspection._names import (
+from sklearn_wedge._text.names import (
     column_number,
     input_names,
     output_label,
     output_number,
 )
+from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
+from sklearn_wedge.inspection._checks import check_at_least, check_network
+from sklearn_wedge.inspection._effects import Effects, Inputs
+from sklearn_wedge.inspection._explanation import effects_of
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._text.dependencies import import_pandas
+from sklearn_wedge._text.names import input_names, output_names
 from sklearn_wedge.inspection._checks import check_at_least
-from sklearn_wedge.inspection._dependencies import import_pandas
 from sklearn_wedge.inspection._effects import Effects, Layers, functional_anova
-from sklearn_wedge.inspection._names import input_names, output_names
 
 Array = NDArray[np.float64]
 

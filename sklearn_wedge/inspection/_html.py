@@ -7,8 +7,8 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
-from sklearn_wedge.inspection._readable import readable_neurons
-from sklearn_wedge.inspection._words import chosen_lines, network_in_words
+from sklearn_wedge._text.readable import readable_neurons
+from sklearn_wedge._text.words import chosen_lines, network_in_words
 
 # Neurons in the HTML representation.
 MOST_IN_HTML = 30

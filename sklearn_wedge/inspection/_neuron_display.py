@@ -8,6 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sklearn_wedge._text.names import (
+    input_names,
+    output_label,
+    output_names,
+    output_number,
+    target_label,
+)
 from sklearn_wedge.inspection._axes import (
     COLORS,
     GREY,
@@ -18,13 +25,6 @@ from sklearn_wedge.inspection._axes import (
     one_axes,
 )
 from sklearn_wedge.inspection._checks import check_at_least
-from sklearn_wedge.inspection._names import (
-    input_names,
-    output_label,
-    output_names,
-    output_number,
-    target_label,
-)
 from sklearn_wedge.inspection._training import predicted, training_inputs
 
 Array = NDArray[np.float64]

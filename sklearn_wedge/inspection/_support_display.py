@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sklearn_wedge._text.names import column_number, input_names
 from sklearn_wedge.inspection._axes import GREY, ORANGE, as_it_is, one_axes
-from sklearn_wedge.inspection._names import column_number, input_names
 from sklearn_wedge.inspection._training import training_inputs
 
 Array = NDArray[np.float64]

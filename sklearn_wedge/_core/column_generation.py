@@ -1,0 +1,510 @@
+"""The only loop: restricted problem, pricing, more columns, until the duality gap allows to stop.
+
+State goes through ``start``, ``step`` and ``finished``; a path of penalties reuses the last state.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.pricing import Priced, significant
+from sklearn_wedge._core.problem import Effort, Problem
+from sklearn_wedge._core.restricted import Columns, DualPoint, independent_support
+from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
+from sklearn_wedge._core.stopping import StoppingRule, check_bound
+
+Array = NDArray[np.float64]
+
+# Neurons added in one round: half as many as there are samples, between these.
+LEAST_COLUMNS_PER_ROUND = 10
+COLUMNS_PER_ROUND = 150
+# Columns without a coefficient stay while their value is at least this fraction of alpha.
+NEARLY_ACTIVE = 0.9
+# A column is tight if its value is at least this fraction of alpha.
+TIGHT = 1 - 1e-6
+# A neuron enters only if its violation of the dual constraint costs the bound this fraction of the
+# tolerance, and is more than rounding: the tight columns themselves are found again and again.
+WORTHWHILE = 0.1
+ROUNDING = 1e-10
+# What the restricted problem may be solved to, as a fraction of the gap wanted; it is solved again
+# if what is wanted at the objective then reached is less than half of that.
+ACCURACY = 0.1
+TOO_COARSE = 2.0
+# Violations considered are powers of two down to rounding.
+HALVINGS = 34
+# Objective, relative to that of the constant model, that dropping redundant columns may cost.
+LOST_TO_ROUNDING = 1e-12
+# On the way to the target each penalty is this fraction of the last, solved to this relative gap.
+WARM_UP_FACTOR = 0.3
+WARM_UP_TOLERANCE = 0.01
+WARM_UP_ROUNDS = 6
+# The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
+# is asked to confirm it.
+CONFIRM_AT = 0.5
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a round hands to the next.
+
+    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
+    must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
+    limited budget leaves out in one round has its turn in another.
+    """
+
+    alpha: float
+    neurons: Neurons
+    columns: Columns
+    coef: Array
+    intercept: Array
+    objective: float
+    dual: DualPoint | None
+    values: Array
+    priced: Priced | None = None
+    lower_bound: float = -np.inf
+    rounds: tuple[Round, ...] = field(default=())
+    turn: int = 0
+
+
+def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
+    """Optimise the coefficients of the columns at hand; the dual point comes with them.
+
+    They need not be closer to the optimum than ``accuracy``, in units of the objective.
+    """
+    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
+    return replace(
+        state,
+        coef=found.coef,
+        intercept=found.intercept,
+        objective=found.objective,
+        dual=found.dual,
+        values=found.values,
+    )
+
+
+def solve_for(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """The same, as accurately as a rule asks for at the objective that is reached."""
+    accuracy = ACCURACY * rule.gap_wanted(problem, state.objective)
+    while True:
+        state = solve_restricted(problem, state, accuracy)
+        wanted = ACCURACY * rule.gap_wanted(problem, state.objective)
+        if accuracy <= TOO_COARSE * wanted:
+            return state
+        accuracy = wanted
+
+
+def start(problem: Problem, alpha: float) -> State:
+    """The constant model."""
+    constant = problem.constant
+    return State(
+        alpha=alpha,
+        neurons=Neurons.empty(problem.neuron_class.order),
+        columns=problem.restricted.no_columns(),
+        coef=constant.coef,
+        intercept=constant.intercept,
+        objective=constant.objective,
+        dual=constant.dual,
+        values=constant.values,
+    )
+
+
+def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
+    """The same columns at another penalty, before any pricing there."""
+    fresh = replace(
+        state,
+        alpha=alpha,
+        priced=None,
+        lower_bound=-np.inf,
+        rounds=(),
+    )
+    return solve_for(problem, fresh, rule)
+
+
+def resume(
+    problem: Problem,
+    alpha: float,
+    neurons: Neurons,
+    rule: StoppingRule,
+    coef: Array | None = None,
+    intercept: Array | None = None,
+) -> State:
+    """A start from given neurons instead of the constant model, before any pricing.
+
+    Parameters
+    ----------
+    problem : Problem
+    alpha : float
+        Penalty.
+    neurons : Neurons
+        The first columns, m of them, in the units of the problem, of unit norm and of its class.
+        Their points may be unknown (-1): a search then does not look around them.
+    rule : StoppingRule
+        What the restricted problem is solved to.
+    coef : ndarray of shape (m, q), default=None
+        Where the solver starts; None: zeros.
+    intercept : ndarray of shape (q,), default=None
+        Likewise; None: that of the constant model.
+
+    Returns
+    -------
+    State
+        With the best coefficients of these neurons; to be handed to ``solve_from``.
+    """
+    constant = problem.constant.intercept
+    given = State(
+        alpha=alpha,
+        neurons=neurons.padded(max(problem.neuron_class.order, neurons.inputs.shape[1])),
+        columns=problem.extend(problem.restricted.no_columns(), neurons),
+        coef=np.zeros((len(neurons), len(constant))) if coef is None else coef,
+        intercept=constant if intercept is None else intercept,
+        objective=np.inf,
+        dual=None,
+        values=np.empty(0),
+    )
+    return solve_for(problem, given, rule)
+
+
+def _largest_value(state: State) -> float:
+    """Of all that was priced, and of the columns at hand, which a search need not find again."""
+    return float(np.max(state.values, initial=state.priced.bound))
+
+
+def _bound(state: State, largest_value: float) -> float:
+    """Lower bound from the dual point scaled into the feasible set."""
+    shrink = 1.0 if largest_value <= state.alpha else state.alpha / largest_value
+    return state.dual.bound(shrink)
+
+
+def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
+    """Price the dual point; a bound that is conclusive counts, and the best of these is kept."""
+    # The tight columns rather than those in use: the dual point is unique and decides which are
+    # tight, while rounding may decide which of several dependent columns are in use.
+    tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
+    priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
+    state = replace(state, priced=priced)
+    bound = _bound(state, _largest_value(state))
+    check_bound(problem, state.objective, bound)
+    bound = max(bound, problem.loss.least)
+    best = max(state.lower_bound, bound) if conclusive else state.lower_bound
+    latest = Round(
+        objective=state.objective,
+        lower_bound=best,
+        estimate=bound,
+        n_columns=len(state.columns),
+        n_neurons=int(np.count_nonzero(state.coef.any(axis=1))),
+        pricing=effort.value,
+    )
+    return replace(state, lower_bound=best, rounds=(*state.rounds, latest))
+
+
+def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
+    """Neurons with a coefficient, largest first, and their indices."""
+    size = np.linalg.norm(state.coef, axis=1)
+    used = np.flatnonzero(size)
+    order = used[np.argsort(-size[used], kind="stable")]
+    return state.neurons.take(order), order
+
+
+def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """Drop the columns that have become useless, add the best of those just priced."""
+    kept = np.flatnonzero(_worth_keeping(problem, state))
+    violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
+    candidates = state.priced.neurons.take(violating)
+    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.sample.rows.n_rows // 2))
+    chosen = candidates.take(problem.diverse(candidates, at_most))
+    q = state.coef.shape[1]
+    return replace(
+        state,
+        neurons=state.neurons.take(kept).join(chosen),
+        columns=problem.extend(state.columns, chosen, kept),
+        coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
+    )
+
+
+def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
+    """One round: re-optimise, then price, with more effort once less has nothing to add."""
+    if state.priced is not None:
+        state = solve_for(problem, add_columns(problem, state, rule), rule)
+    # What was priced before is of another dual point.
+    before = state = replace(state, priced=None)
+    last_round = len(before.rounds) + 1 >= rule.max_rounds
+    for effort in efforts:
+        if state is before or last_round or _is_quiet(problem, state, rule):
+            state = replace(state, rounds=before.rounds)
+            state = price(problem, state, effort, conclusive=effort is efforts[-1])
+    return replace(state, turn=before.turn + 1)
+
+
+def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether, by what was priced, there is little left to gain."""
+    allowed = CONFIRM_AT * rule.gap_wanted(problem, state.objective)
+    gap_seen = state.objective - _bound(state, _largest_value(state))
+    if gap_seen <= allowed or _is_met(problem, state, rule):
+        return True
+    return _found_nothing(problem, state, rule) or _stands_still(problem, state, rule)
+
+
+def _is_met(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    gap = state.objective - state.lower_bound
+    return gap <= rule.gap_allowed(problem, state.objective)
+
+
+def _stands_still(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether the last columns were of no use."""
+    return _gained(state) <= WORTHWHILE**2 * rule.gap_wanted(problem, state.objective)
+
+
+def _gained(state: State) -> float:
+    """How much the last columns lowered the objective."""
+    if len(state.rounds) < 2:
+        return np.inf
+    return state.rounds[-2].objective - state.rounds[-1].objective
+
+
+def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
+    """Columns in use, and those closest to being so: at most half as many."""
+    in_use = state.coef.any(axis=1)
+    if not problem.dual_is_unique and _gained(state) <= 0.0:
+        # Columns may be there for the dual point alone, which would return to where it was.
+        return np.ones_like(in_use)
+    spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
+    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
+    in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
+    return in_use
+
+
+def _least_violation(problem: Problem, state: State, rule: StoppingRule) -> float:
+    """The value from which on a neuron is worth a column."""
+    allowed = WORTHWHILE * rule.gap_wanted(problem, state.objective)
+    unscaled = _bound(state, state.alpha)
+
+    def affordable(halvings: int) -> bool:
+        scaled = _bound(state, (1 + 0.5**halvings) * state.alpha)
+        return unscaled - scaled <= allowed
+
+    if not np.isfinite(unscaled):
+        return state.alpha * (1 + ROUNDING)
+    # The dual value is concave along the ray to zero: what is affordable is an interval.
+    halvings = bisect_left(range(HALVINGS - 1), True, key=affordable)
+    return state.alpha * (1 + max(0.5**halvings, ROUNDING))
+
+
+def _found_nothing(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    return not np.any(state.priced.values > _least_violation(problem, state, rule))
+
+
+def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> bool:
+    """Whether the gap is met, nothing more can be found, or the rounds are used up."""
+    if len(state.rounds) >= rule.max_rounds:
+        return True
+    if state.rounds[-1].pricing != efforts[-1].value:
+        return False
+    before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
+    stuck = before_last == efforts[-1].value and _gained(state) <= 0.0 and problem.dual_is_unique
+    return _is_met(problem, state, rule) or stuck or _found_nothing(problem, state, rule)
+
+
+def solve_penalty(
+    problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]
+) -> State:
+    """Column generation at one penalty."""
+    rule.watch(_progress(problem, state, rule, done=False))
+    while True:
+        state = step(problem, state, rule, efforts)
+        done = finished(problem, state, rule, efforts)
+        if rule.watch(_progress(problem, state, rule, done)) or done:
+            return state
+
+
+def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
+    reached = partial(solution, problem, state, rule)
+    return Progress(state.alpha, len(state.rounds), rule.max_rounds, done, reached)
+
+
+def _warm_up(state_alpha: float, target: float) -> list[float]:
+    """Penalties between two, excluding both."""
+    steps = []
+    alpha = state_alpha * WARM_UP_FACTOR
+    while alpha > target / WARM_UP_FACTOR**0.5:
+        steps.append(alpha)
+        alpha *= WARM_UP_FACTOR
+    return steps
+
+
+def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
+    """What the last state amounts to."""
+    warm_start = WarmStart(state.neurons, state.coef, state.intercept, state.turn)
+    stopped_by = _stopped_by(problem, state, rule)
+    state = _with_independent_columns(problem, state)
+    neurons, order = _by_importance(state)
+    # A fit that was stopped early may have no bound of its own. One above the objective was checked
+    # to be so by rounding.
+    bound = min(max(state.lower_bound, problem.loss.least), state.objective)
+    difference = state.objective - bound
+    allowed = rule.gap_allowed(problem, state.objective)
+    certificate = Certificate(
+        objective=state.objective,
+        lower_bound=bound,
+        gap=difference,
+        relative_gap=difference / abs(state.objective) if state.objective != 0 else 0.0,
+        max_violation=_largest_value(state) / state.alpha - 1.0,
+        exact=problem.exact,
+        scope=problem.scope,
+        tolerance=allowed,
+        stopped_by=stopped_by,
+    )
+    return Solution(
+        alpha=state.alpha,
+        neurons=neurons,
+        coef=state.coef[order],
+        intercept=state.intercept,
+        certificate=certificate,
+        largest_value=state.priced.bound,
+        history=state.rounds,
+        converged=difference <= allowed,
+        warm_start=warm_start,
+    )
+
+
+def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
+    """See ``Certificate``."""
+    if _is_met(problem, state, rule):
+        return rule.criterion(problem, state.objective)
+    if len(state.rounds) >= rule.max_rounds:
+        return "max_iter"
+    return "no progress" if finished(problem, state, rule, problem.efforts) else "request"
+
+
+def _with_independent_columns(problem: Problem, state: State) -> State:
+    """The same network without redundant neurons."""
+    if state.coef.shape[1] > 1:
+        # The length of a row is curved: rounding does not decide among several outputs.
+        return state
+    used = np.flatnonzero(state.coef.any(axis=1))
+    columns = state.columns.take(used)
+    means, covariance = problem.restricted.moments(columns)
+    moved = independent_support(covariance, state.coef[used, 0])
+    needed = used[moved != 0]
+    if len(needed) == len(used):
+        return state
+    fewer = replace(
+        state,
+        neurons=state.neurons.take(needed),
+        columns=state.columns.take(needed),
+        coef=moved[moved != 0][:, None],
+        # The columns depend on one another up to a constant.
+        intercept=state.intercept + (state.coef[used, 0] - moved) @ means,
+    )
+    fewer = solve_restricted(problem, fewer)
+    # Nearly dependent columns are judged by rounding: never at the price of the objective.
+    lost = fewer.objective - state.objective
+    return fewer if lost <= LOST_TO_ROUNDING * problem.scale else state
+
+
+def _report(reached: Solution, every_round: bool) -> str:
+    lines = [
+        f"  round {k}: objective {r.objective:.8g}, bound {r.estimate:.8g}, "
+        f"{r.n_neurons} of {r.n_columns} columns in use, {r.pricing}"
+        for k, r in enumerate(reached.history, start=1)
+    ]
+    summary = (
+        f"alpha {reached.alpha:.4g}: {len(reached.neurons)} neurons, "
+        f"{len(reached.history)} rounds, {reached.certificate}"
+    )
+    return "\n".join([*lines, summary] if every_round else [summary])
+
+
+def solve_from(
+    problem: Problem, state: State, rule: StoppingRule, verbose: int = 0
+) -> tuple[State, Solution]:
+    """Column generation at the penalty of a state, and what it amounts to.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+        As ``start``, ``resume`` or ``at_penalty`` return it.
+    rule : StoppingRule
+    verbose : int, default=0
+        1: print a line; 2: a line per round, too.
+
+    Returns
+    -------
+    state : State
+        The last one.
+    reached : Solution
+    """
+    state = solve_penalty(problem, state, rule, problem.efforts)
+    reached = solution(problem, state, rule)
+    if verbose:
+        print(_report(reached, every_round=verbose > 1))
+    return state, reached
+
+
+def _left_at(problem: Problem, reached: Solution) -> State:
+    """The columns and coefficients with which the search at a penalty ended."""
+    kept = reached.warm_start
+    return State(
+        alpha=reached.alpha,
+        neurons=kept.neurons,
+        columns=problem.extend(problem.no_columns(), kept.neurons),
+        coef=kept.coef,
+        intercept=kept.intercept,
+        objective=np.inf,
+        dual=None,
+        values=np.empty(0),
+        turn=kept.turn,
+    )
+
+
+def solve_path(
+    problem: Problem,
+    alphas: Array,
+    rule: StoppingRule,
+    verbose: int = 0,
+    after: Solution | None = None,
+) -> Iterator[Solution]:
+    """Networks at descending penalties, each started from the one before.
+
+    Parameters
+    ----------
+    problem : Problem
+    alphas : ndarray
+        Descending, positive.
+    rule : StoppingRule
+        Applies at each of them.
+    verbose : int, default=0
+        1: print a line per penalty; 2: a line per round.
+    after : Solution, default=None
+        Of the same problem, at a larger penalty: the path goes on as if it had never stopped there.
+
+    Yields
+    ------
+    Solution
+    """
+    tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
+    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS, proves=False)
+    quick = problem.efforts[:1]
+    if after is None:
+        constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
+        state = start(problem, max(constant.priced.bound, float(alphas[0])))
+    else:
+        state = _left_at(problem, after)
+    for alpha in map(float, alphas):
+        for between in _warm_up(state.alpha, alpha):
+            state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
+        state, reached = solve_from(problem, at_penalty(problem, state, alpha, rule), rule, verbose)
+        yield reached
+
+
+def largest_value_of_constant(problem: Problem) -> float:
+    """``M(v)`` at the best constant model: the least penalty at which it is optimal."""
+    effort = problem.efforts[-1]
+    return price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound

@@ -1,0 +1,27 @@
+"""Convex losses as pure functions of prediction and target, with their duals."""
+
+from sklearn_wedge._core.losses.base import KinkedLoss, Loss, SmoothLoss, Units, balanced
+from sklearn_wedge._core.losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
+from sklearn_wedge._core.losses.own import OwnLoss
+from sklearn_wedge._core.losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
+from sklearn_wedge._core.losses.solver import FAILED, solve_in_place
+
+__all__ = [
+    "FAILED",
+    "Gamma",
+    "Hinge",
+    "Huber",
+    "KinkedLoss",
+    "LogLoss",
+    "Loss",
+    "Multinomial",
+    "OwnLoss",
+    "Pinball",
+    "Poisson",
+    "SmoothLoss",
+    "SquaredError",
+    "SquaredHinge",
+    "Units",
+    "balanced",
+    "solve_in_place",
+]

@@ -1,0 +1,233 @@
+"""Losses of a quantity: squared, Huber, absolute and quantile, Poisson, gamma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import xlogy
+
+from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
+
+if TYPE_CHECKING:
+    import cvxpy
+
+# Curvature of the Huber loss where it is linear, so that a step has a length.
+CURVATURE_OF_LINES = 1e-8
+# Predicted logarithms beyond this are so far off that only the direction matters.
+LARGEST_LOGARITHM = 700.0
+
+
+@dataclass(frozen=True)
+class SquaredError(SmoothLoss):
+    """Half the squared error, ``(f - y)² / 2``: the scaling of scikit-learn's ``Lasso``."""
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        return 0.5 * float(weight @ ((prediction - target) ** 2).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss in the prediction: weight times residual."""
+        return weight[:, None] * (target - prediction)
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction."""
+        return np.broadcast_to(weight[:, None], target.shape)
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``: a lower bound on the problem wherever ``dual`` is feasible."""
+        return float((dual * target).sum()) - 0.5 * sum_of_squares(dual, weight)
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (q,)."""
+        return weight @ target
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        return cvxpy.square(prediction - target) / 2
+
+
+@dataclass(frozen=True)
+class Huber(SmoothLoss):
+    """Half the squared error up to ``epsilon``, from there on linear with slope ``epsilon``."""
+
+    epsilon: float
+
+    def rescaled(self, target_scale: Array) -> Huber:
+        """The same loss for targets divided by this."""
+        return replace(self, epsilon=self.epsilon / float(target_scale[0]))
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        size = np.abs(prediction - target)
+        inner = np.minimum(size, self.epsilon)
+        return float(weight @ (inner**2 / 2 + self.epsilon * (size - inner)).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss: weight times clipped residual."""
+        return weight[:, None] * np.clip(target - prediction, -self.epsilon, self.epsilon)
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction."""
+        inside = np.abs(target - prediction) <= self.epsilon
+        return weight[:, None] * np.where(inside, 1.0, CURVATURE_OF_LINES)
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """As for the squared error; the domain is ``|v| <= w epsilon``."""
+        return float((dual * target).sum()) - 0.5 * sum_of_squares(dual, weight)
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (1,)."""
+
+        def slope(constant: float) -> float:
+            residual = np.clip(target[:, 0] - constant, -self.epsilon, self.epsilon)
+            return float(weight @ residual)
+
+        low, high = float(target.min()), float(target.max())
+        if low == high or slope(low) <= 0:
+            return np.array([low])
+        if slope(high) >= 0:
+            return np.array([high])
+        return np.array([brentq(slope, low, high, xtol=1e-15 * (high - low), rtol=1e-14)])
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        return cvxpy.huber(prediction - target, self.epsilon) / 2
+
+
+@dataclass(frozen=True)
+class Pinball(KinkedLoss):
+    """``above·(y - f)_+ + below·(f - y)_+``: the quantile at level ``above / (above + below)``.
+
+    With both 1 it is the absolute error.
+    """
+
+    above: float
+    below: float
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        residual = target - prediction
+        loss = np.maximum(self.above * residual, -self.below * residual)
+        return float(weight @ loss.sum(axis=1))
+
+    def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
+        """The nearest dual point with ``v / w`` between ``-below`` and ``above``."""
+        return np.clip(dual, -self.below * weight[:, None], self.above * weight[:, None])
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``: linear on the domain."""
+        return float((dual * target).sum())
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (1,): a quantile."""
+        order = np.argsort(target[:, 0], kind="stable")
+        level = self.above / (self.above + self.below)
+        place = np.searchsorted(np.cumsum(weight[order]), level * weight.sum())
+        return target[order[min(place, len(order) - 1)]]
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        residual = target - prediction
+        return cvxpy.maximum(self.above * residual, -self.below * residual)
+
+
+@dataclass(frozen=True)
+class Poisson(SmoothLoss):
+    """Half the Poisson deviance with log link, ``exp f - y f + (y log y - y)``."""
+
+    target_scaling = "mean"
+
+    def impossible(self, target: Array) -> str | None:
+        """Counts are not negative, and zeros alone have no minimiser."""
+        if np.any(target < 0):
+            return "Some value(s) of y are negative, which loss='poisson' does not allow."
+        if not np.any(target > 0):
+            return "All y are zero: loss='poisson' has no minimiser, its predictions tend to 0."
+        return None
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        constant = xlogy(target, target) - target
+        return float(weight @ (_exp(prediction) - target * prediction + constant).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss: weight times (target - mean)."""
+        return weight[:, None] * (target - _exp(prediction))
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction."""
+        return weight[:, None] * _exp(prediction)
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``, by the mean ``y - v/w >= 0`` that a dual point stands for."""
+        mean = np.maximum(target - dual / weight[:, None], 0.0)
+        constant = xlogy(target, target) - target
+        return float(weight @ (constant - xlogy(mean, mean) + mean).sum(axis=1))
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (1,)."""
+        return np.log(weight @ target)
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        constant = xlogy(target, target) - target
+        return cvxpy.exp(prediction) - cvxpy.multiply(target, prediction) + constant
+
+
+@dataclass(frozen=True)
+class Gamma(SmoothLoss):
+    """Half the gamma deviance with log link, ``f + y exp(-f) - log y - 1``."""
+
+    target_scaling = "none"
+
+    def impossible(self, target: Array) -> str | None:
+        """Only positive quantities have a gamma deviance."""
+        if np.any(target <= 0):
+            return "Some value(s) of y are zero or negative, which loss='gamma' does not allow."
+        return None
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        difference = np.log(target) - prediction
+        return float(weight @ (_exp(difference) - difference - 1.0).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss: weight times (target / mean - 1)."""
+        return weight[:, None] * (_exp(np.log(target) - prediction) - 1.0)
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction."""
+        return weight[:, None] * _exp(np.log(target) - prediction)
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``, by the ratio ``1 + v/w >= 0`` of target and mean."""
+        ratio = np.maximum(1.0 + dual / weight[:, None], 0.0)
+        # min over f of the loss + v f / w, at exp(-f) = ratio / y.
+        least = ratio - 1.0 - xlogy(ratio, ratio) + (ratio - 1.0) * np.log(target)
+        return float(weight @ least.sum(axis=1))
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction, of shape (1,)."""
+        return np.log(weight @ target)
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, of the shape of ``target``."""
+        import cvxpy
+
+        difference = np.log(target) - prediction
+        return cvxpy.exp(difference) - difference - 1.0
+
+
+def _exp(logarithm: Array) -> Array:
+    return np.exp(np.minimum(logarithm, LARGEST_LOGARITHM))

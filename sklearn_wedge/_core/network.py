@@ -1,0 +1,306 @@
+"""From a solution to a network: the inverse of the convex reformulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+
+from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.rows import Sample
+from sklearn_wedge._core.solution import Certificate, Round, Solution
+from sklearn_wedge._core.threads import single_threaded_blas
+
+Array = NDArray[np.float64]
+
+# A product with hidden weights is sparse if at most this fraction of them is not zero.
+SPARSE = 0.25
+
+
+@dataclass(frozen=True, repr=False)
+class HiddenNeurons:
+    """A hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
+
+    Here ``x`` are the inputs in the units of the problem solved: clipped, centred and, with
+    ``standardize=True``, scaled; in a further block of a deep network they are followed by the
+    activations ``(weights · x + offset)_+`` of the neurons in the layers before, as they are.
+    Neurons come by descending ``|coef|``.
+
+    Attributes
+    ----------
+    inputs : int ndarray of shape (n_neurons, order)
+        Input columns of each neuron, ascending, padded with -1. In a further block, with d columns,
+        ``d + k`` is the k-th hidden neuron of the layers before, one layer after the other.
+    weights : ndarray of shape (n_neurons, order)
+        Weights on these inputs, of unit norm; 0 in the padding.
+    offsets : ndarray of shape (n_neurons,)
+        Offset of each neuron.
+    rows : int ndarray of shape (n_neurons, order)
+        Rows of the ``X`` given to ``fit`` that the neuron's hyperplane passes through, padded with
+        -1. Where rows were equal, the first of them.
+    coef : ndarray of shape (n_neurons, n_outputs)
+        Output coefficient of each unit-norm neuron, in the units of the problem solved.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> X, y = [[0.0, 5.0], [1.0, 3.0], [2.0, 4.0]], [0.0, 0.0, 1.0]
+    >>> neurons = WedgeReLURegressor(alpha=0.1, clip_quantile=None).fit(X, y).neurons_
+    >>> neurons.inputs.shape == neurons.weights.shape == neurons.rows.shape == (len(neurons), 2)
+    True
+    """
+
+    inputs: NDArray[np.intp]
+    weights: Array
+    offsets: Array
+    rows: NDArray[np.intp]
+    coef: Array
+
+    def __len__(self) -> int:
+        return self.offsets.shape[0]
+
+    def __repr__(self) -> str:
+        return f"HiddenNeurons(n_neurons={len(self)}, order={self.inputs.shape[1]})"
+
+
+@dataclass(frozen=True, repr=False)
+class Block:
+    """One block of a network: a hidden layer, and how it was found.
+
+    Attributes
+    ----------
+    neurons : HiddenNeurons
+        The hidden layer. Of a block before the last: those of its neurons that later ones build
+        on, with their coefficients in the block's own network.
+    n_neurons : int
+        Neurons of the block's own network, which is optimal given the blocks before.
+    certificate : Certificate
+        Of the block's own network.
+    history : tuple of Round
+        Its pricing rounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(200, 2))
+    >>> y = np.abs(np.abs(np.abs(X[:, 0]) - np.abs(X[:, 1])) - 0.3)
+    >>> model = WedgeReLURegressor(alpha=1e-3, n_blocks=2, tol=1e-2).fit(X, y)
+    >>> first, second = model.blocks_
+    >>> second.certificate.objective < first.certificate.objective
+    True
+    """
+
+    neurons: HiddenNeurons
+    n_neurons: int
+    certificate: Certificate
+    history: tuple[Round, ...]
+
+    def __repr__(self) -> str:
+        gap = self.certificate.relative_gap
+        return f"Block(n_neurons={self.n_neurons}, relative_gap={gap:.1e})"
+
+
+@dataclass(frozen=True, repr=False)
+class Network:
+    """A ReLU network in original units, applied to clipped inputs.
+
+    With one hidden layer; or with several, one per block, each of which has the inputs and all
+    hidden layers before it as its inputs, while the output sees the last one only.
+
+    Attributes
+    ----------
+    coefs : list of ndarrays
+        Layer weights. With one hidden layer, of shapes (d, n_neurons) and (n_neurons, n_outputs),
+        as in scikit-learn's ``MLPRegressor``; a further layer has a row for each input and then for
+        each neuron of the hidden layers before.
+    intercepts : list of ndarrays, of shapes (n_neurons,) and (n_outputs,)
+        Layer biases.
+    clip_bounds : ndarray of shape (2, d)
+        Lower and upper bounds that inputs are clipped to first; infinite where they are not.
+    neurons : HiddenNeurons
+        The last hidden layer in the units of the problem solved.
+    blocks : tuple of Block
+        One per hidden layer.
+
+    Examples
+    --------
+    >>> from sklearn_wedge import wedge_relu_path
+    >>> path = wedge_relu_path([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], alphas=[0.1])
+    >>> (network,) = path.networks
+    >>> [weights.shape for weights in network.coefs]
+    [(1, 2), (2, 1)]
+    >>> network.predict([[0.5], [2.0]]).shape
+    (2, 1)
+    """
+
+    coefs: list[Array]
+    intercepts: list[Array]
+    clip_bounds: Array
+    neurons: HiddenNeurons
+    blocks: tuple[Block, ...]
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Outputs for ``X``, (n, d), in original units: an array of shape (n, n_outputs)."""
+        # A row for each input, so that its bounds are the same along it: several times faster.
+        inputs = np.array(np.asarray(X).T, dtype=np.float64, order="C")
+        np.clip(inputs, *self.clip_bounds[:, :, None], out=inputs)
+        hidden = inputs[:0]
+        *layers, output = self._weights
+        for weights, bias in zip(layers, self.intercepts[:-1], strict=True):
+            if len(hidden):
+                inputs = np.concatenate([inputs, hidden])
+            hidden = _product(weights, inputs)
+            hidden += bias[:, None]
+            np.maximum(hidden, 0.0, out=hidden)
+        return _product(output, hidden).T + self.intercepts[-1]
+
+    def __repr__(self) -> str:
+        *hidden, n_outputs = map(len, self.intercepts)
+        n_neurons = hidden[0] if len(hidden) == 1 else tuple(hidden)
+        n_inputs = self.clip_bounds.shape[1]
+        return f"Network(n_inputs={n_inputs}, n_neurons={n_neurons}, n_outputs={n_outputs})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: nothing that can be computed again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def _weights(self) -> list[Array | csr_array]:
+        """Weights of the layers, (width, inputs): sparse where that costs next to nothing."""
+        transposed = [weights.T for weights in self.coefs]
+        return [csr_array(w) if _is_sparse(w) else w for w in transposed]
+
+
+def _is_sparse(weights: Array) -> bool:
+    return len(weights) == 1 or np.count_nonzero(weights) <= SPARSE * weights.size
+
+
+def _product(weights: Array | csr_array, inputs: Array) -> Array:
+    """Weights times inputs, bit for bit the same whatever other threads do."""
+    if isinstance(weights, csr_array):  # is multiplied on the calling thread
+        return weights @ inputs
+    with single_threaded_blas():  # chunks are too small to share out
+        return weights @ inputs
+
+
+def network_of(solution: Solution, sample: Sample) -> Network:
+    """The network with one hidden layer of a solution: balanced in the units of the problem.
+
+    ``w = u √|z|``, ``b = c √|z|``, ``a = sign(z) √|z|`` turn a unit-norm neuron with coefficient z
+    into one with ``‖w‖ = |a|``, at which the penalty of the network equals that of the convex
+    problem (M. Pilanci, arXiv 2309.16512). Then it is brought into original units.
+    """
+    return _network([_Layer(solution, np.arange(len(solution.neurons)), sample)])
+
+
+def deep_network_of(blocks: Sequence[SolvedBlock]) -> Network:
+    """The network of blocks: of those before the last, the neurons that later ones build on.
+
+    Before the last layer neurons are of unit norm, as the blocks after them saw them.
+    """
+    *before, last = blocks
+    layers = [_Layer(block.solution, block.passed_on, block.sample) for block in before]
+    every = np.arange(len(last.solution.neurons))
+    return _network(_without_idle([*layers, _Layer(last.solution, every, last.sample)]))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A hidden layer: some neurons of a solution, and the activations that they may have as inputs.
+
+    ``activations`` are numbers of those that are in the network; None: all.
+    """
+
+    solution: Solution
+    which: NDArray[np.intp]
+    sample: Sample
+    activations: NDArray[np.intp] | None = None
+
+    @property
+    def neurons(self) -> Neurons:
+        return self.solution.neurons.take(self.which)
+
+    @property
+    def n_columns(self) -> int:
+        """Inputs that are columns of X."""
+        return self.sample.n_inputs - self.sample.n_activations
+
+    def uses(self) -> NDArray[np.bool_]:
+        """Which activations of earlier layers some neuron has as an input."""
+        return self.neurons.weight_matrix(self.sample.n_inputs)[self.n_columns :].any(axis=1)
+
+    def weights(self, size: Array) -> tuple[Array, Array]:
+        """Weights (inputs, width) and biases in original units, of neurons of given norms."""
+        inputs, neurons = self.sample.input_scaling, self.neurons
+        hidden = neurons.weight_matrix(self.sample.n_inputs) * size / inputs.scale[:, None]
+        bias = neurons.offsets * size - inputs.mean @ hidden
+        return np.take(hidden.T, self._rows(), axis=1).T, bias
+
+    def _rows(self) -> NDArray[np.intp]:
+        columns, n_activations = np.arange(self.n_columns), self.sample.n_activations
+        kept = np.arange(n_activations) if self.activations is None else self.activations
+        return np.concatenate([columns, self.n_columns + kept])
+
+    def readable(self) -> HiddenNeurons:
+        """The neurons with activations that are numbered as in the network, and not centred."""
+        neurons, sample, d = self.neurons, self.sample, self.n_columns
+        centred = sample.input_scaling.mean[d:] @ neurons.weight_matrix(sample.n_inputs)[d:]
+        number = np.full(sample.n_inputs + 1, -1)  # the last one is that of the padding
+        number[self._rows()] = np.arange(len(self._rows()))
+        return HiddenNeurons(
+            inputs=number[neurons.inputs],
+            weights=neurons.weights,
+            offsets=neurons.offsets - centred,
+            rows=np.where(neurons.points >= 0, sample.first_row[neurons.points], -1),
+            coef=self.solution.coef[self.which],
+        )
+
+    def block(self) -> Block:
+        solution = self.solution
+        n_neurons = len(solution.neurons)
+        return Block(self.readable(), n_neurons, solution.certificate, solution.history)
+
+
+def _without_idle(layers: list[_Layer]) -> list[_Layer]:
+    """The layers without neurons that no later one has as an input, and without empty layers."""
+    ends = np.cumsum([len(layer.which) for layer in layers])
+    used = np.zeros(ends[-1], dtype=bool)
+    used[ends[-1] - len(layers[-1].which) :] = True
+    kept: list[_Layer] = []
+    for layer, end in zip(reversed(layers), reversed(ends), strict=True):
+        layer = replace(layer, which=layer.which[used[end - len(layer.which) : end]])
+        needed = layer.uses()
+        used[: len(needed)] |= needed
+        kept.insert(0, layer)
+    kept = [layer for layer in kept if len(layer.which) or layer is kept[-1]]
+    return [
+        replace(layer, activations=np.flatnonzero(used[: layer.sample.n_activations]))
+        for layer in kept
+    ]
+
+
+def _network(layers: list[_Layer]) -> Network:
+    """Layers in original units; the last one is balanced with the output."""
+    *before, last = layers
+    solution, inputs, output = last.solution, last.sample.input_scaling, last.sample.output_scaling
+    root = np.sqrt(np.linalg.norm(solution.coef, axis=1))
+    out = np.divide(
+        solution.coef, root[:, None], out=np.zeros_like(solution.coef), where=root[:, None] > 0
+    )
+    hidden = [layer.weights(np.ones(len(layer.which))) for layer in before]
+    hidden.append(last.weights(root))
+    blocks = tuple(layer.block() for layer in layers)
+    return Network(
+        coefs=[*(weights for weights, _ in hidden), out * output.scale],
+        intercepts=[*(b for _, b in hidden), solution.intercept * output.scale + output.mean],
+        clip_bounds=np.stack([inputs.lower, inputs.upper])[:, : last.n_columns],
+        neurons=blocks[-1].neurons,
+        blocks=blocks,
+    )

@@ -1,0 +1,367 @@
+"""Hidden neurons as frozen arrays: unit-norm weights on few inputs, an offset, the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from math import comb
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from sklearn_wedge._core import kernels
+from sklearn_wedge._core.kernels import SERIAL, Threads, ready
+from sklearn_wedge.geometry import generalized_cross_product
+
+# A neuron whose unit-norm weight on an input is below this does not use that input.
+NEGLIGIBLE_WEIGHT = 1e-12
+# Neurons of more inputs than this, on average, are evaluated as products of matrices, which is
+# faster then.
+FEW_INPUTS = 32
+# Neurons × points of which products are taken at a time.
+ENTRIES_AT_ONCE = 2**20
+# Sets of inputs of overlapping groups are counted one by one up to this many.
+COUNTED_ONE_BY_ONE = 200_000
+
+
+Norm = Literal["l1", "l2"]
+
+
+def length(vectors: NDArray[np.float64], norm: Norm) -> NDArray[np.float64]:
+    """Norm of each row of ``vectors``, (..., s)."""
+    return np.linalg.norm(vectors, ord=1 if norm == "l1" else 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class NeuronClass:
+    """Which neurons a network may have.
+
+    Attributes
+    ----------
+    order : int
+        The largest number of inputs of a neuron.
+    norm : {"l1", "l2"}
+        The norm in which weights have unit length.
+    wedge : bool
+        Whether every hyperplane has to pass through as many samples as it has inputs. Under l1 the
+        best ones do anyway.
+    groups : tuple of tuple of int, or None
+        The inputs of a neuron must all lie in one of these groups, which may overlap; inputs in no
+        group are not used. None: any inputs go together.
+    monotone : tuple of int, or None
+        Per input -1, 0 or 1: whether the output of every neuron, times its coefficient, must fall
+        or rise with it. Under l1 and with one output only. None: no constraint.
+    """
+
+    order: int
+    norm: Norm = "l1"
+    wedge: bool = False
+    groups: tuple[tuple[int, ...], ...] | None = None
+    monotone: tuple[int, ...] | None = None
+
+    @property
+    def has_rejections(self) -> bool:
+        """Whether the best hyperplane may pass through fewer samples than it has inputs.
+
+        Under l2 it is orthogonal to the rejection of a moment of the dual point from the blade of
+        the samples that it does pass through.
+        """
+        return self.norm == "l2" and not self.wedge
+
+    @property
+    def lies_in_pencils(self) -> bool:
+        """Whether pencils have every best hyperplane; some rejections lie in none."""
+        return self.order <= 2 or not self.has_rejections
+
+    def within(self, inputs: Sequence[int]) -> NeuronClass:
+        """The class over some inputs alone, numbered anew; they must go together."""
+        if self.groups is None and self.monotone is None:
+            return self
+        directions = tuple(self.monotone[k] for k in inputs) if self.monotone else ()
+        return replace(self, groups=None, monotone=directions if any(directions) else None)
+
+    def input_sets(self, inputs: Sequence[int], size: int) -> Iterable[tuple[int, ...]]:
+        """Every set of that many of these (ascending) inputs that go together, once, in order."""
+        if self.groups is None:
+            return combinations(inputs, size)
+        members = ([k for k in inputs if k in group] for group in map(frozenset, self.groups))
+        return sorted({chosen for group in members for chosen in combinations(group, size)})
+
+    def input_pairs(self, inputs: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Every pair of these (ascending) inputs that go together, (k, 2), in order."""
+        if self.groups is None:
+            return np.asarray(inputs)[np.column_stack(np.triu_indices(len(inputs), 1))]
+        pairs = self.input_sets([int(k) for k in inputs], 2)
+        return np.array(list(pairs), dtype=np.intp).reshape(-1, 2)
+
+    def n_input_sets(self, n_inputs: int, size: int) -> int:
+        """The number of sets of that many inputs that go together.
+
+        An upper bound if groups overlap and have very many: each set then counts once per group.
+        """
+        if self.groups is None:
+            return comb(n_inputs, size)
+        one_by_one = sum(comb(len(group), size) for group in self.groups)
+        overlap = sum(map(len, self.groups)) > len(set().union(*self.groups))
+        if overlap and one_by_one <= COUNTED_ONE_BY_ONE:
+            return sum(1 for _ in self.input_sets(range(n_inputs), size))
+        return min(one_by_one, comb(n_inputs, size))
+
+    def joins(self, inputs: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether the inputs in each row, (..., s), go together; -1 is padding."""
+        if self.groups is None:
+            return np.ones(inputs.shape[:-1], dtype=bool)
+        together = np.zeros(inputs.shape[:-1], dtype=bool)
+        for group in self.groups:
+            member = np.zeros(max(int(inputs.max(initial=0)), *group) + 2, dtype=bool)
+            member[[*group, -1]] = True  # the last entry stands for the padding
+            together |= member[inputs].all(axis=-1)
+        return together
+
+    @cached_property
+    def _directions(self) -> NDArray[np.int8]:
+        # A zero at the end: there -1, the padding of inputs, finds its direction.
+        return np.array([*(self.monotone or ()), 0], dtype=np.int8)
+
+    def _pulls(self, neurons: Neurons) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which neurons follow the direction of some constrained input, and which oppose one."""
+        with_direction = np.sign(neurons.weights) * self._directions[neurons.inputs]
+        return (with_direction > 0).any(axis=1), (with_direction < 0).any(axis=1)
+
+    def allows(self, neurons: Neurons) -> NDArray[np.bool_]:
+        """Which of these neurons are monotone as required with one sign of the coefficient."""
+        if self.monotone is None:
+            return np.ones(len(neurons), dtype=bool)
+        follow, oppose = self._pulls(neurons)
+        return ~(follow & oppose)
+
+    def coefficient_signs(self, neurons: Neurons) -> NDArray[np.int8]:
+        """The sign, -1 or 1, that the coefficient of each allowed neuron must have; 0: any."""
+        if self.monotone is None:
+            return np.zeros(len(neurons), dtype=np.int8)
+        follow, oppose = self._pulls(neurons)
+        return follow.astype(np.int8) - oppose.astype(np.int8)
+
+    def values(self, neurons: Neurons, products: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a dual point makes of allowed neurons, given ``V·(Xu + c)_+`` of each, (m, q).
+
+        The norm over outputs; where the coefficient must have a sign, the product times that sign.
+        """
+        values = np.linalg.norm(products, axis=1)
+        if self.monotone is None:
+            return values
+        signs = self.coefficient_signs(neurons)
+        return np.where(signs == 0, values, signs * products[:, 0])
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Neurons ``x -> (u·x + c)_+`` with at most ``s`` inputs each.
+
+    Attributes
+    ----------
+    inputs : int ndarray of shape (m, s)
+        Input columns, ascending, padded with -1.
+    weights : ndarray of shape (m, s)
+        Unit-norm weights on these inputs, 0 in the padding.
+    offsets : ndarray of shape (m,)
+        ``c``.
+    points : int ndarray of shape (m, s)
+        Indices of the points that the hyperplane passes through, ascending, padded with -1.
+    """
+
+    inputs: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    points: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return self.offsets.shape[0]
+
+    @classmethod
+    def empty(cls, order: int) -> Neurons:
+        """No neurons, of a given order."""
+        none = np.empty((0, order))
+        return cls(none.astype(np.intp), none, np.empty(0), none.astype(np.intp))
+
+    def take(self, which: NDArray) -> Neurons:
+        """The neurons at these indices (or where a mask is true)."""
+        return Neurons(
+            self.inputs[which], self.weights[which], self.offsets[which], self.points[which]
+        )
+
+    def padded(self, order: int) -> Neurons:
+        """The same neurons in arrays of ``order`` columns."""
+        extra = ((0, 0), (0, order - self.inputs.shape[1]))
+        if extra[1][1] == 0:
+            return self
+        return Neurons(
+            np.pad(self.inputs, extra, constant_values=-1),
+            np.pad(self.weights, extra),
+            self.offsets,
+            np.pad(self.points, extra, constant_values=-1),
+        )
+
+    def join(self, other: Neurons) -> Neurons:
+        """These neurons followed by the others."""
+        order = max(self.inputs.shape[1], other.inputs.shape[1])
+        a, b = self.padded(order), other.padded(order)
+        return Neurons(
+            np.concatenate([a.inputs, b.inputs]),
+            np.concatenate([a.weights, b.weights]),
+            np.concatenate([a.offsets, b.offsets]),
+            np.concatenate([a.points, b.points]),
+        )
+
+    def reversed(self) -> Neurons:
+        """The same hyperplanes, active on their other side."""
+        return Neurons(self.inputs, -self.weights, -self.offsets, self.points)
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """The number of inputs of each neuron."""
+        return (self.inputs >= 0).sum(axis=1)
+
+    @property
+    def n_points(self) -> NDArray[np.intp]:
+        """The number of points that each neuron passes through."""
+        return (self.points >= 0).sum(axis=1)
+
+    def weight_matrix(self, n_inputs: int) -> NDArray[np.float64]:
+        """Weights as a dense array of shape (d, m)."""
+        return self.sparse_weights(n_inputs).toarray().T
+
+    def sparse_weights(self, n_inputs: int) -> csr_array:
+        """Weights as a sparse array of shape (m, d)."""
+        used = self.inputs >= 0
+        starts = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+        shape = (len(self), n_inputs)
+        return csr_array((self.weights[used], self.inputs[used], starts), shape=shape)
+
+    @property
+    def _are_wide(self) -> bool:
+        return int((self.inputs >= 0).sum()) > FEW_INPUTS * len(self)
+
+    def _distances(self, columns: NDArray[np.float64], active: bool) -> NDArray[np.float64]:
+        if self._are_wide:
+            values = self.weight_matrix(columns.shape[0]).T @ columns
+            values += self.offsets[:, None]
+            return np.maximum(values, 0.0, out=values) if active else values
+        values = np.empty((len(self), columns.shape[1]))
+        kernels.products.distances(ready(columns), *self._arrays(), active, values)
+        return values
+
+    def _arrays(self) -> tuple[NDArray, ...]:
+        """Inputs, weights and offsets as compiled loops take them."""
+        return ready(self.inputs, np.int64), ready(self.weights), ready(self.offsets)
+
+    def signed_distances(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``u·x + c`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
+        return self._distances(columns, active=False)
+
+    def activations(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(u·x + c)_+`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
+        return self._distances(columns, active=True)
+
+    def products(
+        self,
+        columns: NDArray[np.float64],
+        dual: NDArray[np.float64],
+        threads: Threads = SERIAL,
+    ) -> NDArray[np.float64]:
+        """``V·(Xu + c)_+`` for the inputs given by columns, (d, p), and V, (p, q): (m, q).
+
+        Of some neurons at a time, shared out over threads: the activations are not kept.
+        """
+        at_once = max(1, ENTRIES_AT_ONCE // columns.shape[1])
+        outputs, columns = ready(dual.T), ready(columns)
+
+        def work(begin: int) -> NDArray[np.float64]:
+            some = self.take(slice(begin, begin + at_once))
+            if self._are_wide:
+                return some.activations(columns) @ dual
+            found = np.empty((len(some), len(outputs)))
+            kernels.products.products(columns, *some._arrays(), outputs, found)
+            return found
+
+        parts = threads.map(work, range(0, len(self), at_once))
+        return np.concatenate([np.empty((0, len(outputs))), *parts])
+
+
+def inputs_in_use(
+    weights: NDArray[np.float64], order: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The inputs with a weight and their weights, (m, order) each, of weights on all, (m, d).
+
+    Ascending, padded with -1 and 0; no row may have more than ``order`` of them.
+    """
+    used = weights != 0
+    inputs = np.argsort(~used, axis=1, kind="stable")[:, :order]
+    padding = np.arange(inputs.shape[1]) >= used.sum(axis=1, keepdims=True)
+    named = np.where(padding, 0.0, np.take_along_axis(weights, inputs, axis=1))
+    return np.where(padding, -1, inputs), named
+
+
+def neurons_through(
+    points: NDArray[np.float64],
+    inputs: NDArray[np.intp],
+    samples: NDArray[np.intp],
+    norm: Norm = "l1",
+) -> Neurons:
+    """Wedge neurons: unit-norm hyperplanes through given points in given inputs.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        All points.
+    inputs, samples : int ndarray of shape (m, s)
+        The ``s`` inputs each neuron uses and the ``s`` points it passes through. Sets that are
+        affinely dependent in these inputs have no such hyperplane and are left out.
+    norm : {"l1", "l2"}
+        Of the weights.
+
+    Returns
+    -------
+    Neurons
+        With the orientation of the generalized cross product of the differences.
+    """
+    corners = points[samples[:, :, None], inputs[:, None, :]]
+    differences = corners[:, 1:] - corners[:, :1]
+    # Each difference in units of its own: a product of s - 1 tiny ones must not underflow.
+    size = np.abs(differences).max(axis=2, keepdims=True, initial=0.0)
+    direction = generalized_cross_product(differences / np.where(size > 0, size, 1.0))
+    defined = length(direction, norm) > NEGLIGIBLE_WEIGHT
+    return neurons_at(points, inputs[defined], samples[defined], direction[defined], norm)
+
+
+def neurons_at(
+    points: NDArray[np.float64],
+    inputs: NDArray[np.intp],
+    samples: NDArray[np.intp],
+    normals: NDArray[np.float64],
+    norm: Norm,
+) -> Neurons:
+    """Neurons with given normals, through the first of the samples given for each.
+
+    Parameters
+    ----------
+    points : ndarray of shape (p, d)
+        All points.
+    inputs, samples : int ndarray of shape (m, s)
+        Inputs used and points passed through; ``samples`` padded with -1.
+    normals : ndarray of shape (m, s)
+        Non-zero; of any length.
+    norm : {"l1", "l2"}
+        In which the weights get unit length.
+    """
+    weights = normals / length(normals, norm)[:, None]
+    weights = np.where(np.abs(weights) < NEGLIGIBLE_WEIGHT, 0.0, weights)
+    pivots = points[samples[:, :1], inputs]
+    offsets = -np.einsum("ms,ms->m", weights, pivots)
+    none = np.iinfo(samples.dtype).max
+    named = np.sort(np.where(samples < 0, none, samples), axis=1)
+    return Neurons(inputs, weights, offsets, np.where(named == none, -1, named))

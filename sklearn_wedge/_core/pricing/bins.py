@@ -1,0 +1,69 @@
+"""Bins of many values: a table says roughly which, a comparison or two exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.rows.chunks import Array
+
+# Entries of the table: most of them lie within one bin.
+ENTRIES = 4096
+# Comparisons from which on a binary search is as fast.
+MOST_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins by where they start, ascending.
+
+    Attributes
+    ----------
+    starts : ndarray of shape (b,)
+    table : int ndarray of shape (entries,), or None
+        The least number of starts that are at most a value, by the part of the range that the value
+        is in; None if starts are so uneven that the table does not help.
+    steps : int
+        How many more there may be.
+    """
+
+    starts: Array
+    table: NDArray[np.intp] | None
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def count(self, values: Array) -> NDArray[np.intp]:
+        """The number of starts that are at most each of the values."""
+        if self.table is None:
+            return np.searchsorted(self.starts, values, side="right")
+        low, high = self.starts[0], self.starts[-1]
+        entry = (values - low) * (ENTRIES / (high - low))
+        np.clip(entry, 0, ENTRIES - 1, out=entry)
+        found = self.table.take(entry.astype(np.intp))
+        ended = np.append(self.starts, np.inf)
+        for _ in range(self.steps):
+            found += values >= ended.take(found)
+        return found
+
+
+def bins_of(starts: Array) -> Bins:
+    """Bins with their table.
+
+    Parameters
+    ----------
+    starts : ndarray of shape (b,)
+        Ascending, distinct.
+    """
+    width = (starts[-1] - starts[0]) / ENTRIES if len(starts) > 1 else 0.0
+    if not (np.isfinite(width) and width > 0):
+        return Bins(starts, None, 0)
+    edges = starts[0] + width * np.arange(ENTRIES + 1)
+    # Rounding may put a value into the next entry.
+    least = np.searchsorted(starts, edges[:-1] - 1e-3 * width, side="right")
+    most = np.searchsorted(starts, edges[1:] + 1e-3 * width, side="right")
+    steps = int((most - least).max())
+    return Bins(starts, least if steps <= MOST_STEPS else None, steps)

@@ -1,0 +1,114 @@
+"""Quantile grids over pairs of inputs: what is far from a hyperplane needs no sample of its own.
+
+The value of a hyperplane needs, of the cells that it does not cut, only the sums of ``v`` and
+``v x``: three weighted histograms per pair and output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core import kernels
+from sklearn_wedge._core.kernels import ready
+from sklearn_wedge._core.pricing.budget import DEFAULT
+from sklearn_wedge._core.pricing.pencils import KeptWhileThereIsRoom, PointTable
+
+Array = NDArray[np.float64]
+
+# Multiples of it are spread evenly modulo 1.
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Occupied cells of a quantile grid in two inputs.
+
+    Attributes
+    ----------
+    cell_of_point : int ndarray of shape (p,)
+        The cell that each point lies in.
+    order : int ndarray of shape (p,)
+        Points by cell; ``starts``, of shape (m,), is where each cell begins in it and ``count`` how
+        many points it has.
+    """
+
+    cell_of_point: NDArray[np.uint16]
+    order: NDArray[np.int32]
+    starts: NDArray[np.intp]
+    count: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held."""
+        arrays = (self.cell_of_point, self.order, self.starts, self.count)
+        return sum(array.nbytes for array in arrays)
+
+    def representatives(
+        self, round_number: int, cells: NDArray[np.intp] | slice = slice(None)
+    ) -> NDArray[np.intp]:
+        """A point of each cell: another one every round, spread evenly over the cell."""
+        share = (round_number + 1) * GOLDEN_RATIO % 1.0
+        places = self.starts[cells] + (share * self.count[cells]).astype(np.intp)
+        return self.order[places].astype(np.intp)
+
+    def sums(self, dual: Array, columns: Array) -> Array:
+        """``Σ v`` and, of both inputs by columns, (2, p), ``Σ v x`` over each cell: (q, 3, m).
+
+        ``dual`` has shape (q, p).
+        """
+        found = np.empty((len(dual), 3, len(self)))
+        kernels.fans.cell_sums(self.cell_of_point, ready(dual), *map(ready, columns), found)
+        return found
+
+
+def bin_starts(values: Array, n_bins: int) -> Array:
+    """Least value of each bin: one per distinct value if there are few, else of equal numbers."""
+    distinct = np.unique(values)
+    if len(distinct) <= n_bins:
+        return distinct
+    ordered = np.sort(values)
+    return np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
+
+
+def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
+    """Bin of each value: one per distinct value if there are few, else of equal numbers."""
+    starts = bin_starts(values, n_bins)
+    return (np.searchsorted(starts, values, side="right") - 1).astype(np.int32)
+
+
+class Grids:
+    """Grids of pairs of inputs over the points; built once, used for every dual point.
+
+    Parameters
+    ----------
+    table : PointTable
+    n_bins : int
+        Cells per input.
+    cache_bytes : int
+        Of grids kept between pricings.
+    """
+
+    def __init__(
+        self, table: PointTable, n_bins: int, cache_bytes: int = DEFAULT.bytes_of_one_cache // 2
+    ):
+        self.table = table
+        self.n_bins = n_bins
+        varying = map(int, table.varying_inputs())
+        self._bins = {k: quantile_bins(table.columns[k], n_bins) for k in varying}
+        self._cells = KeptWhileThereIsRoom(cache_bytes)
+
+    def cells(self, pair: tuple[int, int]) -> Cells:
+        """The grid of one pair of inputs."""
+        return self._cells.get(pair, self._cells_of)
+
+    def _cells_of(self, pair: tuple[int, int]) -> Cells:
+        grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
+        _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
+        order = np.argsort(cell, kind="stable").astype(np.int32)
+        return Cells(cell.astype(np.uint16), order, np.cumsum(count) - count, count)

@@ -1,0 +1,177 @@
+"""What column generation solves, and what it asks of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.losses import Loss, SmoothLoss
+from sklearn_wedge._core.neurons import NeuronClass, Neurons
+from sklearn_wedge._core.pricing import Priced, diverse_neurons
+from sklearn_wedge._core.pricing.pencils import PointTable
+from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
+from sklearn_wedge._core.rows import Sample, passes
+
+Array = NDArray[np.float64]
+
+
+class Effort(Enum):
+    """How much of the class of neurons a pricing looks at."""
+
+    LOCAL_MOVES = "local moves"
+    SEARCH = "search"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """Solution of a restricted problem.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (m, q)
+    intercept : ndarray of shape (q,)
+    objective : float
+    dual : DualPoint
+    values : ndarray of shape (m,)
+        ``‖V·(Xu + c)_+‖`` of the columns, signed where the coefficient must have a sign.
+    """
+
+    coef: Array
+    intercept: Array
+    objective: float
+    dual: DualPoint
+    values: Array
+
+
+class Pricing(Protocol):
+    """Prices dual points, as ``Sample.dual_to_price`` hands them on.
+
+    Attributes
+    ----------
+    neuron_class : NeuronClass
+        Which neurons are priced.
+    table : PointTable
+        The points.
+    is_cheap : bool
+        Whether the whole class is priced instead of searched.
+    """
+
+    neuron_class: NeuronClass
+    table: PointTable
+    is_cheap: bool
+
+    def price_exactly(self, dual: Any) -> Priced:
+        """The best neurons of the whole class."""
+
+    def propose(
+        self, dual: Any, neurons: Neurons, turn: int, everywhere: bool, known: Priced | None
+    ) -> Priced:
+        """Good neurons by search, also around neurons given."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is solved: samples, loss, the class of neurons, and whether it has to be certified.
+
+    Everything that has an entry per row stays behind it.
+
+    Attributes
+    ----------
+    sample : Sample
+    restricted : RestrictedProblem
+    pricing : Pricing
+    certified : bool
+        Whether it has to be certified.
+    scope : str
+        What a bound is about, in words.
+    """
+
+    sample: Sample
+    restricted: RestrictedProblem
+    pricing: Pricing
+    certified: bool
+    scope: str
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.restricted.loss
+
+    @property
+    def neuron_class(self) -> NeuronClass:
+        """The neurons that may enter."""
+        return self.pricing.neuron_class
+
+    @property
+    def dual_is_unique(self) -> bool:
+        """Whether columns that do not lower the objective leave the dual point where it is."""
+        return isinstance(self.loss, SmoothLoss)
+
+    @cached_property
+    def constant(self) -> Restricted:
+        """The best constant model."""
+        start = self.sample.constant_model(self.loss)
+        nothing = self.restricted.no_columns()
+        return self.solve(nothing, 1.0, np.empty((0, len(start))), start)
+
+    @cached_property
+    def scale(self) -> float:
+        """What tolerances are relative to: the objective of the best constant model, above what no
+        loss can be below.
+        """
+        (floor,) = self.sample.rows.sum(passes.floor, self.loss)
+        # A floor that a solver found may be above by what it leaves.
+        return max(self.constant.objective - float(floor[0]), 0.0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the whole class of neurons is priced in the end, asked for or as it is cheap."""
+        return self.certified or self.pricing.is_cheap
+
+    @property
+    def efforts(self) -> list[Effort]:
+        """What a round may have to go through, by increasing effort; the last one counts."""
+        if self.pricing.is_cheap:
+            return [Effort.LOCAL_MOVES, Effort.EXACT]
+        searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
+        return [*searches, Effort.EXACT] if self.certified else searches
+
+    def extend(
+        self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
+    ) -> Columns:
+        """The columns at the indices kept, if None all, with those of more neurons at the end."""
+        signs = self.neuron_class.coefficient_signs(neurons)
+        return self.restricted.extend(columns, self.sample.activations(neurons), signs, kept)
+
+    def solve(
+        self, columns: Columns, alpha: float, coef: Array, intercept: Array, accuracy: float = 0.0
+    ) -> Restricted:
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
+        found = self.restricted.solve(columns, alpha, coef, intercept, accuracy)
+        dual = self.restricted.balanced(found.dual)
+        objective = self.restricted.objective(found.predicted, found.coef, alpha)
+        values = self.restricted.values(columns, found.coef, dual)
+        return Restricted(found.coef, found.intercept, objective, dual, values)
+
+    def price(
+        self, dual: DualPoint, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+    ) -> Priced:
+        """Price a dual point; a search looks around the tight neurons, in turn.
+
+        ``known`` is what less effort has found at this dual point in this round, if anything.
+        """
+        to_price = self.sample.dual_to_price(dual.kept)
+        if effort is Effort.EXACT:
+            return self.pricing.price_exactly(to_price)
+        return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
+
+    def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
+        """Indices of neurons, best first, none of which does nearly the work of another."""
+        columns, weight = self.pricing.table.columns, self.sample.point_weight
+        return diverse_neurons(neurons, columns, weight, at_most)

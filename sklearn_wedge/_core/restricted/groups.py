@@ -1,0 +1,222 @@
+"""The quadratic group-l1 problem: several outputs share their columns.
+
+``min Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂`` over rows ``z_j`` of an (m, q) array. Newton steps on the rows
+in use, each with an exact line search, alternate with exact or majorised steps on single rows,
+which alone can set a row to zero or let one enter. The row steps converge on their own, slowly; the
+Newton steps make them fast, also on dependent columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from sklearn_wedge._core.restricted.quadratics import GroupCurvature, Quadratic
+
+Array = NDArray[np.float64]
+
+# Relative sizes of the ridge in a Newton step (not in the problem), until one makes progress.
+RIDGES = (1e-12, 1e-9, 1e-6)
+# Optimality conditions hold if no row violates them by more than this fraction of alpha,
+STATIONARITY_TOLERANCE = 1e-9
+# or than rounding leaves of a gradient, in units of eps × Σ|Z| × the largest entry of H. The same
+# multiple of eps × the objective is what rounding leaves of that.
+ROUNDING = 16.0
+# Rows that enter together, unless the solution may be rough.
+ENTER_AT_ONCE = 10
+# A row that a step shortens to less than this fraction is tried at zero.
+VANISHING = 0.2
+# Where the objective is flat, a step counts if it leaves at most this fraction of the violation.
+SETTLING = 0.5
+# Far more than any real problem takes.
+MAX_ROUNDS = 500
+MAX_STEPS = 100
+
+
+class _Descent:
+    """The iterate with its gradient ``HZ - B``."""
+
+    def __init__(
+        self, quadratic: Quadratic, linear: Array, alpha: float, coef: Array, precision: float
+    ):
+        self.quadratic, self.linear, self.alpha = quadratic, linear, alpha
+        self.precision = precision
+        self.curvatures = quadratic.curvatures()
+        self.coef = coef.copy()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The gradient anew: updates accumulate rounding."""
+        self.gradient = self.quadratic.times(self.coef) - self.linear
+
+    @property
+    def allowed(self) -> float:
+        """Violation that counts as none."""
+        noise = ROUNDING * np.finfo(float).eps * self.quadratic.size * np.abs(self.coef).sum()
+        return max(self.precision * self.alpha, noise)
+
+    @property
+    def active(self) -> NDArray[np.intp]:
+        """The rows in use."""
+        return np.flatnonzero(self.coef.any(axis=1))
+
+    def violation(self, rows: NDArray[np.intp]) -> float:
+        """How far rows in use are from stationary."""
+        z = self.coef[rows]
+        residual = self.gradient[rows] + self.alpha * z / _length(z)
+        return float(np.abs(residual).max(initial=0.0))
+
+    def step_on_row(self, row: int) -> None:
+        """Minimise over one row, or over a majoriser with the same curvature in all outputs."""
+        z, curvature = self.coef[row], float(self.curvatures[row])
+        if curvature <= 0:
+            return
+        without = self.quadratic.own_effect(row, z) - self.gradient[row]
+        if np.linalg.norm(without) <= self.alpha:
+            new = np.zeros_like(z)
+        else:
+            pull = curvature * z - self.gradient[row]
+            length = float(np.linalg.norm(pull))
+            new = max(0.0, 1.0 - self.alpha / length) * pull / curvature if length else 0.0 * z
+        change = new - z
+        if np.any(change):
+            self.coef[row] = new
+            self.gradient += self.quadratic.effect(row, change)
+
+    def newton_step(self) -> bool:
+        """A Newton step on the rows in use; False if it makes no progress."""
+        rows = self.active
+        length = _length(self.coef[rows])
+        unit = self.coef[rows] / length
+        slope = self.gradient[rows] + self.alpha * unit
+        penalty = GroupCurvature(unit, self.alpha / length[:, 0])
+        system = self.quadratic.newton_system(rows, penalty)
+        return any(self._move(rows, -system.solve(slope, ridge)) for ridge in RIDGES)
+
+    def _move(self, rows: NDArray[np.intp], step: Array) -> bool:
+        """Go to the minimum along a step; False if that is where it starts."""
+        before, start, unsettled = self.objective, self.coef[rows], self.violation(rows)
+        moved = start + self._along(rows, step).minimiser() * step
+        # A row on its way to zero would get there in ever smaller steps: it may go at once if what
+        # the step has gained pays for it.
+        vanishing = _length(moved) < VANISHING * _length(start)
+        self._put(rows, np.where(vanishing, 0.0, moved))
+        if vanishing.any() and self.objective >= before:
+            self._put(rows, moved)
+        if self.objective < before:
+            return True
+        # Close to the optimum the objective is flat to rounding: the gradient is not.
+        flat = self.objective <= before + ROUNDING * np.finfo(float).eps * abs(before)
+        if flat and self.violation(self.active) < SETTLING * unsettled:
+            return True
+        self._put(rows, start)
+        return False
+
+    @property
+    def objective(self) -> float:
+        """``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂``."""
+        smooth = 0.5 * float((self.coef * (self.gradient - self.linear)).sum())
+        return smooth + self.alpha * float(_length(self.coef).sum())
+
+    def _put(self, rows: NDArray[np.intp], values: Array) -> None:
+        self.coef[rows] = values
+        self.refresh()
+
+    def _along(self, rows: NDArray[np.intp], step: Array) -> _Line:
+        whole = np.zeros_like(self.coef)
+        whole[rows] = step
+        curvature = float((whole * self.quadratic.times(whole)).sum())
+        slope = float((self.gradient[rows] * step).sum())
+        return _Line(self.coef[rows], step, slope, curvature, self.alpha)
+
+
+def _length(rows: Array) -> Array:
+    """Norms of rows, (k, 1)."""
+    return np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A quadratic, given by slope and curvature at 0, plus the norms of rows along a line."""
+
+    start: Array
+    step: Array
+    slope: float
+    curvature: float
+    alpha: float
+
+    def derivative(self, share: float) -> float:
+        """At ``start + share step``; behind the kink if a row is zero there."""
+        length = np.linalg.norm(self.start + share * self.step, axis=1)
+        towards = (self.step * (self.start + share * self.step)).sum(axis=1)
+        behind = np.linalg.norm(self.step, axis=1)
+        turn = np.divide(towards, length, out=behind, where=length > 0)
+        return self.slope + share * self.curvature + self.alpha * float(turn.sum())
+
+    def minimiser(self) -> float:
+        """Exact, on [0, 1]."""
+        if self.derivative(1.0) <= 0:
+            return 1.0
+        if self.derivative(0.0) >= 0:
+            return 0.0
+        # The derivative jumps at kinks, next to which the search may stop short of the last digits.
+        root, _ = brentq(
+            self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14, full_output=True, disp=False
+        )
+        return float(root)
+
+
+def solve_quadratic_groups(
+    quadratic: Quadratic,
+    linear: Array,
+    alpha: float,
+    coef: Array,
+    precision: float = STATIONARITY_TOLERANCE,
+) -> Array:
+    """Minimise ``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂``.
+
+    Parameters
+    ----------
+    quadratic : Quadratic
+        ``H``, positive semi-definite; may be singular.
+    linear : ndarray of shape (m, q)
+        ``B``.
+    alpha : float
+        Penalty, positive.
+    coef : ndarray of shape (m, q)
+        Where to start.
+    precision : float
+        Violation of the optimality conditions, as a fraction of ``alpha``, that counts as none.
+
+    Returns
+    -------
+    ndarray of shape (m, q)
+    """
+    at = _Descent(quadratic, linear, alpha, coef, precision)
+    at_once = ENTER_AT_ONCE if precision <= STATIONARITY_TOLERANCE else len(coef)
+    for _ in range(MAX_ROUNDS):
+        _descend(at)
+        excess = np.linalg.norm(at.gradient, axis=1) - alpha
+        excess[at.active] = 0.0
+        # Rounded: of dependent columns, rounding must not choose.
+        worst = np.argsort(-np.round(excess / alpha, 9), kind="stable")[:at_once]
+        entering = worst[excess[worst] > at.allowed]
+        if len(entering) == 0:
+            break
+        for row in entering:
+            at.step_on_row(int(row))
+    return at.coef
+
+
+def _descend(at: _Descent) -> None:
+    """Optimise the rows in use; those that end at zero leave."""
+    for _ in range(MAX_STEPS):
+        for row in at.active:
+            at.step_on_row(int(row))
+        at.refresh()
+        rows = at.active
+        if len(rows) == 0 or at.violation(rows) <= at.allowed or not at.newton_step():
+            return

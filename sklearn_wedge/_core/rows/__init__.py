@@ -1,0 +1,46 @@
+"""Rows, in one chunk or many: what is known of them, and what is computed from them."""
+
+from sklearn_wedge._core.rows.activations import (
+    Activations,
+    ComputedActivations,
+    KeptActivations,
+)
+from sklearn_wedge._core.rows.chunked import GOLDEN_RATIO, ChunkedSample, chunked_sample
+from sklearn_wedge._core.rows.chunks import (
+    EXPECTED_COLUMNS,
+    Chunk,
+    Kept,
+    LocalChunks,
+    OneChunk,
+    Rows,
+    added,
+    release,
+    rows_per_chunk,
+)
+from sklearn_wedge._core.rows.samples import Sample, TrainingSample, canonical_sample
+from sklearn_wedge._core.rows.scaling import SampleOptions, Scaling, range_of, whole_range
+
+__all__ = [
+    "EXPECTED_COLUMNS",
+    "GOLDEN_RATIO",
+    "Activations",
+    "Chunk",
+    "ChunkedSample",
+    "ComputedActivations",
+    "Kept",
+    "KeptActivations",
+    "LocalChunks",
+    "OneChunk",
+    "Rows",
+    "Sample",
+    "SampleOptions",
+    "Scaling",
+    "TrainingSample",
+    "added",
+    "canonical_sample",
+    "chunked_sample",
+    "range_of",
+    "release",
+    "rows_per_chunk",
+    "whole_range",
+]

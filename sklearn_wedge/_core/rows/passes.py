@@ -1,0 +1,143 @@
+"""What a restricted problem needs of a chunk: predictions, dual points, cross products.
+
+Functions of a chunk for ``Rows``, and what becomes of their sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sklearn_wedge._core.losses import Loss, SmoothLoss
+from sklearn_wedge._core.rows.activations import Activations
+from sklearn_wedge._core.rows.chunks import Array, Chunk
+
+
+def target_mean(chunk: Chunk) -> tuple[Array]:
+    """Share of the chunk in the mean of the target, (q,)."""
+    return (chunk.weight @ chunk.target,)
+
+
+def prediction(chunk: Chunk, activations: Activations, coef: Array, intercept: Array) -> Array:
+    """Of the network with these columns, (r, q)."""
+    if len(activations) == 0:
+        return np.broadcast_to(intercept, chunk.target.shape).copy()
+    return intercept + activations.values(chunk).T @ coef
+
+
+def mean_loss(chunk: Chunk, predicted: Array, loss: Loss) -> tuple[Array]:
+    """Share of the chunk in the mean loss."""
+    return (np.atleast_1d(loss.value(predicted, chunk.target, chunk.weight)),)
+
+
+def floor(chunk: Chunk, loss: Loss) -> tuple[Array]:
+    """Share of the chunk in what no mean loss is below."""
+    return (np.atleast_1d(loss.floor(chunk.target, chunk.weight)),)
+
+
+def dual_point(chunk: Chunk, predicted: Array, loss: SmoothLoss) -> Array:
+    """Minus the gradient of the mean loss, (r, q)."""
+    return loss.dual_point(predicted, chunk.target, chunk.weight)
+
+
+def imbalance(chunk: Chunk, dual: Array, loss: Loss) -> tuple[Array]:
+    """Share of the chunk in what tells how to balance a dual point."""
+    return (loss.imbalance(dual, chunk.target, chunk.weight),)
+
+
+def balanced(chunk: Chunk, dual: Array, loss: Loss, known: Array) -> Array:
+    """A dual point that sums to zero over all chunks."""
+    return loss.balance(known, dual, chunk.target, chunk.weight)
+
+
+def dual_value(chunk: Chunk, dual: Array, loss: Loss, shrink: float) -> tuple[Array]:
+    """Share of the chunk in the dual value of a dual point times a number."""
+    return (np.atleast_1d(loss.dual_value(dual * shrink, chunk.target, chunk.weight)),)
+
+
+def dual_products(chunk: Chunk, dual: Array, activations: Activations) -> tuple[Array, Array]:
+    """``V·h``, (m, q), and the sum of the dual point, (q,)."""
+    return activations.products(chunk, dual), dual.sum(axis=0)
+
+
+def cross_products(
+    chunk: Chunk, activations: Activations, n_old: int, target_mean: Array
+) -> tuple[Array, ...]:
+    """Of all columns with those from ``n_old`` on, which are taken relative to their centres.
+
+    Returns
+    -------
+    tuple of ndarrays
+        ``Σ w h k``, ``Σ w k y``, ``Σ w k`` and ``Σ w k'``, of shapes (m, k), (k, q), (k,), (k,),
+        with the new columns ``k`` relative to their centres, ``k'`` as they are.
+    """
+    values = activations.values(chunk)
+    centre = activations.centre(values, chunk.weight, n_old)
+    weighted = (values[n_old:] - centre[:, None]) * chunk.weight
+    rest = weighted.sum(axis=1)
+    return (
+        values @ weighted.T,
+        weighted @ (chunk.target - target_mean),
+        rest,
+        rest + centre * chunk.weight.sum(),
+    )
+
+
+def model_sums(
+    chunk: Chunk, predicted: Array, activations: Activations, loss: SmoothLoss, majorised: bool
+) -> tuple[Array, ...]:
+    """Sums that make the quadratic model of a loss.
+
+    If it is majorised, all outputs of a row have its largest curvature.
+
+    Returns
+    -------
+    tuple of ndarrays
+        With curvatures ``W``, activations ``h`` and their differences ``k`` from a centre:
+        ``Σ W k k``, ``Σ W k``, ``Σ W h``, ``Σ W``. Of shapes (q, m, m), (q, m), (q, m), (q,) or, if
+        outputs interact, (m, q, m, q), (m, q, q), (m, q, q), (q, q). Those of a majorised model are
+        of one output.
+    """
+    if majorised:
+        curvature = loss.largest_curvature(predicted, chunk.target, chunk.weight)[:, None]
+    else:
+        curvature = loss.curvature(predicted, chunk.target, chunk.weight)
+    values = activations.values(chunk)
+    total = curvature.sum(axis=0)
+    if curvature.ndim == 2:
+        centre = activations.centre(values, curvature.sum(axis=1))
+        values = values - centre[:, None]
+        grams = np.array([(values * c) @ values.T for c in curvature.T])
+        moments = (values @ curvature).T
+        return grams, moments, moments + total[:, None] * centre, total
+    centre = activations.centre(values, np.trace(curvature, axis1=1, axis2=2))
+    values = values - centre[:, None]
+    (m, r), q = values.shape, len(total)
+    moments = (values @ curvature.reshape(r, q * q)).reshape(m, q, q)
+    grams = np.empty((m, q, m, q))
+    for a in range(q):
+        for b in range(a + 1):
+            grams[:, a, :, b] = (values * curvature[:, a, b]) @ values.T
+            grams[:, b, :, a] = grams[:, a, :, b]
+    return grams, moments, moments + centre[:, None, None] * total, total
+
+
+def curvature_operator(
+    chunk: Chunk, predicted: Array, loss: SmoothLoss
+) -> Callable[[Array], Array]:
+    """The second derivatives as a function from directions, (r, q), to their images."""
+    return loss.curvature_operator(predicted, chunk.target, chunk.weight)
+
+
+def hessian_product(
+    chunk: Chunk,
+    operator: Callable[[Array], Array],
+    activations: Activations,
+    change: Array,
+    shift: Array,
+) -> tuple[Array, Array]:
+    """The Hessian times a change of coefficients and of the intercept, (m, q) and (q,)."""
+    values = activations.values(chunk)
+    effect = operator(values.T @ change + shift)
+    return values @ effect, effect.sum(axis=0)

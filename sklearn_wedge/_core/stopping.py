@@ -1,0 +1,116 @@
+"""When a fit is over: the gap that it may leave, and whether a bound can be true at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.solution import Solution, Watch, nobody_watches
+
+# The gap may be this fraction of what the network's own objective is above the least possible, or
+# so many times the tolerance if that is more: who asks for little is not kept waiting.
+OF_OWN_OBJECTIVE = 0.01
+OF_OWN_PER_TOLERANCE = 100.0
+# A gap of this fraction of the objective of the constant model is rounding.
+ROUNDING = 1e-12
+# A bound above the objective by this fraction of the larger one, own or constant, is none.
+INVALID = 1e-8
+# Or by this part of the terms that a loss sums: of a target that is constant they cancel.
+ROUNDING_OF_TERMS = 1e-13
+LARGEST_LOGARITHM = 700.0
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When to stop: at a gap, after so many rounds, or on request.
+
+    The gap is at most ``tolerance`` × the scale of the problem and, where a fit has something to
+    prove, small beside the objective reached: where a network explains nearly everything, the
+    constant model is no measure of how good it is.
+    """
+
+    tolerance: float
+    max_rounds: int
+    watch: Watch = nobody_watches
+    proves: bool = True
+
+    def gap_wanted(self, problem: Problem, objective: float) -> float:
+        """The gap at which a network of this objective is good enough."""
+        return min(self.tolerance * problem.scale, self._of_own(problem, objective))
+
+    def gap_allowed(self, problem: Problem, objective: float) -> float:
+        """The same; at the least, what rounding leaves."""
+        return max(self.gap_wanted(problem, objective), _rounding(problem))
+
+    def criterion(self, problem: Problem, objective: float) -> str:
+        """What the gap allowed comes from; see ``Certificate.stopped_by``."""
+        if self.gap_wanted(problem, objective) < _rounding(problem):
+            return "rounding"
+        own = self._of_own(problem, objective) < self.tolerance * problem.scale
+        return "own objective" if own else "constant model"
+
+    def _of_own(self, problem: Problem, objective: float) -> float:
+        fraction = _fraction_of_own(self.tolerance)
+        if not self.proves or fraction is None:
+            return np.inf
+        floor = problem.constant.objective - problem.scale
+        return fraction * max(objective - floor, 0.0)
+
+
+def _fraction_of_own(tolerance: float) -> float | None:
+    """What the gap may be of the own objective of a network; None: anything."""
+    fraction = max(OF_OWN_OBJECTIVE, OF_OWN_PER_TOLERANCE * tolerance)
+    # The least possible is a bound, too: a gap of the whole objective is no news.
+    return fraction if fraction < 1.0 else None
+
+
+def shortfall(solution: Solution, tol: float) -> str:
+    """What a fit that ended above its tolerance has to say."""
+    certificate, fraction = solution.certificate, _fraction_of_own(tol)
+    kind = "a " if certificate.exact else "an estimated "
+    allowed = f"tol={tol:g} times the objective of the best constant model"
+    if fraction is not None:
+        allowed += f", or {fraction:.3g} times that of the network if this is less"
+    advice = "Increase max_iter, or accept the gap with a larger tol."
+    if certificate.stopped_by != "max_iter":
+        advice = "More rounds would not help: accept the gap with a larger tol."
+    return (
+        f"stopped after {len(solution.history)} pricing rounds at alpha={solution.alpha:g} with "
+        f"{kind}duality gap of {certificate.gap:.3e}; the tolerance is "
+        f"{certificate.tolerance:.3e} ({allowed}). {advice}"
+    )
+
+
+def _rounding(problem: Problem) -> float:
+    return ROUNDING * abs(problem.constant.objective)
+
+
+def _size_of_terms(problem: Problem) -> float:
+    """What terms of a loss are like, roughly: where they cancel, rounding is a part of this."""
+    constant = problem.constant.intercept
+    if problem.loss.target_scaling == "mean":  # predictions are logarithms
+        constant = np.exp(np.minimum(constant, LARGEST_LOGARITHM))
+    return 1.0 + float(np.abs(constant).max())
+
+
+def check_bound(problem: Problem, objective: float, bound: float) -> None:
+    """Raise if a lower bound cannot be one.
+
+    Raises
+    ------
+    RuntimeError
+        If it is above the objective by more than rounding, or one of them is not a number.
+    """
+    size = max(abs(objective), abs(problem.constant.objective))
+    # Written so that NaN does not pass.
+    if bound - objective <= INVALID * size + ROUNDING_OF_TERMS * _size_of_terms(problem):
+        return
+    raise RuntimeError(
+        f"The lower bound {bound!r} is above the objective {objective!r} (constant model: "
+        f"{problem.constant.objective!r}), or one of them is not a number: this network cannot be "
+        f"judged, over {problem.scope}. It is a bug in sklearn_wedge, unless inputs, targets or "
+        "weights differ by so many powers of ten that sums of them overflow. Please report this "
+        "message, the parameters of the estimator and, if you can, the data."
+    )

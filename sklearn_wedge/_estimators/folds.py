@@ -1,0 +1,128 @@
+"""The folds of a cross-validation: rows with weight, and what is said of folds without."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import check_cv
+
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.rows import Sample
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem
+
+
+@dataclass(frozen=True)
+class Task:
+    """Validated training data: what is fitted, and what is scored.
+
+    ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
+    weight times that of the classes; ``classes`` are those fitted, None for a regression.
+    """
+
+    X: NDArray
+    labels: NDArray
+    target: NDArray[np.float64]
+    fit_weight: NDArray[np.float64]
+    loss: Loss
+    classes: NDArray | None = None
+
+    def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, Sample]:
+        """The training problem on some of the rows."""
+        data = self.X[rows], self.target[rows], self.fit_weight[rows]
+        return build_problem(*data, options, self.loss)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to fit and rows to score, and its place among all folds, from 0."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    place: int
+    n_folds: int
+
+    def __str__(self) -> str:
+        return f"fold {self.place + 1} of {self.n_folds}"
+
+
+def folds_of(task: Task, cv: Any, params: dict[str, Any]) -> list[Fold]:
+    """The folds of a ``cv`` parameter.
+
+    A number of folds is one of folds of the rows with weight: the others are as good as absent. A
+    splitter of the user's own sees all rows, which its groups or indices are about.
+    """
+    is_classification = task.classes is not None
+    if cv is None or isinstance(cv, Integral):
+        rows = np.flatnonzero(task.fit_weight > 0)
+        splitter = check_cv(cv, task.labels[rows], classifier=is_classification)
+        parts = splitter.split(np.empty(len(rows)), task.labels[rows])
+        parts = [(rows[train], rows[test]) for train, test in parts]
+    else:
+        splitter = check_cv(cv, task.labels, classifier=is_classification)
+        rows = np.arange(len(task.labels))  # a part may be a list, or a mask
+        parts = splitter.split(task.X, task.labels, **params)
+        parts = [(rows[train], rows[test]) for train, test in parts]
+    return [Fold(*part, place, len(parts)) for place, part in enumerate(parts)]
+
+
+def usable(task: Task, folds: list[Fold], score_weight: NDArray | None) -> list[Fold]:
+    """The folds that can be fitted and scored, without test rows that do not count.
+
+    Those are rows whose score has weight 0, and rows of classes that are not fitted.
+
+    Parameters
+    ----------
+    task : Task
+    folds : list of Fold
+    score_weight : ndarray of shape (n,) or None
+        Weights of the rows in the score; None: it has none.
+
+    Raises
+    ------
+    ValueError
+        If there is no such fold.
+
+    Warns
+    -----
+    UserWarning
+        If some are left out: which, and why.
+    """
+    counts = np.ones(len(task.labels), bool) if score_weight is None else score_weight > 0
+    if task.classes is not None:
+        counts = counts & np.isin(task.labels, task.classes)
+    folds = [replace(fold, test=fold.test[counts[fold.test]]) for fold in folds]
+    reasons = {fold.place: _why_unusable(task, fold) for fold in folds}
+    left_out = [f"{fold}: {why}" for fold in folds if (why := reasons[fold.place])]
+    if left_out:
+        words = (
+            f"{'; '.join(left_out)}. Use fewer folds, or a splitter that suits the rows with "
+            "weight, such as StratifiedKFold for classes."
+        )
+        if len(left_out) == len(folds):
+            raise ValueError(f"No fold can be used. {words}")
+        warnings.warn(
+            f"{len(left_out)} of {len(folds)} folds left out of the choice. {words}", stacklevel=5
+        )
+    return [fold for fold in folds if not reasons[fold.place]]
+
+
+def _why_unusable(task: Task, fold: Fold) -> str | None:
+    """What is wrong with a fold, if anything."""
+    if len(fold.test) == 0:
+        return "its test part has no row with weight"
+    fitted = fold.train[task.fit_weight[fold.train] > 0]
+    if len(fitted) == 0:
+        return "its training part has no row with weight"
+    if task.classes is not None:
+        missing = np.setdiff1d(task.classes, task.labels[fitted])
+        if len(missing):
+            return f"its training part has no row with weight of {missing.tolist()}"
+    wrong = task.loss.impossible(task.target[fitted])
+    return None if wrong is None else f"its training part cannot be fitted ({wrong.rstrip('.')})"

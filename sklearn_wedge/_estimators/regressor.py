@@ -1,0 +1,546 @@
+"""The scikit-learn front: validation, one call into the path, fitted attributes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.network import Network, deep_network_of, network_of
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.rows import Chunk, Sample, range_of, release, whole_range
+from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._core.stopping import shortfall
+from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
+from sklearn_wedge._estimators.reading import ReadableNetwork
+from sklearn_wedge._estimators.saved import SavedEstimator
+from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS, constrained
+from sklearn_wedge._settings.inputs import (
+    CHUNK_BYTES,
+    as_columns,
+    is_one_target,
+    read_inputs,
+    refuse_bad_targets,
+    row_chunks,
+    validated_weight,
+)
+from sklearn_wedge._settings.objectives import (
+    LOG_LINK_LOSSES,
+    REGRESSION_CONSTRAINTS,
+    check_regression,
+    name_of,
+    regression_loss,
+)
+from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions, NumberIn
+from sklearn_wedge._training.chunked import chunked_problem
+from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
+from sklearn_wedge._training.problems import build_problem, solve_blocks
+from sklearn_wedge.export._mixin import ExportMixin
+
+# A penalty as small as this is what rounding leaves of none.
+ROUNDING = 1e-10
+
+
+def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as floating-point numbers, and its weights."""
+    return chunk.target.astype(np.float64), chunk.weight
+
+
+class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
+    """What every estimator shares: validation, the forward pass, the fitted network."""
+
+    def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
+        """What the fit is told, with constraints in terms of the columns of X.
+
+        ``instead`` of parameters of the estimator others may be given.
+        """
+        parameters = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
+        options = FitOptions(**{**parameters, **instead})
+        columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
+        return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
+
+    def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
+        if is_dask(X):
+            raise ValueError(
+                f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
+                "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
+            )
+        if "y" in kwargs:
+            refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        return read_inputs(partial(validate_data, self, X, **options, **kwargs), X, self)
+
+    def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Network outputs of shape (n, q), in chunks of rows that stay in the cache.
+
+        Or in smaller ones, if ``working_memory`` asks for it.
+        """
+        check_is_fitted(self)
+        X = self._validated_inputs(X, reset=False)
+        n_hidden = sum(map(len, self.intercepts_[:-1]))
+        row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
+        chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
+        rows = max(1, int(chunk_bytes // row_bytes))
+        return np.concatenate([self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)])
+
+    def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
+        output = self._network.predict(X[rows])
+        release(X)
+        return output
+
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
+        """Fitted attributes."""
+        self._network = network
+        self.coefs_ = network.coefs
+        self.intercepts_ = network.intercepts
+        self.clip_bounds_ = network.clip_bounds
+        self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
+        self.neurons_ = network.neurons
+        self.n_neurons_ = len(network.neurons)
+        self.blocks_ = network.blocks
+        self.n_blocks_ = len(network.blocks)
+        rows = np.concatenate([block.neurons.rows.ravel() for block in network.blocks])
+        self.support_ = np.unique(rows[rows >= 0])
+        self.certificate_ = solution.certificate
+        self.history_ = solution.history
+        self.n_iter_ = len(solution.history)
+        self._importances = None
+
+    def _fit_network(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
+    ) -> None:
+        """Fit on validated data."""
+        y = as_columns(y)
+        options = self._options(y.shape[1])
+        self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
+
+    def _fit_chunks(self, alpha: float, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
+        """Fit on validated chunks of a dask array."""
+        options = self._options(n_outputs)
+        neuron_class = options.neuron_class(chunks.n_inputs, wedge=False)
+        made = chunked_problem(chunks, options, loss, neuron_class)
+        with fit_task(self, None) as task:
+            self._fit_problem(alpha, *made, options, task)
+
+    def _fit_problem(
+        self,
+        alpha: float,
+        problem: Problem,
+        sample: Sample,
+        options: FitOptions,
+        task: FitTask,
+    ) -> None:
+        """Fit: the last point of the path that ends at ``alpha``."""
+        watcher = Watcher(task, partial(self._attributes_with, sample))
+        options = replace(options, watch=watcher)
+        self._publish_marginals(sample)
+        alphas = np.array([alpha], dtype=np.float64)
+        (blocks,) = solve_blocks(problem, sample, alphas, options)
+        network = deep_network_of(blocks)
+        self._publish(network, sample, blocks[-1].solution)
+        self._publish_importances(network, sample)
+        if not watcher.stopped:
+            self._warn_unless_converged([block.solution for block in blocks])
+            self._warn_if_constant(blocks[-1].solution)
+
+    def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
+        """What the estimator would have if its fit ended with a solution."""
+        fitted = copy(self)
+        fitted._publish(network_of(solution, sample), sample, solution)
+        return vars(fitted)
+
+    def _warn_unless_converged(self, solutions: Sequence[Solution], stacklevel: int = 7) -> None:
+        """Of the solutions of all hidden layers."""
+        for number, solution in enumerate(solutions, start=1):
+            if not solution.converged:
+                where = f", hidden layer {number}," if len(solutions) > 1 else ""
+                message = f"{type(self).__name__}{where} {shortfall(solution, self.tol)}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+
+    def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:
+        """Say so if a smaller penalty would make a network; of data that allow none, nothing."""
+        rounding = ROUNDING * min(1.0, solution.alpha)
+        if len(solution.neurons) or solution.largest_value <= rounding:
+            return
+        warnings.warn(
+            f"The network is constant: at alpha={solution.alpha:g} no neuron is worth its penalty. "
+            f"{self._instead_of_constant(solution.largest_value)}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        """What to do about a constant network."""
+        return (
+            f"Use a smaller alpha: from about {alpha_max:.3g} (alpha_max) on it is always constant."
+        )
+
+
+class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
+    """Fit at one penalty and prediction, for one target or several."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self.loss == "squared_error"
+        tags.target_tags.positive_only = self.loss in LOG_LINK_LOSSES
+        return tags
+
+    def _validated_targets(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64], Loss]:
+        """Inputs, targets, weights, and the loss in original units, which they suit."""
+        self._name_targets(y)
+        X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
+        y = np.asarray(y, dtype=np.float64)
+        self._one_target = is_one_target(y)
+        y = y.reshape(-1) if self._one_target else y
+        weight = validated_weight(sample_weight, len(X), self)
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
+        return X, y, weight, loss
+
+    def _fit_at(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
+    ) -> None:
+        self._fit_network(alpha, X, y, weight, loss, task)
+
+    def _fit_on_dask(
+        self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        """Fit where the chunks of dask arrays are."""
+        self._name_targets(y)
+        y = target_array(self, y, numeric=True)
+        self._one_target = is_one_target(y)
+        chunks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
+        low, high = whole_range(chunks.map(range_of)).target
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        extremes = np.array([low, high])
+        check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
+        self._fit_chunks(alpha, chunks, len(low), loss)
+
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
+        super()._publish(network, sample, solution)
+        target = sample.target_scaling
+        self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
+        self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
+
+    @chunkwise
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict with the network.
+
+        Parameters
+        ----------
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs in original units; clipped to ``clip_bounds_``.
+
+        Returns
+        -------
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in the units of the target: under a log link, the exponential of the
+            network's output.
+        """
+        output = self._forward(X)
+        if self.loss in LOG_LINK_LOSSES:
+            output = np.exp(output)
+        return output[:, 0] if self._one_target else output
+
+
+class WedgeReLURegressor(_WedgeRegressor):
+    """Globally optimal ReLU network for regression.
+
+    The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises the weighted mean loss
+    (half the squared error unless another is chosen) plus ``alpha / 2 · Σ_j (‖w_j‖² + ‖a_j‖²)``
+    over all networks whose neurons combine at most ``interaction_order`` inputs. The optimal hidden
+    weights are wedge products of training samples (under l2: rejections from these), which makes
+    training a convex l1 problem [1]_; it is solved by column generation, and ``certificate_``
+    bounds how far the result can be from the global optimum.
+
+    With ``n_blocks`` above 1 the network gets further hidden layers, each optimal given those
+    before: what ``certificate_`` then covers is the last one.
+
+    The fit is deterministic: there is no width, learning rate or seed to choose.
+
+    Parameters
+    ----------
+    alpha : float, default=0.01
+        Penalty, positive, in the scaling of scikit-learn's ``Lasso``. With ``standardize=True`` it
+        has no unit: rescaling inputs or target does not change the fit (for ``"huber"``: if
+        ``epsilon`` is rescaled too). With a loss of your own it carries the unit of that loss.
+    loss : str or callable, default="squared_error"
+        What is minimised besides the penalty.
+
+        - ``"squared_error"``: half the squared error. For several targets, these share their
+          neurons and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
+        - ``"absolute_error"``: predicts the median.
+        - ``"huber"``: half the squared error up to ``epsilon``, then linear.
+        - ``"quantile"``: the pinball loss; predicts the given ``quantile``.
+        - ``"poisson"``: half the Poisson deviance, for counts; the network predicts the logarithm
+          of the mean and ``predict`` the mean.
+        - ``"gamma"``: half the gamma deviance, for positive quantities; likewise.
+        - a callable ``loss(f, y)`` that takes a CVXPY expression ``f`` and an array ``y``, both of
+          shape (n,) and in original units, and returns the losses of the samples as a CVXPY
+          expression of shape (n,), convex in ``f`` and bounded below. The target is not scaled.
+    quantile : float, default=0.5
+        The level, between 0 and 1, for ``loss="quantile"``.
+    epsilon : float, default=1.35
+        For ``loss="huber"``: where the loss becomes linear, in units of the target.
+    interaction_order : int or None, default=2
+        The largest number of inputs that a neuron combines. 1 gives an additive model; None sets
+        no limit. More than the number of inputs means no limit.
+    norm : {"l1", "l2"}, default="l1"
+        Norm of the hidden weights in the penalty. Under ``"l1"`` every neuron passes through as
+        many training samples as it has inputs; under ``"l2"``, which singles out no directions
+        of the input space, possibly through fewer.
+    n_blocks : int, default=1
+        Hidden layers at most. Each further block is the same problem, at the same ``alpha``, on the
+        columns and the activations of the 25 strongest neurons of each block before; its search
+        starts from their network, so that the objective never rises. A block that takes less than
+        0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
+        ``monotonic_cst`` or dask arrays; such a fit is always in memory.
+    standardize : bool, default=True
+        Scale inputs and target to unit weighted variance before the fit. Columns that are constant,
+        but for rounding at their size, are not used, and such a target has a constant network.
+        Everything is mapped back to original units afterwards.
+    clip_quantile : float or None, default=0.005
+        Clip each input to its weighted training quantiles ``clip_quantile`` and
+        ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
+        Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
+        that the network is constant outside of it. None: no clipping.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
+        overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
+        neuron; ``"pairwise"``: at most two. As in scikit-learn's ``HistGradientBoosting`` models.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
+        Direction in which the prediction must go with each column, or with columns by name: 1
+        rising, -1 falling, 0 no constraint. It holds everywhere, because every neuron complies;
+        therefore the network cannot be flat, then steep, then flat again along such a column. Only
+        with ``norm="l1"`` and one output.
+    pricing : {"auto", "exact", "search"}, default="auto"
+        Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
+        ``"search"`` only those that a search finds, so that bound and gap are estimates;
+        ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
+        ``norm="l2"``, neurons have at most two inputs. Up to 8e6 every neuron is priced under
+        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
+        chunks of rows (see ``fit``) is always searched.
+    solver : {"auto", "active_set", "cvxpy"}, default="auto"
+        For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
+        CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
+        (CLARABEL) is slower and independent of it.
+    tol : float, default=1e-4
+        Stop when the duality gap is at most ``tol`` times the objective of the best constant
+        model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
+        more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
+    max_iter : int, default=100
+        Pricing rounds at most, in each block.
+    n_jobs : int or None, default=None
+        Threads of the fit; None: as many as it may use (``OMP_NUM_THREADS`` and limits of joblib
+        and of the container count). The result does not depend on it.
+    verbose : int, default=0
+        1: a line per penalty and block; 2: a line per pricing round.
+
+    Attributes
+    ----------
+    coefs_ : list of n_blocks_ + 1 ndarrays
+        Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
+        and ``(n_neurons_, n_outputs)``, as in ``MLPRegressor``. With more, hidden layer l has as
+        inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
+        ``n_features_in_`` rows and one for each neuron of these; the output sees the last hidden
+        layer only. Clip inputs to ``clip_bounds_`` first.
+    intercepts_ : list of n_blocks_ + 1 ndarrays
+        Layer biases in original units, likewise.
+    clip_bounds_ : ndarray of shape (2, n_features_in_)
+        Lower and upper bounds of the inputs, in original units; infinite where not clipped,
+        equal where a column is constant but for rounding.
+    x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
+        Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
+        in the units of the problem solved.
+    y_mean_, y_scale_ : float, or ndarrays of shape (n_outputs,)
+        Likewise for the target: ``"poisson"`` divides it by its mean, ``"gamma"`` and a loss of
+        your own leave it alone.
+    neurons_ : HiddenNeurons
+        The last hidden layer to be read: per neuron its inputs, unit-norm weights, offset, output
+        coefficient, and the rows of ``X`` that define it. Units of the problem solved. Inputs from
+        ``n_features_in_`` on are hidden neurons of earlier blocks.
+    support_ : int ndarray
+        All rows of the ``X`` given to ``fit`` that define a neuron, ascending.
+    n_neurons_ : int
+        Neurons of the last hidden layer; 0 if the constant model is optimal.
+    n_blocks_ : int
+        Hidden layers of the network: the blocks that were kept.
+    blocks_ : tuple of Block
+        Per hidden layer: ``neurons``, ``n_neurons`` and ``certificate`` of the block's own network,
+        and ``history``. Their objectives fall.
+    certificate_ : Certificate
+        ``objective``, ``lower_bound``, ``gap``, ``relative_gap``, ``max_violation``, ``exact``,
+        ``scope``, ``tolerance``, ``stopped_by``. In the units of the problem solved. Of several
+        blocks: about the last one, given the activations of those before, not about all of them
+        together.
+    history_ : tuple of Round
+        Objective and bound of each pricing round, of the last block.
+    n_iter_ : int
+        Pricing rounds of the last block.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Share of each input in the variance of the network's output over the training data,
+        ``Cov(main effect + half of its interactions, f) / Var(f)``; see ``explain``. They sum to 1
+        (0 if the network is constant), and may be negative where inputs are correlated.
+    marginals_ : tuple of Marginal
+        ``values``, ascending, and ``weights``, summing to 1, of each clipped input in the training
+        data, in original units: what effects are centred on. Of more than 1,000 distinct values,
+        neighbours are merged into 1,000 of about equal weight; after a fit in chunks of rows they
+        are those of a sample of the rows.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` had any.
+    target_names_in_ : ndarray of shape (n_outputs,)
+        Names of the targets, if ``y`` had any: that of a series, or of the columns of a data frame.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the gap is above the tolerance after ``max_iter`` rounds.
+    UserWarning
+        If the network is constant because ``alpha`` is too large: ``alpha_max`` or above.
+
+    See Also
+    --------
+    WedgeReLURegressorCV : Chooses ``alpha`` by cross-validation.
+    wedge_relu_path : Networks at several penalties.
+
+    References
+    ----------
+    .. [1] M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network
+       Weights via Clifford's Geometric Algebra and Convexity", arXiv 2309.16512, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(100, 2))
+    >>> y = np.abs(X[:, 0] - X[:, 1])
+    >>> model = WedgeReLURegressor(alpha=1e-3).fit(X, y)
+    >>> bool(model.score(X, y) > 0.99)
+    True
+    >>> model.certificate_.exact
+    True
+    >>> bool(model.certificate_.relative_gap < 0.05)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "alpha": [NumberIn(Real, 0, None, closed="neither")],
+        **REGRESSION_CONSTRAINTS,
+        **CONSTRAINT_PARAMETERS,
+        **OPTION_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        *,
+        loss: str | Callable = "squared_error",
+        quantile: float = 0.5,
+        epsilon: float = 1.35,
+        interaction_order: int | None = 2,
+        norm: str = "l1",
+        n_blocks: int = 1,
+        standardize: bool = True,
+        clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
+        pricing: str = "auto",
+        solver: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alpha = alpha
+        self.loss = loss
+        self.quantile = quantile
+        self.epsilon = epsilon
+        self.interaction_order = interaction_order
+        self.norm = norm
+        self.n_blocks = n_blocks
+        self.standardize = standardize
+        self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
+        self.pricing = pricing
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> WedgeReLURegressor:
+        """Fit the globally optimal network.
+
+        Parameters
+        ----------
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs. A dask array is fitted in chunks of rows; so is an array whose activations would
+            exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in chunks (a loss without a
+            gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
+            ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and a mapped file copied.
+            In chunks of more than 8,192 rows hyperplanes pass through a sample of them that depends
+            on their order: other orders, or copies instead of weights, then give the same fit only
+            up to ``tol``, and a column that is constant on the sample is not used.
+        y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
+        sample_weight : array-like or dask array of shape (n_samples,), default=None
+            Non-negative weights; a weight of k is k copies of the row.
+
+        Returns
+        -------
+        WedgeReLURegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data are malformed or missing, all weights are zero, the loss does not suit the
+            targets or other parameters, ``pricing="exact"`` is out of reach for data of this size,
+            or something does not combine with a fit in chunks of rows.
+        """
+        with single_threaded_blas():
+            if is_dask(X):
+                self._fit_on_dask(self.alpha, X, y, sample_weight)
+            else:
+                X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+                with fit_task(self, None, X, y, weight) as task:
+                    self._fit_at(self.alpha, X, y, weight, loss, task)
+        return self

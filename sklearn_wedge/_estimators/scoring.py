@@ -1,0 +1,103 @@
+"""What cross-validation scores by unless told otherwise: the loss that is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import log_loss, make_scorer, mean_pinball_loss
+
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._settings.objectives import class_targets, classification_loss, regression_loss
+
+_BY_NAME = {
+    "squared_error": "neg_mean_squared_error",
+    "absolute_error": "neg_mean_absolute_error",
+    "poisson": "neg_mean_poisson_deviance",
+    "gamma": "neg_mean_gamma_deviance",
+}
+
+
+def mean_loss(
+    y_true: NDArray, y_pred: NDArray, *, loss: Loss, sample_weight: NDArray | None = None
+) -> float:
+    """Weighted mean of a loss of one target."""
+    weight = _shares(sample_weight, len(y_true))
+    return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight)
+
+
+def mean_log_loss(
+    y_true: NDArray,
+    probability: NDArray,
+    *,
+    classes: NDArray,
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean log loss, also of rows that are not of every class."""
+    # Of two classes, scikit-learn hands on the probability of the second.
+    if probability.ndim == 1:
+        probability = np.column_stack([1.0 - probability, probability])
+    return log_loss(y_true, probability, sample_weight=sample_weight, labels=classes)
+
+
+def mean_margin_loss(
+    y_true: NDArray,
+    decision: NDArray,
+    *,
+    loss: str,
+    classes: NDArray,
+    fitted: NDArray,
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean of a loss of margins: of two classes, or of each class against the rest.
+
+    All rows are of the classes that are fitted; margins of the others do not count.
+    """
+    if len(fitted) == 1:
+        return 0.0
+    if len(fitted) < len(classes):
+        decision = decision[:, np.isin(classes, fitted)][:, len(fitted) == 2 :]
+    target = class_targets(y_true, fitted)
+    minimised = classification_loss(loss, len(fitted))
+    weight = _shares(sample_weight, len(target))
+    return minimised.value(decision.reshape(target.shape), target, weight)
+
+
+def _shares(sample_weight: NDArray | None, n: int) -> NDArray[np.float64]:
+    """Weights that sum to 1; equal ones if there are none."""
+    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight)
+    return weight / weight.sum()
+
+
+def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) -> Any:
+    """Scorer, or name of one, for a regression; larger is better."""
+    if isinstance(loss, str) and loss in _BY_NAME:
+        return _BY_NAME[loss]
+    if loss == "quantile":
+        return make_scorer(mean_pinball_loss, greater_is_better=False, alpha=quantile)
+    minimised = regression_loss(loss, quantile, epsilon)
+    return make_scorer(mean_loss, greater_is_better=False, loss=minimised)
+
+
+def classification_scoring(loss: str, classes: NDArray | None, fitted: NDArray | None) -> Any:
+    """Scorer, or name of one, for a classification; larger is better.
+
+    ``fitted`` are those of the classes that have weight; both are None before a fit.
+    """
+    if loss == "log_loss":
+        return make_scorer(
+            mean_log_loss,
+            greater_is_better=False,
+            response_method="predict_proba",
+            classes=classes,
+        )
+    return make_scorer(
+        mean_margin_loss,
+        greater_is_better=False,
+        response_method="decision_function",
+        loss=loss,
+        classes=classes,
+        fitted=fitted,
+    )

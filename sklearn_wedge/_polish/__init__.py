@@ -1,0 +1,1 @@
+"""From a network that somebody else has trained to the best one."""

@@ -1,0 +1,1 @@
+"""What users write, checked and resolved: parameters, losses, constraints, data, labels."""

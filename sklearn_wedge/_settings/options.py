@@ -1,0 +1,188 @@
+"""What a fit is told besides the data, and the limits that decide whether it can be certified."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from threading import current_thread, main_thread
+from typing import Any, Literal
+
+import numpy as np
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from sklearn_wedge._core.neurons import NeuronClass, Norm
+from sklearn_wedge._core.pricing import SearchBudget, n_pencils
+from sklearn_wedge._core.restricted import Solver
+from sklearn_wedge._core.solution import Watch, nobody_watches
+
+# Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
+SHARE_OF_CACHES = 0.25
+# "auto" certifies if exact pricing takes at most this many pencils × points. Never a clock: the
+# same data must give the same certificate on every machine.
+AUTO_EXACT_LIMIT = 2e8
+# "exact" is refused beyond this many.
+EXACT_LIMIT = 1e10
+
+
+class NumberIn(Interval):
+    """An interval of numbers; to scikit-learn's, True is 1."""
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Whether a value is such a number, and no boolean."""
+        return not isinstance(value, bool) and super().is_satisfied_by(value)
+
+
+OPTION_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_blocks": [NumberIn(Integral, 1, None, closed="left")],
+    "interaction_order": [NumberIn(Integral, 1, None, closed="left"), None],
+    "norm": [StrOptions({"l1", "l2"})],
+    "standardize": ["boolean"],
+    "clip_quantile": [NumberIn(Real, 0, 0.5, closed="left"), None],
+    "pricing": [StrOptions({"auto", "exact", "search"})],
+    "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
+    "tol": [NumberIn(Real, 0, None, closed="neither")],
+    "max_iter": [NumberIn(Integral, 1, None, closed="left")],
+    "n_jobs": [NumberIn(Integral, None, None, closed="neither"), None],
+    "verbose": ["verbose"],
+}
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning.
+
+    ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
+    ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
+    not validated again. ``proves`` says whether the gap must be small beside the objective of the
+    network too; see ``StoppingRule``.
+    """
+
+    interaction_order: int | None = 2
+    norm: Norm = "l1"
+    standardize: bool = True
+    clip_quantile: float | None = 0.005
+    pricing: Literal["auto", "exact", "search"] = "auto"
+    solver: Solver = "auto"
+    tol: float = 1e-4
+    max_iter: int = 100
+    n_jobs: int | None = None
+    verbose: int = 0
+    n_blocks: int = 1
+    watch: Watch = nobody_watches
+    proves: bool = True
+    groups: tuple[tuple[int, ...], ...] | None = None
+    monotone: tuple[int, ...] | None = None
+
+    def validated(self, caller: str) -> FitOptions:
+        """These options, if they are valid; else the error that an estimator would raise."""
+        validate_parameter_constraints(OPTION_CONSTRAINTS, asdict(self), caller_name=caller)
+        return self
+
+    def n_threads(self) -> int:
+        """Threads that the fit may use; what it finds does not depend on it.
+
+        Without ``n_jobs`` as many as scikit-learn's boosting would: ``OMP_NUM_THREADS``, a limit of
+        the container, and what joblib leaves to each of its processes count. What already is one of
+        several threads of joblib has no others.
+        """
+        if self.n_jobs is not None:
+            return effective_n_jobs(self.n_jobs)
+        backend, _ = get_active_backend()
+        if backend.nesting_level and current_thread() is not main_thread():
+            return 1
+        return _openmp_effective_n_threads()
+
+    def search_budget(self) -> SearchBudget:
+        """How far a search goes, with caches within scikit-learn's ``working_memory``."""
+        megabytes = SHARE_OF_CACHES * get_config()["working_memory"]
+        return SearchBudget(cache_bytes=int(megabytes * 2**20))
+
+    def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
+        """The neurons that may enter; their order is at most the size of the largest group."""
+        order = n_inputs if self.interaction_order is None else self.interaction_order
+        largest = n_inputs if self.groups is None else max(map(len, self.groups))
+        order = min(order, largest, n_inputs)
+        return NeuronClass(order, self.norm, wedge, self.groups, self.monotone)
+
+
+def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:
+    """Whether these options ask for exact pricing of data of this size.
+
+    Raises
+    ------
+    ValueError
+        If ``pricing="exact"`` is out of reach.
+    """
+    if options.pricing == "search":
+        return False
+    order = neuron_class.order
+    if not neuron_class.lies_in_pencils:
+        if options.pricing == "exact":
+            raise ValueError(
+                "pricing='exact' is out of reach with norm='l2' beyond interaction_order=2 "
+                f"(here {order} of {n_inputs} inputs): the best neurons may lie between samples "
+                "and are searched for. Use pricing='search' or 'auto' (no certificate), "
+                "interaction_order=2, or norm='l1'."
+            )
+        return False
+    pencils = n_pencils(n_points, n_inputs, neuron_class)
+    steps = pencils * n_points
+    if options.pricing == "auto":
+        return steps <= AUTO_EXACT_LIMIT
+    if steps > EXACT_LIMIT:
+        raise ValueError(
+            f"pricing='exact' is out of reach here: {pencils:,} pencils of hyperplanes over "
+            f"{n_points:,} distinct samples ({n_inputs} inputs, interaction order {order}) are "
+            f"{steps:.1e} steps a round, and at most {EXACT_LIMIT:.0e} are allowed. Use "
+            "pricing='search' (no certificate) or pricing='auto', lower interaction_order, or fit "
+            "on fewer rows or columns."
+        )
+    return True
+
+
+def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
+    """The class of networks that a bound is about, in words."""
+    order = neuron_class.order
+    inputs = "any number of inputs" if order >= n_inputs else f"at most {order} input"
+    inputs += "s" if 1 < order < n_inputs else ""
+    networks = (
+        f"ReLU networks with one hidden layer of any width and {inputs} per neuron "
+        f"({neuron_class.norm} norm)"
+    )
+    if neuron_class.norm == "l2" and neuron_class.wedge:
+        networks += ", each hyperplane through as many samples as it has inputs"
+    if neuron_class.groups is not None:
+        networks += ", whose inputs share one of the interaction groups"
+    if neuron_class.monotone is not None:
+        networks += ", every neuron monotone as constrained"
+    if exact:
+        return f"all {networks}"
+    return f"{networks}, of which only the neurons found by search were priced"
+
+
+def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:
+    """Penalties in descending order.
+
+    Raises
+    ------
+    ValueError
+        If they are not a non-empty sequence of positive, finite numbers.
+    """
+    try:
+        values = np.asarray(alphas, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or len(values) == 0 or not np.all((values > 0) & np.isfinite(values)):
+        raise ValueError(
+            f"alphas must be a sequence of positive, finite penalties, got {alphas!r}."
+        )
+    return np.sort(values)[::-1]

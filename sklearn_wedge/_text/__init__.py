@@ -1,0 +1,1 @@
+"""What is shared by all that speaks: names, formulas, words, optional dependencies."""

@@ -1,0 +1,118 @@
+"""A fitted network in words: its neurons as a data frame, and a summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from sklearn_wedge._text.dependencies import import_pandas
+from sklearn_wedge._text.names import input_names, output_label, output_names, target_names
+from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
+
+# Neurons, importances and targets that a summary prints.
+MOST_IN_SUMMARY = 5
+# Characters in a line of a summary; formulas are not broken.
+WIDTH = 100
+
+
+def neurons_frame(estimator: Any, feature_names: Sequence[str] | None = None) -> Any:
+    """See ``ReadableNetwork.neurons_frame``."""
+    pandas = import_pandas("neurons_frame")
+    neurons = readable_neurons(estimator, feature_names)
+    labels = [f"coefficient_{name}" for name in output_names(estimator)] or ["coefficient"]
+    coefficients = np.array([neuron.coefficient for neuron in neurons]).reshape(-1, len(labels))
+    frame = pandas.DataFrame(
+        {
+            "inputs": [neuron.sum.names for neuron in neurons],
+            "weights": [neuron.sum.weights for neuron in neurons],
+            "bias": np.array([neuron.sum.bias for neuron in neurons]),
+            **dict(zip(labels, coefficients.T, strict=True)),
+            "rows": [neuron.rows for neuron in neurons],
+            "formula": formulas(neurons),
+        }
+    )
+    if len(estimator.coefs_) > 2:
+        frame.insert(0, "name", [neuron.name for neuron in neurons])
+        frame.insert(1, "block", [neuron.block for neuron in neurons])
+    return frame
+
+
+def network_in_words(estimator: Any, neurons: Sequence[ReadableNeuron]) -> str:
+    """How many neurons of how many inputs, through how many rows."""
+    last = [neuron for neuron in neurons if neuron.is_last]
+    if not last:
+        return "constant: the penalty keeps no neuron"
+    counts = Counter(len(neuron.sum.names) for neuron in last)
+    parts = [f"{counts[k]} of {k} input{'s' if k != 1 else ''}" for k in sorted(counts)]
+    layers = len(estimator.coefs_) - 1
+    where = "" if layers == 1 else f" in the last of {layers} hidden layers"
+    return (
+        f"{_count(len(last), 'neuron')}{where} ({', '.join(parts)}), through "
+        f"{_count(len(estimator.support_), 'training row')}"
+    )
+
+
+def _left_out(estimator: Any) -> list[str]:
+    """A line on the classes that are never predicted, if there are any."""
+    fitted = set(getattr(estimator, "fitted_classes_", ()))
+    never = [str(each) for each in getattr(estimator, "classes_", ()) if each not in fitted]
+    return [f"Classes without weight, never predicted: {', '.join(never)}"] if never else []
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def chosen_lines(neurons: Sequence[ReadableNeuron], most: int) -> tuple[list, list]:
+    """The strongest neurons, and those of earlier layers that these have as inputs.
+
+    Each as its formula and the rows that it passes through.
+    """
+    texts = formulas(neurons)
+    strongest = [j for j, neuron in enumerate(neurons) if neuron.is_last][:most]
+    place = {neuron.name: j for j, neuron in enumerate(neurons) if not neuron.is_last}
+    needed, pending = set(), strongest
+    while pending:
+        read = {neurons[j].sum.names[k] for j in pending for k in neurons[j].leading}
+        pending = [place[name] for name in read if name in place and place[name] not in needed]
+        needed.update(pending)
+    lines = [(text, neuron.through()) for text, neuron in zip(texts, neurons, strict=True)]
+    return [lines[j] for j in strongest], [lines[j] for j in sorted(needed)]
+
+
+def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
+    """See ``ReadableNetwork.summary``."""
+    names, neurons = (
+        input_names(estimator, feature_names),
+        readable_neurons(estimator, feature_names),
+    )
+    lines = [
+        f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
+        f"Network: {network_in_words(estimator, neurons)}",
+        *_left_out(estimator),
+        f"Certificate: {estimator.certificate_}",
+    ]
+    importances = getattr(estimator, "feature_importances_", None)
+    if importances is not None and np.any(importances):
+        strongest = np.argsort(-importances, kind="stable")[:MOST_IN_SUMMARY]
+        shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
+        lines.append(f"Importances: {', '.join(shares)}")
+    lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
+    strongest, before = chosen_lines(neurons, MOST_IN_SUMMARY)
+    for title, part in (("Strongest neurons", strongest), ("Where", before)):
+        if part:
+            lines.append(f"{title}:")
+            lines += [f"  {formula} through {rows}" for formula, rows in part]
+    return "\n".join(lines)
+
+
+def _outputs(estimator: Any) -> str:
+    """How many outputs, and what they are."""
+    n_outputs = len(estimator.intercepts_[-1])
+    names = [output_label(estimator)] if n_outputs == 1 else target_names(estimator)
+    listed = ", ".join(names[:MOST_IN_SUMMARY]) + (", ..." if len(names) > MOST_IN_SUMMARY else "")
+    return _count(n_outputs, "output") + (f" ({listed})" if names else "")

@@ -1,0 +1,113 @@
+"""From validated data and options to solutions: the problem in memory or in chunks, its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.column_generation import solve_path
+from sklearn_wedge._core.deep import PASSED_ON, SolvedBlock, deepened, first_block
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.pricing import Pricing
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.restricted import restricted_problem
+from sklearn_wedge._core.rows import Sample, SampleOptions, TrainingSample, canonical_sample
+from sklearn_wedge._core.solution import Progress, Solution
+from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._settings.options import FitOptions, certifies, scope
+from sklearn_wedge._training.chunked import chunked_problem, goes_in_chunks, local_chunks
+
+
+def build_problem(
+    X: NDArray,
+    y: NDArray,
+    sample_weight: NDArray,
+    options: FitOptions,
+    loss: Loss,
+    wedge: bool = False,
+) -> tuple[Problem, Sample]:
+    """The training problem of validated data: ``X`` (n, d), ``y`` (n, q), ``sample_weight`` (n,).
+
+    In chunks of rows if the activations of those with a weight would exceed scikit-learn's
+    ``working_memory`` and all of the fit can be done in chunks, else in memory; see
+    ``goes_in_chunks``. ``loss`` is in original units; ``wedge`` admits only hyperplanes through as
+    many samples as inputs.
+    """
+    # Rows without a weight are as good as absent, also for the decision.
+    n_rows, n_inputs = int(np.count_nonzero(sample_weight)), X.shape[1]
+    neuron_class = options.neuron_class(n_inputs, wedge)
+    if not wedge and goes_in_chunks(n_rows, loss, options, neuron_class, n_inputs):
+        return chunked_problem(local_chunks(X, y, sample_weight), options, loss, neuron_class)
+    prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
+    sample = canonical_sample(X, y, sample_weight, prepared)
+    loss = loss.rescaled(sample.target_scaling.scale)
+    if options.n_blocks > 1 and options.pricing == "exact":
+        _refuse_uncertain_blocks(options, len(sample.points), n_inputs)
+    return problem_on(sample, loss, options, wedge), sample
+
+
+def _refuse_uncertain_blocks(options: FitOptions, n_points: int, n_inputs: int) -> None:
+    """Further blocks that could be out of reach of ``pricing="exact"``: before any is solved."""
+    most_inputs = n_inputs + PASSED_ON * (options.n_blocks - 1)
+    try:
+        certifies(options, options.neuron_class(most_inputs, False), n_points, most_inputs)
+    except ValueError as error:
+        raise ValueError(
+            f"n_blocks={options.n_blocks} (up to {PASSED_ON} activations of each block are inputs "
+            f"of the next): {error}"
+        ) from None
+
+
+def problem_on(
+    sample: TrainingSample, loss: Loss, options: FitOptions, wedge: bool = False
+) -> Problem:
+    """The training problem of samples in memory; ``loss`` is in the units of their target."""
+    n_inputs = sample.n_inputs
+    neuron_class = options.neuron_class(n_inputs, wedge)
+    certified = certifies(options, neuron_class, len(sample.points), n_inputs)
+    pricing = Pricing(sample.points, neuron_class, options.n_threads(), options.search_budget())
+    restricted = restricted_problem(loss, sample.rows, options.solver)
+    words = scope(neuron_class, n_inputs, exact=certified or pricing.is_cheap)
+    return Problem(sample, restricted, pricing, certified, words)
+
+
+def solve_alphas(
+    problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
+) -> Iterator[Solution]:
+    """Solutions at descending penalties, as the path goes on ``after`` one of them."""
+    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves)
+    yield from solve_path(problem, alphas, rule, options.verbose, after)
+
+
+def solve_blocks(
+    problem: Problem,
+    sample: Sample,
+    alphas: NDArray,
+    options: FitOptions,
+    after: Solution | None = None,
+) -> Iterator[tuple[SolvedBlock, ...]]:
+    """Blocks at descending penalties, up to ``options.n_blocks``.
+
+    The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
+    further ones are built, if asked for.
+    """
+
+    def build(deeper: TrainingSample) -> Problem:
+        return problem_on(deeper, problem.loss, options)
+
+    stopped = False
+
+    def watch(progress: Progress) -> bool:
+        nonlocal stopped
+        stopped = options.watch(progress)
+        return stopped
+
+    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves)
+    for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
+        first = first_block(problem, sample, solution)
+        # Who asks to stop wants no further blocks.
+        n_blocks = 1 if stopped else options.n_blocks
+        yield deepened(first, n_blocks, build, rule, options.verbose)
