@@ -4,9 +4,10 @@ from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.network import Block, HiddenNeurons, Network
 from sklearn_wedge._core.solution import Certificate, Round
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
-from sklearn_wedge._estimators.cv import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge._estimators.classifier_cv import WedgeReLUClassifierCV
 from sklearn_wedge._estimators.features import WedgeFeatures
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
+from sklearn_wedge._estimators.regressor_cv import WedgeReLURegressorCV
 from sklearn_wedge._polish.polish import PolishedNetwork, polish
 from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path

@@ -11,7 +11,7 @@ from sklearn_wedge._core.network import Network
 from sklearn_wedge._core.neurons import NeuronClass
 from sklearn_wedge._core.pricing import Pricing
 from sklearn_wedge._core.pricing.pencils import PointTable
-from sklearn_wedge._estimators.regressor import _WedgeNetwork
+from sklearn_wedge._estimators.base import _WedgeNetwork
 
 SHARE, MANY = range(2 * len(LOSSES)), range(10 * len(LOSSES))
 

@@ -19,10 +19,9 @@ from oracles import (
     random_neurons,
     signed_values,
 )
-from test_master import ALPHAS, DEPENDENT, dependent_columns, restricted_problem
+from test_restricted import ALPHAS, DEPENDENT, dependent_columns, largest_alpha, restricted_problem
 from test_solvers import log_loss_optimum
 
-from sklearn_wedge._core.column_generation import solve_path
 from sklearn_wedge._core.kernels.active_set import line_search
 from sklearn_wedge._core.losses import LogLoss, SquaredError
 from sklearn_wedge._core.network import network_of
@@ -38,6 +37,7 @@ from sklearn_wedge._core.restricted import independent_support
 from sklearn_wedge._core.restricted import restricted_problem as solver_of
 from sklearn_wedge._core.restricted.active_set import solve_quadratic_l1
 from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._core.warm_path import solve_path
 from sklearn_wedge._settings.constraints import (
     interaction_groups,
     limited_order,

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
-from sklearn_wedge.geometry import signed_simplex_volume
+from sklearn_wedge.geometry._hulls import signed_simplex_volume
 
 FOLDER = Path(__file__).parent
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.65"

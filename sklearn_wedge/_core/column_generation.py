@@ -6,7 +6,6 @@ State goes through ``start``, ``step`` and ``finished``; a path of penalties reu
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -41,10 +40,6 @@ TOO_COARSE = 2.0
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
 LOST_TO_ROUNDING = 1e-12
-# On the way to the target each penalty is this fraction of the last, solved to this relative gap.
-WARM_UP_FACTOR = 0.3
-WARM_UP_TOLERANCE = 0.01
-WARM_UP_ROUNDS = 6
 # The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
 # is asked to confirm it.
 CONFIRM_AT = 0.5
@@ -328,16 +323,6 @@ def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) ->
     return Progress(state.alpha, len(state.rounds), rule.max_rounds, done, reached)
 
 
-def _warm_up(state_alpha: float, target: float) -> list[float]:
-    """Penalties between two, excluding both."""
-    steps = []
-    alpha = state_alpha * WARM_UP_FACTOR
-    while alpha > target / WARM_UP_FACTOR**0.5:
-        steps.append(alpha)
-        alpha *= WARM_UP_FACTOR
-    return steps
-
-
 def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
     warm_start = WarmStart(state.neurons, state.coef, state.intercept, state.turn)
@@ -406,102 +391,6 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
     # Nearly dependent columns are judged by rounding: never at the price of the objective.
     lost = fewer.objective - state.objective
     return fewer if lost <= LOST_TO_ROUNDING * problem.scale else state
-
-
-def _report(reached: Solution, every_round: bool) -> str:
-    lines = [
-        f"  round {k}: objective {r.objective:.8g}, bound {r.estimate:.8g}, "
-        f"{r.n_neurons} of {r.n_columns} columns in use, {r.pricing}"
-        for k, r in enumerate(reached.history, start=1)
-    ]
-    summary = (
-        f"alpha {reached.alpha:.4g}: {len(reached.neurons)} neurons, "
-        f"{len(reached.history)} rounds, {reached.certificate}"
-    )
-    return "\n".join([*lines, summary] if every_round else [summary])
-
-
-def solve_from(
-    problem: Problem, state: State, rule: StoppingRule, verbose: int = 0
-) -> tuple[State, Solution]:
-    """Column generation at the penalty of a state, and what it amounts to.
-
-    Parameters
-    ----------
-    problem : Problem
-    state : State
-        As ``start``, ``resume`` or ``at_penalty`` return it.
-    rule : StoppingRule
-    verbose : int, default=0
-        1: print a line; 2: a line per round, too.
-
-    Returns
-    -------
-    state : State
-        The last one.
-    reached : Solution
-    """
-    state = solve_penalty(problem, state, rule, problem.efforts)
-    reached = solution(problem, state, rule)
-    if verbose:
-        print(_report(reached, every_round=verbose > 1))
-    return state, reached
-
-
-def _left_at(problem: Problem, reached: Solution) -> State:
-    """The columns and coefficients with which the search at a penalty ended."""
-    kept = reached.warm_start
-    return State(
-        alpha=reached.alpha,
-        neurons=kept.neurons,
-        columns=problem.extend(problem.no_columns(), kept.neurons),
-        coef=kept.coef,
-        intercept=kept.intercept,
-        objective=np.inf,
-        dual=None,
-        values=np.empty(0),
-        turn=kept.turn,
-    )
-
-
-def solve_path(
-    problem: Problem,
-    alphas: Array,
-    rule: StoppingRule,
-    verbose: int = 0,
-    after: Solution | None = None,
-) -> Iterator[Solution]:
-    """Networks at descending penalties, each started from the one before.
-
-    Parameters
-    ----------
-    problem : Problem
-    alphas : ndarray
-        Descending, positive.
-    rule : StoppingRule
-        Applies at each of them.
-    verbose : int, default=0
-        1: print a line per penalty; 2: a line per round.
-    after : Solution, default=None
-        Of the same problem, at a larger penalty: the path goes on as if it had never stopped there.
-
-    Yields
-    ------
-    Solution
-    """
-    tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
-    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS, proves=False)
-    quick = problem.efforts[:1]
-    if after is None:
-        constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
-        state = start(problem, max(constant.priced.bound, float(alphas[0])))
-    else:
-        state = _left_at(problem, after)
-    for alpha in map(float, alphas):
-        for between in _warm_up(state.alpha, alpha):
-            state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
-        state, reached = solve_from(problem, at_penalty(problem, state, alpha, rule), rule, verbose)
-        yield reached
 
 
 def largest_value_of_constant(problem: Problem) -> float:

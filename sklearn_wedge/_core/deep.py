@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.column_generation import resume, solve_from
+from sklearn_wedge._core.column_generation import resume
 from sklearn_wedge._core.pricing import diverse
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample, TrainingSample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._core.warm_path import solve_from
 
 # Neurons of a block whose activations the next ones have as inputs.
 PASSED_ON = 25

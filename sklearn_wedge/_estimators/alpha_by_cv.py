@@ -33,6 +33,7 @@ from sklearn.utils.metadata_routing import (
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
@@ -46,7 +47,6 @@ from sklearn_wedge._estimators.fold_paths import (
     paths_in_step,
 )
 from sklearn_wedge._estimators.folds import Task, folds_of, usable
-from sklearn_wedge._estimators.regressor import _WedgeNetwork
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,

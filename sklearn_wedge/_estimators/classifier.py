@@ -18,8 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.rows import Chunk
 from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask, fit_task
-from sklearn_wedge._estimators.regressor import _WedgeNetwork
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.inputs import is_one_target, validated_weight
 from sklearn_wedge._settings.labels import refuse_odd_labels, warn_of_many_classes

@@ -15,9 +15,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.folds import Fold, Task
-from sklearn_wedge._estimators.regressor import _WedgeNetwork
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
 

@@ -10,19 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-from sklearn_wedge._core.column_generation import (
-    Problem,
-    Solution,
-    State,
-    resume,
-    solve_from,
-)
+from sklearn_wedge._core.column_generation import Problem, Solution, State, resume
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import network_of
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Certificate
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._core.warm_path import solve_from
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._polish.given_neurons import balanced_penalty, given_neurons, snapped

@@ -6,11 +6,10 @@ the chunks are computed anew in every pass on dask's threads.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,109 +33,15 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.labels import refuse_odd_labels
 from sklearn_wedge._training.chunked import rows_at_once
+from sklearn_wedge._training.cluster import Cluster, Engine, Handle, Scheduler, engine_for
 
 # Sums of so many chunks are added in one task.
 FAN_IN = 8
-
-Handle = Any
 
 
 def is_dask(data: Any) -> bool:
     """Whether data are a dask collection; dask is not imported to find out."""
     return type(data).__module__.split(".")[0] in ("dask", "dask_expr")
-
-
-class Engine(Protocol):
-    """Where tasks run. Handles stand for results that stay there."""
-
-    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
-        """A task; arguments may be handles, or lists of them."""
-
-    def settled(self, handles: list[Handle]) -> list[Handle]:
-        """The same handles, once their results are there and stay."""
-
-    def gather(self, handles: list[Handle]) -> list:
-        """Results."""
-
-
-class Cluster:
-    """Workers of ``dask.distributed``."""
-
-    def __init__(self, client: Any):
-        self.client = client
-        self._places: dict[str, list[str]] = {}
-
-    def start(self, delayed: list) -> list[Handle]:
-        """Compute chunks, each on a worker of its own choice, and remember where they are."""
-        futures = self.client.compute(delayed)
-        self._wait(futures)
-        self._places = {key: list(at) for key, at in self.client.who_has(futures).items()}
-        return futures
-
-    def _wait(self, futures: list) -> None:
-        from distributed import wait
-
-        wait(futures)
-        for future in futures:
-            if future.status == "error":
-                future.result()
-
-    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
-        """See ``Engine``; run where the chunk is that the task is about."""
-        workers = None if near is None else self._places.get(near.key)
-        return self.client.submit(
-            function,
-            *args,
-            pure=False,
-            workers=workers,
-            allow_other_workers=workers is not None,
-        )
-
-    def settled(self, handles: list[Handle]) -> list[Handle]:
-        """See ``Engine``: futures are computed once anyway."""
-        return handles
-
-    def gather(self, handles: list[Handle]) -> list:
-        """See ``Engine``."""
-        return self.client.gather(handles)
-
-
-class Scheduler:
-    """dask without a cluster, on threads whatever is configured: processes would copy chunks."""
-
-    def start(self, delayed: list) -> list[Handle]:
-        """Chunks are computed anew when they are needed: they need not fit into memory."""
-        return delayed
-
-    def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
-        """See ``Engine``."""
-        from dask import delayed
-
-        return delayed(function, pure=False)(*args)
-
-    def settled(self, handles: list[Handle]) -> list[Handle]:
-        """See ``Engine``."""
-        from dask import persist
-
-        return list(persist(*handles, scheduler="threads"))
-
-    def gather(self, handles: list[Handle]) -> list:
-        """See ``Engine``."""
-        from dask import compute
-
-        return list(compute(*handles, scheduler="threads"))
-
-
-def _engine() -> Cluster | Scheduler:
-    # Nobody has a client who has not imported the package.
-    if "distributed" in sys.modules:
-        from distributed import get_client
-
-        try:
-            return Cluster(get_client())
-        except ValueError:
-            pass
-    return Scheduler()
 
 
 @single_threaded_blas()  # also on workers, which know of no limit
@@ -439,7 +344,7 @@ def dask_chunks(
     if sample_weight is not None:
         sample_weight = _weight_array(sample_weight, X.shape[0], estimator)
         weights = _parts(_aligned(sample_weight, X, "sample_weight"))
-    engine = _engine()
+    engine = engine_for()
     inputs = engine.start(_parts(X))
     from dask import delayed
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.column_generation import solve_path
 from sklearn_wedge._core.deep import PASSED_ON, SolvedBlock, deepened, first_block
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
@@ -17,6 +16,7 @@ from sklearn_wedge._core.restricted import restricted_problem
 from sklearn_wedge._core.rows import Sample, SampleOptions, TrainingSample, canonical_sample
 from sklearn_wedge._core.solution import Progress, Solution
 from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._core.warm_path import solve_path
 from sklearn_wedge._settings.options import FitOptions, certifies, scope
 from sklearn_wedge._training.chunked import chunked_problem, goes_in_chunks, local_chunks
 

@@ -1,0 +1,268 @@
+"""What the estimators share: validation, one call into the training, fitted attributes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.network import Network, deep_network_of, network_of
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.rows import Chunk, Sample, range_of, release, whole_range
+from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._core.stopping import shortfall
+from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
+from sklearn_wedge._estimators.reading import ReadableNetwork
+from sklearn_wedge._estimators.saved import SavedEstimator
+from sklearn_wedge._settings.constraints import constrained
+from sklearn_wedge._settings.inputs import (
+    CHUNK_BYTES,
+    as_columns,
+    is_one_target,
+    read_inputs,
+    refuse_bad_targets,
+    row_chunks,
+    validated_weight,
+)
+from sklearn_wedge._settings.objectives import (
+    LOG_LINK_LOSSES,
+    check_regression,
+    name_of,
+    regression_loss,
+)
+from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
+from sklearn_wedge._training.chunked import chunked_problem
+from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
+from sklearn_wedge._training.problems import build_problem, solve_blocks
+from sklearn_wedge.export._mixin import ExportMixin
+
+# A penalty as small as this is what rounding leaves of none.
+ROUNDING = 1e-10
+
+
+def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as floating-point numbers, and its weights."""
+    return chunk.target.astype(np.float64), chunk.weight
+
+
+class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
+    """What every estimator shares: validation, the forward pass, the fitted network."""
+
+    def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
+        """What the fit is told, with constraints in terms of the columns of X.
+
+        ``instead`` of parameters of the estimator others may be given.
+        """
+        parameters = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
+        options = FitOptions(**{**parameters, **instead})
+        columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
+        return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
+
+    def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
+        if is_dask(X):
+            raise ValueError(
+                f"{type(self).__name__} does not take dask arrays: choose alpha on a sample of the "
+                "rows, then fit WedgeReLURegressor or WedgeReLUClassifier on all of them."
+            )
+        if "y" in kwargs:
+            refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
+        options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
+        return read_inputs(partial(validate_data, self, X, **options, **kwargs), X, self)
+
+    def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Network outputs of shape (n, q), in chunks of rows that stay in the cache.
+
+        Or in smaller ones, if ``working_memory`` asks for it.
+        """
+        check_is_fitted(self)
+        X = self._validated_inputs(X, reset=False)
+        n_hidden = sum(map(len, self.intercepts_[:-1]))
+        row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
+        chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
+        rows = max(1, int(chunk_bytes // row_bytes))
+        return np.concatenate([self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)])
+
+    def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
+        output = self._network.predict(X[rows])
+        release(X)
+        return output
+
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
+        """Fitted attributes."""
+        self._network = network
+        self.coefs_ = network.coefs
+        self.intercepts_ = network.intercepts
+        self.clip_bounds_ = network.clip_bounds
+        self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
+        self.neurons_ = network.neurons
+        self.n_neurons_ = len(network.neurons)
+        self.blocks_ = network.blocks
+        self.n_blocks_ = len(network.blocks)
+        rows = np.concatenate([block.neurons.rows.ravel() for block in network.blocks])
+        self.support_ = np.unique(rows[rows >= 0])
+        self.certificate_ = solution.certificate
+        self.history_ = solution.history
+        self.n_iter_ = len(solution.history)
+        self._importances = None
+
+    def _fit_network(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
+    ) -> None:
+        """Fit on validated data."""
+        y = as_columns(y)
+        options = self._options(y.shape[1])
+        self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
+
+    def _fit_chunks(self, alpha: float, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
+        """Fit on validated chunks of a dask array."""
+        options = self._options(n_outputs)
+        neuron_class = options.neuron_class(chunks.n_inputs, wedge=False)
+        made = chunked_problem(chunks, options, loss, neuron_class)
+        with fit_task(self, None) as task:
+            self._fit_problem(alpha, *made, options, task)
+
+    def _fit_problem(
+        self,
+        alpha: float,
+        problem: Problem,
+        sample: Sample,
+        options: FitOptions,
+        task: FitTask,
+    ) -> None:
+        """Fit: the last point of the path that ends at ``alpha``."""
+        watcher = Watcher(task, partial(self._attributes_with, sample))
+        options = replace(options, watch=watcher)
+        self._publish_marginals(sample)
+        alphas = np.array([alpha], dtype=np.float64)
+        (blocks,) = solve_blocks(problem, sample, alphas, options)
+        network = deep_network_of(blocks)
+        self._publish(network, sample, blocks[-1].solution)
+        self._publish_importances(network, sample)
+        if not watcher.stopped:
+            self._warn_unless_converged([block.solution for block in blocks])
+            self._warn_if_constant(blocks[-1].solution)
+
+    def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
+        """What the estimator would have if its fit ended with a solution."""
+        fitted = copy(self)
+        fitted._publish(network_of(solution, sample), sample, solution)
+        return vars(fitted)
+
+    def _warn_unless_converged(self, solutions: Sequence[Solution], stacklevel: int = 7) -> None:
+        """Of the solutions of all hidden layers."""
+        for number, solution in enumerate(solutions, start=1):
+            if not solution.converged:
+                where = f", hidden layer {number}," if len(solutions) > 1 else ""
+                message = f"{type(self).__name__}{where} {shortfall(solution, self.tol)}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+
+    def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:
+        """Say so if a smaller penalty would make a network; of data that allow none, nothing."""
+        rounding = ROUNDING * min(1.0, solution.alpha)
+        if len(solution.neurons) or solution.largest_value <= rounding:
+            return
+        warnings.warn(
+            f"The network is constant: at alpha={solution.alpha:g} no neuron is worth its penalty. "
+            f"{self._instead_of_constant(solution.largest_value)}",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        """What to do about a constant network."""
+        return (
+            f"Use a smaller alpha: from about {alpha_max:.3g} (alpha_max) on it is always constant."
+        )
+
+
+class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
+    """Fit at one penalty and prediction, for one target or several."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self.loss == "squared_error"
+        tags.target_tags.positive_only = self.loss in LOG_LINK_LOSSES
+        return tags
+
+    def _validated_targets(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64], Loss]:
+        """Inputs, targets, weights, and the loss in original units, which they suit."""
+        self._name_targets(y)
+        X, y = self._validated_inputs(X, y=y, y_numeric=True, multi_output=True)
+        y = np.asarray(y, dtype=np.float64)
+        self._one_target = is_one_target(y)
+        y = y.reshape(-1) if self._one_target else y
+        weight = validated_weight(sample_weight, len(X), self)
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        check_regression(loss, as_columns(y), weight, name_of(self.loss), self.solver)
+        return X, y, weight, loss
+
+    def _fit_at(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        loss: Loss,
+        task: FitTask,
+    ) -> None:
+        self._fit_network(alpha, X, y, weight, loss, task)
+
+    def _fit_on_dask(
+        self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        """Fit where the chunks of dask arrays are."""
+        self._name_targets(y)
+        y = target_array(self, y, numeric=True)
+        self._one_target = is_one_target(y)
+        chunks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
+        low, high = whole_range(chunks.map(range_of)).target
+        loss = regression_loss(self.loss, self.quantile, self.epsilon)
+        extremes = np.array([low, high])
+        check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
+        self._fit_chunks(alpha, chunks, len(low), loss)
+
+    def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
+        super()._publish(network, sample, solution)
+        target = sample.target_scaling
+        self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
+        self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
+
+    @chunkwise
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict with the network.
+
+        Parameters
+        ----------
+        X : array-like or dask array of shape (n_samples, n_features)
+            Inputs in original units; clipped to ``clip_bounds_``.
+
+        Returns
+        -------
+        ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in the units of the target: under a log link, the exponential of the
+            network's output.
+        """
+        output = self._forward(X)
+        if self.loss in LOG_LINK_LOSSES:
+            output = np.exp(output)
+        return output[:, 0] if self._one_target else output

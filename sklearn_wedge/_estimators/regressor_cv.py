@@ -1,0 +1,262 @@
+"""The regressor that chooses penalty, order, norm and depth by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
+
+from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
+from sklearn_wedge._estimators.base import _WedgeRegressor
+from sklearn_wedge._estimators.callbacks import fit_task
+from sklearn_wedge._estimators.folds import Task
+from sklearn_wedge._estimators.regressor import WedgeReLURegressor
+from sklearn_wedge._estimators.scoring import regression_scoring
+from sklearn_wedge._settings.inputs import as_columns
+from sklearn_wedge._settings.objectives import (
+    REGRESSION_CONSTRAINTS,
+)
+
+
+class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
+    """Globally optimal ReLU network with the penalty chosen by cross-validation.
+
+    On every fold one warm path of networks is fitted to its training part, which is clipped and
+    standardised on its own; the alpha of the best mean score is then used on all the data. Several
+    orders, norms or depths may be given: every combination is tried on the same folds.
+
+    Parameters
+    ----------
+    alphas : int or array-like, default=30
+        Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
+        at which the network is constant down to ``eps`` times that, for each combination of order,
+        norm and number of blocks.
+    eps : float, default=1e-4
+        Length of the path if ``alphas`` is an int: smallest over largest alpha.
+    patience : int or None, default=10
+        Paths end, on all folds at the same penalty, after so many penalties in a row without a
+        better mean score: the small ones that follow take the most time. None tries all.
+    loss : str or callable, default="squared_error"
+        As in :class:`WedgeReLURegressor`.
+    quantile : float, default=0.5
+        As in :class:`WedgeReLURegressor`.
+    epsilon : float, default=1.35
+        As in :class:`WedgeReLURegressor`.
+    interaction_order : int, None, or list, tuple or array of these, default=2
+        The largest number of inputs that a neuron combines; None sets no limit. Several, such as
+        ``(1, 2, None)``: candidates.
+    norm : {"l1", "l2"}, or list, tuple or array of these, default="l1"
+        As in :class:`WedgeReLURegressor`. Several: candidates.
+    n_blocks : int, or list, tuple or array of these, default=1
+        As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
+        further blocks start from the first one on the path.
+    standardize : bool, default=True
+        As in :class:`WedgeReLURegressor`.
+    clip_quantile : float or None, default=0.005
+        As in :class:`WedgeReLURegressor`.
+    interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
+        As in :class:`WedgeReLURegressor`.
+    monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
+        As in :class:`WedgeReLURegressor`.
+    cv : int, cross-validation generator or iterable, default=None
+        The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
+        (train, test) indices. A number is one of folds of the rows with weight. A fold that cannot
+        be fitted or scored is left out, with a warning.
+    scoring : str, callable or None, default=None
+        A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: by the
+        loss, for example minus the mean squared error.
+    pricing : {"auto", "exact", "search"}, default="auto"
+        For the final fit and the largest alpha, as in :class:`WedgeReLURegressor`. Fold fits are
+        scored, not certified: they always use ``"search"``.
+    solver : {"auto", "active_set", "cvxpy"}, default="auto"
+        As in :class:`WedgeReLURegressor`.
+    tol : float, default=1e-4
+        As in :class:`WedgeReLURegressor`, of the final fit; folds, whose networks are only
+        scored, are solved to ten times that.
+    max_iter : int, default=100
+        Pricing rounds at most, for each alpha.
+    n_jobs : int or None, default=None
+        Folds and combinations fitted in parallel through joblib, and threads of the last fit;
+        each worker uses the threads that joblib leaves to it.
+    verbose : int, default=0
+        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per penalty and
+        fold as it is done, and one per combination.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen.
+    interaction_order_ : int or None
+        The order chosen, as given.
+    norm_ : {"l1", "l2"}
+        The norm chosen. Equal mean scores go to fewer blocks, then to fewer inputs per neuron, the
+        combination given first, and the larger alpha.
+    n_blocks_chosen_ : int
+        The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
+    combinations_ : list of tuples (interaction_order, norm, n_blocks)
+        The combinations tried, all norms with the first order before the second, and all depths
+        with the first norm before the second. Of those that have the same networks on the data (one
+        block: orders beyond the number of columns; both norms at order 1) only the first is.
+    alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
+        The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
+        and only if more than one combination was given.
+    score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
+        Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
+        NaN at alphas after the end of a path (``patience``), and on folds that were left out.
+    n_neurons_path_ : int ndarray of the shape of ``score_path_``
+        Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where
+        there is no score.
+    best_score_ : float
+        Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
+    coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_, y_mean_, y_scale_
+        The network refitted on all the data, as in :class:`WedgeReLURegressor`.
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
+        As in :class:`WedgeReLURegressor`.
+    certificate_, history_, n_iter_
+        As in :class:`WedgeReLURegressor`.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        As in :class:`WedgeReLURegressor`.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` had any.
+    target_names_in_ : ndarray of shape (n_outputs,)
+        Names of the targets, if ``y`` had any: that of a series, or of the columns of a data frame.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If fold fits or the final fit end above the tolerance.
+    UserWarning
+        If folds are left out, the penalty chosen is the smallest or the largest of several, or the
+        network is constant: no candidate with neurons has a better score.
+
+    See Also
+    --------
+    WedgeReLURegressor : The network at a given alpha.
+
+    References
+    ----------
+    M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights
+    via Clifford's Geometric Algebra and Convexity", arXiv 2309.16512, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_wedge import WedgeReLURegressorCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(60, 2))
+    >>> y = np.maximum(X[:, 0], 0) + 0.05 * rng.normal(size=60)
+    >>> model = WedgeReLURegressorCV(alphas=10, cv=3).fit(X, y)
+    >>> model.score_path_.shape
+    (10, 3)
+    >>> bool(model.score(X, y) > 0.95)
+    True
+    >>> both = WedgeReLURegressorCV(alphas=10, interaction_order=(1, 2), cv=3).fit(X, y)
+    >>> both.combinations_, both.score_path_.shape
+    ([(1, 'l1', 1), (2, 'l1', 1)], (2, 10, 3))
+    >>> both.interaction_order_
+    1
+    """
+
+    _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
+
+    def __init__(
+        self,
+        alphas: int | ArrayLike = 30,
+        *,
+        eps: float = 1e-4,
+        patience: int | None = 10,
+        loss: str | Callable = "squared_error",
+        quantile: float = 0.5,
+        epsilon: float = 1.35,
+        interaction_order: int | Sequence[int | None] | None = 2,
+        norm: str | Sequence[str] = "l1",
+        n_blocks: int | Sequence[int] = 1,
+        standardize: bool = True,
+        clip_quantile: float | None = 0.005,
+        interaction_cst: str | Iterable | None = None,
+        monotonic_cst: ArrayLike | dict | None = None,
+        cv: Any = None,
+        scoring: Any = None,
+        pricing: str = "auto",
+        solver: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alphas = alphas
+        self.eps = eps
+        self.patience = patience
+        self.loss = loss
+        self.quantile = quantile
+        self.epsilon = epsilon
+        self.interaction_order = interaction_order
+        self.norm = norm
+        self.n_blocks = n_blocks
+        self.standardize = standardize
+        self.clip_quantile = clip_quantile
+        self.interaction_cst = interaction_cst
+        self.monotonic_cst = monotonic_cst
+        self.cv = cv
+        self.scoring = scoring
+        self.pricing = pricing
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> WedgeReLURegressorCV:
+        """Choose by cross-validation and fit the network on all the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; several only for the squared error. A column is one target: predictions then
+            have one dimension.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; used by the fits and by the scores.
+        **params : dict
+            With metadata routing enabled: passed to the splitter and the scorer (``groups``, ...).
+
+        Returns
+        -------
+        WedgeReLURegressorCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``WedgeReLURegressor.fit``; or if an alpha is not positive, a candidate or a
+            combination of them is not possible, or no alpha has a score, not NaN, on every fold.
+        """
+        routed = self._routed(sample_weight, params)
+        X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+        with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
+            self._choose(Task(X, y, as_columns(y), weight, loss), weight, routed, task)
+            with task.subtask("refit", None) as refit:
+                self._fit_at(self.alpha_, X, y, weight, loss, refit)
+        return self
+
+    def _default_scoring(self) -> Any:
+        return regression_scoring(self.loss, self.quantile, self.epsilon)
+
+    def _unfitted(self) -> WedgeReLURegressor:
+        objective = {"loss": self.loss, "quantile": self.quantile, "epsilon": self.epsilon}
+        model = WedgeReLURegressor(**objective, **self._shared_parameters())
+        model.n_features_in_, model._one_target = self.n_features_in_, self._one_target
+        return model
