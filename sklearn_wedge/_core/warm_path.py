@@ -82,7 +82,7 @@ def _left_at(problem: Problem, reached: Solution) -> State:
     return State(
         alpha=reached.alpha,
         neurons=kept.neurons,
-        columns=problem.extend(problem.no_columns(), kept.neurons),
+        columns=problem.extend(problem.restricted.no_columns(), kept.neurons),
         coef=kept.coef,
         intercept=kept.intercept,
         objective=np.inf,

@@ -7,7 +7,8 @@ from math import sqrt
 import numpy as np
 
 from sklearn_wedge._core.kernels.compiling import compiled
-from sklearn_wedge._core.kernels.sweeps import TIE, largest
+from sklearn_wedge._core.kernels.rounding import TIE
+from sklearn_wedge._core.kernels.sweeps import largest
 
 
 @compiled()

@@ -1,7 +1,7 @@
 """The loops of a pencil sweep: coordinates, keys to sort by, and once around each pencil.
 
 ``b`` counts pencils of a batch, ``i`` positions, ``p`` places in the order of the slopes, ``k``
-outputs. See ``_pricing.sweep`` for what is computed.
+outputs. See ``pricing.sweep`` for what is computed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from math import hypot, sqrt
 import numpy as np
 
 from sklearn_wedge._core.kernels.compiling import compiled
+from sklearn_wedge._core.kernels.rounding import TIE, ZERO_COMPONENT
 
 # Stands for a vertical line; finite, so that no product with it is undefined.
 VERTICAL = 1e100
-# Components below this fraction of the largest coordinate are zero: the sample is on the flat.
-ZERO_COMPONENT = 1e-12
-# Values that differ by less than this fraction are equal but for rounding.
-TIE = 1e-9
 
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 

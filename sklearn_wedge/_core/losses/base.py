@@ -97,15 +97,7 @@ class Loss(ABC):
 
 
 class SmoothLoss(Loss):
-    """A loss with derivatives: its dual point is minus the gradient.
-
-    Attributes
-    ----------
-    outputs_interact : bool
-        Whether the second derivative of a sample is a full matrix.
-    """
-
-    outputs_interact: ClassVar[bool] = False
+    """A loss with derivatives: its dual point is minus the gradient."""
 
     @abstractmethod
     def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:

@@ -72,7 +72,6 @@ class Multinomial(SmoothLoss):
     """The log loss of several classes, ``log Σ_k exp f_k - f_y``; targets are one-hot."""
 
     target_scaling = "none"
-    outputs_interact = True
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core import kernels
 from sklearn_wedge._core.kernels import SERIAL, Threads, ready
+from sklearn_wedge._core.kernels.rounding import TIE
 from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, inputs_in_use
 from sklearn_wedge._core.pricing.budget import DEFAULT, SearchBudget
-from sklearn_wedge._core.pricing.pencils import TIE, Hyperplanes, PointTable
+from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable
 from sklearn_wedge._core.pricing.sweep import ascending_order
 
 Array = NDArray[np.float64]

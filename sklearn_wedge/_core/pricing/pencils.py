@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.pricing.budget import DEFAULT
 
-# Values that differ by less than this fraction are equal but for rounding.
-TIE = 1e-9
-
 
 class KeptWhileThereIsRoom:
     """Results kept for the next call, up to a number of bytes (each says its ``n_bytes``).
@@ -253,11 +250,6 @@ def largest_of(scores: NDArray[np.float64], at_most: int) -> NDArray[np.intp]:
     above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
     chosen = np.concatenate([above, equal[: at_most - len(above)]])
     return chosen[np.argsort(-scores[chosen], kind="stable")]
-
-
-def first_of_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """In each row the first entry that is the largest but for rounding."""
-    return np.argmax(values >= (1 - TIE) * values.max(axis=1, keepdims=True), axis=1)
 
 
 def whose_turn(n_things: int, at_most: int, round_number: int) -> NDArray[np.intp]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core import kernels
 from sklearn_wedge._core.kernels import SERIAL, Threads, ready
+from sklearn_wedge._core.kernels.rounding import ZERO_COMPONENT
 from sklearn_wedge._core.neurons import NeuronClass
 from sklearn_wedge._core.pricing.pencils import Hyperplanes, Pencils, PointTable
 
@@ -27,8 +28,6 @@ Array = NDArray[np.float64]
 
 # Pencils × positions in one batch: the arrays of a batch should stay in the second-level cache.
 BATCH_SIZE = 16_384
-# Components below this fraction of the largest coordinate are zero: the sample is on the flat.
-ZERO_COMPONENT = 1e-12
 # Unit vectors whose least singular value is below this do not span a flat of full dimension.
 DEPENDENT = 1e-10
 
