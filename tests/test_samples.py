@@ -203,8 +203,11 @@ def test_clipping_deletes_a_rare_indicator():
     rare[:3] = 1.0
     X = np.column_stack([rare, rng.standard_normal(1000), np.full(1000, 4.0)])
     weight = np.full(1000, 1e-3)
-    quantiles = [[weighted_quantile(x, weight, q) for x in X.T] for q in (0.005, 0.995)]
-    lower, upper = clip_bounds(np.array(quantiles), 3)
+
+    def quantiles(levels):
+        return np.array([[weighted_quantile(x, weight, q) for x in X.T] for q in levels])
+
+    lower, upper = clip_bounds((X.min(axis=0), X.max(axis=0)), 0.005, quantiles)
     assert_array_equal(np.isinf(lower), [True, False, True])
     assert_array_equal(np.isinf(upper), [True, False, True])
     assert lower[1] in X[:, 1]

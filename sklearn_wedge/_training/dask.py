@@ -292,7 +292,7 @@ def dense(chunk: Any) -> NDArray:
         raise TypeError(
             "Sparse data was passed: the chunks of X are of type "
             f"{type(chunk).__name__}, and dense ones are needed, such as those of "
-            f"X.map_chunks(lambda chunk: chunk.{method}())."
+            f"X.map_blocks(lambda block: block.{method}())."
         )
     return np.asarray(chunk)
 
@@ -408,7 +408,7 @@ def chunkwise(method: Callable) -> Callable:
 
 
 def _predict(
-    chunk: Any, estimator: BaseEstimator, method: str, chunk_info: dict | None = None
+    chunk: Any, estimator: BaseEstimator, method: str, block_info: dict | None = None
 ) -> NDArray:
     predict, chunk = getattr(estimator, method), dense(chunk)
     if len(chunk) == 0:
@@ -418,8 +418,8 @@ def _predict(
         return predict(chunk)
     except ValueError as error:
         # Of this chunk: say which row of the whole array it is.
-        first_row, number = (chunk_info[0][f"{of}-location"][0] for of in ("array", "chunk"))
+        first_row, number = (block_info[0][f"{of}-location"][0] for of in ("array", "chunk"))
         if np.isnan(first_row[0]):  # sizes of chunks are not known
-            raise ValueError(f"In chunk {number} of the rows: {error}") from error
+            raise ValueError(f"In block {number} of the rows: {error}") from error
         refuse_not_finite(chunk, estimator, first_row=int(first_row[0]))
         raise
