@@ -59,7 +59,7 @@ smooth = ["log_loss", "squared_hinge"]
 grid = [
     {"loss": smooth, "alpha": [0.1, 0.03], "interaction_order": [1]},
     {"loss": smooth, "alpha": [0.1, 0.03], "interaction_order": [2], "norm": ["l1"]},
-    {"loss": smooth, "alpha": [0.1], "interaction_order": [2], "norm": ["l2"]},
+    {"loss": ["squared_hinge"], "alpha": [0.1], "interaction_order": [2], "norm": ["l2"]},
     {"loss": ["hinge"], "alpha": [0.01], "interaction_order": [1]},
 ]
 search = GridSearchCV(

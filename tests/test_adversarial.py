@@ -13,6 +13,8 @@ from sklearn_wedge._core.pricing import Pricing
 from sklearn_wedge._core.pricing.pencils import PointTable
 from sklearn_wedge._estimators.base import _WedgeNetwork
 
+pytestmark = pytest.mark.newest
+
 SHARE, MANY = range(2 * len(LOSSES)), range(10 * len(LOSSES))
 
 

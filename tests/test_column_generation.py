@@ -25,6 +25,8 @@ from sklearn_wedge._core.warm_path import solve_from, solve_path
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem
 
+pytestmark = pytest.mark.newest
+
 # Of a bound or objective, relative to the objective of the constant model.
 ROUNDING = 1e-12
 

@@ -13,7 +13,8 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
 )
 
-# The checks fit hundreds of times: a short path and few folds keep that affordable.
+# The checks fit hundreds of times: a short path, few folds and, among the variants, a loose
+# tolerance keep that affordable.
 SMALL = {"alphas": 2, "eps": 0.1, "cv": 3}
 SMALLEST = {"alphas": 2, "eps": 0.3, "cv": 2}
 
@@ -38,18 +39,17 @@ ESTIMATORS = [
 VARIANTS = [
     WedgeReLURegressor(norm="l2"),
     WedgeReLUClassifier(norm="l2"),
-    WedgeReLURegressor(solver="cvxpy"),
-    WedgeReLUClassifier(solver="cvxpy"),
-    WedgeReLURegressor(alpha=0.1, loss="absolute_error"),
+    WedgeReLURegressor(solver="cvxpy", tol=1e-2),
+    WedgeReLUClassifier(solver="cvxpy", tol=1e-2),
+    WedgeReLURegressor(alpha=0.3, tol=1e-2, loss="absolute_error"),
     WedgeReLURegressor(loss="huber"),
-    WedgeReLURegressor(alpha=0.1, loss="quantile", quantile=0.8),
+    WedgeReLURegressor(alpha=0.1, tol=1e-2, loss="quantile", quantile=0.8),
     WedgeReLURegressor(loss="poisson"),
     WedgeReLURegressor(loss="gamma"),
-    WedgeReLURegressor(alpha=1.0, loss=Expectile()),
-    WedgeReLUClassifier(loss="hinge"),
-    WedgeReLUClassifier(loss="squared_hinge"),
-    WedgeReLURegressorCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
-    WedgeReLUClassifierCV(**SMALLEST, interaction_order=(1, 2), norm=("l1", "l2")),
+    WedgeReLURegressor(alpha=1.0, tol=1e-2, loss=Expectile()),
+    WedgeReLUClassifier(loss="hinge", tol=1e-2),
+    WedgeReLUClassifier(loss="squared_hinge", tol=1e-2),
+    WedgeReLURegressorCV(**SMALLEST, interaction_order=(1, 2)),
     WedgeFeatures(WedgeReLUClassifier()),
     WedgeReLURegressor(n_blocks=2, alpha=0.05),
     WedgeReLUClassifier(n_blocks=2, alpha=0.05),

@@ -20,6 +20,8 @@ from sklearn_wedge import (
     wedge_relu_path,
 )
 
+pytestmark = pytest.mark.newest
+
 NAMES = ["dose", "weight", "hour", "site"]
 MONOTONE = [1, -1, 0, 0]
 GROUPS = [(0, 1), (1, 2)]  # and column 3 alone

@@ -46,6 +46,8 @@ from sklearn_wedge._settings.constraints import (
 from sklearn_wedge._settings.options import FitOptions, certifies, scope
 from sklearn_wedge._training.problems import build_problem
 
+pytestmark = pytest.mark.newest
+
 TABLES = awkward_tables()
 on_every_table = pytest.mark.parametrize("table", TABLES)
 

@@ -17,6 +17,8 @@ from sklearn_wedge import (
 )
 from sklearn_wedge._estimators.fold_paths import fold_tolerance
 
+pytestmark = pytest.mark.newest
+
 ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
 # Order 1 has the same neurons under both norms.
 TRIED = [(1, "l1", 1), (2, "l1", 1), (2, "l2", 1), (None, "l1", 1), (None, "l2", 1)]

@@ -16,6 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import WedgeReLURegressor
 
+pytestmark = pytest.mark.newest
+
 ROOT = Path(__file__).parents[1]
 
 

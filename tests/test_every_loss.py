@@ -16,6 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge._core.losses.own import STEPS, OwnLoss, _below_chords
 
+pytestmark = pytest.mark.newest
+
 # Of a bound or an objective, relative to the objective of the constant model.
 ROUNDING = 1e-12
 # How far apart the bounds of the oracle may be, likewise, and the tolerance of the fits.
