@@ -27,6 +27,7 @@ ALLOWED = {
     "_core.restricted": {"_core.kernels", "_core.losses", "_core.rows"},
     "_core.pricing": {"_core.kernels", "_core.neurons", "_core.rows", "_core.threads"},
     "_core.solution": {"_core.neurons"},
+    "_core.sliding": {"_core.losses", "_core.neurons"},
     # What the loop solves, wherever the rows are.
     "_core.problem": {
         "_core.rows",
@@ -34,6 +35,7 @@ ALLOWED = {
         "_core.neurons",
         "_core.restricted",
         "_core.pricing",
+        "_core.sliding",
     },
     "_core.stopping": {"_core.problem", "_core.solution"},
     "_core.column_generation": {

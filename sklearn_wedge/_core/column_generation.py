@@ -43,6 +43,9 @@ LOST_TO_ROUNDING = 1e-12
 # The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
 # is asked to confirm it.
 CONFIRM_AT = 0.5
+# Neurons slide after so many additions of columns, for so many steps.
+ADDITIONS_PER_SLIDE = 2
+STEPS_PER_SLIDE = 50
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class State:
 
     ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
     must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
-    limited budget leaves out in one round has its turn in another.
+    limited budget leaves out in one round has its turn in another. ``additions`` of columns have
+    been made since neurons were last slid; after ``patience`` of them they are again.
     """
 
     alpha: float
@@ -66,6 +70,8 @@ class State:
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
     turn: int = 0
+    additions: int = 0
+    patience: int = ADDITIONS_PER_SLIDE
 
 
 def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
@@ -118,6 +124,7 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
         priced=None,
         lower_bound=-np.inf,
         rounds=(),
+        patience=ADDITIONS_PER_SLIDE,
     )
     return solve_for(problem, fresh, rule)
 
@@ -187,7 +194,9 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     bound = _bound(state, _largest_value(state))
     check_bound(problem, state.objective, bound)
     bound = max(bound, problem.loss.least)
-    best = max(state.lower_bound, bound) if conclusive else state.lower_bound
+    # An estimate above what a network has been found to reach was none.
+    kept = state.lower_bound if state.lower_bound <= state.objective or problem.exact else -np.inf
+    best = max(kept, bound) if conclusive else kept
     latest = Round(
         objective=state.objective,
         lower_bound=best,
@@ -223,10 +232,43 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     )
 
 
+def slide_in_turn(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """Slide after some additions of columns: after twice as many if the last slide was no use."""
+    state = replace(state, additions=state.additions + 1)
+    if not problem.slides or state.additions < state.patience or not state.coef.any():
+        return state
+    moved = slide(problem, state, rule)
+    gained = state.objective - moved.objective
+    useful = gained > WORTHWHILE * rule.gap_wanted(problem, state.objective)
+    patience = ADDITIONS_PER_SLIDE if useful else 2 * state.patience
+    return replace(moved, additions=0, patience=patience)
+
+
+def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """Move the neurons in use as a network; the same state if that is no better."""
+    used = np.flatnonzero(state.coef.any(axis=1))
+    start = state.neurons.take(used), state.coef[used], state.intercept
+    neurons, coef, intercept = problem.slid(*start, state.alpha, STEPS_PER_SLIDE)
+    moved = resume(problem, state.alpha, neurons, rule, coef, intercept)
+    if not moved.objective < state.objective:
+        return state
+    return replace(
+        state,
+        neurons=moved.neurons,
+        columns=moved.columns,
+        coef=moved.coef,
+        intercept=moved.intercept,
+        objective=moved.objective,
+        dual=moved.dual,
+        values=moved.values,
+    )
+
+
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
     """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
         state = solve_for(problem, add_columns(problem, state, rule), rule)
+        state = slide_in_turn(problem, state, rule)
     # What was priced before is of another dual point.
     before = state = replace(state, priced=None)
     last_round = len(before.rounds) + 1 >= rule.max_rounds

@@ -15,7 +15,8 @@ from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons
 from sklearn_wedge._core.pricing.pencils import PointTable
 from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
-from sklearn_wedge._core.rows import Sample, passes
+from sklearn_wedge._core.rows import Sample, TrainingSample, passes
+from sklearn_wedge._core.sliding import NetworkLoss, as_neurons, balanced_weights, slid
 
 Array = NDArray[np.float64]
 
@@ -170,6 +171,31 @@ class Problem:
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
+
+    @property
+    def slides(self) -> bool:
+        """Whether neurons are moved between pricings: where their directions are a continuum that
+        is searched. Best neurons of other classes pass through samples, and are found as fast.
+        """
+        kind = self.neuron_class
+        in_memory = isinstance(self.sample, TrainingSample) and self.dual_is_unique
+        searched = kind.has_rejections and kind.order > 1 and not self.exact
+        return in_memory and searched and kind.monotone is None
+
+    @cached_property
+    def _network_loss(self) -> NetworkLoss:
+        chunk = self.sample.rows.chunk
+        return NetworkLoss(chunk.inputs, chunk.target, chunk.weight, self.loss)
+
+    def slid(
+        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, n_steps: int
+    ) -> tuple[Neurons, Array, Array]:
+        """Neurons in use, their coefficients and the intercept after some steps as a network."""
+        d = self.sample.n_inputs
+        start = balanced_weights(neurons, coef, intercept, d)
+        dense = self.neuron_class.order >= d and self.neuron_class.groups is None
+        moved = slid(self._network_loss, start, alpha, dense, n_steps)
+        return as_neurons(moved, self.sample.points, self.neuron_class)
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

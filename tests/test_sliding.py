@@ -1,0 +1,187 @@
+"""Sliding against differences, and fits that slide against those that do not."""
+
+import warnings
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hard_problems import LOSSES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.optimize import approx_fprime
+from sklearn.exceptions import ConvergenceWarning
+from test_every_loss import targets
+from verdict import Reading
+
+from sklearn_wedge._core.losses import (
+    Gamma,
+    Huber,
+    LogLoss,
+    Multinomial,
+    Poisson,
+    SquaredError,
+    SquaredHinge,
+)
+from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.sliding import (
+    NetworkLoss,
+    Weights,
+    as_neurons,
+    balanced_weights,
+    slid,
+)
+
+SMOOTH = {
+    "squared": (SquaredError(), "number"),
+    "several targets": (SquaredError(), "vectors"),
+    "Huber": (Huber(0.7), "number"),
+    "Poisson": (Poisson(), "counts"),
+    "gamma": (Gamma(), "positive"),
+    "log loss": (LogLoss(), "two classes"),
+    "multinomial": (Multinomial(), "three classes"),
+    "squared hinge": (SquaredHinge(), "two classes"),
+    "squared hinge of several": (SquaredHinge(), "three classes"),
+}
+each_loss = pytest.mark.parametrize("name", SMOOTH)
+# Of a fit and of what users can compute from it, relative to the objective of the constant model.
+ROUNDING = 1e-10
+DIFFERENCES = 1e-6
+
+
+def rows_of(name, n=150, d=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X, (loss, kind) = rng.standard_normal((n, d)), SMOOTH[name]
+    _, target = targets(X, kind, seed)
+    weight = rng.uniform(0.5, 2.0, size=n)
+    return X, target, weight / weight.sum(), loss
+
+
+def some_weights(rng, d, m, q):
+    return Weights(rng.normal(size=(d + 1, m)), rng.normal(size=(m, q)), rng.normal(size=q))
+
+
+def network(weights, X):
+    active = np.maximum(X @ weights.hidden[:-1] + weights.hidden[-1], 0.0)
+    return active @ weights.outer + weights.intercept
+
+
+def objective(weights, X, target, weight, loss, alpha):
+    size = (weights.hidden[:-1] ** 2).sum() + (weights.outer**2).sum()
+    return loss.value(network(weights, X), target, weight) + alpha / 2 * size
+
+
+@each_loss
+def test_the_gradient_of_a_network_is_not_that_of_its_loss(name, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
+    X, target, weight, loss = rows_of(name)
+    at = some_weights(np.random.default_rng(1), 4, 3, target.shape[1])
+    value, slope = NetworkLoss(X, target, weight, loss, np.float64)(at)
+    assert_allclose(value, loss.value(network(at, X), target, weight), rtol=1e-12)
+    for part in ("hidden", "outer", "intercept"):
+        values = getattr(at, part)
+
+        def value_at(vector, part=part, values=values):
+            moved = replace(at, **{part: vector.reshape(values.shape)})
+            return loss.value(network(moved, X), target, weight)
+
+        expected = approx_fprime(values.ravel(), value_at, 1e-7)
+        assert_allclose(getattr(slope, part).ravel(), expected, atol=3e-5, rtol=1e-4)
+
+
+@each_loss
+def test_single_precision_is_not_nearly_as_good(name):
+    X, target, weight, loss = rows_of(name)
+    at = some_weights(np.random.default_rng(1), 4, 5, target.shape[1])
+    value, slope = NetworkLoss(X, target, weight, loss)(at)
+    value_64, slope_64 = NetworkLoss(X, target, weight, loss, np.float64)(at)
+    assert_allclose(value, value_64, rtol=1e-5)
+    for part in ("hidden", "outer", "intercept"):
+        largest = np.abs(getattr(slope_64, part)).max()
+        assert_allclose(getattr(slope, part), getattr(slope_64, part), atol=1e-5 * largest)
+
+
+@given(
+    name=st.sampled_from(sorted(SMOOTH)),
+    m=st.integers(1, 6),
+    n_steps=st.integers(1, 30),
+    alpha=st.sampled_from([1e-4, 1e-2, 1.0]),
+    sparse=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_slide_raises_the_objective_or_leaves_the_class(name, m, n_steps, alpha, sparse, seed):
+    X, target, weight, loss = rows_of(name, n=60, seed=seed)
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=(4, m))
+    if sparse:
+        for column in hidden.T:
+            column[rng.choice(4, 2, replace=False)] = 0.0
+    order = 2 if sparse else 4
+    start = some_weights(rng, 4, m, target.shape[1])
+    start.hidden[:-1] = hidden
+    data = X, target, weight, loss
+    moved = slid(NetworkLoss(*data), start, alpha, not sparse, n_steps)
+    before, after = objective(start, *data, alpha), objective(moved, *data, alpha)
+    assert after <= before + DIFFERENCES * (1 + abs(before))
+    assert not sparse or not moved.hidden[:-1][hidden == 0].any()
+    # And back: the same network on the rows, and its penalty is that of balanced weights.
+    neurons, coef, intercept = as_neurons(moved, X, NeuronClass(order, "l2"))
+    assert np.all(neurons.order <= order)
+    assert_allclose(np.linalg.norm(neurons.weights, axis=1), 1.0, rtol=1e-12)
+    outputs = neurons.activations(np.ascontiguousarray(X.T)).T @ coef + intercept
+    assert_allclose(outputs, network(moved, X), rtol=0, atol=1e-6 * (1 + np.abs(outputs).max()))
+    again = balanced_weights(neurons, coef, intercept, 4)
+    assert objective(again, *data, alpha) <= after + DIFFERENCES * (1 + abs(after))
+
+
+def data_of(kind, n=100, d=5, seed=0):
+    X = np.random.default_rng(seed).standard_normal((n, d))
+    return X, targets(X, kind.target, seed)[0]
+
+
+def fit(kind, X, y, **parameters):
+    parameters = {"alpha": 1e-2, "interaction_order": None, "norm": "l2", **parameters}
+    parameters = {"pricing": "search", "max_iter": 5, "tol": 1e-3, **parameters}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kind.estimator(**parameters).fit(X, y)
+
+
+def without_sliding(monkeypatch):
+    monkeypatch.setattr(Problem, "slides", property(lambda problem: False))
+
+
+SLIDING = [
+    name
+    for name, kind in LOSSES.items()
+    if kind.loss.slope and not callable(kind.parameters.get("loss"))
+]
+
+
+@pytest.mark.parametrize("name", SLIDING)
+def test_the_objective_after_sliding_is_not_that_of_the_network(name):
+    kind = LOSSES[name]
+    X, y = data_of(kind)
+    model = fit(kind, X, y)
+    asked = SimpleNamespace(X=X, y=y, weight=None, loss=name, order=5, norm="l2")
+    reading = Reading(asked, model)
+    outputs, distance = reading.outputs(), reading.rounding()
+    task = reading.task
+    of_network = task.loss.value(outputs, task.target, task.weight) + reading.penalty()
+    slack = reading.change_of_loss(outputs, distance) + ROUNDING
+    assert abs(model.certificate_.objective - of_network) <= slack
+    objectives = [r.objective for r in model.history_]
+    assert np.all(np.diff(objectives) <= 0)
+    assert model.certificate_.lower_bound <= model.certificate_.objective
+
+
+@pytest.mark.parametrize("name", SLIDING)
+def test_sliding_leaves_the_objective_where_it_would_be_without(name, monkeypatch):
+    kind = LOSSES[name]
+    X, y = data_of(kind)
+    slid = fit(kind, X, y)
+    without_sliding(monkeypatch)
+    assert slid.certificate_.objective < fit(kind, X, y).certificate_.objective
