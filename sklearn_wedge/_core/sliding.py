@@ -21,7 +21,7 @@ from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, Neurons,
 Array = NDArray[np.float64]
 
 # Activations computed at a time, which should stay in the cache; rows at least.
-ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**17, 64
+ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**16, 64
 # Steps of L-BFGS whose changes of the gradient are remembered.
 MEMORY = 20
 # Evaluations of the objective that a step may take on average.
@@ -79,33 +79,37 @@ class NetworkLoss:
         """The mean loss, and its gradient in the weights."""
         rounded = Weights(at.hidden.astype(self.dtype), at.outer.astype(self.dtype), at.intercept)
         n_rows = max(LEAST_ROWS, ACTIVATIONS_AT_ONCE // len(at.outer))
+        # Memory that is written to again and again is cheaper than new memory.
+        room = np.empty((min(n_rows, len(self.inputs)), len(at.outer)), dtype=self.dtype)
         value = 0.0
         slope = Weights(*(np.zeros(part.shape) for part in (at.hidden, at.outer, at.intercept)))
         for begin in range(0, len(self.inputs), n_rows):
-            value += self._add(slope, rounded, slice(begin, begin + n_rows))
+            value += self._add(slope, rounded, slice(begin, begin + n_rows), room)
         if at.outer.shape[1] == 1:
             # Activations are linear in the weights wherever they are not zero.
             slope.outer[:, 0] = (at.hidden * slope.hidden).sum(axis=0)
             slope.hidden[:] *= at.outer[:, 0]
         return value, slope
 
-    def _add(self, slope: Weights, at: Weights, rows: slice) -> float:
+    def _add(self, slope: Weights, at: Weights, rows: slice, room: NDArray) -> float:
         """The share of some rows in the loss; theirs in the gradient is added to ``slope``.
 
         With a single output its weights are left out of the gradient of the hidden layer: they are
         factors of whole columns, and it has that of the output layer in it.
         """
         inputs, target, weight = self.inputs[rows], self.target[rows], self.weight[rows]
-        active = np.maximum(inputs @ at.hidden, 0.0)
+        active = np.matmul(inputs, at.hidden, out=room[: len(inputs)])
+        np.maximum(active, 0.0, out=active)
         prediction = at.intercept + active @ at.outer
         pull = -self.loss.dual_point(prediction, target, weight)
         slope.intercept[:] += pull.sum(axis=0)
         pull = pull.astype(self.dtype)
         if pull.shape[1] == 1:
-            slope.hidden[:] += (inputs * pull).T @ np.sign(active, out=active)
+            np.greater(active, 0.0, out=active, casting="unsafe")
+            slope.hidden[:] += (inputs * pull).T @ active
         else:
             slope.outer[:] += active.T @ pull
-            np.sign(active, out=active)
+            np.greater(active, 0.0, out=active, casting="unsafe")
             active *= pull @ at.outer.T
             slope.hidden[:] += inputs.T @ active
         return self.loss.value(prediction, target, weight)
