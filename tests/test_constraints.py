@@ -27,11 +27,12 @@ from sklearn_wedge._core.losses import LogLoss, SquaredError
 from sklearn_wedge._core.network import network_of
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Pricing, SearchBudget, n_pencils
-from sklearn_wedge._core.pricing.ascent import _sparse_unit, new_directions
+from sklearn_wedge._core.pricing.ascent import _sparse_unit
 from sklearn_wedge._core.pricing.binned import BinnedPairs
 from sklearn_wedge._core.pricing.candidates import evaluate
 from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable
 from sklearn_wedge._core.pricing.search import local_moves
+from sklearn_wedge._core.pricing.starts import varied_directions
 from sklearn_wedge._core.pricing.sweep import sweep
 from sklearn_wedge._core.restricted import independent_support
 from sklearn_wedge._core.restricted import restricted_problem as solver_of
@@ -334,7 +335,9 @@ def test_a_climb_leaves_its_group(order):
         assert in_a_group(unpacked(found.neurons, 7), groups).all()
         assert found.neurons.order.max() == order
         around = found.neurons.take(np.arange(20))
-    directions = Dictionary(new_directions(neuron_class, 7, 64, 0), np.zeros(64))
+    points = np.random.default_rng(0).standard_normal((50, 7))
+    found = varied_directions(points, np.empty((0, 7)), neuron_class, 64, 0)[:16]
+    directions = Dictionary(found, np.zeros(16))
     assert in_a_group(directions, groups).all()
     assert np.all((directions.weights != 0).any(axis=0))
 

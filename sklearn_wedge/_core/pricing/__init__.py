@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
-from sklearn_wedge._core.pricing.ascent import ascend, new_directions
+from sklearn_wedge._core.pricing.ascent import ascend
 from sklearn_wedge._core.pricing.binned import BinnedPairs
 from sklearn_wedge._core.pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._core.pricing.candidates import (
@@ -31,6 +31,7 @@ from sklearn_wedge._core.pricing.pencils import (
     whose_turn,
 )
 from sklearn_wedge._core.pricing.search import local_moves
+from sklearn_wedge._core.pricing.starts import varied_directions
 from sklearn_wedge._core.pricing.sweep import sweep
 
 __all__ = [
@@ -171,7 +172,7 @@ class Pricing:
             start = start.join(self._evaluate(found[-1], dual, self.budget.fans_to_refine).neurons)
         if self.neuron_class.has_rejections:
             climbers = start.join(neurons) if known is None else start
-            found.append(self._ascend(climbers, dual, round_number, with_new=known is None))
+            found.append(self._ascend(climbers, neurons, dual, round_number, everywhere))
         # Of many inputs, best hyperplanes lie in few pencils, and the ascent is much cheaper.
         if everywhere or self.neuron_class.lies_in_pencils:
             swept = self.neuron_class.lies_in_pencils and known is not None
@@ -195,17 +196,20 @@ class Pricing:
         return np.unique(np.concatenate([inputs[: self.budget.inputs_to_add] for inputs in best]))
 
     def _ascend(
-        self, neurons: Neurons, dual: NDArray, round_number: int, with_new: bool
+        self, start: Neurons, tight: Neurons, dual: NDArray, round_number: int, everywhere: bool
     ) -> Hyperplanes:
-        """Climb from the directions of neurons whose turn it is, and from new ones if wanted."""
+        """Climb from the directions of neurons whose turn it is, and from new ones."""
         n_inputs = self.table.n_inputs
-        directions = neurons.weight_matrix(n_inputs).T
-        directions = directions[
-            np.sort(whose_turn(len(directions), self.budget.climbs, round_number))
-        ]
-        if with_new:
-            new = new_directions(self.neuron_class, n_inputs, self.budget.new_climbs, round_number)
-            directions = np.concatenate([directions, new])
+        directions = start.weight_matrix(n_inputs).T
+        in_turn = whose_turn(len(directions), self.budget.climbs, round_number)
+        new = varied_directions(
+            self.table.points,
+            tight.weight_matrix(n_inputs).T,
+            self.neuron_class,
+            self.budget.climbs_everywhere if everywhere else self.budget.new_climbs,
+            (round_number, int(everywhere)),
+        )
+        directions = np.concatenate([directions[np.sort(in_turn)], new])
         return ascend(self.table, dual, directions, self.neuron_class, self.threads, self.budget)
 
     def _pencils_at_most(self, n_positions: int) -> int:

@@ -108,22 +108,6 @@ def _sparse_unit(vectors: Array, neuron_class: NeuronClass) -> Array:
     return np.where(np.abs(unit) < NEGLIGIBLE_WEIGHT, 0.0, unit)
 
 
-def new_directions(
-    neuron_class: NeuronClass, n_inputs: int, how_many: int, round_number: int
-) -> Array:
-    """Random directions to climb from, (how_many, d), in each group in its turn."""
-    # Seeded by the round alone: the same data give the same network everywhere.
-    directions = np.random.default_rng(round_number).standard_normal((how_many, n_inputs))
-    if neuron_class.groups is None:
-        return directions
-    inside = np.zeros_like(directions)
-    for row in range(how_many):
-        turn = (round_number * how_many + row) % len(neuron_class.groups)
-        group = list(neuron_class.groups[turn])
-        inside[row, group] = directions[row, group]
-    return inside
-
-
 def ascend(
     table: PointTable,
     dual: Array,

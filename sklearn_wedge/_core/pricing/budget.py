@@ -48,9 +48,12 @@ class SearchBudget:
         Pencils proposed from each pair: a bound, as lines next to each other are one proposal.
     fans_to_sweep, fans_to_refine : int
         Pencils from fans that are swept, and hyperplanes found in them to move on from.
-    climbs, new_climbs : int
-        Under l2: neurons of the restricted problem from which a round climbs, in turn, and random
-        directions.
+    climbs : int
+        Under l2: neurons of the restricted problem from which a round climbs, in turn.
+    new_climbs, climbs_everywhere : int
+        Likewise: directions of all kinds of ``starts``, with local moves and in a whole search.
+        After a slide climbs from neurons find little; some ten of each kind find enough for a
+        round, and 50 of each kind nearly all there is.
     climb_steps : int
         Steps of a climb at most; nearly all climbs stop earlier.
     climb_gain : float
@@ -87,6 +90,7 @@ class SearchBudget:
     fans_to_refine: int = 64
     climbs: int = 200
     new_climbs: int = 64
+    climbs_everywhere: int = 300
     climb_steps: int = 8
     climb_gain: float = 1e-3
     offsets: int = 256
