@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 # Directions × points in one batch.
 BATCH_SIZE = 500_000
+# Decimals to which directions agree that count as one.
+SAME_PLACE = 6
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def ascend(
     def work(begin: int) -> Hyperplanes:
         start = _sparse_unit(directions[begin : begin + batch], neuron_class)
         reached = _climb(table.points, dual, start, neuron_class, budget).directions
-        return _through_best_samples(table.points, dual, reached, neuron_class.order)
+        return _through_best_samples(table.points, dual, _apart(reached), neuron_class.order)
 
     parts = threads.map(work, range(0, len(directions), batch))
     return Hyperplanes.concatenate(parts, neuron_class.order)
@@ -167,6 +169,12 @@ def _climb(
         if len(going) == 0:
             break
     return reached
+
+
+def _apart(directions: Array) -> Array:
+    """One of those directions that are nearly the same: many climbs end at one place."""
+    first = np.unique(np.round(directions, SAME_PLACE) + 0.0, axis=0, return_index=True)[1]
+    return directions[np.sort(first)]
 
 
 def _through_best_samples(points: Array, dual: Array, directions: Array, order: int) -> Hyperplanes:
