@@ -9,12 +9,13 @@ import pytest
 from hard_problems import LOSSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import approx_fprime
 from sklearn.exceptions import ConvergenceWarning
 from test_every_loss import targets
 from verdict import Reading
 
+from sklearn_wedge._core import column_generation
 from sklearn_wedge._core.losses import (
     Gamma,
     Huber,
@@ -33,6 +34,9 @@ from sklearn_wedge._core.sliding import (
     balanced_weights,
     slid,
 )
+from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._settings.options import FitOptions
+from sklearn_wedge._training.problems import build_problem
 
 SMOOTH = {
     "squared": (SquaredError(), "number"),
@@ -178,10 +182,77 @@ def test_the_objective_after_sliding_is_not_that_of_the_network(name):
     assert model.certificate_.lower_bound <= model.certificate_.objective
 
 
-@pytest.mark.parametrize("name", SLIDING)
+# The restricted problems of the last one take long without sliding.
+@pytest.mark.parametrize("name", [name for name in SLIDING if name != "squared hinge of several"])
 def test_sliding_leaves_the_objective_where_it_would_be_without(name, monkeypatch):
     kind = LOSSES[name]
     X, y = data_of(kind)
     slid = fit(kind, X, y)
     without_sliding(monkeypatch)
     assert slid.certificate_.objective < fit(kind, X, y).certificate_.objective
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_threads_decide_where_neurons_slide(q):
+    kind = LOSSES["several targets" if q > 1 else "squared"]
+    X, y = data_of(kind, n=200 if q == 1 else 60)
+    fits = [fit(kind, X, y, n_jobs=n_jobs) for n_jobs in (1, 2, 4)]
+    for other in fits[1:]:
+        for name in ("coefs_", "intercepts_"):
+            for one, another in zip(getattr(fits[0], name), getattr(other, name), strict=True):
+                assert_array_equal(another, one)
+        assert other.history_ == fits[0].history_
+
+
+@pytest.mark.parametrize(
+    "limits", [{"interaction_order": 3}, {"interaction_cst": [[0, 1, 2], [2, 3, 4]]}]
+)
+def test_a_slide_gives_a_neuron_inputs_that_it_may_not_have(limits):
+    X, y = data_of(LOSSES["squared"])
+    model = fit(LOSSES["squared"], X, y, **limits)
+    inputs = [set(np.flatnonzero(weights)) for weights in model.coefs_[0].T]
+    groups = limits.get("interaction_cst", [range(5)])
+    assert len(inputs) > 3
+    assert all(len(used) <= 3 and any(used <= set(group) for group in groups) for used in inputs)
+    assert (model.neurons_.rows < 0).all(axis=1).any()
+
+
+def problem_of(**parameters):
+    X, y = data_of(LOSSES["squared"], n=60, d=4)
+    wedge = parameters.pop("wedge", False)
+    parameters = {"interaction_order": 3, "norm": "l2", "pricing": "search", **parameters}
+    options = FitOptions(**parameters).validated("this test")
+    return build_problem(X, y[:, None], np.ones(len(y)), options, SquaredError(), wedge)[0]
+
+
+def test_neurons_slide_that_must_pass_through_samples():
+    assert problem_of().slides
+    exact = {"interaction_order": 2, "pricing": "exact"}
+    for never in ({"norm": "l1"}, {"wedge": True}, {"interaction_order": 1}, exact):
+        assert not problem_of(**never).slides
+
+
+def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
+    problem, rule = problem_of(), StoppingRule(1e-3, 5)
+    state = column_generation.start(problem, 0.01)
+    for _ in range(2):
+        state = column_generation.step(problem, state, rule, problem.efforts)
+
+    def worse(self, neurons, coef, intercept, alpha, n_steps):
+        return neurons.take(np.arange(1)), coef[:1], intercept
+
+    assert column_generation.slide(problem, state, rule).objective < state.objective
+    monkeypatch.setattr(Problem, "slid", worse)
+    assert column_generation.slide(problem, state, rule) is state
+    waiting = replace(state, patience=4, additions=3)
+    assert column_generation.slide_in_turn(problem, waiting, rule).patience == 8
+
+
+def test_an_estimate_that_a_network_refutes_is_kept():
+    problem, rule = problem_of(), StoppingRule(1e-3, 5)
+    state = column_generation.step(
+        problem, column_generation.start(problem, 0.01), rule, problem.efforts
+    )
+    refuted = replace(state, lower_bound=2 * state.objective)
+    priced = column_generation.price(problem, refuted, problem.efforts[-1], conclusive=True)
+    assert priced.lower_bound <= state.objective

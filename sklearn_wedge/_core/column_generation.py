@@ -43,8 +43,9 @@ LOST_TO_ROUNDING = 1e-12
 # The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
 # is asked to confirm it.
 CONFIRM_AT = 0.5
-# Neurons slide after so many additions of columns, for so many steps.
-ADDITIONS_PER_SLIDE = 2
+# Neurons slide after so many additions of columns as long as that is of use, for so many steps:
+# more of them cost what new columns would gain sooner.
+ADDITIONS_PER_SLIDE = 1
 STEPS_PER_SLIDE = 50
 
 

@@ -43,7 +43,8 @@ class HiddenNeurons:
         Offset of each neuron.
     rows : int ndarray of shape (n_neurons, order)
         Rows of the ``X`` given to ``fit`` that the neuron's hyperplane passes through, padded with
-        -1. Where rows were equal, the first of them.
+        -1. Where rows were equal, the first of them. A neuron that L-BFGS has moved, in a search
+        under l2, passes through none: all -1.
     coef : ndarray of shape (n_neurons, n_outputs)
         Output coefficient of each unit-norm neuron, in the units of the problem solved.
 

@@ -24,6 +24,8 @@ from sklearn_wedge._core.stopping import StoppingRule
 WARM_UP_FACTOR = 0.3
 WARM_UP_TOLERANCE = 0.01
 WARM_UP_ROUNDS = 6
+# Where neurons slide: more columns at a large penalty would have to move again.
+WARM_UP_ROUNDS_OF_SLIDES = 2
 
 
 def _warm_up(state_alpha: float, target: float) -> list[float]:
@@ -118,7 +120,8 @@ def solve_path(
     Solution
     """
     tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
-    loose = replace(rule, tolerance=tolerance, max_rounds=WARM_UP_ROUNDS, proves=False)
+    rounds = WARM_UP_ROUNDS_OF_SLIDES if problem.slides else WARM_UP_ROUNDS
+    loose = replace(rule, tolerance=tolerance, max_rounds=rounds, proves=False)
     quick = problem.efforts[:1]
     if after is None:
         constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)

@@ -138,7 +138,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         coefficient, and the rows of ``X`` that define it. Units of the problem solved. Inputs from
         ``n_features_in_`` on are hidden neurons of earlier blocks.
     support_ : int ndarray
-        All rows of the ``X`` given to ``fit`` that define a neuron, ascending.
+        All rows of the ``X`` given to ``fit`` that define a neuron, ascending. Under l2 neurons of
+        three and more inputs may pass through none.
     n_neurons_ : int
         Neurons of the last hidden layer; 0 if the constant model is optimal.
     n_blocks_ : int
