@@ -8,7 +8,7 @@ objectives of both when L-BFGS ends, that of the fit after four times as long, t
 from the best objective that either reached at any time, the estimated bound, and the times at which
 the fit passed what L-BFGS ended with. All times are CPU seconds of one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/optimum.py --data PATH [--rows kin8nm-7e-4 ...]
+    OMP_NUM_THREADS=1 python benchmarks/optimum.py --data PATH [--rows kin8nm-7e-04 ...]
         [--seconds 60]
 
 ``PATH`` is described in ``tables.py``. Needs the callbacks of scikit-learn 1.9.
