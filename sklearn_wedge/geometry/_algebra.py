@@ -1,4 +1,7 @@
-"""The exterior algebra: wedge product, Hodge dual, generalised cross product."""
+"""The exterior algebra: wedge product, Hodge dual, generalised cross product.
+
+M. Pilanci, arXiv:2309.16512.
+"""
 
 from __future__ import annotations
 

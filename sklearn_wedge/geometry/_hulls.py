@@ -1,4 +1,7 @@
-"""Signed volumes, and hyperplanes and distances of affine hulls."""
+"""Signed volumes, and hyperplanes and distances of affine hulls.
+
+M. Pilanci, arXiv:2309.16512.
+"""
 
 from __future__ import annotations
 
