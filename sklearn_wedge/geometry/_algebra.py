@@ -1,6 +1,9 @@
 """The exterior algebra: wedge product, Hodge dual, generalised cross product.
 
-M. Pilanci, arXiv:2309.16512.
+References
+----------
+M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights via
+Clifford's Geometric Algebra and Convexity", TMLR 2024, arXiv:2309.16512.
 """
 
 from __future__ import annotations
