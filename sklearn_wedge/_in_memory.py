@@ -62,7 +62,9 @@ class InMemoryProblem:
         """What tolerances are relative to: the objective of the best constant model, above what no
         loss can be below.
         """
-        return self.constant_objective - self.loss.floor(self.sample.target, self.sample.weight)
+        floor = self.loss.floor(self.sample.target, self.sample.weight)
+        # A floor that a solver found may be above by what it leaves.
+        return max(self.constant_objective - floor, 0.0)
 
     @property
     def n_samples(self) -> int:
