@@ -1,5 +1,10 @@
 """Shared by all tests."""
 
+import os
+
+# Before anything reads it: processes of tests share the cores, each fit has one unless told more.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from functools import partial
 
 import matplotlib

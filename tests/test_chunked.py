@@ -627,8 +627,8 @@ def test_chunks_on_workers_have_the_objective_of_a_file(kind, client):
 
 
 def test_a_chunk_without_weights_and_targets_in_memory_are_taken():
-    X, y, _ = friedman(700)
-    weight = np.r_[np.zeros(400), np.ones(1100)]
+    X, y, _ = friedman(1000)
+    weight = np.r_[np.zeros(400), np.ones(600)]
     model = WedgeReLURegressor(1e-2).fit(array.from_array(X, chunks=(400, 5)), y, weight)
     local = fitted("squared error", LITTLE, X[400:], y[400:], None, alpha=1e-2)
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8

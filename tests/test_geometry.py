@@ -24,6 +24,8 @@ from sklearn_wedge.geometry import (
     wedge_product,
 )
 
+pytestmark = pytest.mark.newest
+
 DIMENSIONS_AND_GRADES = [(d, k) for d in range(1, 7) for k in range(d + 1)]
 SMALL_INTEGERS = st.integers(-9, 9).map(float)
 UNITS = [1e-150, 1e-20, 1.0, 1e20, 1e150]

@@ -23,6 +23,8 @@ from sklearn_wedge._core.restricted.quadratics import (
 )
 from sklearn_wedge._core.restricted.truncated import solved_without_hessian
 
+pytestmark = pytest.mark.newest
+
 SEEDS = st.integers(0, 10**6)
 KINDS = ["same", "separate", "across"]
 

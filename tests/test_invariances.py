@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
 
+pytestmark = pytest.mark.newest
+
 # "Changes nothing": relative to the largest prediction.
 NOTHING = 1e-7
 TOLERANCES = [1e-4, 1e-8]

@@ -30,6 +30,8 @@ from sklearn_wedge._core.pricing import Pricing
 from sklearn_wedge._core.pricing.pencils import Pencils, PointTable
 from sklearn_wedge._core.pricing.sweep import sweep
 
+pytestmark = pytest.mark.newest
+
 INTEGERS = np.random.default_rng(0).integers(-2, 3, size=(12, 8, 3)) * 1.0
 TABLES = awkward_tables()
 TABLES |= {f"integers {k}": np.unique(X[:, : k % 3 + 1], axis=0) for k, X in enumerate(INTEGERS)}

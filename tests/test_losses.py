@@ -26,6 +26,8 @@ from sklearn_wedge._core.losses import (
     balanced,
 )
 
+pytestmark = pytest.mark.newest
+
 
 def own(f, y):
     """Expectiles, with a linear tail on one side."""

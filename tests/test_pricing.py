@@ -35,6 +35,8 @@ from sklearn_wedge._core.pricing.search import (
 )
 from sklearn_wedge._core.pricing.sweep import sweep
 
+pytestmark = pytest.mark.newest
+
 TABLES = awkward_tables()
 DUALS = [(1, "normal"), (2, "sparse"), (3, "integer"), (1, "integer")]
 

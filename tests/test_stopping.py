@@ -150,7 +150,7 @@ def test_folds_are_fitted_as_if_they_had_to_be_certified(monkeypatch):
         rules.append(rule.proves)
         return rule
 
-    monkeypatch.setattr("sklearn_wedge.path.StoppingRule", recorded)
+    monkeypatch.setattr("sklearn_wedge._training.problems.StoppingRule", recorded)
     WedgeReLURegressorCV([0.1, 0.01], cv=2, tol=1e-3).fit(*with_noise(40))
     # In every fold, and for all of the data, one rule of the path and one of further blocks.
     assert rules == [False] * 4 + [True] * 2

@@ -117,7 +117,7 @@ def main(how):
 def test_overlapping_fits_and_predictions_change_the_process_or_one_another(how):
     if how == "dask":
         pytest.importorskip("dask.array")
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
         [sys.executable, __file__, how], capture_output=True, text=True, env=environment
     )

@@ -1,4 +1,10 @@
-"""The exterior algebra: wedge product, Hodge dual, generalised cross product."""
+"""The exterior algebra: wedge product, Hodge dual, generalised cross product.
+
+References
+----------
+M. Pilanci, "From Complexity to Clarity: Analytical Expressions of Deep Neural Network Weights via
+Clifford's Geometric Algebra and Convexity", TMLR 2024, arXiv:2309.16512.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The active-set method of ``_master.active_set``, which says what it does and why.
+"""The active-set method of ``restricted.active_set``, which says what it does and why.
 
 The upper triangular factor ``R`` of the ridged Gram matrix of the active columns, ``RᵀR``, follows
 the set: a column that enters is one substitution, one that leaves a few rotations of rows. Rows of
 the whole Gram matrix are contiguous, so products with it are sums of rows; one for each move gives
-the gradient of every column.
+the gradient of every column. Plain loops throughout: expressions of arrays, sorts and checks of
+shapes took half of the time of all compilation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_wedge._core.kernels.compiling import compiled
+from sklearn_wedge._core.kernels.sums import dot
 
 EPS = np.finfo(np.float64).eps
 # A column enters if it violates the optimality conditions by more than this fraction of alpha,
@@ -29,12 +31,42 @@ PARTS = 1e9
 @compiled()
 def _update_gradient(gram, linear, coef, gradient):
     """``Gz - b``, in place."""
-    gradient[:] = -linear
+    for k in range(len(gradient)):
+        gradient[k] = -linear[k]
     for j in range(len(coef)):
         value = coef[j]
         if value != 0.0:
             for k in range(len(gradient)):
                 gradient[k] += value * gram[j, k]
+
+
+@compiled()
+def _largest(gram):
+    """Its largest entry: as a product of two columns, on the diagonal."""
+    largest = 0.0
+    for j in range(len(gram)):
+        largest = max(largest, gram[j, j])
+    return largest
+
+
+@compiled()
+def _in_use(coef, active):
+    """The columns whose coefficient is not zero, in place; returns how many."""
+    k = np.int64(0)
+    for j in range(len(coef)):
+        if coef[j] != 0.0:
+            active[k] = j
+            k += 1
+    return k
+
+
+@compiled()
+def _size(coef):
+    """The sum of absolute values."""
+    total = 0.0
+    for value in coef:
+        total += abs(value)
+    return total
 
 
 @compiled()
@@ -59,7 +91,8 @@ def _append(factor, active, k, column, gram, ridge):
             entry[j] -= value * factor[i, j]
     if not rest > 0.0:
         return False
-    factor[:k, k] = entry
+    for i in range(k):
+        factor[i, k] = entry[i]
     factor[k, k] = np.sqrt(rest)
     active[k] = column
     return True
@@ -68,7 +101,8 @@ def _append(factor, active, k, column, gram, ridge):
 @compiled()
 def _remove(factor, active, k, place):
     """Let the column at a place leave: rotations make the factor triangular again."""
-    active[place : k - 1] = active[place + 1 : k]
+    for i in range(place, k - 1):
+        active[i] = active[i + 1]
     for i in range(k):
         first = max(place, i - 1)
         for j in range(first, k - 1):
@@ -85,32 +119,43 @@ def _remove(factor, active, k, place):
 
 
 @compiled()
-def _factor_anew(factor, active, columns, gram, ridge):
-    """Factor these columns; returns the ridge, larger if rounding asks for it."""
-    done = 0
-    while done < len(columns):
-        if _append(factor, active, done, columns[done], gram, ridge):
+def _factor_anew(factor, active, k, gram, ridge):
+    """Factor the active columns; returns the ridge, larger if rounding asks for it."""
+    done = np.int64(0)
+    while done < k:
+        if _append(factor, active, done, active[done], gram, ridge):
             done += 1
         else:
             # Every ridge has the same fixed point; a larger one only takes more steps to reach it.
             ridge *= 10
-            done = 0
+            done = np.int64(0)
     return ridge
 
 
 @compiled()
-def _proximal_step(factor, k, residual):
-    """``(gram + ridge)⁻¹ residual``."""
-    step = residual.copy()
+def _proximal_step(factor, k, residual, step):
+    """``(gram + ridge)⁻¹ residual``, in place."""
+    for i in range(k):
+        step[i] = residual[i]
     for i in range(k):
         value = step[i] / factor[i, i]
         step[i] = value
         for j in range(i + 1, k):
             step[j] -= value * factor[i, j]
     for i in range(k - 1, -1, -1):
-        rest = step[i] - np.dot(factor[i, i + 1 : k], step[i + 1 : k])
-        step[i] = rest / factor[i, i]
-    return step
+        step[i] = (step[i] - dot(factor[i, i + 1 : k], step[i + 1 : k])) / factor[i, i]
+
+
+@compiled()
+def _next_kink(start, step, last, last_which):
+    """The first kink before 1 after the last one, and whose; of equal ones in order."""
+    first, which = 1.0, -1
+    for i in range(len(start)):
+        if start[i] * step[i] < 0.0:
+            turn = -start[i] / step[i]
+            if turn < first and (turn > last or (turn == last and i > last_which)):
+                first, which = turn, i
+    return first, which
 
 
 @compiled("Tuple((f8, b1))(f8[::1], f8[::1], f8, f8, f8, i1[::1])")
@@ -122,15 +167,12 @@ def line_search(start, step, slope, curvature, alpha, required):
     far, and whether no kink ended it.
     """
     for i in range(len(start)):
-        slope += alpha * step[i] * (np.sign(start[i]) if start[i] != 0.0 else np.sign(step[i]))
+        slope += alpha * step[i] * np.sign(start[i] if start[i] != 0.0 else step[i])
     if slope >= 0.0:
         return 0.0, False
-    opposed = np.flatnonzero(start * step < 0.0)
-    turns = -start[opposed] / step[opposed]
-    order = np.argsort(turns, kind="mergesort")
-    passed = 0
-    while passed < len(order) and turns[order[passed]] < 1.0:
-        turn, which = turns[order[passed]], opposed[order[passed]]
+    turn, which = _next_kink(start, step, 0.0, -1)
+    full = which < 0
+    while which >= 0:
         if slope + curvature * turn > 0.0 and curvature > 0.0:
             return -slope / curvature, False
         jump = np.inf if required[which] != 0 else 2.0 * alpha * abs(step[which])
@@ -138,10 +180,10 @@ def line_search(start, step, slope, curvature, alpha, required):
         if slope + curvature * turn + jump >= 0.0:
             return turn, False
         slope += jump
-        passed += 1
+        turn, which = _next_kink(start, step, turn, which)
     if slope + curvature > 0.0 and curvature > 0.0:
         return -slope / curvature, False
-    return 1.0, passed == 0
+    return 1.0, full
 
 
 @compiled()
@@ -160,19 +202,26 @@ def _is_enough(coef, gradient, linear, required, alpha, half_square, accuracy):
 
 
 @compiled()
-def _violators(coef, gradient, allowed, at_most, required):
-    """The zero coefficients whose gradient is beyond ``allowed`` by most, worst first."""
-    beyond = np.empty(len(coef), dtype=np.int64)
-    size = np.empty(len(coef))
-    count = 0
-    for j in range(len(coef)):
-        pushed = _push(gradient[j], required[j])
-        if coef[j] == 0.0 and pushed > allowed:
-            beyond[count] = j
-            size[count] = -np.rint(PARTS * pushed / allowed)
-            count += 1
-    worst = np.argsort(size[:count], kind="mergesort")[:at_most]
-    return beyond[worst]
+def _violators(coef, gradient, allowed, required, violators):
+    """The zero coefficients whose gradient is beyond ``allowed`` by most, worst first.
+
+    In place, at most as many as there is room for; returns how many.
+    """
+    count, last, last_which = 0, np.inf, -1
+    while count < len(violators):
+        most, which = 0.0, -1
+        for j in range(len(coef)):
+            pushed = _push(gradient[j], required[j])
+            if coef[j] == 0.0 and pushed > allowed:
+                size = np.rint(PARTS * pushed / allowed)
+                if size > most and (size < last or (size == last and j > last_which)):
+                    most, which = size, j
+        if which < 0:
+            break
+        violators[count] = which
+        last, last_which = most, which
+        count += 1
+    return count
 
 
 @compiled()
@@ -186,13 +235,57 @@ def _leave(factor, active, k, stays):
 
 
 @compiled()
-def _moved(start, step, length, required):
-    """Where a move ends: 0 for what is zero but for rounding, or has a sign that it must not."""
-    moved = start + length * step
-    for i in range(len(moved)):
-        if abs(moved[i]) <= 8.0 * EPS * abs(start[i]) or required[i] * moved[i] < 0.0:
-            moved[i] = 0.0
-    return moved
+def _residual(coef, gradient, active, k, alpha, residual):
+    """What the linear system of the active columns is short of, in place; largest, and Σ|z|."""
+    largest, total = 0.0, 0.0
+    for i in range(k):
+        z, slope = coef[active[i]], gradient[active[i]]
+        # A column that enters will have the sign that its gradient asks for.
+        residual[i] = -slope - alpha * (np.sign(z) if z != 0.0 else -np.sign(slope))
+        largest, total = max(largest, abs(residual[i])), total + abs(z)
+    return largest, total
+
+
+@compiled()
+def _tell_useless(coef, required, active, k, step, stays):
+    """Which columns stay that enter together: those that move as required.
+
+    Of several some may be of no use beside the others. Without the others each would move as
+    required: one at a time they get on. Returns whether any is of no use, and whether any other
+    enters.
+    """
+    useless, enters = False, False
+    for i in range(k):
+        zero = coef[active[i]] == 0.0
+        stays[i] = not (zero and required[active[i]] * step[i] < 0.0)
+        useless |= not stays[i]
+        enters |= zero and stays[i]
+    return useless, enters
+
+
+@compiled()
+def _best_length(coef, gradient, required, active, k, alpha, step, curved):
+    """``line_search`` along a step of the active columns, ``curved`` being the Hessian times it."""
+    start, own = np.empty(k), np.empty(k, dtype=np.int8)
+    slope, curvature = 0.0, 0.0
+    for i in range(k):
+        start[i], own[i] = coef[active[i]], required[active[i]]
+        slope += gradient[active[i]] * step[i]
+        curvature += curved[i] * step[i]
+    return line_search(start, step[:k], slope, max(curvature, 0.0), alpha, own)
+
+
+@compiled()
+def _move(coef, gradient, required, active, k, length, step, curved, stays):
+    """Move the active columns; 0 is what is zero but for rounding, or has a sign it must not."""
+    for i in range(k):
+        j = active[i]
+        moved = coef[j] + length * step[i]
+        if abs(moved) <= 8.0 * EPS * abs(coef[j]) or required[j] * moved < 0.0:
+            moved = 0.0
+        coef[j] = moved
+        gradient[j] += length * curved[i]
+        stays[i] = moved != 0.0
 
 
 @compiled()
@@ -203,52 +296,67 @@ def _descend(factor, active, k, gram, linear, coef, gradient, ridge, alpha, roun
     columns, before and after. On the way that of the active ones is carried along by what the
     linear system says of it, and computed anew before the end is believed.
     """
-    columns = active[:k]
-    z, slope = coef[columns], gradient[columns]
-    sign = np.where(z != 0.0, np.sign(z), -np.sign(slope))
+    residual, step, stays = np.empty(k), np.empty(k), np.empty(k, dtype=np.bool_)
     progress, refinements, is_exact = False, 0, True
     for _ in range(MAX_ROUNDS):
         if k == 0 or refinements > MAX_REFINEMENTS:
             break
-        residual = -slope - alpha * sign
+        missing, total = _residual(coef, gradient, active, k, alpha, residual)
         # Down to rounding: a column that depends on the active ones can be told from a violator
         # only if these are solved much better than it is judged.
-        solved = np.abs(residual).max() <= rounding * np.abs(z).sum()
-        if not (solved and is_exact):
-            own = required[active[:k]]
-            step = _proximal_step(factor, k, residual)
-            right = (z != 0.0) | (own * step >= 0.0)
-            if not right.all():
-                # Of several that enter together some may be of no use beside the others. Without
-                # the others each would move as required: one at a time they get on.
-                if (z[right] != 0.0).all():
-                    break
-                k = _leave(factor, active, k, right)
-                z, sign, slope = z[right], sign[right], slope[right]
-                continue
-            along = residual - ridge * step
-            curvature = max(np.dot(along, step), 0.0)
-            length, full = line_search(z, step, np.dot(slope, step), curvature, alpha, own)
-            solved = length == 0.0
-        if solved:
-            if is_exact:
+        solved = missing <= rounding * total
+        if solved and is_exact:
+            break
+        length, full = 0.0, False
+        if not solved:
+            _proximal_step(factor, k, residual, step)
+            useless, others = _tell_useless(coef, required, active, k, step, stays)
+            if useless and not others:
                 break
+            if useless:
+                k = _leave(factor, active, k, stays)
+                continue
+            for i in range(k):
+                residual[i] -= ridge * step[i]
+            length, full = _best_length(coef, gradient, required, active, k, alpha, step, residual)
+            if length == 0.0 and is_exact:
+                break
+        if length > 0.0:
+            progress, refinements = True, refinements + 1 if full else 0
+            _move(coef, gradient, required, active, k, length, step, residual, stays)
+            k, is_exact = _leave(factor, active, k, stays), False
+        if length == 0.0 or full:
             _update_gradient(gram, linear, coef, gradient)
-            slope, is_exact = gradient[active[:k]], True
-            continue
-        progress, refinements = True, refinements + 1 if full else 0
-        moved = _moved(z, step, length, own)
-        coef[active[:k]] = moved
-        stays = moved != 0.0
-        slope, is_exact = (slope + length * along)[stays], False
-        z, sign = moved[stays], np.sign(moved[stays])
-        k = _leave(factor, active, k, stays)
-        if full:
-            _update_gradient(gram, linear, coef, gradient)
-            slope, is_exact = gradient[active[:k]], True
+            is_exact = True
     if not is_exact:
         _update_gradient(gram, linear, coef, gradient)
-    return _leave(factor, active, k, z != 0.0), progress
+    for i in range(k):
+        stays[i] = coef[active[i]] != 0.0
+    return _leave(factor, active, k, stays), progress
+
+
+@compiled()
+def _enter(factor, active, k, columns, gram, ridge):
+    """Let columns enter, one after the other; returns the ridge, larger if rounding asks for it."""
+    for column in columns:
+        if not _append(factor, active, k, column, gram, ridge):
+            active[k] = column
+            ridge = _factor_anew(factor, active, k + 1, gram, 10.0 * ridge)
+        k += 1
+    return ridge
+
+
+@compiled()
+def _with_room(factor, k, needed, most):
+    """The factor, or a copy with room for as many columns as needed."""
+    if needed <= len(factor):
+        return factor
+    capacity = min(2 * needed, most)
+    larger = np.zeros((capacity, capacity))
+    for i in range(k):
+        for j in range(i, k):
+            larger[i, j] = factor[i, j]
+    return larger
 
 
 @compiled("void(f8[:,::1], f8[::1], f8, f8[::1], i1[::1], f8[:,::1], f8, f8, f8, i8)")
@@ -257,12 +365,10 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
 
     ``start`` is the factor of the columns in use; an accuracy of 0 stands for an exact solution.
     """
-    rounding = ROUNDING * EPS * np.abs(gram).max()
-    in_use = np.flatnonzero(coef)
-    k, capacity = len(in_use), len(start)
-    factor, active = start, np.empty(len(coef), dtype=np.int64)
-    active[:k] = in_use
-    gradient = np.empty(len(coef))
+    factor, gradient, active = start, np.empty(len(coef)), np.empty(len(coef), dtype=np.int64)
+    violators = np.empty(enter_at_once, dtype=np.int64)
+    k = _in_use(coef, active)
+    rounding = ROUNDING * EPS * _largest(gram)
     _update_gradient(gram, linear, coef, gradient)
     k, _ = _descend(
         factor, active, k, gram, linear, coef, gradient, ridge, alpha, rounding, required
@@ -273,22 +379,24 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
             coef, gradient, linear, required, alpha, half_square, accuracy
         ):
             return
-        allowed = (1.0 + STATIONARITY_TOLERANCE) * alpha + rounding * np.abs(coef).sum()
-        violators = _violators(coef, gradient, allowed, entering, required)
-        if len(violators) == 0:
+        allowed = (1.0 + STATIONARITY_TOLERANCE) * alpha + rounding * _size(coef)
+        count = _violators(coef, gradient, allowed, required, violators[:entering])
+        if count == 0:
             return
-        if k + len(violators) > capacity:
-            capacity = min(2 * (k + len(violators)), len(coef))
-            larger = np.zeros((capacity, capacity))
-            larger[:k, :k] = factor[:k, :k]
-            factor = larger
-        for column in violators:
-            if not _append(factor, active, k, column, gram, ridge):
-                columns = np.append(active[:k], column)
-                ridge = _factor_anew(factor, active, columns, gram, 10.0 * ridge)
-            k += 1
+        factor = _with_room(factor, k, k + count, len(coef))
+        ridge = _enter(factor, active, k, violators[:count], gram, ridge)
         k, progress = _descend(
-            factor, active, k, gram, linear, coef, gradient, ridge, alpha, rounding, required
+            factor,
+            active,
+            k + count,
+            gram,
+            linear,
+            coef,
+            gradient,
+            ridge,
+            alpha,
+            rounding,
+            required,
         )
         if progress:
             entering = min(2 * entering, enter_at_once)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_wedge._core.kernels.compiling import compiled
+from sklearn_wedge._core.kernels.sums import dot
 
 # Points at a time: their activations stay in the first-level cache.
 POINTS_AT_ONCE = 1024
@@ -37,25 +38,6 @@ def distances(columns, inputs, weights, offsets, active, out):
                     part[i] = max(part[i], 0.0)
 
 
-@compiled()
-def _dot(values, v):
-    """In eight sums side by side: one after the other would take as many times as long."""
-    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
-    whole = len(v) // 8 * 8
-    for i in range(0, whole, 8):
-        a0 += values[i] * v[i]
-        a1 += values[i + 1] * v[i + 1]
-        a2 += values[i + 2] * v[i + 2]
-        a3 += values[i + 3] * v[i + 3]
-        a4 += values[i + 4] * v[i + 4]
-        a5 += values[i + 5] * v[i + 5]
-        a6 += values[i + 6] * v[i + 6]
-        a7 += values[i + 7] * v[i + 7]
-    for i in range(whole, len(v)):
-        a0 += values[i] * v[i]
-    return ((a0 + a1) + (a2 + a3)) + ((a4 + a5) + (a6 + a7))
-
-
 @compiled("void(f8[:,::1], i8[:,::1], f8[:,::1], f8[::1], f8[:,::1], f8[:,::1])")
 def products(columns, inputs, weights, offsets, dual, out):
     """``V·(Xu + c)_+`` of neurons at points by columns; ``dual`` (q, p), ``out`` (m, q)."""
@@ -69,4 +51,4 @@ def products(columns, inputs, weights, offsets, dual, out):
             for i in range(end - begin):
                 values[i] = max(values[i], 0.0)
             for k in range(len(dual)):
-                out[row, k] += _dot(values, dual[k, begin:end])
+                out[row, k] += dot(values, dual[k, begin:end])

@@ -105,4 +105,36 @@ class SearchBudget:
         return self.cache_bytes // 4
 
 
+@dataclass(frozen=True)
+class ChunkedBudget(SearchBudget):
+    """Caps of pricing over rows in many chunks, where every pass reads all of them.
+
+    What has the name of a field of ``SearchBudget`` is the same thing at another size.
+
+    Attributes
+    ----------
+    hinge_bins, cell_bins : int
+        Bins of an input for hinges, and cells per input of a pair.
+    pairs_per_round : int
+        Pairs looked at in one round; over several outputs, so many fewer.
+    sector_steps : int
+        Pencils × rows of one exact sweep over sectors, within ``least_pencils`` and
+        ``most_sectors`` pencils.
+    lines_near, lines_around : int
+        Lines of such a pencil: those next to the best one known, and others all around.
+    """
+
+    hinge_bins: int = 480
+    cell_bins: int = 32
+    pairs_per_round: int = 64
+    sector_steps: int = 30_000_000
+    most_sectors: int = 512
+    lines_near: int = 192
+    lines_around: int = 128
+    fans_to_sweep: int = 256
+    evaluated: int = 400
+    cache_bytes: int = 32 * 2**20
+
+
 DEFAULT = SearchBudget()
+CHUNKED = ChunkedBudget()

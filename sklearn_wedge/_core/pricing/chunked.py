@@ -22,6 +22,7 @@ from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import histograms
 from sklearn_wedge._core.pricing.binned import Fan, best_cells, fan_of, monotone_values
 from sklearn_wedge._core.pricing.bins import Bins, bins_of
+from sklearn_wedge._core.pricing.budget import CHUNKED, ChunkedBudget
 from sklearn_wedge._core.pricing.candidates import Priced, candidates, ranked
 from sklearn_wedge._core.pricing.grids import bin_starts
 from sklearn_wedge._core.pricing.hinges import local_maxima
@@ -38,24 +39,6 @@ from sklearn_wedge._core.pricing.sweep import completed, sweep_pencils
 from sklearn_wedge._core.rows import GOLDEN_RATIO, ChunkedSample, Kept
 
 Array = NDArray[np.float64]
-
-# Bins of an input for hinges; cells per input of a pair.
-HINGE_BINS, CELL_BINS = 480, 32
-# Bytes of fans, and of grids, kept between pricings.
-CACHE_BYTES = 16 * 2**20
-HINGES_PER_INPUT = 4
-# Pairs looked at in one round, and how many are there for being promising.
-PAIRS_PER_ROUND = 64
-# Hinges tilted, inputs that they may be tilted in.
-HINGES_TO_TILT, INPUTS_TO_ADD = 24, 16
-# Pencils proposed from the fans, pencils swept over cells.
-FROM_FANS, MOST_SWEPT = 256, 1500
-# Pencils × rows of one exact sweep over sectors, and limits to the number of pencils.
-SECTOR_STEPS, LEAST_PENCILS, MOST_PENCILS = 30_000_000, 32, 512
-# Lines of such a pencil: those next to the best one known, and others all around.
-LINES_NEAR, LINES_AROUND = 192, 128
-# Hyperplanes priced on their activations.
-EVALUATED = 400
 
 
 @dataclass(frozen=True)
@@ -92,25 +75,36 @@ class ChunkedPricing:
     sample : ChunkedSample
     neuron_class : NeuronClass
         Of order 1 or 2, under l1.
+    budget : ChunkedBudget
+        How far a search goes.
     """
 
     is_cheap = False
 
-    def __init__(self, sample: ChunkedSample, neuron_class: NeuronClass):
-        self.sample, self.neuron_class = sample, neuron_class
+    def __init__(
+        self,
+        sample: ChunkedSample,
+        neuron_class: NeuronClass,
+        budget: ChunkedBudget = CHUNKED,
+    ):
+        self.sample, self.neuron_class, self.budget = sample, neuron_class, budget
         self.rows, self.scaling = sample.rows, sample.input_scaling
         self.n_outputs = len(sample.target_scaling.mean)
         self.table = PointTable(sample.points)
         self.varying = [int(k) for k in self.table.varying_inputs()]
         self.hinge_inputs = [k for (k,) in neuron_class.input_sets(self.varying, 1)]
         columns = self.table.columns
-        self.hinge_bins = {k: bins_of(bin_starts(columns[k], HINGE_BINS)) for k in self.varying}
-        self.cell_bins = {k: bins_of(bin_starts(columns[k], CELL_BINS)) for k in self.varying}
+        self.hinge_bins = {
+            k: bins_of(bin_starts(columns[k], self.budget.hinge_bins)) for k in self.varying
+        }
+        self.cell_bins = {
+            k: bins_of(bin_starts(columns[k], self.budget.cell_bins)) for k in self.varying
+        }
         self._place = {k: bins.count(columns[k]) - 1 for k, bins in self.cell_bins.items()}
         self.pairs = list(neuron_class.input_sets(self.varying, 2))
         self._scale = columns.std(axis=1)
-        self._grids = KeptWhileThereIsRoom(CACHE_BYTES)
-        self._fans = KeptWhileThereIsRoom(CACHE_BYTES)
+        self._grids = KeptWhileThereIsRoom(budget.cache_bytes // 2)
+        self._fans = KeptWhileThereIsRoom(budget.cache_bytes // 2)
 
     def propose(
         self,
@@ -144,15 +138,20 @@ class ChunkedPricing:
         moves = self._moves(hinges, tight, promise)
         pairs = self._pairs_of_this_turn(promise, moves, turn)
         (sums,) = self.rows.sum(
-            histograms.cell_sums, self.scaling, self.cell_bins, pairs, CELL_BINS, along=(dual,)
+            histograms.cell_sums,
+            self.scaling,
+            self.cell_bins,
+            pairs,
+            self.budget.cell_bins,
+            along=(dual,),
         )
         by_pair = dict(zip(pairs, sums, strict=True))
         proposed = self._from_fans(by_pair, turn)
         planes = self._swept([proposed, *moves], by_pair, turn)
         if thorough:
             exact = self._along_sectors(planes, tight, dual, turn)
-            planes = Hyperplanes.concatenate([planes.best(EVALUATED // 4), exact], 2)
-        best = [hinges.best(EVALUATED // 2), planes.best(EVALUATED)]
+            planes = Hyperplanes.concatenate([planes.best(self.budget.evaluated // 4), exact], 2)
+        best = [hinges.best(self.budget.evaluated // 2), planes.best(self.budget.evaluated)]
         return self._evaluate(Hyperplanes.concatenate(best, 2), dual)
 
     def _evaluate(self, planes: Hyperplanes, dual: Kept) -> Priced:
@@ -177,7 +176,7 @@ class ChunkedPricing:
             starts = of_input.starts
             direction = 0 if monotone is None else monotone[k]
             values = histograms.hinge_values_of_bins(starts, sums_of_input, direction)
-            best = local_maxima(values, HINGES_PER_INPUT)
+            best = local_maxima(values, self.budget.hinges_per_input)
             projection = self.table.projection((k,))
             places = np.searchsorted(projection.positions[0], starts[best])
             points = projection.representatives(places)
@@ -201,8 +200,8 @@ class ChunkedPricing:
 
     def _moves(self, hinges: Hyperplanes, tight: Neurons, promise: Array) -> list[Pencils]:
         """Pencils one move away from the best hinges and the tight neurons."""
-        inputs = np.argsort(-significant(promise), kind="stable")[:INPUTS_TO_ADD]
-        best = hinges.best(HINGES_TO_TILT)
+        inputs = np.argsort(-significant(promise), kind="stable")[: self.budget.inputs_to_add]
+        best = hinges.best(self.budget.hinges_to_tilt)
         tilted = add_an_input(best.inputs, best.points, inputs)
         tilted = tilted.take(self.neuron_class.joins(tilted.inputs))
         return [tilted, *local_moves(tight, self.neuron_class, inputs)]
@@ -211,7 +210,7 @@ class ChunkedPricing:
         self, promise: Array, moves: list[Pencils], turn: int
     ) -> list[tuple[int, int]]:
         """The most promising pairs, in turn the others, and those of the tight neurons."""
-        at_most = max(8, PAIRS_PER_ROUND // self.n_outputs)
+        at_most = max(8, self.budget.pairs_per_round // self.n_outputs)
         if len(self.pairs) <= at_most:
             return self.pairs
         promise = significant(promise)
@@ -231,9 +230,9 @@ class ChunkedPricing:
         return self._grids.get(pair, self._grid_of)
 
     def _grid_of(self, pair: tuple[int, int]) -> _Grid:
-        cell = self._place[pair[0]] * CELL_BINS + self._place[pair[1]]
-        count = np.bincount(cell, minlength=CELL_BINS**2)
-        first, second = np.divmod(np.arange(CELL_BINS**2), CELL_BINS)
+        cell = self._place[pair[0]] * self.budget.cell_bins + self._place[pair[1]]
+        count = np.bincount(cell, minlength=self.budget.cell_bins**2)
+        first, second = np.divmod(np.arange(self.budget.cell_bins**2), self.budget.cell_bins)
         centres = np.array([self._bin_means(pair[0])[first], self._bin_means(pair[1])[second]])
         order = np.argsort(cell, kind="stable").astype(np.int32)
         return _Grid(order, np.cumsum(count) - count, count, centres)
@@ -244,11 +243,11 @@ class ChunkedPricing:
 
     def _bin_means(self, k: int) -> Array:
         """Means of the points in each bin of an input; of bins that there are not, the last."""
-        count = np.bincount(self._place[k], minlength=CELL_BINS)
-        sums = np.bincount(self._place[k], self.table.columns[k], CELL_BINS)
+        count = np.bincount(self._place[k], minlength=self.budget.cell_bins)
+        sums = np.bincount(self._place[k], self.table.columns[k], self.budget.cell_bins)
         used = int(np.count_nonzero(count))
         means = sums[:used] / count[:used]
-        return np.append(means, np.full(CELL_BINS - used, means[-1]))
+        return np.append(means, np.full(self.budget.cell_bins - used, means[-1]))
 
     def _points_of_cells(
         self, pair: tuple[int, int], cells: NDArray[np.intp], turn: int
@@ -275,7 +274,7 @@ class ChunkedPricing:
         for pair, of_pair in sums.items():
             fan = self._fans.get(pair, self._fan_of)
             found.append(fan.best(of_pair, self._directions(pair)))
-        of_pair, cell = best_cells(found, FROM_FANS)
+        of_pair, cell = best_cells(found, self.budget.fans_to_sweep)
         pairs = list(sums)
         points = [
             self._points_of_cells(pairs[k], np.array([c]), turn)
@@ -292,7 +291,7 @@ class ChunkedPricing:
             np.concatenate([part.inputs for part in parts]),
             np.concatenate([part.points for part in parts]),
         ).distinct()
-        pencils = pencils.take(whose_turn(len(pencils), MOST_SWEPT, turn))
+        pencils = pencils.take(whose_turn(len(pencils), self.budget.most_pencils, turn))
         found = [Hyperplanes.empty(2)]
         for pair, of_pair in sums.items():
             rows = np.flatnonzero((pencils.inputs == pair).all(axis=1))
@@ -334,8 +333,8 @@ class ChunkedPricing:
         self, planes: Hyperplanes, tight: Neurons, dual: Kept, turn: int
     ) -> Hyperplanes:
         """The best lines of the pencils of good hyperplanes and of the tight neurons."""
-        steps = SECTOR_STEPS // (self.rows.n_rows * self.n_outputs)
-        at_most = int(np.clip(steps, LEAST_PENCILS, MOST_PENCILS))
+        steps = self.budget.sector_steps // (self.rows.n_rows * self.n_outputs)
+        at_most = int(np.clip(steps, self.budget.least_pencils, self.budget.most_sectors))
         rows = np.flatnonzero((tight.order == 2) & (tight.n_points == 2))
         both = [
             np.concatenate([tight.points[rows, :2], tight.points[rows, 1::-1]]),
@@ -377,9 +376,14 @@ class ChunkedPricing:
         others, slopes = others[order], slopes[order]
         away = columns[:, points[1]] - pivot
         place = int(np.searchsorted(slopes, away[1] / away[0])) if away[0] != 0 else 0
-        near = np.arange(max(place - LINES_NEAR // 2, 0), min(place + LINES_NEAR // 2, len(others)))
+        near = np.arange(
+            max(place - self.budget.lines_near // 2, 0),
+            min(place + self.budget.lines_near // 2, len(others)),
+        )
         share = (turn + 1) * GOLDEN_RATIO % 1.0
-        around = ((np.arange(LINES_AROUND) + share) * len(others) / LINES_AROUND).astype(np.intp)
+        around = (
+            (np.arange(self.budget.lines_around) + share) * len(others) / self.budget.lines_around
+        ).astype(np.intp)
         lines = np.union1d(near, around) if len(others) else near
         slopes, first = np.unique(slopes[lines], return_index=True)
         bins = bins_of(histograms.flattened(slopes)) if len(slopes) else None
@@ -399,7 +403,7 @@ class ChunkedPricing:
         else:
             weights = histograms.line_weights(sectors.slopes)
             values = monotone_values(weights, directions, second[0], first[0])
-        best = local_maxima(values, HINGES_PER_INPUT)
+        best = local_maxima(values, self.budget.hinges_per_input)
         points = np.column_stack([np.full(len(best), pivot), others[best]])
         inputs = np.broadcast_to(np.array(sectors.inputs, dtype=np.intp), points.shape)
         return Hyperplanes.through(inputs, points, values[best])
