@@ -197,6 +197,7 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, 
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("hessian_bytes", [np.inf, 0.0], ids=["Hessian", "majorised"])
 @pytest.mark.parametrize(
     ("loss", "q"),
@@ -391,9 +392,10 @@ def fitted(kind, memory, X, y, weight, **parameters):
         return sklearn.clone(model).set_params(**parameters).fit(X, of_target(y), weight)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
-    X, y, weight = friedman()
+    X, y, weight = friedman(800)
     chunks, memory = (fitted(kind, m, X, y, weight, tol=1e-5) for m in (LITTLE, PLENTY))
     constant = memory.history_[0].objective
     ours, theirs = chunks.certificate_, memory.certificate_
@@ -406,6 +408,7 @@ def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
     assert chunks.support_.max() < len(X)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
 def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
     monkeypatch.setattr("sklearn_wedge._training.chunked.HESSIAN_SHARE", share)
@@ -417,7 +420,7 @@ def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monke
         return seen[-1]
 
     monkeypatch.setattr(passes, "model_sums", recorded)
-    X, y, weight = friedman(800)
+    X, y, weight = friedman(400)
     memory = fitted("classes", PLENTY, X, y, weight, tol=1e-4)
     seen.clear()
     chunks = fitted("classes", LITTLE, X, y, weight, tol=1e-4)
@@ -428,6 +431,7 @@ def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monke
     assert largest == (m**2 if share == 0 else (3 * m) ** 2)
 
 
+@pytest.mark.newest
 def test_neither_the_size_of_chunks_nor_weights_for_copies_nor_absent_rows_matter():
     X, y, weight = friedman(800)
     reference = fitted("squared error", LITTLE, X, y, weight).certificate_.objective
@@ -453,8 +457,9 @@ def test_neurons_pass_through_rows_of_the_data():
     assert np.all(weight[model.support_] > 0)
 
 
+@pytest.mark.newest
 def test_a_large_table_is_searched_around_a_sample_of_its_rows():
-    X, y, weight = friedman(12_000)
+    X, y, weight = friedman(9_000)
     chunks, memory = (fitted("squared error", m, X, y, weight) for m in (LITTLE, PLENTY))
     assert abs(chunks.certificate_.objective - memory.certificate_.objective) <= 1e-4 * 0.5
 
@@ -474,6 +479,7 @@ def test_a_mapped_file_of_single_precision_is_fitted_as_it_is(tmp_path):
         fitted("squared error", LITTLE, broken, y, weight)
 
 
+@pytest.mark.newest
 def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
     # Points are a fixed number of rows: a few of them, so that they do not hide a copy.
     monkeypatch.setattr("sklearn_wedge._core.rows.chunked.MOST_POINTS", 256)
@@ -481,8 +487,9 @@ def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
     np.save(tmp_path / "X.npy", rng.normal(size=(40_000, 30)).astype(np.float32))
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     y = np.abs(mapped[:, 0]).astype(float)
-    model = WedgeReLURegressor(0.1, interaction_order=1, clip_quantile=None, tol=0.1)
-    with sklearn.config_context(working_memory=LITTLE):
+    model = WedgeReLURegressor(0.1, interaction_order=1, clip_quantile=None, tol=0.3)
+    with sklearn.config_context(working_memory=4 * LITTLE):
+        model.fit(mapped[:3_000], y[:3_000])  # what is compiled or read once takes memory, too
         tracemalloc.start()
         try:
             model.fit(mapped, y)
@@ -585,7 +592,7 @@ def client():
         yield client
 
 
-def as_dask(X, y, weight, rows=400):
+def as_dask(X, y, weight, rows=200):
     return (
         array.from_array(X, chunks=(rows, 2)),
         array.from_array(y, chunks=(rows + 100, *y.shape[1:])),
@@ -593,25 +600,27 @@ def as_dask(X, y, weight, rows=400):
     )
 
 
-@pytest.mark.parametrize("kind", ["squared error", "two targets", "poisson", "log loss", "classes"])
+@pytest.mark.newest
+@pytest.mark.parametrize("kind", ["squared error", "two targets", "log loss", "classes"])
 def test_dask_arrays_have_the_objective_of_a_file(kind):
-    X, y, weight = friedman(700)
+    X, y, weight = friedman(300)
     X = X.astype(np.float32)
     target = MODELS[kind][1](y)
-    local = fitted(kind, LITTLE, X, y, weight)
+    local = fitted(kind, LITTLE, X, y, weight, alpha=0.03)
     with sklearn.config_context(working_memory=LITTLE):
-        model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, target, weight))
+        model = sklearn.clone(MODELS[kind][0]).set_params(alpha=0.03)
+        model.fit(*as_dask(X, target, weight))
     # Where a Newton step of several classes ends, the order of sums may decide.
     allowed = local.certificate_.tolerance if kind == "classes" else 1e-8
     assert abs(model.certificate_.objective - local.certificate_.objective) <= allowed
-    predicted = model.predict(array.from_array(X, chunks=(300, 5)))
+    predicted = model.predict(array.from_array(X, chunks=(130, 5)))
     assert isinstance(predicted, array.Array)
-    assert predicted.chunks[0] == (300, 300, 100)
+    assert predicted.chunks[0] == (130, 130, 40)
     if predicted.dtype.kind == "f":
         assert_allclose(predicted.compute(), local.predict(X), rtol=1e-5, atol=1e-5)
     else:
         assert_array_equal(predicted.compute(), model.predict(X))
-        probability = model.predict_proba(array.from_array(X, chunks=(300, 5))).compute()
+        probability = model.predict_proba(array.from_array(X, chunks=(130, 5))).compute()
         assert_allclose(probability, model.predict_proba(X), rtol=1e-12)
         assert_allclose(probability, local.predict_proba(X), atol=0.01)
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
@@ -619,18 +628,19 @@ def test_dask_arrays_have_the_objective_of_a_file(kind):
 
 @pytest.mark.parametrize("kind", ["squared error", "log loss"])
 def test_chunks_on_workers_have_the_objective_of_a_file(kind, client):
-    X, y, weight = friedman(700)
-    local = fitted(kind, LITTLE, X, y, weight)
-    model = sklearn.clone(MODELS[kind][0]).fit(*as_dask(X, MODELS[kind][1](y), weight))
+    X, y, weight = friedman(300)
+    local = fitted(kind, LITTLE, X, y, weight, alpha=0.03)
+    model = sklearn.clone(MODELS[kind][0]).set_params(alpha=0.03)
+    model.fit(*as_dask(X, MODELS[kind][1](y), weight))
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
     assert_array_equal(model.support_, local.support_)
 
 
 def test_a_chunk_without_weights_and_targets_in_memory_are_taken():
-    X, y, _ = friedman(1000)
-    weight = np.r_[np.zeros(400), np.ones(600)]
-    model = WedgeReLURegressor(1e-2).fit(array.from_array(X, chunks=(400, 5)), y, weight)
-    local = fitted("squared error", LITTLE, X[400:], y[400:], None, alpha=1e-2)
+    X, y, _ = friedman(400)
+    weight = np.r_[np.zeros(150), np.ones(250)]
+    model = WedgeReLURegressor(0.03).fit(array.from_array(X, chunks=(150, 5)), y, weight)
+    local = fitted("squared error", LITTLE, X[150:], y[150:], None, alpha=0.03)
     assert abs(model.certificate_.objective - local.certificate_.objective) <= 1e-8
 
 
@@ -639,7 +649,7 @@ def with_empty_chunks(X):
     return array.concatenate([X[:0], X[:40], X[:0], X[40:]]).rechunk(((0, 40, 0, len(X) - 40), -1))
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, bool, "U3", object])
+@pytest.mark.parametrize("dtype", [np.int8, bool, "U3", object])
 def test_labels_keep_their_type_also_where_chunks_have_no_rows(dtype):
     X, y, _ = friedman(100)
     X = with_empty_chunks(array.from_array(X, chunks=(50, -1)))
@@ -647,7 +657,7 @@ def test_labels_keep_their_type_also_where_chunks_have_no_rows(dtype):
     labels = np.array(["no", "yes"]) if dtype in ("U3", object) else np.array([0, 1])
     labels = labels.astype(dtype)[(y > 14).astype(int)]
     for target in (labels, array.from_array(labels, chunks=30)):
-        model = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(X, target)
+        model = WedgeReLUClassifier(0.3, tol=1e-1, interaction_order=1).fit(X, target)
         assert model.classes_.dtype == labels.dtype
         assert_array_equal(model.classes_, np.unique(labels))
 
@@ -666,11 +676,12 @@ def test_chunks_without_rows_are_predicted(kind):
     assert none.dtype == predicted.dtype
 
 
+@pytest.mark.newest
 def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
     X, y, _ = friedman(100)
     chunks = array.from_array(X, chunks=(40, -1))
     two = np.column_stack([y, -y])
-    model = WedgeReLURegressor(0.1, tol=1e-2, interaction_order=1)
+    model = WedgeReLURegressor(0.3, tol=1e-1, interaction_order=1)
     expected = sklearn.clone(model).fit(chunks, two).certificate_
     # A power of two: any other weight rounds sums in its own way, and differs in the last bit.
     assert model.fit(chunks, two.tolist(), 4.0).certificate_ == expected
@@ -680,7 +691,7 @@ def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
             column = model.fit(chunks, given)
         assert column.predict(X).shape == column.predict(chunks).shape == y.shape
     labels = np.where(y > 14, "high", "low").tolist()
-    classifier = WedgeReLUClassifier(0.1, tol=1e-2, interaction_order=1).fit(chunks, labels, 0.5)
+    classifier = WedgeReLUClassifier(0.3, tol=1e-1, interaction_order=1).fit(chunks, labels, 0.5)
     assert classifier.classes_.tolist() == ["high", "low"]
 
 
@@ -725,7 +736,7 @@ def test_malformed_dask_arrays_are_refused(X, y, weight, message):
 
 
 def test_what_does_not_take_dask_arrays_says_so():
-    X, y, weight = as_dask(*friedman(500))
+    X, y, weight = as_dask(*friedman(300))
     for model in (WedgeReLURegressorCV(), WedgeReLUClassifierCV()):
         with pytest.raises(ValueError, match="does not take dask arrays"):
             model.fit(X, y > 10)
@@ -743,7 +754,7 @@ def test_what_does_not_take_dask_arrays_says_so():
         WedgeReLUClassifier().fit(X, y > 1000)
     with pytest.raises(ValueError, match="Unknown label type"):
         WedgeReLUClassifier().fit(X, y)
-    fitted_model = WedgeReLURegressor(0.1).fit(X, y, weight)
+    fitted_model = WedgeReLURegressor(0.3).fit(X, y, weight)
     assert fitted_model.n_features_in_ == 5
     with pytest.raises(ValueError, match="expecting 5 features"):
         fitted_model.predict(X[:, :3])

@@ -138,7 +138,8 @@ def tiny_problem(seed):
     return X, y, weight, order, 10 ** rng.uniform(-3, -0.1) * largest(X, y, order, weight)
 
 
-@pytest.mark.parametrize("batch", range(20))
+@pytest.mark.newest
+@pytest.mark.parametrize("batch", range(8))
 def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
     for seed in range(10 * batch, 10 * batch + 10):
         X, y, weight, order, alpha = tiny_problem(seed)

@@ -96,7 +96,7 @@ def trained(kind, seed, n=60, a=0.12):
 # --- never up -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     kind=st.sampled_from(sorted(LOSS_OF)),
