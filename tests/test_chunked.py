@@ -488,7 +488,7 @@ def test_a_mapped_file_of_single_precision_is_not_copied(tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     y = np.abs(mapped[:, 0]).astype(float)
     model = WedgeReLURegressor(0.1, interaction_order=1, clip_quantile=None, tol=0.3)
-    with sklearn.config_context(working_memory=4 * LITTLE):
+    with sklearn.config_context(working_memory=32 * LITTLE):
         model.fit(mapped[:3_000], y[:3_000])  # what is compiled or read once takes memory, too
         tracemalloc.start()
         try:
