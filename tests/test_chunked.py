@@ -368,21 +368,21 @@ def friedman(n=1500):
 
 LABELS = np.array(["low", "middle", "high"])
 MODELS = {
-    "squared error": (WedgeReLURegressor(5e-3), lambda y: y),
-    "two targets": (WedgeReLURegressor(1e-2), lambda y: np.column_stack([y, np.abs(y - 14)])),
-    "huber": (WedgeReLURegressor(5e-3, loss="huber"), lambda y: y),
-    "poisson": (WedgeReLURegressor(5e-3, loss="poisson"), lambda y: np.round(np.abs(y))),
-    "gamma": (WedgeReLURegressor(5e-3, loss="gamma"), lambda y: np.abs(y) + 0.1),
-    "order 1": (WedgeReLURegressor(5e-3, interaction_order=1), lambda y: y),
-    "monotone": (WedgeReLURegressor(5e-3, monotonic_cst=[1, 1, 0, 1, 0]), lambda y: y),
-    "groups": (WedgeReLURegressor(5e-3, interaction_cst=[(0, 1), (2, 3, 4)]), lambda y: y),
+    "squared error": (WedgeReLURegressor(2e-2), lambda y: y),
+    "two targets": (WedgeReLURegressor(3e-2), lambda y: np.column_stack([y, np.abs(y - 14)])),
+    "huber": (WedgeReLURegressor(2e-2, loss="huber"), lambda y: y),
+    "poisson": (WedgeReLURegressor(2e-2, loss="poisson"), lambda y: np.round(np.abs(y))),
+    "gamma": (WedgeReLURegressor(2e-2, loss="gamma"), lambda y: np.abs(y) + 0.1),
+    "order 1": (WedgeReLURegressor(2e-2, interaction_order=1), lambda y: y),
+    "monotone": (WedgeReLURegressor(2e-2, monotonic_cst=[1, 1, 0, 1, 0]), lambda y: y),
+    "groups": (WedgeReLURegressor(2e-2, interaction_cst=[(0, 1), (2, 3, 4)]), lambda y: y),
     "unscaled": (
-        WedgeReLURegressor(5e-2, standardize=False, clip_quantile=None),
+        WedgeReLURegressor(0.2, standardize=False, clip_quantile=None),
         lambda y: y,
     ),
-    "log loss": (WedgeReLUClassifier(3e-3, class_weight="balanced"), lambda y: y > 14),
-    "squared hinge": (WedgeReLUClassifier(1e-2, loss="squared_hinge"), lambda y: y > 14),
-    "classes": (WedgeReLUClassifier(8e-3), lambda y: LABELS[np.digitize(y, [12, 16])]),
+    "log loss": (WedgeReLUClassifier(1e-2, class_weight="balanced"), lambda y: y > 14),
+    "squared hinge": (WedgeReLUClassifier(3e-2, loss="squared_hinge"), lambda y: y > 14),
+    "classes": (WedgeReLUClassifier(2e-2), lambda y: LABELS[np.digitize(y, [12, 16])]),
 }
 
 
