@@ -10,6 +10,8 @@ import pytest
 
 import sklearn_wedge
 
+pytestmark = pytest.mark.newest
+
 PACKAGE = Path(sklearn_wedge.__file__).parent
 MAX_LINES = 500
 MOST_AT_THE_TOP = 14

@@ -14,6 +14,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, polish
 from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay
 
+pytestmark = pytest.mark.newest
+
 LOSSES = ("log_loss", "squared_hinge", "hinge")
 NEVER = np.finfo(np.float32).min
 

@@ -139,7 +139,7 @@ def tiny_problem(seed):
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("batch", range(8))
+@pytest.mark.parametrize("batch", range(3))
 def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
     for seed in range(10 * batch, 10 * batch + 10):
         X, y, weight, order, alpha = tiny_problem(seed)

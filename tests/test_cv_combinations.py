@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -240,7 +241,8 @@ def test_networks_that_further_blocks_tell_apart_are_tried_once(parameters, trie
 
 def test_the_number_of_jobs_changes_no_bit(kind, fitted):
     data, with_cv, _ = kind
-    two = with_cv(**FITS, interaction_order=ORDERS, norm=NORMS, n_jobs=2).fit(*data)
+    with parallel_config(backend="threading"):  # processes take long to start
+        two = with_cv(**FITS, interaction_order=ORDERS, norm=NORMS, n_jobs=2).fit(*data)
     assert_array_equal(two.score_path_, fitted.score_path_)
     assert_array_equal(two.predict(data[0]), fitted.predict(data[0]))
 

@@ -198,7 +198,7 @@ def test_with_cvxpy_a_further_block_is_not_optimal():
 # --- from block to block ------------------------------------------------------------------------
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(list(CASES)),
     seed=st.integers(0, 10_000),

@@ -11,6 +11,8 @@ from sklearn.model_selection import KFold
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge.inspection import PathDisplay
 
+pytestmark = pytest.mark.newest
+
 ALPHAS = [0.2, 0.1, 0.03]
 at_an_end = pytest.mark.filterwarnings("ignore:The penalty chosen")
 

@@ -132,14 +132,14 @@ def test_empty_wedge_is_one_and_too_many_factors_have_no_coefficients():
     assert blade_basis(3, 4).shape == (0, 4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(arrays(float, (4, 5), elements=SMALL_INTEGERS), st.permutations(range(4)))
 def test_wedge_product_is_antisymmetric(vectors, order):
     swaps = sum(a > b for a, b in combinations(order, 2))
     assert_array_equal(wedge_product(vectors[order]), (-1) ** swaps * wedge_product(vectors))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     arrays(float, (3, 5), elements=SMALL_INTEGERS),
     arrays(float, 5, elements=SMALL_INTEGERS),
@@ -154,7 +154,7 @@ def test_wedge_product_is_linear_in_every_factor(vectors, other, place, factor):
     assert_array_equal(wedge_product(combined), expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(arrays(float, (3, 5), elements=SMALL_INTEGERS), SMALL_INTEGERS, SMALL_INTEGERS)
 def test_wedge_product_of_dependent_integer_factors_is_exactly_zero(vectors, a, b):
     vectors[2] = a * vectors[0] + b * vectors[1]
@@ -273,7 +273,7 @@ def test_simplex_volume_adds_up_over_facets_and_an_inner_point(s):
     assert_allclose(sum(parts), signed_simplex_volume(corners), rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3).flatmap(lambda s: arrays(float, (s + 1, s), elements=SMALL_INTEGERS)))
 def test_volumes_on_integer_grids_are_exact(corners):
     differences = corners[1:] - corners[0]

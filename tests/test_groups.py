@@ -60,7 +60,7 @@ def test_an_operator_disagrees_with_its_entries(kind):
     assert quadratic.size == np.abs(tensor).max()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 9), st.integers(0, 7))
 def test_a_newton_step_goes_elsewhere(seed, kind, q, rank, decades):
     """Dependent columns (a low rank) and rows of very different lengths included.
@@ -87,7 +87,7 @@ def test_a_newton_step_goes_elsewhere(seed, kind, q, rank, decades):
     assert error @ ridged @ error <= 1e-8 * (found @ ridged @ found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 12), st.sampled_from([1, 9])
 )

@@ -206,7 +206,7 @@ small_tables = st.integers(2, 12).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(small_tables)
 def test_weights_are_copies_on_tiny_integer_tables(case):
     rows, weight, order = case
@@ -219,7 +219,7 @@ def test_weights_are_copies_on_tiny_integer_tables(case):
     assert_allclose(weighted.predict(X), expected, rtol=0, atol=1e-7 * (1 + np.abs(y).max()))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     small_tables,
     st.sampled_from([1e-6, 0.1, 3.0, 1e6]),

@@ -30,6 +30,8 @@ from sklearn_wedge import (
     wedge_relu_path,
 )
 
+pytestmark = pytest.mark.newest
+
 ALPHAS = [0.03, 0.3, 0.1, 0.01]
 
 

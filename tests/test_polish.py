@@ -20,6 +20,8 @@ from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor, polish
 from sklearn_wedge._core.neurons import NeuronClass, Neurons, neurons_through
 from sklearn_wedge._polish.given_neurons import snapped
 
+pytestmark = pytest.mark.newest
+
 ROUNDING = 1e-9
 RAW = {"standardize": False, "clip_quantile": None}
 

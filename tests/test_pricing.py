@@ -246,7 +246,7 @@ def test_a_random_neuron_violates_the_bound(table):
         assert neurons.values(points, dual).max() <= bound * (1 + 1e-9) + rounding
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_ties_of_any_pattern_change_the_maximum(data):
     n, d, q = (data.draw(st.integers(1, high)) for high in (8, 3, 2))
@@ -264,7 +264,7 @@ def test_ties_of_any_pattern_change_the_maximum(data):
         assert_valid(points, priced.neurons, order)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(-40, 40))
 def test_the_unit_of_the_inputs_changes_which_neuron_is_best(seed, exponent):
     """A power of two scales every value exactly; nothing may fall below an absolute threshold."""

@@ -11,6 +11,8 @@ from sklearn_wedge._core.rows.quantiles import weighted_quantile
 from sklearn_wedge._core.rows.samples import RESOLUTION
 from sklearn_wedge._core.rows.scaling import clip_bounds, mean_and_scale
 
+pytestmark = pytest.mark.newest
+
 SEEDS = st.integers(0, 10**6)
 OPTIONS = [
     SampleOptions(standardize=standardize, clip_quantile=quantile)

@@ -38,6 +38,8 @@ from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem
 
+pytestmark = pytest.mark.newest
+
 SMOOTH = {
     "squared": (SquaredError(), "number"),
     "several targets": (SquaredError(), "vectors"),

@@ -25,6 +25,8 @@ from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 
+pytestmark = pytest.mark.newest
+
 
 def without_noise(n=200, seed=0):
     """A target that a network of two neurons has exactly."""
