@@ -237,8 +237,9 @@ def test_neurons_slide_that_must_pass_through_samples():
 def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.start(problem, 0.01)
-    for _ in range(2):
-        state = column_generation.step(problem, state, rule, problem.efforts)
+    state = column_generation.step(problem, state, rule, problem.efforts)
+    added = column_generation.add_columns(problem, state, rule)
+    state = column_generation.solve_for(problem, added, rule)
 
     def worse(self, neurons, coef, intercept, alpha, n_steps):
         return neurons.take(np.arange(1)), coef[:1], intercept
