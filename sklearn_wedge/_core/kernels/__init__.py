@@ -16,9 +16,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from sklearn_wedge._core.kernels.threads import SERIAL, Threads
 
-__all__ = ["SERIAL", "Threads", "active_set", "fans", "hinges", "products", "ready", "sweeps"]
+__all__ = [
+    "SERIAL",
+    "Threads",
+    "active_set",
+    "fans",
+    "hinges",
+    "offsets",
+    "products",
+    "ready",
+    "sweeps",
+]
 
-_LOADED_WHEN_USED = {"active_set", "fans", "hinges", "products", "sweeps"}
+_LOADED_WHEN_USED = {"active_set", "fans", "hinges", "offsets", "products", "sweeps"}
 
 
 def __getattr__(name: str) -> ModuleType:

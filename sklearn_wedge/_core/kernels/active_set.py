@@ -207,7 +207,7 @@ def _violators(coef, gradient, allowed, required, violators):
 
     In place, at most as many as there is room for; returns how many.
     """
-    count, last, last_which = 0, np.inf, -1
+    count, last, last_which = np.int64(0), np.inf, -1
     while count < len(violators):
         most, which = 0.0, -1
         for j in range(len(coef)):
@@ -307,25 +307,26 @@ def _descend(factor, active, k, gram, linear, coef, gradient, ridge, alpha, roun
         solved = missing <= rounding * total
         if solved and is_exact:
             break
-        length, full = 0.0, False
+        length, full, useless = 0.0, False, False
         if not solved:
             _proximal_step(factor, k, residual, step)
             useless, others = _tell_useless(coef, required, active, k, step, stays)
             if useless and not others:
                 break
-            if useless:
-                k = _leave(factor, active, k, stays)
-                continue
-            for i in range(k):
-                residual[i] -= ridge * step[i]
-            length, full = _best_length(coef, gradient, required, active, k, alpha, step, residual)
-            if length == 0.0 and is_exact:
-                break
+            if not useless:
+                for i in range(k):
+                    residual[i] -= ridge * step[i]
+                length, full = _best_length(
+                    coef, gradient, required, active, k, alpha, step, residual
+                )
+                if length == 0.0 and is_exact:
+                    break
         if length > 0.0:
-            progress, refinements = True, refinements + 1 if full else 0
+            progress, refinements, is_exact = True, refinements + 1 if full else 0, False
             _move(coef, gradient, required, active, k, length, step, residual, stays)
-            k, is_exact = _leave(factor, active, k, stays), False
-        if length == 0.0 or full:
+        if length > 0.0 or useless:
+            k = _leave(factor, active, k, stays)
+        if full or not (length > 0.0 or useless):
             _update_gradient(gram, linear, coef, gradient)
             is_exact = True
     if not is_exact:
@@ -352,7 +353,7 @@ def _with_room(factor, k, needed, most):
     if needed <= len(factor):
         return factor
     capacity = min(2 * needed, most)
-    larger = np.zeros((capacity, capacity))
+    larger = np.empty((capacity, capacity))
     for i in range(k):
         for j in range(i, k):
             larger[i, j] = factor[i, j]
@@ -370,25 +371,12 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
     k = _in_use(coef, active)
     rounding = ROUNDING * EPS * _largest(gram)
     _update_gradient(gram, linear, coef, gradient)
-    k, _ = _descend(
-        factor, active, k, gram, linear, coef, gradient, ridge, alpha, rounding, required
-    )
-    entering = enter_at_once
-    for _ in range(MAX_ROUNDS):
-        if accuracy > 0.0 and _is_enough(
-            coef, gradient, linear, required, alpha, half_square, accuracy
-        ):
-            return
-        allowed = (1.0 + STATIONARITY_TOLERANCE) * alpha + rounding * _size(coef)
-        count = _violators(coef, gradient, allowed, required, violators[:entering])
-        if count == 0:
-            return
-        factor = _with_room(factor, k, k + count, len(coef))
-        ridge = _enter(factor, active, k, violators[:count], gram, ridge)
+    entering, entered = enter_at_once, np.int64(0)
+    for done in range(MAX_ROUNDS):
         k, progress = _descend(
             factor,
             active,
-            k + count,
+            k + entered,
             gram,
             linear,
             coef,
@@ -398,9 +386,21 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
             rounding,
             required,
         )
-        if progress:
+        if done == 0:
+            pass  # nothing has entered yet
+        elif progress:
             entering = min(2 * entering, enter_at_once)
         elif entering == 1:
             return  # not even one makes progress: the rest is rounding
         else:
             entering = 1
+        if accuracy > 0.0 and _is_enough(
+            coef, gradient, linear, required, alpha, half_square, accuracy
+        ):
+            return
+        allowed = (1.0 + STATIONARITY_TOLERANCE) * alpha + rounding * _size(coef)
+        entered = _violators(coef, gradient, allowed, required, violators[:entering])
+        if entered == 0:
+            return
+        factor = _with_room(factor, k, k + entered, len(coef))
+        ridge = _enter(factor, active, k, violators[:entered], gram, ridge)

@@ -58,7 +58,7 @@ def _at_best_offsets(points: Array, dual: Array, directions: Array, offsets: int
     reach = directions @ points.T
     values, edges = np.empty((2, len(reach)))
     active = np.empty((dual.shape[1], *reach.shape))
-    kernels.hinges.best_edges(reach, ready(dual.T), offsets, values, edges, active)
+    kernels.offsets.best_edges(reach, ready(dual.T), offsets, values, edges, active)
     sign = np.copysign(1.0, values)[:, None]
     moments = active @ points
     # Relative to a point of the hyperplane; the active mass is next to nothing at a best offset.
@@ -181,7 +181,7 @@ def _through_best_samples(points: Array, dual: Array, directions: Array, order: 
     """The best hyperplanes with these normals, each through a sample; zero weights are padding."""
     reach = directions @ points.T
     values, pivots = np.empty(len(reach)), np.empty(len(reach), dtype=np.int64)
-    kernels.hinges.best_offsets(reach, ascending_order(reach), ready(dual.T), values, pivots)
+    kernels.offsets.best_offsets(reach, ascending_order(reach), ready(dual.T), values, pivots)
     inputs, normals = inputs_in_use(directions, order)
     samples = np.full(inputs.shape, -1, dtype=np.intp)
     samples[:, 0] = pivots
