@@ -37,9 +37,6 @@ ESTIMATORS = [
 ]
 VARIANTS = [
     WedgeReLURegressor(norm="l2", alpha=0.05),
-    WedgeReLUClassifier(norm="l2", alpha=0.05),
-    WedgeReLURegressor(solver="cvxpy", alpha=0.05, tol=1e-2),
-    WedgeReLURegressor(alpha=0.3, tol=1e-2, loss="absolute_error", interaction_order=1),
     WedgeReLURegressor(loss="poisson"),
     WedgeReLURegressor(alpha=1.0, tol=1e-2, loss=Expectile()),
     WedgeReLUClassifier(loss="hinge", alpha=0.05, tol=1e-2, interaction_order=1),
