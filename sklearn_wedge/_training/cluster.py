@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
-from itertools import compress
-from operator import not_
 from typing import Any, Protocol
 
 Handle = Any
@@ -67,20 +64,6 @@ class Cluster:
         return self.client.gather(handles)
 
 
-def is_handle(argument: Any) -> bool:
-    """Whether dask stands for an argument, or for what a list of it holds."""
-    from dask import is_dask_collection
-
-    parts = argument if isinstance(argument, list) else [argument]
-    return any(map(is_dask_collection, parts))
-
-
-def _called(function: Callable, known: list[bool], fixed: list, *results: Any) -> Any:
-    """A function of arguments that were known before and of results, in the order given."""
-    fixed, results = iter(fixed), iter(results)
-    return function(*(next(fixed if is_known else results) for is_known in known))
-
-
 class Scheduler:
     """dask without a cluster, on threads whatever is configured: processes would copy chunks."""
 
@@ -92,10 +75,7 @@ class Scheduler:
         """See ``Engine``."""
         from dask import delayed
 
-        # dask looks for handles within every argument, which takes longer than a task of few rows.
-        known = [not is_handle(arg) for arg in args]
-        work = partial(_called, function, known, list(compress(args, known)))
-        return delayed(work, pure=False)(*compress(args, map(not_, known)))
+        return delayed(function, pure=False)(*args)
 
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """See ``Engine``."""
