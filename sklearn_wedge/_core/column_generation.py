@@ -250,19 +250,16 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     used = np.flatnonzero(state.coef.any(axis=1))
     start = state.neurons.take(used), state.coef[used], state.intercept
     neurons, coef, intercept = problem.slid(*start, state.alpha, STEPS_PER_SLIDE)
-    moved = resume(problem, state.alpha, neurons, rule, coef, intercept)
-    if not moved.objective < state.objective:
-        return state
-    return replace(
+    given = replace(
         state,
-        neurons=moved.neurons,
-        columns=moved.columns,
-        coef=moved.coef,
-        intercept=moved.intercept,
-        objective=moved.objective,
-        dual=moved.dual,
-        values=moved.values,
+        neurons=neurons,
+        columns=problem.extend(problem.restricted.no_columns(), neurons),
+        coef=coef,
+        intercept=intercept,
+        objective=np.inf,
     )
+    moved = solve_for(problem, given, rule)
+    return moved if moved.objective < state.objective else state
 
 
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
