@@ -372,7 +372,7 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
     rounding = ROUNDING * EPS * _largest(gram)
     _update_gradient(gram, linear, coef, gradient)
     entering, entered = enter_at_once, np.int64(0)
-    for done in range(MAX_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         k, progress = _descend(
             factor,
             active,
@@ -386,13 +386,11 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
             rounding,
             required,
         )
-        if done == 0:
-            pass  # nothing has entered yet
-        elif progress:
+        if progress:
             entering = min(2 * entering, enter_at_once)
-        elif entering == 1:
-            return  # not even one makes progress: the rest is rounding
-        else:
+        elif entered > 0:
+            if entering == 1:
+                return  # not even one makes progress: the rest is rounding
             entering = 1
         if accuracy > 0.0 and _is_enough(
             coef, gradient, linear, required, alpha, half_square, accuracy
