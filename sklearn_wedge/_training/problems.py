@@ -69,7 +69,8 @@ def problem_on(
     neuron_class = options.neuron_class(n_inputs, wedge)
     certified = certifies(options, neuron_class, len(sample.points), n_inputs)
     pricing = Pricing(sample.points, neuron_class, options.n_threads(), options.search_budget())
-    restricted = restricted_problem(loss, sample.rows, options.solver)
+    rows = sample.rows.shared_out(pricing.threads)
+    restricted = restricted_problem(loss, rows, options.solver)
     words = scope(neuron_class, n_inputs, exact=certified or pricing.is_cheap)
     return Problem(sample, restricted, pricing, certified, words)
 

@@ -86,21 +86,28 @@ def solve_quadratic_l1(
 
 
 def _factor(gram: Array, columns: NDArray[np.intp]) -> tuple[Array, float]:
-    """Upper factor of the ridged Gram matrix of some columns, with room for more; the ridge."""
+    """Upper factor of the ridged Gram matrix of some columns, with room for more; the ridge.
+
+    Every ridge has the same fixed point; a larger one only takes more steps to reach it.
+    """
     ridge = PROXIMAL_RIDGE * max(np.trace(gram) / len(gram), np.finfo(float).tiny)
     k = len(columns)
     room = min(k + k // 2 + ENTER_AT_ONCE, len(gram))
-    factor, own = np.zeros((room, room)), gram[np.ix_(columns, columns)]
-    while k:
+    factor = np.zeros((room, room))
+    if k:
         # Of a symmetric matrix the lower factor by columns is the upper one by rows.
-        lower, failed = dpotrf(own + ridge * np.eye(k), lower=1, clean=1)
-        if not failed:
-            factor[:k, :k] = lower.T
-            break
-        # Rounding made a singular matrix indefinite. Every ridge has the same fixed point; a
-        # larger one only takes more steps to reach it.
-        ridge *= 10
+        lower, ridge = _lower_factor(gram[np.ix_(columns, columns)], ridge)
+        factor[:k, :k] = lower.T
     return factor, ridge
+
+
+def _lower_factor(gram: Array, ridge: float) -> tuple[Array, float]:
+    """Cholesky factor with a ridge: this one or, if rounding made the matrix indefinite, more."""
+    while True:
+        lower, failed = dpotrf(gram + ridge * np.eye(len(gram)), lower=1, clean=1)
+        if not failed:
+            return lower, ridge
+        ridge *= 10
 
 
 def independent_support(gram: Array, coef: Array) -> Array:
@@ -138,22 +145,12 @@ def independent_support(gram: Array, coef: Array) -> Array:
         _take_out(coef, int(column), kept, combination)
         if coef[column] != 0.0:  # another one vanished first: this one takes its place
             kept = [k for k in [*kept, int(column)] if coef[k] != 0.0]
-            lower[: len(kept), : len(kept)] = _factor_with_ridge(gram[np.ix_(kept, kept)])
+            own = gram[np.ix_(kept, kept)]
+            # The least ridge that helps: with more of it a column that depends on others counts as
+            # independent, and stays.
+            ridge = np.finfo(float).eps * np.trace(own)
+            lower[: len(kept), : len(kept)] = _lower_factor(own, ridge)[0]
     return coef
-
-
-def _factor_with_ridge(gram: Array) -> Array:
-    """The Cholesky factor of a matrix that rounding may have made indefinite.
-
-    With the least ridge that helps: with more of it a column that depends on others counts as
-    independent, and stays.
-    """
-    ridge = np.finfo(float).eps * np.trace(gram)
-    while True:
-        lower, failed = dpotrf(gram + ridge * np.eye(len(gram)), lower=1, clean=1)
-        if not failed:
-            return lower
-        ridge *= 10
 
 
 def _take_out(coef: Array, column: int, others: list[int], combination: Array) -> None:

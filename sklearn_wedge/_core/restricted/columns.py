@@ -171,10 +171,7 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
 
     def predict(self, columns: AnyColumns, coef: Array, intercept: Array) -> Kept:
         """``intercept + Σ_j coef_j h_j``."""
-        used = np.flatnonzero(coef.any(axis=1))
-        return self.rows.keep(
-            passes.prediction, columns.activations.take(used), coef[used], intercept
-        )
+        return self.rows.keep(passes.prediction, columns.activations, coef, intercept)
 
     def objective(self, predicted: Kept, coef: Array, alpha: float) -> float:
         """Mean loss of predictions plus penalty of the coefficients."""

@@ -16,6 +16,10 @@ from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows.chunks import Array, Chunk
 from sklearn_wedge._core.rows.scaling import Scaling
 
+# Columns that are kept are copied to leave out those not in use if fewer than this share are: a
+# copy costs as much as three products.
+LEAST_SHARE_IN_USE = 0.3
+
 
 class Activations(Protocol):
     """The activations of m columns."""
@@ -30,6 +34,9 @@ class Activations(Protocol):
 
     def values(self, chunk: Chunk) -> Array:
         """On the rows of a chunk, (m, r); not to be changed."""
+
+    def combined(self, chunk: Chunk, coef: Array) -> Array:
+        """``Σ_j coef_j h_j`` on the rows of a chunk, (r, q), of coefficients (m, q)."""
 
     def centre(self, values: Array, weight: Array, begin: int = 0) -> Array:
         """What to take values relative to, from a column on; weights are those of the rows."""
@@ -70,6 +77,13 @@ class KeptActivations:
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""
         return self.array
+
+    def combined(self, chunk: Chunk, coef: Array) -> Array:
+        """See ``Activations``."""
+        used = np.flatnonzero(coef.any(axis=1))
+        if len(used) > LEAST_SHARE_IN_USE * len(coef):
+            return self.array.T @ coef
+        return self.array[used].T @ coef[used]
 
     def centre(self, values: Array, weight: Array, begin: int = 0) -> Array:
         """See ``Activations``: the means."""
@@ -115,6 +129,11 @@ class ComputedActivations:
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""
         return self.neurons.activations(self.scaling.columns(chunk.inputs))
+
+    def combined(self, chunk: Chunk, coef: Array) -> Array:
+        """See ``Activations``."""
+        used = np.flatnonzero(coef.any(axis=1))
+        return self.take(used).values(chunk).T @ coef[used]
 
     def centre(self, values: Array, weight: Array, begin: int = 0) -> Array:
         """See ``Activations``."""

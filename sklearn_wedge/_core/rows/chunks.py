@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.kernels import SERIAL, Threads
+
 Array = NDArray[np.float64]
 ChunkFunction = Callable[..., Any]
 # An entry per row, chunk by chunk, wherever the chunks are.
@@ -40,12 +42,15 @@ class Chunk:
         Of any type of real number.
     target : ndarray of shape (r, q)
     weight : ndarray of shape (r,)
+    threads : Threads
+        Over which a function of the chunk may share out its work.
     """
 
     rows: NDArray[np.intp]
     inputs: NDArray
     target: Array
     weight: Array
+    threads: Threads = SERIAL
 
 
 class Rows(Protocol):
@@ -116,11 +121,17 @@ class OneChunk:
     target : ndarray of shape (n, q)
     weight : ndarray of shape (n,)
         Positive.
+    threads : Threads
+        Over which functions of the chunk share out their work.
     """
 
-    def __init__(self, inputs: NDArray, target: Array, weight: Array):
-        self.chunk = Chunk(np.arange(len(weight)), inputs, target, weight)
+    def __init__(self, inputs: NDArray, target: Array, weight: Array, threads: Threads = SERIAL):
+        self.chunk = Chunk(np.arange(len(weight)), inputs, target, weight, threads)
         self.n_rows, self.n_inputs = inputs.shape
+
+    def shared_out(self, threads: Threads) -> OneChunk:
+        """The same rows, their work shared out over threads."""
+        return OneChunk(self.chunk.inputs, self.chunk.target, self.chunk.weight, threads)
 
     def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
         """See ``Rows``."""

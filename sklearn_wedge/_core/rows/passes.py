@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sklearn_wedge._core.losses import Loss, SmoothLoss
+from sklearn_wedge._core.rows import matrices
 from sklearn_wedge._core.rows.activations import Activations
 from sklearn_wedge._core.rows.chunks import Array, Chunk
 
@@ -21,9 +22,9 @@ def target_mean(chunk: Chunk) -> tuple[Array]:
 
 def prediction(chunk: Chunk, activations: Activations, coef: Array, intercept: Array) -> Array:
     """Of the network with these columns, (r, q)."""
-    if len(activations) == 0:
+    if not coef.any():
         return np.broadcast_to(intercept, chunk.target.shape).copy()
-    return intercept + activations.values(chunk).T @ coef
+    return intercept + activations.combined(chunk, coef)
 
 
 def mean_loss(chunk: Chunk, predicted: Array, loss: Loss) -> tuple[Array]:
@@ -77,7 +78,7 @@ def cross_products(
     weighted = (values[n_old:] - centre[:, None]) * chunk.weight
     rest = weighted.sum(axis=1)
     return (
-        values @ weighted.T,
+        matrices.product(values, weighted, chunk.threads),
         weighted @ (chunk.target - target_mean),
         rest,
         rest + centre * chunk.weight.sum(),
@@ -108,7 +109,7 @@ def model_sums(
     if curvature.ndim == 2:
         centre = activations.centre(values, curvature.sum(axis=1))
         values = values - centre[:, None]
-        grams = np.array([(values * c) @ values.T for c in curvature.T])
+        grams = np.array([matrices.gram(values * c, chunk.threads) for c in np.sqrt(curvature.T)])
         moments = (values @ curvature).T
         return grams, moments, moments + total[:, None] * centre, total
     centre = activations.centre(values, np.trace(curvature, axis1=1, axis2=2))
@@ -118,7 +119,8 @@ def model_sums(
     grams = np.empty((m, q, m, q))
     for a in range(q):
         for b in range(a + 1):
-            grams[:, a, :, b] = (values * curvature[:, a, b]) @ values.T
+            scaled = values * curvature[:, a, b]
+            grams[:, a, :, b] = matrices.product(scaled, values, chunk.threads)
             grams[:, b, :, a] = grams[:, a, :, b]
     return grams, moments, moments + centre[:, None, None] * total, total
 
