@@ -25,7 +25,7 @@ ALLOWED = {
     "_core.losses": set(),
     "_core.kernels": set(),
     "_core.neurons": {"geometry", "_core.kernels"},
-    "_core.rows": {"_core.losses", "_core.neurons"},
+    "_core.rows": {"_core.kernels", "_core.losses", "_core.neurons", "_core.threads"},
     "_core.restricted": {"_core.kernels", "_core.losses", "_core.rows"},
     "_core.pricing": {"_core.kernels", "_core.neurons", "_core.rows", "_core.threads"},
     "_core.solution": {"_core.neurons"},

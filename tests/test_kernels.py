@@ -14,6 +14,7 @@ from sklearn_wedge._core.pricing.ascent import _at_best_offsets
 from sklearn_wedge._core.pricing.hinges import hinge_values
 from sklearn_wedge._core.pricing.pencils import Pencils, largest_of
 from sklearn_wedge._core.pricing.sweep import ascending_order, orders, sweep_pencils
+from sklearn_wedge._core.rows import matrices
 
 
 def tied_problem(seed, n_inputs, n_outputs, n_points=14):
@@ -269,3 +270,15 @@ def test_the_number_of_threads_changes_a_fit(model):
     for other in others:
         for first, second in zip(one, other, strict=True):
             assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("m", [0, 1, 127, 128, 129, 300])
+def test_blocks_or_threads_change_a_product_of_matrices(m):
+    rng = np.random.default_rng(m)
+    first, second = rng.standard_normal((m, 40)), rng.standard_normal((7, 40))
+    for threads in (Threads(n) for n in (1, 2, 4)):
+        assert_allclose(matrices.product(first, second, threads), first @ second.T, atol=1e-12)
+        found = matrices.gram(first, threads)
+        assert_array_equal(found, found.T)
+        assert_array_equal(found, matrices.gram(first, SERIAL))
+        assert_allclose(found, first @ first.T, atol=1e-12)
