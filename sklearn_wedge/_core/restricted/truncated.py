@@ -114,8 +114,9 @@ class _NewtonSystem:
 
     def __init__(self, point: Point, rows: NDArray[np.intp], majoriser: QuadraticModel):
         self.rows, loss = point.problem.rows, point.problem.loss
-        self.activations = point.columns.activations.take(rows)
-        self.operator = self.rows.keep(passes.curvature_operator, loss, along=(point.predicted,))
+        # Steps need not be exact, and a gradient in double precision decides what they lead to.
+        self.activations = point.columns.activations.take(rows).rounded()
+        self.operators = self.rows.keep(passes.curvature_operators, loss, along=(point.predicted,))
         length = np.linalg.norm(point.coef[rows], axis=1)
         unit = point.coef[rows] / length[:, None]
         self.penalty = GroupCurvature(unit, point.alpha / length)
@@ -135,7 +136,7 @@ class _NewtonSystem:
     def times(self, change: Array, shift: Array) -> tuple[Array, Array]:
         """The Hessian times a change."""
         own, total = self.rows.sum(
-            passes.hessian_product, self.activations, change, shift, along=(self.operator,)
+            passes.hessian_product, self.activations, change, shift, along=(self.operators,)
         )
         return own + self.penalty.times(change) + self.ridge * change, total
 

@@ -32,6 +32,9 @@ class Activations(Protocol):
     def joined(self, kept: NDArray[np.intp], more: Activations) -> Activations:
         """The columns at the indices kept (from 0, no mask), then more."""
 
+    def rounded(self) -> Activations:
+        """The same, in single precision where they are kept: products take half the time."""
+
     def values(self, chunk: Chunk) -> Array:
         """On the rows of a chunk, (m, r); not to be changed."""
 
@@ -73,6 +76,10 @@ class KeptActivations:
         np.take(self.array, kept, axis=0, out=joined[: len(kept)], mode="clip")
         joined[len(kept) :] = more.array
         return KeptActivations(joined)
+
+    def rounded(self) -> KeptActivations:
+        """See ``Activations``."""
+        return KeptActivations(self.array.astype(np.float32))
 
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""
@@ -125,6 +132,10 @@ class ComputedActivations:
         """See ``Activations``."""
         neurons = self.neurons.take(kept).join(more.neurons)
         return ComputedActivations(neurons, self.scaling, np.append(self.means[kept], more.means))
+
+    def rounded(self) -> ComputedActivations:
+        """See ``Activations``."""
+        return self
 
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""

@@ -13,6 +13,13 @@ from sklearn_wedge._core.threads import single_threaded_blas
 
 # Rows of the first factor in a block.
 BLOCK = 128
+# Rows of the data in a block of which two products are taken: they stay in the cache in between.
+ROWS_OF_TWO = 2048
+
+
+def row_blocks(n_rows: int) -> list[slice]:
+    """The rows of the data, some at a time."""
+    return [slice(begin, begin + ROWS_OF_TWO) for begin in range(0, n_rows, ROWS_OF_TWO)]
 
 
 def product(first: Array, second: Array, threads: Threads) -> Array:

@@ -12,7 +12,8 @@ import numpy as np
 from sklearn_wedge._core.losses import Loss, SmoothLoss
 from sklearn_wedge._core.rows import matrices
 from sklearn_wedge._core.rows.activations import Activations
-from sklearn_wedge._core.rows.chunks import Array, Chunk
+from sklearn_wedge._core.rows.chunks import Array, Chunk, added
+from sklearn_wedge._core.threads import single_threaded_blas
 
 
 def target_mean(chunk: Chunk) -> tuple[Array]:
@@ -125,21 +126,39 @@ def model_sums(
     return grams, moments, moments + centre[:, None, None] * total, total
 
 
-def curvature_operator(
+def curvature_operators(
     chunk: Chunk, predicted: Array, loss: SmoothLoss
-) -> Callable[[Array], Array]:
-    """The second derivatives as a function from directions, (r, q), to their images."""
-    return loss.curvature_operator(predicted, chunk.target, chunk.weight)
+) -> list[Callable[[Array], Array]]:
+    """The second derivatives as functions from directions, (r, q), to their images.
+
+    One for each block of rows.
+    """
+    return [
+        loss.curvature_operator(predicted[rows], chunk.target[rows], chunk.weight[rows])
+        for rows in matrices.row_blocks(len(chunk.weight))
+    ]
 
 
 def hessian_product(
     chunk: Chunk,
-    operator: Callable[[Array], Array],
+    operators: list[Callable[[Array], Array]],
     activations: Activations,
     change: Array,
     shift: Array,
 ) -> tuple[Array, Array]:
-    """The Hessian times a change of coefficients and of the intercept, (m, q) and (q,)."""
+    """The Hessian times a change of coefficients and of the intercept, (m, q) and (q,).
+
+    In the precision of the activations; sums over blocks of rows, which stay in the cache from one
+    product to the next, are in double precision.
+    """
     values = activations.values(chunk)
-    effect = operator(values.T @ change + shift)
-    return values @ effect, effect.sum(axis=0)
+    change = change.astype(values.dtype)
+
+    @single_threaded_blas()  # a limit may be one of the thread
+    def work(part: tuple[slice, Callable[[Array], Array]]) -> tuple[Array, Array]:
+        rows, operator = part
+        effect = operator(values[:, rows].T @ change + shift)
+        return values[:, rows] @ effect.astype(values.dtype), effect.sum(axis=0)
+
+    blocks = zip(matrices.row_blocks(values.shape[1]), operators, strict=True)
+    return added(chunk.threads.map(work, blocks))
