@@ -26,7 +26,7 @@ from sklearn_wedge._core.losses import (
     SquaredHinge,
 )
 from sklearn_wedge._core.neurons import NeuronClass
-from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.problem import Effort, Problem
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
     Weights,
@@ -35,6 +35,7 @@ from sklearn_wedge._core.sliding import (
     slid,
 )
 from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._core.warm_path import solve_path
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem
 
@@ -237,7 +238,7 @@ def test_neurons_slide_that_must_pass_through_samples():
 def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.start(problem, 0.01)
-    state = column_generation.step(problem, state, rule, problem.efforts)
+    state = column_generation.step(problem, state, rule, problem.efforts(proves=False))
     added = column_generation.add_columns(problem, state, rule)
     state = column_generation.solve_for(problem, added, rule)
 
@@ -254,8 +255,30 @@ def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
 def test_an_estimate_that_a_network_refutes_is_kept():
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.step(
-        problem, column_generation.start(problem, 0.01), rule, problem.efforts
+        problem, column_generation.start(problem, 0.01), rule, problem.efforts(proves=False)
     )
     refuted = replace(state, lower_bound=2 * state.objective)
-    priced = column_generation.price(problem, refuted, problem.efforts[-1], conclusive=True)
+    priced = column_generation.price(
+        problem, refuted, problem.efforts(proves=False)[-1], conclusive=True
+    )
     assert priced.lower_bound <= state.objective
+
+
+@pytest.mark.parametrize("proves", [True, False])
+def test_a_proof_ends_with_less_than_a_long_search_or_a_score_needs_one(proves):
+    problem, rule = problem_of(), StoppingRule(1e-3, 100, proves=proves)
+    (reached,) = solve_path(problem, np.array([0.01]), rule)
+    assert reached.converged
+    assert (reached.history[-1].pricing == "long search") == proves
+
+
+def test_a_long_search_forgets_what_is_known_or_finds_no_more():
+    problem, rule = problem_of(), StoppingRule(1e-3, 5)
+    state = column_generation.start(problem, 0.01)
+    state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
+    nothing = state.neurons.take(np.arange(0))
+    longer = problem.price(state.dual, Effort.LONG_SEARCH, nothing, 0, state.priced)
+    assert longer.bound >= state.priced.bound
+    known = {tuple(weights) for weights in state.priced.neurons.weights}
+    assert len(known - {tuple(weights) for weights in longer.neurons.weights}) == 0
+    assert len(longer.neurons) > len(state.priced.neurons)

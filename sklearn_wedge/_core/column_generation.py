@@ -404,7 +404,9 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return rule.criterion(problem, state.objective)
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    return "no progress" if finished(problem, state, rule, problem.efforts) else "request"
+    return (
+        "no progress" if finished(problem, state, rule, problem.efforts(rule.proves)) else "request"
+    )
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:
@@ -435,5 +437,5 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
 
 def largest_value_of_constant(problem: Problem) -> float:
     """``M(v)`` at the best constant model: the least penalty at which it is optimal."""
-    effort = problem.efforts[-1]
+    effort = problem.efforts(proves=False)[-1]
     return price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound

@@ -26,6 +26,7 @@ class Effort(Enum):
 
     LOCAL_MOVES = "local moves"
     SEARCH = "search"
+    LONG_SEARCH = "long search"
     EXACT = "exact"
 
 
@@ -77,6 +78,9 @@ class Pricing(Protocol):
         self, dual: Any, neurons: Neurons, turn: int, everywhere: bool, known: Priced | None
     ) -> Priced:
         """Good neurons by search, also around neurons given."""
+
+    def search_on(self, dual: Any, neurons: Neurons, turn: int, known: Priced) -> Priced:
+        """What is known, and what a search in many more directions finds."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +142,17 @@ class Problem:
         """Whether the whole class of neurons is priced in the end, asked for or as it is cheap."""
         return self.certified or self.pricing.is_cheap
 
-    @property
-    def efforts(self) -> list[Effort]:
-        """What a round may have to go through, by increasing effort; the last one counts."""
+    def efforts(self, proves: bool) -> list[Effort]:
+        """What a round may have to go through, by increasing effort; the last one counts.
+
+        Of a fit that proves something, an estimate is of a search that misses little.
+        """
         if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        return [*searches, Effort.EXACT] if self.exact else searches
+        if self.exact:
+            return [*searches, Effort.EXACT]
+        return [*searches, Effort.LONG_SEARCH] if proves and self.climbs else searches
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
@@ -173,6 +181,8 @@ class Problem:
         to_price = self.sample.dual_to_price(dual.kept)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
+        if effort is Effort.LONG_SEARCH:
+            return self.pricing.search_on(to_price, tight, turn, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -180,10 +190,14 @@ class Problem:
         """Whether neurons are moved between pricings: where their directions are a continuum that
         is searched. Best neurons of other classes pass through samples, and are found as fast.
         """
+        return self.climbs and self.dual_is_unique and self.neuron_class.monotone is None
+
+    @property
+    def climbs(self) -> bool:
+        """Whether neurons are searched for by climbs, from directions of all kinds."""
         kind = self.neuron_class
-        in_memory = isinstance(self.sample, TrainingSample) and self.dual_is_unique
-        searched = kind.has_rejections and kind.order > 1 and not self.exact
-        return in_memory and searched and kind.monotone is None
+        in_memory = isinstance(self.sample, TrainingSample)
+        return in_memory and kind.has_rejections and kind.order > 1 and not self.exact
 
     @cached_property
     def _network_loss(self) -> NetworkLoss:

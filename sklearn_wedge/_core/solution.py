@@ -98,7 +98,8 @@ class Round:
     n_columns, n_neurons : int
         Columns of the restricted problem, and those with a coefficient.
     pricing : str
-        ``"local moves"``, ``"search"`` (with the binned sweep) or ``"exact"``.
+        ``"local moves"``, ``"search"`` (with the binned sweep), ``"long search"`` (in many more
+        directions) or ``"exact"``.
 
     Examples
     --------

@@ -189,6 +189,19 @@ class Pricing:
         )
         return priced if known is None else merged(priced, known)
 
+    def search_on(
+        self, dual: NDArray, neurons: Neurons, round_number: int, known: Priced
+    ) -> Priced:
+        """What is known of a dual point, and what climbs from many more directions find.
+
+        The parameters are those of ``propose``.
+        """
+        sketch = sketched(dual, round_number, self.budget)
+        at_most = self.budget.positions_of_climbs // self.table.n_points
+        how_many = min(self.budget.climbs_at_the_end, at_most)
+        found = self._climb(sketch, self._new_directions(neurons, how_many, (round_number, 2)))
+        return merged(self._evaluate(found, dual, self.budget.evaluated), known)
+
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)
 
@@ -203,17 +216,19 @@ class Pricing:
         self, start: Neurons, tight: Neurons, dual: NDArray, round_number: int, everywhere: bool
     ) -> Hyperplanes:
         """Climb from the directions of neurons whose turn it is, and from new ones."""
-        n_inputs = self.table.n_inputs
-        directions = start.weight_matrix(n_inputs).T
+        directions = start.weight_matrix(self.table.n_inputs).T
         in_turn = whose_turn(len(directions), self.budget.climbs, round_number)
-        new = varied_directions(
-            self.table.points,
-            tight.weight_matrix(n_inputs).T,
-            self.neuron_class,
-            self.budget.climbs_everywhere if everywhere else self.budget.new_climbs,
-            (round_number, int(everywhere)),
-        )
-        directions = np.concatenate([directions[np.sort(in_turn)], new])
+        how_many = self.budget.climbs_everywhere if everywhere else self.budget.new_climbs
+        new = self._new_directions(tight, how_many, (round_number, int(everywhere)))
+        return self._climb(dual, np.concatenate([directions[np.sort(in_turn)], new]))
+
+    def _new_directions(
+        self, tight: Neurons, how_many: int, seed: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        near = tight.weight_matrix(self.table.n_inputs).T
+        return varied_directions(self.table.points, near, self.neuron_class, how_many, seed)
+
+    def _climb(self, dual: NDArray, directions: NDArray) -> Hyperplanes:
         return ascend(self.table, dual, directions, self.neuron_class, self.threads, self.budget)
 
     def _pencils_at_most(self, n_positions: int) -> int:

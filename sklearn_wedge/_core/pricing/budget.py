@@ -57,6 +57,9 @@ class SearchBudget:
         Likewise: directions of all kinds of ``starts``, with local moves and in a whole search.
         After a slide climbs from neurons find little; some ten of each kind find enough for a
         round, and 50 of each kind nearly all there is.
+    climbs_at_the_end, positions_of_climbs : int
+        Climbs of a long search, and climbs × points: what seems to be an optimum after a search has
+        been violated by a tenth of alpha or more in one direction of some hundreds.
     climb_steps : int
         Steps of a climb at most; nearly all climbs stop earlier.
     climb_gain : float
@@ -95,6 +98,8 @@ class SearchBudget:
     climbs: int = 200
     new_climbs: int = 64
     climbs_everywhere: int = 300
+    climbs_at_the_end: int = 3000
+    positions_of_climbs: int = 15_000_000
     climb_steps: int = 8
     climb_gain: float = 1e-3
     offsets: int = 256

@@ -2,7 +2,8 @@
 
 After a slide the directions of the neurons in use are stationary points of the value. Neurons that
 the dual point asks for are found from differences of samples, normals of hyperplanes through
-samples, sums and differences of neurons, few inputs, and from a distance from neurons.
+samples, sums and differences of neurons, few inputs, from a distance from neurons, and from neurons
+with some signs changed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ Array = NDArray[np.float64]
 FEW_INPUTS = 3
 # How far a perturbed neuron is from the neuron, which has length 1.
 PERTURBATION = 0.3
+# Of the weights of a neuron, those whose sign changes.
+SHARE_TURNED = 0.2
 # Samples of more inputs are not made into normals: each takes the solution of a linear system.
 MOST_INPUTS_OF_NORMALS = 64
 
@@ -46,7 +49,7 @@ def varied_directions(
     if points.shape[1] <= min(MOST_INPUTS_OF_NORMALS, len(points)):
         kinds.append(_normals)
     if len(neurons):
-        kinds += [_pairs, _perturbed]
+        kinds += [_pairs, _perturbed, _turned]
     each = -(-how_many // len(kinds))
     return np.concatenate([kind(rng, each, points, neurons, neuron_class) for kind in kinds])
 
@@ -98,3 +101,9 @@ def _perturbed(rng, how_many: int, points: Array, neurons: Array, kind: NeuronCl
     d = points.shape[1]
     away = PERTURBATION / np.sqrt(d) * rng.standard_normal((how_many, d))
     return neurons[rng.integers(len(neurons), size=how_many)] + away
+
+
+def _turned(rng, how_many: int, points: Array, neurons: Array, kind: NeuronClass) -> Array:
+    """Neurons with the signs of some weights changed."""
+    chosen = neurons[rng.integers(len(neurons), size=how_many)]
+    return np.where(rng.random(chosen.shape) < SHARE_TURNED, -chosen, chosen)
