@@ -404,8 +404,8 @@ def test_a_copy_a_round_trip_or_a_grid_search_loses_the_norm():
     assert after.certificate_ == model.certificate_
     assert_array_equal(after.predict(rows), model.predict(rows))
     norms, folds = ["l1", "l2"], [(np.arange(40), np.arange(40, 60))]
-    searched = GridSearchCV(WedgeReLURegressor(), {"norm": norms}, cv=folds).fit(X, y)
-    alone = [WedgeReLURegressor(norm=norm).fit(X[:40], y[:40]) for norm in norms]
+    searched = GridSearchCV(WedgeReLURegressor(0.01), {"norm": norms}, cv=folds).fit(X, y)
+    alone = [WedgeReLURegressor(0.01, norm=norm).fit(X[:40], y[:40]) for norm in norms]
     scores = [one.score(X[40:], y[40:]) for one in alone]
     assert_array_equal(searched.cv_results_["mean_test_score"], scores)
     assert scores[0] != scores[1]
