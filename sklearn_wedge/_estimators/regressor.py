@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import ClassVar
 
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 
 from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.alpha_by_validation import ALPHA, AlphaByValidation
 from sklearn_wedge._estimators.base import _WedgeRegressor
-from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
+from sklearn_wedge._settings.inputs import as_columns
 from sklearn_wedge._settings.objectives import (
     REGRESSION_CONSTRAINTS,
 )
-from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, NumberIn
+from sklearn_wedge._settings.options import OPTION_CONSTRAINTS
 from sklearn_wedge._training.dask import is_dask
 
 
-class WedgeReLURegressor(_WedgeRegressor):
+class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     """Globally optimal ReLU network for regression.
 
     The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises the weighted mean loss
@@ -206,7 +206,7 @@ class WedgeReLURegressor(_WedgeRegressor):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [NumberIn(Real, 0, None, closed="neither")],
+        "alpha": ALPHA,
         **REGRESSION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,
@@ -214,7 +214,7 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     def __init__(
         self,
-        alpha: float = 0.01,
+        alpha: float | str = "auto",
         *,
         loss: str | Callable = "squared_error",
         quantile: float = 0.5,
@@ -288,9 +288,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         """
         with single_threaded_blas():
             if is_dask(X):
-                self._fit_on_dask(self.alpha, X, y, sample_weight)
+                self._fit_on_dask(X, y, sample_weight)
             else:
                 X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-                with fit_task(self, None, X, y, weight) as task:
-                    self._fit_at(self.alpha, X, y, weight, loss, task)
+                self._fit_arrays((X, y, weight), as_columns(y), weight, loss)
         return self
