@@ -26,5 +26,5 @@ def one_thread_of_linear_algebra():
 @pytest.fixture
 def nothing_is_cheap(monkeypatch):
     """A search is one: on few rows it would price the whole class, which costs less."""
-    budget = partial(SearchBudget, exact_instead=0)
+    budget = partial(SearchBudget, exact_instead=0, exact_at_once=0)
     monkeypatch.setattr("sklearn_wedge._settings.options.SearchBudget", budget)

@@ -317,7 +317,7 @@ def solve_by_search(X, y, fractions, order, certified, tolerance=1e-6):
     """The loop where pricing everything is too dear for every round, as on larger data."""
     options = FitOptions(order, "l1", False, None, "exact" if certified else "search")
     problem, _ = build_problem(X, y[:, None], np.ones(len(X)), options, SquaredError())
-    problem.pricing.is_cheap = False
+    problem.pricing.is_cheap = problem.pricing.confirms_at_once = False
     alphas = np.array(fractions) * largest(X, y, order)
     return list(solve_path(problem, alphas, StoppingRule(tolerance, 200)))
 

@@ -485,7 +485,7 @@ def solutions(X, y, constraints, loss=SQUARED, fractions=(0.3, 0.05, 5e-3), chea
         3, "l1", standardize=False, clip_quantile=None, pricing="exact", **options, **constraints
     )
     problem, sample = build_problem(X, y[:, None] * 1.0, np.ones(len(X)), options, loss)
-    problem.pricing.is_cheap = cheap
+    problem.pricing.is_cheap = problem.pricing.confirms_at_once = cheap
     constant = problem.loss.constant_model(sample.target, sample.weight)
     shape = sample.target.shape
     dual = problem.loss.dual_point(np.broadcast_to(constant, shape), sample.target, sample.weight)

@@ -61,11 +61,14 @@ class Pricing(Protocol):
         The points.
     is_cheap : bool
         Whether the whole class is priced instead of searched.
+    confirms_at_once : bool
+        Whether exact pricing, if it has to come, need not wait for a search.
     """
 
     neuron_class: NeuronClass
     table: PointTable
     is_cheap: bool
+    confirms_at_once: bool
 
     def price_exactly(self, dual: Any) -> Priced:
         """The best neurons of the whole class."""
@@ -138,10 +141,10 @@ class Problem:
     @property
     def efforts(self) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts."""
-        if self.pricing.is_cheap:
+        if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
-        return [*searches, Effort.EXACT] if self.certified else searches
+        return [*searches, Effort.EXACT] if self.exact else searches
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None

@@ -79,6 +79,8 @@ class Pricing:
     ----------
     is_cheap : bool
         Whether the whole class is priced instead of searched.
+    confirms_at_once : bool
+        Whether exact pricing, if it has to come, need not wait for a search.
     """
 
     def __init__(
@@ -100,7 +102,9 @@ class Pricing:
             Grids(self.table, budget.fine_bins, budget.bytes_of_one_cache // 2) if many else None
         )
         steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
-        self.is_cheap = neuron_class.lies_in_pencils and steps <= self.budget.exact_instead
+        within = steps if neuron_class.lies_in_pencils else np.inf
+        self.is_cheap = within <= budget.exact_instead
+        self.confirms_at_once = within <= budget.exact_at_once
 
     @property
     def columns(self) -> NDArray[np.float64]:

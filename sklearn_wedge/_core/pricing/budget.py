@@ -15,8 +15,11 @@ class SearchBudget:
     Attributes
     ----------
     exact_instead : int
-        Steps up to which the whole class is priced instead of searched: 0.1 seconds. A search costs
-        less from about a quarter of this on, but scores at small penalties are less accurate then.
+        Steps up to which the whole class is priced instead of searched: a few milliseconds, as long
+        as a search takes. Over ten times as many it takes three times as long.
+    exact_at_once : int
+        Steps up to which what has to be priced exactly in the end is not searched before, beyond
+        local moves: whole fits are as fast or faster that way.
     kept_per_inputs : int
         Hyperplanes that exact pricing keeps for each set of inputs. A round adds some tens of
         columns, and wants them from many sets.
@@ -71,7 +74,8 @@ class SearchBudget:
         each. What is found does not depend on it. Callers bound it by the memory they may use.
     """
 
-    exact_instead: int = 8_000_000
+    exact_instead: int = 100_000
+    exact_at_once: int = 8_000_000
     kept_per_inputs: int = 16
     hinges_per_input: int = 4
     hinges_to_tilt: int = 24

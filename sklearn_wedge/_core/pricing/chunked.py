@@ -79,7 +79,7 @@ class ChunkedPricing:
         How far a search goes.
     """
 
-    is_cheap = False
+    is_cheap = confirms_at_once = False
 
     def __init__(
         self,
