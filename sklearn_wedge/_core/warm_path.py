@@ -71,7 +71,7 @@ def solve_from(
         The last one.
     reached : Solution
     """
-    state = solve_penalty(problem, state, rule, problem.efforts)
+    state = solve_penalty(problem, state, rule, rule.efforts(problem))
     reached = solution(problem, state, rule)
     if verbose:
         print(_report(reached, every_round=verbose > 1))

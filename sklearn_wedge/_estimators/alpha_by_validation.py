@@ -189,7 +189,7 @@ def _folds(rows: DistinctRows, by_class: bool) -> list[Fold]:
 def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]:
     """What is tried, if a penalty makes a difference, and the sample whose units scores are in."""
     tol = max(TOLERANCE, options.tol)
-    loose = replace(options, pricing="search", tol=tol, verbose=0, proves=False)
+    loose = replace(options, pricing="search", tol=tol, verbose=0, proves=False, rough=True)
     problem, sample = task.problem(slice(None), loose)
     constant = price(problem, start(problem, 1.0), problem.efforts[0], conclusive=True)
     first = constant.priced.bound
