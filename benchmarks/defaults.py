@@ -2,8 +2,8 @@
 
     python benchmarks/defaults.py --data FOLDER --sets yacht concrete phoneme
 
-The folder is described in ``tables.py``. Errors are root mean squared ones of a regression, else the
-share of wrong labels, each the mean over the splits. CatBoost takes part if it is installed.
+The folder is described in ``tables.py``. Errors are root mean squared ones of a regression, else
+the share of wrong labels, each the mean over the splits. CatBoost takes part if it is installed.
 """
 
 from __future__ import annotations

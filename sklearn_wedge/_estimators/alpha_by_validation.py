@@ -47,10 +47,10 @@ LEAST_ROWS = 10
 PARTS = 5
 MOST_ROWS_OF_FOLDS = 1200
 # Each penalty is this fraction of the one before, down to so much of the first.
-FACTOR = 0.5
+FACTOR = 0.4
 LEAST_OF_FIRST = 1e-5
 # A path ends after so many penalties without a better score.
-PATIENCE = 3
+PATIENCE = 2
 # What the fits of the parts are solved to, at the least.
 TOLERANCE = 1e-3
 
