@@ -11,15 +11,11 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._core.restricted.active_set import Enough, solve_quadratic_l1
 from sklearn_wedge._core.restricted.columns import Columns, DualPoint, Optimum, RestrictedProblem
-from sklearn_wedge._core.restricted.groups import STATIONARITY_TOLERANCE, solve_quadratic_groups
+from sklearn_wedge._core.restricted.groups import precision_of, solve_quadratic_groups
 from sklearn_wedge._core.restricted.quadratics import ByOutput
 from sklearn_wedge._core.rows import Activations
 
 Array = NDArray[np.float64]
-
-# Optimality conditions of several outputs are rough only where they may be off by more than this
-# fraction of alpha: what a fit has to prove goes by sharp ones.
-LEAST_ROUGH = 2e-4
 
 
 @dataclass(frozen=True)
@@ -102,9 +98,7 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         """Optimal coefficients and intercept, started from those given."""
         gram, linear = columns.gram, columns.linear
         if coef.shape[1] > 1:
-            # Conditions that hold to a part of alpha leave that part of the objective, at most.
-            rough = accuracy / self._half_square if self._half_square > 0 else 0.0
-            precision = rough if rough > LEAST_ROUGH else STATIONARITY_TOLERANCE
+            precision = precision_of(accuracy, self._half_square)
             coef = solve_quadratic_groups(ByOutput(gram[None]), linear, alpha, coef, precision)
         else:
             enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
