@@ -36,9 +36,17 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
 
     Parameters
     ----------
-    alpha : float, default=0.01
+    alpha : float or "auto", default="auto"
         Penalty, positive, of the mean loss. With ``standardize=True`` it has no unit: rescaling
         inputs does not change the fit.
+
+        ``"auto"`` chooses it on rows held out, by the loss that is minimised, with the weights of
+        rows and classes, and then fits all rows, starting from the neurons found. Of up to 1,200
+        distinct rows each of five parts, with its share of every class, is held out in turn; of
+        more, one. At most 12,500 rows, a sample by their values if there are more (of dask arrays
+        too: these are fetched), take part in the choice. Penalties fall by factors of 0.4 from the
+        one at which the network is constant, to 1e-5 of it at most, and end two after the best.
+        Fewer than ten distinct rows, or rows of which no part can be held out, get 0.01.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
         ``"log_loss"``: binomial or, for several classes, multinomial. The hinge losses give no
         probabilities; several classes are then one against the rest, still with shared neurons.
@@ -103,6 +111,13 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
 
     Attributes
     ----------
+    alpha_ : float
+        The penalty of the fit, given or chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The penalties tried, descending; only if ``alpha`` was chosen on rows held out.
+    validation_scores_ : ndarray of shape (n_alphas,)
+        Minus the mean loss of each on the rows held out, weighted, the mean over the parts;
+        likewise.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     fitted_classes_ : ndarray of shape (n_fitted_classes,)
@@ -166,11 +181,13 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
     UserWarning
-        If the network is constant because ``alpha`` is too large.
+        If the network is constant because ``alpha`` is too large, or as no smaller one that was
+        tried has a better score.
 
     See Also
     --------
-    WedgeReLUClassifierCV : Chooses ``alpha`` by cross-validation.
+    WedgeReLUClassifierCV : Chooses ``alpha`` by cross-validation of any kind, and order, norm and
+        depth with it.
     WedgeReLURegressor : The network for regression.
 
     References

@@ -37,10 +37,18 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
 
     Parameters
     ----------
-    alpha : float, default=0.01
+    alpha : float or "auto", default="auto"
         Penalty, positive, in the scaling of scikit-learn's ``Lasso``. With ``standardize=True`` it
         has no unit: rescaling inputs or target does not change the fit (for ``"huber"``: if
         ``epsilon`` is rescaled too). With a loss of your own it carries the unit of that loss.
+
+        ``"auto"`` chooses it on rows held out, by the loss that is minimised, and then fits all
+        rows, starting from the neurons found. Of up to 1,200 distinct rows each of five parts is
+        held out in turn; of more, one. At most 12,500 rows, a sample by their values if there
+        are more (of dask arrays too: these are fetched), take part in the choice. Penalties fall
+        by factors of 0.4 from the one at which the network is constant, to 1e-5 of it at most, and
+        end two after the best. Fewer than ten distinct rows, or rows of which no part can be held
+        out, get 0.01.
     loss : str or callable, default="squared_error"
         What is minimised besides the penalty.
 
@@ -116,6 +124,13 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
 
     Attributes
     ----------
+    alpha_ : float
+        The penalty of the fit, given or chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The penalties tried, descending; only if ``alpha`` was chosen on rows held out.
+    validation_scores_ : ndarray of shape (n_alphas,)
+        Minus the mean loss of each on the rows held out, weighted, in the units of the problem
+        solved (those of ``certificate_``), the mean over the parts; likewise.
     coefs_ : list of n_blocks_ + 1 ndarrays
         Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
         and ``(n_neurons_, n_outputs)``, as in ``MLPRegressor``. With more, hidden layer l has as
@@ -177,11 +192,13 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
     UserWarning
-        If the network is constant because ``alpha`` is too large: ``alpha_max`` or above.
+        If the network is constant because ``alpha`` is too large, ``alpha_max`` or above, or as no
+        smaller one that was tried has a better score.
 
     See Also
     --------
-    WedgeReLURegressorCV : Chooses ``alpha`` by cross-validation.
+    WedgeReLURegressorCV : Chooses ``alpha`` by cross-validation of any kind, and order, norm and
+        depth with it.
     wedge_relu_path : Networks at several penalties.
 
     References
@@ -202,6 +219,12 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     >>> model.certificate_.exact
     True
     >>> bool(model.certificate_.relative_gap < 0.05)
+    True
+
+    Without a number, the penalty is chosen:
+
+    >>> chosen = WedgeReLURegressor().fit(X, y)
+    >>> chosen.alpha_ in chosen.alphas_
     True
     """
 
