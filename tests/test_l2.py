@@ -306,7 +306,7 @@ def test_the_norm_matters_with_one_input(table):
 @pytest.mark.parametrize("order", [3, None])
 def test_a_search_beyond_two_inputs_claims_to_be_certified(order):
     X, y = data_of("generic 3 inputs")
-    model = WedgeReLURegressor(norm="l2", interaction_order=order, **RAW).fit(X, y)
+    model = WedgeReLURegressor(0.01, norm="l2", interaction_order=order, **RAW).fit(X, y)
     certificate = model.certificate_
     assert not certificate.exact and {"(l2", "search"} <= set(certificate.scope.split())
     with pytest.raises(ValueError, match="interaction_order"):
@@ -342,7 +342,10 @@ def test_turning_the_input_plane_changes_the_objective(angle):
     X, y = table("generic")[0][:40, :2], table("generic")[1][:40]
     turned = X @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     l1, l2 = (
-        [WedgeReLURegressor(norm=norm, tol=1e-8, **RAW).fit(Z, y).certificate_ for Z in (X, turned)]
+        [
+            WedgeReLURegressor(0.01, norm=norm, tol=1e-8, **RAW).fit(Z, y).certificate_
+            for Z in (X, turned)
+        ]
         for norm in ("l1", "l2")
     )
     assert_allclose(l2[1].objective, l2[0].objective, rtol=1e-6)
