@@ -79,7 +79,7 @@ def diabetes(folder: Path):
 
     from sklearn_wedge import WedgeReLURegressor
 
-    return WedgeReLURegressor(), *load_diabetes(return_X_y=True)
+    return WedgeReLURegressor(0.01), *load_diabetes(return_X_y=True)
 
 
 FITS: dict[str, Callable] = {
@@ -131,8 +131,8 @@ def run_first() -> dict[str, float]:
     from sklearn_wedge import WedgeReLURegressor
 
     X, y = make_regression(120, 4, random_state=0)
-    first = timed(lambda: WedgeReLURegressor(max_iter=2).fit(X, y))
-    l2 = WedgeReLURegressor(max_iter=2, norm="l2", interaction_order=None)
+    first = timed(lambda: WedgeReLURegressor(0.01, max_iter=2).fit(X, y))
+    l2 = WedgeReLURegressor(0.01, max_iter=2, norm="l2", interaction_order=None)
     second = timed(lambda: l2.fit(X, y))
     return {
         "import": importing["cpu"],

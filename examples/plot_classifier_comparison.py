@@ -44,7 +44,7 @@ classifiers = {
     "MLP": MLPClassifier(alpha=1, max_iter=1000, random_state=42),
     "AdaBoost": AdaBoostClassifier(random_state=42),
     "Naive Bayes": GaussianNB(),
-    "Wedge network": WedgeReLUClassifier(),
+    "Wedge network": WedgeReLUClassifier(0.01),
 }
 
 # %%

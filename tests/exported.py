@@ -75,8 +75,8 @@ def fitted():
         "hinge, three classes, two with weight": WedgeReLUClassifier(
             0.01, loss="squared_hinge", class_weight={0: 0}
         ).fit(X, three),
-        "three classes, one with weight": WedgeReLUClassifier().fit(X, names, low),
-        "two classes, one with weight": WedgeReLUClassifier().fit(X, y > 1.2, 1.0 * (y > 1.2)),
+        "three classes, one with weight": WedgeReLUClassifier(0.01).fit(X, names, low),
+        "two classes, one with weight": WedgeReLUClassifier(0.01).fit(X, y > 1.2, 1.0 * (y > 1.2)),
         "hinge": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
         "hinge, three classes": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, three),
         "two blocks, fitted": WedgeReLURegressor(**deep).fit(X, kinks),

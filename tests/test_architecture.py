@@ -54,6 +54,12 @@ ALLOWED = {
         "_core.solution",
         "_core.stopping",
     },
+    "_core.carried": {
+        "_core.problem",
+        "_core.neurons",
+        "_core.rows",
+        "_core.solution",
+    },
     "_core.deep": {
         "_core.problem",
         "_core.column_generation",

@@ -159,7 +159,7 @@ def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning_out():
 
 def test_an_error_in_fit_leaves_callbacks_set_up():
     recorder = Recorder()
-    model = WedgeReLURegressor(pricing="exact", norm="l2", interaction_order=None)
+    model = WedgeReLURegressor(0.01, pricing="exact", norm="l2", interaction_order=None)
     wide = rng.normal(size=(60, 4))
     with pytest.raises(ValueError, match="out of reach"):
         model.set_callbacks(recorder).fit(wide, y)
@@ -195,7 +195,7 @@ def test_a_progress_bar_does_not_travel_to_workers(capsys):
 
 
 def test_a_progress_bar_of_a_search_over_a_pipeline_loses_the_network(capsys):
-    pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor())
+    pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor(0.01))
     search = GridSearchCV(pipeline, {"wedgereluregressor__alpha": [0.1, 0.03]}, cv=2)
     bar = callback.ProgressBar(max_propagation_depth=None)
     search.set_callbacks(bar).fit(X, y)

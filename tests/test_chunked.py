@@ -522,13 +522,13 @@ def test_chunks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
 @pytest.mark.parametrize(
     ("model", "pair"),
     [
-        (WedgeReLURegressor(loss="absolute_error"), "loss='absolute_error'"),
-        (WedgeReLURegressor(loss="quantile", quantile=0.9), "loss='quantile'"),
-        (WedgeReLURegressor(loss=lambda f, y: (f - y) ** 2), "a loss of your own"),
-        (WedgeReLUClassifier(loss="hinge"), "loss='hinge'"),
-        (WedgeReLURegressor(norm="l2"), "norm='l2'"),
-        (WedgeReLURegressor(interaction_order=None), "neurons of 5 inputs"),
-        (WedgeReLURegressor(solver="cvxpy"), "solver='cvxpy'"),
+        (WedgeReLURegressor(0.01, loss="absolute_error"), "loss='absolute_error'"),
+        (WedgeReLURegressor(0.01, loss="quantile", quantile=0.9), "loss='quantile'"),
+        (WedgeReLURegressor(0.01, loss=lambda f, y: (f - y) ** 2), "a loss of your own"),
+        (WedgeReLUClassifier(0.01, loss="hinge"), "loss='hinge'"),
+        (WedgeReLURegressor(0.01, norm="l2"), "norm='l2'"),
+        (WedgeReLURegressor(0.01, interaction_order=None), "neurons of 5 inputs"),
+        (WedgeReLURegressor(0.01, solver="cvxpy"), "solver='cvxpy'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -695,7 +695,9 @@ def test_targets_and_weights_of_any_sequence_are_taken_beside_a_dask_array():
     assert classifier.classes_.tolist() == ["high", "low"]
 
 
-@pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLUClassifier()], ids=["r", "c"])
+@pytest.mark.parametrize(
+    "model", [WedgeReLURegressor(0.01), WedgeReLUClassifier(0.01)], ids=["r", "c"]
+)
 def test_malformed_targets_beside_a_dask_array_are_refused(model):
     X, y, _ = friedman(100)
     X, y = array.from_array(X, chunks=(40, -1)), y > 14
@@ -732,7 +734,7 @@ def broken_arrays():
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 def test_malformed_dask_arrays_are_refused(X, y, weight, message):
     with pytest.raises(ValueError, match=message):
-        WedgeReLURegressor().fit(X, y, weight)
+        WedgeReLURegressor(0.01).fit(X, y, weight)
 
 
 def test_what_does_not_take_dask_arrays_says_so():
@@ -745,15 +747,15 @@ def test_what_does_not_take_dask_arrays_says_so():
     with pytest.raises(
         ValueError, match=r"loss='hinge' and a fit in chunks of rows .* sample of its rows"
     ):
-        WedgeReLUClassifier(loss="hinge").fit(X, y > 10)
+        WedgeReLUClassifier(0.01, loss="hinge").fit(X, y > 10)
     with pytest.raises(ValueError, match="negative"):
-        WedgeReLURegressor(loss="poisson").fit(X, y - 100)
+        WedgeReLURegressor(0.01, loss="poisson").fit(X, y - 100)
     with pytest.raises(ValueError, match="several targets"):
-        WedgeReLURegressor(loss="huber").fit(X, array.stack([y, y], axis=1))
+        WedgeReLURegressor(0.01, loss="huber").fit(X, array.stack([y, y], axis=1))
     with pytest.raises(ValueError, match="at least two classes"):
-        WedgeReLUClassifier().fit(X, y > 1000)
+        WedgeReLUClassifier(0.01).fit(X, y > 1000)
     with pytest.raises(ValueError, match="Unknown label type"):
-        WedgeReLUClassifier().fit(X, y)
+        WedgeReLUClassifier(0.01).fit(X, y)
     fitted_model = WedgeReLURegressor(0.3).fit(X, y, weight)
     assert fitted_model.n_features_in_ == 5
     with pytest.raises(ValueError, match="expecting 5 features"):
@@ -762,5 +764,5 @@ def test_what_does_not_take_dask_arrays_says_so():
 
 def test_no_neuron_at_all_can_be_proposed():
     X = array.ones((100, 2), chunks=(50, 2))
-    model = WedgeReLURegressor().fit(X, array.arange(100, chunks=50))
+    model = WedgeReLURegressor(0.01).fit(X, array.arange(100, chunks=50))
     assert model.n_neurons_ == 0

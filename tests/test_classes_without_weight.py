@@ -76,9 +76,9 @@ def test_a_class_without_weight_changes_the_fit_or_is_predicted(n_classes, missi
 def test_balanced_classes_count_one_without_weight():
     X, y, new = table(3)
     weight = np.random.default_rng(0).integers(0, 4, size=80) * (y != "b")
-    model = WedgeReLUClassifier(class_weight="balanced").fit(X, y, weight)
+    model = WedgeReLUClassifier(0.01, class_weight="balanced").fit(X, y, weight)
     rest = y != "b"
-    alone = WedgeReLUClassifier(class_weight="balanced").fit(X[rest], y[rest], weight[rest])
+    alone = WedgeReLUClassifier(0.01, class_weight="balanced").fit(X[rest], y[rest], weight[rest])
     assert_allclose(model.predict_proba(new)[:, [0, 2]], alone.predict_proba(new), rtol=1e-12)
 
 
@@ -96,8 +96,8 @@ def test_a_second_block_learns_a_class_without_weight():
 def test_rows_in_blocks_of_a_class_without_weight_count(n_classes, missing, dask):
     X, y, new = table(n_classes)
     weight = 1.0 * (y != missing)
-    expected = WedgeReLUClassifier().fit(X, y, weight)
-    model = WedgeReLUClassifier()
+    expected = WedgeReLUClassifier(0.01).fit(X, y, weight)
+    model = WedgeReLUClassifier(0.01)
     if dask:
         array = pytest.importorskip("dask.array")
         blocks = (array.from_array(each, chunks=30) for each in (X, y, weight))

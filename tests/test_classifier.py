@@ -186,7 +186,7 @@ def table(kind="generic", seed=0, n=60, d=4):
 @lru_cache
 def reference():
     X, y, _, _ = table()
-    return WedgeReLUClassifier().fit(X, y)
+    return WedgeReLUClassifier(0.01).fit(X, y)
 
 
 def assert_same(actual, expected, tolerance=NOTHING):
@@ -206,7 +206,7 @@ def assert_same(actual, expected, tolerance=NOTHING):
 )
 def test_labels_come_back_as_others(classes):
     X, y, _, new = table()
-    model = WedgeReLUClassifier().fit(X, classes[y])
+    model = WedgeReLUClassifier(0.01).fit(X, classes[y])
     assert_array_equal(model.classes_, classes)
     assert model.classes_.dtype == model.predict(new).dtype == classes.dtype
     assert_array_equal(model.decision_function(new), reference().decision_function(new))
@@ -239,8 +239,8 @@ def test_probabilities_that_underflow_have_no_logarithm():
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 def test_swapped_labels_do_not_turn_the_sign(norm):
     X, y, _, new = table()
-    model = WedgeReLUClassifier(norm=norm).fit(X, y)
-    swapped = WedgeReLUClassifier(norm=norm).fit(X, 1 - y)
+    model = WedgeReLUClassifier(0.01, norm=norm).fit(X, y)
+    swapped = WedgeReLUClassifier(0.01, norm=norm).fit(X, 1 - y)
     assert_same(swapped.decision_function(new), -model.decision_function(new))
 
 
@@ -251,19 +251,19 @@ def test_class_weights_are_not_sample_weights(class_weight):
         by_class = weight.sum() / 2 / np.array([weight[y == 0].sum(), weight[y == 1].sum()])
     else:
         by_class = np.array([class_weight.get(0, 1.0), class_weight[1]])
-    model = WedgeReLUClassifier(class_weight=class_weight).fit(X, y, sample_weight=weight)
-    by_hand = WedgeReLUClassifier().fit(X, y, sample_weight=weight * by_class[y])
+    model = WedgeReLUClassifier(0.01, class_weight=class_weight).fit(X, y, sample_weight=weight)
+    by_hand = WedgeReLUClassifier(0.01).fit(X, y, sample_weight=weight * by_class[y])
     assert_same(model.decision_function(new), by_hand.decision_function(new))
     copies = np.repeat(np.arange(60), weight)
-    copied = WedgeReLUClassifier(class_weight=class_weight).fit(X[copies], y[copies])
+    copied = WedgeReLUClassifier(0.01, class_weight=class_weight).fit(X[copies], y[copies])
     assert_same(model.decision_function(new), copied.decision_function(new))
 
 
 def test_class_weights_are_not_looked_up_by_label():
     X, y, _, new = table()
     labels = np.array(["no", "yes"])[y]
-    model = WedgeReLUClassifier(class_weight={"no": 1.0, "yes": 3.0}).fit(X, labels)
-    by_hand = WedgeReLUClassifier().fit(X, labels, sample_weight=1.0 + 2.0 * y)
+    model = WedgeReLUClassifier(0.01, class_weight={"no": 1.0, "yes": 3.0}).fit(X, labels)
+    by_hand = WedgeReLUClassifier(0.01).fit(X, labels, sample_weight=1.0 + 2.0 * y)
     assert_same(model.decision_function(new), by_hand.decision_function(new))
 
 
@@ -298,7 +298,7 @@ def test_above_the_largest_alpha_the_model_is_not_the_log_odds(weighted):
         (np.where(np.arange(60) == 3, np.nan, np.arange(60) % 2), None, "NaN"),
     ],
 )
-@pytest.mark.parametrize("estimator", [WedgeReLUClassifier(), WedgeReLUClassifierCV(2, cv=2)])
+@pytest.mark.parametrize("estimator", [WedgeReLUClassifier(0.01), WedgeReLUClassifierCV(2, cv=2)])
 def test_targets_that_are_not_classes_are_accepted(estimator, y, weight, message):
     with pytest.raises(ValueError, match=message.replace("Classifier ", r"Classifier\w* ")):
         clone(estimator).fit(table()[0], y, sample_weight=weight)
@@ -308,14 +308,14 @@ def test_targets_that_are_not_classes_are_accepted(estimator, y, weight, message
 def test_class_weights_may_be_negative_infinite_or_all_zero(class_weight):
     X, y, _, _ = table()
     with pytest.raises(ValueError, match=r"class_weight=.*class"):
-        WedgeReLUClassifier(class_weight=class_weight).fit(X, y)
+        WedgeReLUClassifier(0.01, class_weight=class_weight).fit(X, y)
 
 
 def test_missing_inputs_do_not_point_to_simple_imputer():
     X, y, _, _ = table()
     missing = np.where(np.arange(240).reshape(60, 4) == 30, np.nan, X)
     for call in (
-        lambda: WedgeReLUClassifier().fit(missing, y),
+        lambda: WedgeReLUClassifier(0.01).fit(missing, y),
         lambda: reference().predict(missing),
     ):
         with pytest.raises(ValueError, match=r"NaN.*row 7, column 2.*SimpleImputer"):
@@ -353,7 +353,7 @@ def test_an_unconverged_fit_does_not_warn_with_gap_and_tolerance():
 
 def test_an_unfitted_classifier_predicts():
     with pytest.raises(NotFittedError):
-        WedgeReLUClassifier().predict(table()[0])
+        WedgeReLUClassifier(0.01).predict(table()[0])
 
 
 # --- the network ---------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ FITS = [
 @pytest.fixture(scope="module", params=FITS, ids=str)
 def case(request):
     X, y, weight, new = table()
-    model = WedgeReLUClassifier(**request.param).fit(X, y, sample_weight=weight)
+    model = WedgeReLUClassifier(0.01, **request.param).fit(X, y, sample_weight=weight)
     assert model.n_neurons_ > 2
     return model, X, y, weight, new
 
@@ -404,7 +404,7 @@ each_invariance = pytest.mark.parametrize(("kind", "norm"), INVARIANT)
 
 def log_odds(norm, kind, X, y, weight=None, new=None):
     clip = 0.05 if kind == "ties" else 0.005
-    model = WedgeReLUClassifier(norm=norm, clip_quantile=clip).fit(X, y, sample_weight=weight)
+    model = WedgeReLUClassifier(0.01, norm=norm, clip_quantile=clip).fit(X, y, sample_weight=weight)
     assert model.n_neurons_ > 2
     return model.decision_function(table(kind)[3] if new is None else new)
 

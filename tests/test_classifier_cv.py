@@ -50,7 +50,7 @@ def new_rows():
 
 @pytest.fixture(scope="module")
 def model(data):
-    return WedgeReLUClassifier().fit(*data)
+    return WedgeReLUClassifier(0.01).fit(*data)
 
 
 def frame(kind, X, names=NAMES):
@@ -67,7 +67,7 @@ def frame(kind, X, names=NAMES):
 
 def test_a_pipeline_predicts_unlike_its_parts(data, new_rows, model):
     X, y = data
-    pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier()).fit(X, y)
+    pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier(0.01)).fit(X, y)
     scaled = StandardScaler().fit(X).transform(new_rows)
     assert_array_equal(pipeline.predict_proba(new_rows), pipeline[-1].predict_proba(scaled))
     assert_allclose(pipeline.decision_function(new_rows), model.decision_function(new_rows), 1e-6)
@@ -79,7 +79,7 @@ def test_grid_search_misses_the_interaction():
     X = rng.uniform(-1, 1, size=(80, 2))
     y = np.abs(X[:, 0] - X[:, 1]) > 0.6
     grid = {"alpha": [1e-3, 10.0], "norm": ["l1", "l2"], "interaction_order": [1, 2]}
-    search = GridSearchCV(WedgeReLUClassifier(), grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    search = GridSearchCV(WedgeReLUClassifier(0.01), grid, cv=3, scoring="neg_log_loss").fit(X, y)
     assert search.best_params_["alpha"] == 1e-3
     assert search.best_params_["interaction_order"] == 2
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
@@ -119,7 +119,7 @@ def test_pickling_changes_a_bit(model, new_rows):
 def test_frames_and_series_of_labels_are_not_arrays(kind, data, new_rows, model):
     X, y = data
     labels = pytest.importorskip(kind).Series(y.tolist())
-    framed = WedgeReLUClassifier().fit(frame(kind, X), labels)
+    framed = WedgeReLUClassifier(0.01).fit(frame(kind, X), labels)
     assert_array_equal(framed.feature_names_in_, NAMES)
     assert_array_equal(framed.classes_, ["healthy", "sick"])
     rows = frame(kind, new_rows)
@@ -134,27 +134,27 @@ def test_metadata_routing_loses_the_weights(data, new_rows):
     X, y = data
     weight = np.random.default_rng(0).integers(0, 3, size=60)
     with sklearn.config_context(enable_metadata_routing=True):
-        classifier = WedgeReLUClassifier().set_fit_request(sample_weight=True)
+        classifier = WedgeReLUClassifier(0.01).set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=True)
         routed = make_pipeline(scaler, classifier).fit(X, y, sample_weight=weight)
-    expected = WedgeReLUClassifier().fit(X, y, sample_weight=weight).predict_proba(new_rows)
+    expected = WedgeReLUClassifier(0.01).fit(X, y, sample_weight=weight).predict_proba(new_rows)
     assert_allclose(routed.predict_proba(new_rows), expected, rtol=1e-6)
 
 
 def test_calibration_and_stacked_probabilities_fail(data, new_rows):
     X, y = data
-    out_of_fold = cross_val_predict(WedgeReLUClassifier(), X, y, cv=3, method="predict_proba")
+    out_of_fold = cross_val_predict(WedgeReLUClassifier(0.01), X, y, cv=3, method="predict_proba")
     for train, test in StratifiedKFold(3).split(X, y):
-        alone = WedgeReLUClassifier().fit(X[train], y[train])
+        alone = WedgeReLUClassifier(0.01).fit(X[train], y[train])
         assert_array_equal(out_of_fold[test], alone.predict_proba(X[test]))
-    calibrated = CalibratedClassifierCV(WedgeReLUClassifier(), cv=3).fit(X, y)
+    calibrated = CalibratedClassifierCV(WedgeReLUClassifier(0.01), cv=3).fit(X, y)
     probability = calibrated.predict_proba(new_rows)
     assert_allclose(probability.sum(axis=1), 1.0)
     assert np.ptp(probability[:, 1]) > 0.2
 
 
 def test_tags_claim_what_is_not_supported():
-    for estimator in (WedgeReLUClassifier(), WedgeReLUClassifierCV()):
+    for estimator in (WedgeReLUClassifier(0.01), WedgeReLUClassifierCV()):
         tags = estimator.__sklearn_tags__()
         assert tags.estimator_type == "classifier"
         assert tags.classifier_tags.multi_class

@@ -33,11 +33,11 @@ ESTIMATORS = [
     WedgeReLURegressorCV(**SMALL),
     WedgeReLUClassifier(),
     WedgeReLUClassifierCV(**SMALL),
-    WedgeFeatures(),
+    WedgeFeatures(WedgeReLURegressor(0.01)),
 ]
 VARIANTS = [
     WedgeReLURegressor(norm="l2", alpha=0.05),
-    WedgeReLURegressor(loss="poisson"),
+    WedgeReLURegressor(0.01, loss="poisson"),
     WedgeReLURegressor(alpha=1.0, tol=1e-2, loss=Expectile()),
     WedgeReLUClassifier(loss="hinge", alpha=0.05, tol=1e-2, interaction_order=1),
     WedgeReLURegressorCV(**SMALL, interaction_order=(1, 2)),

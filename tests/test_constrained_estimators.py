@@ -322,12 +322,16 @@ def test_a_grid_search_does_not_try_constraints():
 @pytest.mark.parametrize(
     ("model", "y", "message"),
     [
-        (WedgeReLURegressor(norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
+        (WedgeReLURegressor(0.01, norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
         (WedgeReLURegressorCV(norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
-        (WedgeReLUClassifier(norm="l2"), CLASSES, r"monotonic_cst and norm='l2' do not combine"),
-        (WedgeReLURegressor(), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
+        (
+            WedgeReLUClassifier(0.01, norm="l2"),
+            CLASSES,
+            r"monotonic_cst and norm='l2' do not combine",
+        ),
+        (WedgeReLURegressor(0.01), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
         (WedgeReLURegressorCV(), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
-        (WedgeReLUClassifier(), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
+        (WedgeReLUClassifier(0.01), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
         (WedgeReLUClassifierCV(), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
     ],
 )

@@ -450,7 +450,10 @@ def test_dask_arrays_are_fitted_with_further_blocks():
     array = pytest.importorskip("dask.array")
     X, y = table()
     lazy = array.from_array(X, chunks=(20, 3))
-    for model, target in ((WedgeReLURegressor(n_blocks=2), y), (WedgeReLUClassifier(), y > 0.3)):
+    for model, target in (
+        (WedgeReLURegressor(0.01, n_blocks=2), y),
+        (WedgeReLUClassifier(0.01), y > 0.3),
+    ):
         model.set_params(n_blocks=2)
         with pytest.raises(ValueError, match="n_blocks=2 and a fit in chunks of rows do"):
             model.fit(lazy, array.from_array(target, chunks=20))
@@ -467,20 +470,20 @@ def test_a_fit_beyond_the_working_memory_loses_its_further_blocks():
 
 def test_certificates_out_of_reach_are_refused_after_a_fit():
     X, y = table()
-    model = WedgeReLURegressor(n_blocks=2, interaction_order=3, norm="l2", pricing="exact")
+    model = WedgeReLURegressor(0.01, n_blocks=2, interaction_order=3, norm="l2", pricing="exact")
     with pytest.raises(ValueError, match=r"n_blocks=2 .*norm='l2' beyond interaction_order=2"):
         model.fit(X[:, :2], y)
     # One block on two columns is within reach.
     clone(model).set_params(n_blocks=1, alpha=0.1).fit(X[:, :2], y)
     with pytest.raises(ValueError, match=r"n_blocks=2 .*out of reach"):
-        WedgeReLURegressor(n_blocks=2, interaction_order=None, pricing="exact").fit(X, y)
+        WedgeReLURegressor(0.01, n_blocks=2, interaction_order=None, pricing="exact").fit(X, y)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1.5, "2", None])
 def test_a_number_of_blocks_that_is_none_is_accepted(n_blocks):
     X, y = table()
     with pytest.raises(ValueError, match="'n_blocks' parameter"):
-        WedgeReLURegressor(n_blocks=n_blocks).fit(X, y)
+        WedgeReLURegressor(0.01, n_blocks=n_blocks).fit(X, y)
 
 
 # --- what it is for -----------------------------------------------------------------------------

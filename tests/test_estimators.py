@@ -98,7 +98,7 @@ def test_grid_search_over_alpha_and_interaction_order_picks_the_interaction():
     X = rng.uniform(-1, 1, size=(60, 2))
     y = np.abs(X[:, 0] - X[:, 1])
     grid = {"alpha": [1e-3, 10.0], "interaction_order": [1, 2]}
-    search = GridSearchCV(WedgeReLURegressor(), grid, cv=3).fit(X, y)
+    search = GridSearchCV(WedgeReLURegressor(0.01), grid, cv=3).fit(X, y)
     assert search.best_params_ == {"alpha": 1e-3, "interaction_order": 2}
     assert search.best_score_ > 0.9
     assert search.best_estimator_.n_neurons_ > 0
@@ -185,8 +185,10 @@ def test_target_and_weight_may_be_series(kind, data, new_rows):
     library = pytest.importorskip(kind)
     X, y = data
     weight = np.linspace(0, 2, len(y))
-    series = WedgeReLURegressor().fit(X, library.Series(y), sample_weight=library.Series(weight))
-    arrays = WedgeReLURegressor().fit(X, y, sample_weight=weight)
+    series = WedgeReLURegressor(0.01).fit(
+        X, library.Series(y), sample_weight=library.Series(weight)
+    )
+    arrays = WedgeReLURegressor(0.01).fit(X, y, sample_weight=weight)
     assert_array_equal(series.predict(new_rows), arrays.predict(new_rows))
 
 
@@ -200,16 +202,16 @@ def test_metadata_routing_brings_sample_weight_through_a_pipeline(data, new_rows
     weight = np.random.default_rng(0).integers(0, 3, size=len(y))
     copies = np.repeat(np.arange(len(y)), weight)
     with sklearn.config_context(enable_metadata_routing=True):
-        regressor = WedgeReLURegressor().set_fit_request(sample_weight=True)
+        regressor = WedgeReLURegressor(0.01).set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=True)
         routed = make_pipeline(scaler, regressor).fit(X, y, sample_weight=weight)
-        blind = WedgeReLURegressor().set_fit_request(sample_weight=False)
+        blind = WedgeReLURegressor(0.01).set_fit_request(sample_weight=False)
         unweighted = make_pipeline(scaler, blind).fit(X, y, sample_weight=weight)
         with pytest.raises(ValueError, match="sample_weight"):  # neither requested nor declined
-            make_pipeline(scaler, WedgeReLURegressor()).fit(X, y, sample_weight=weight)
-    copied = make_pipeline(StandardScaler(), WedgeReLURegressor()).fit(X[copies], y[copies])
+            make_pipeline(scaler, WedgeReLURegressor(0.01)).fit(X, y, sample_weight=weight)
+    copied = make_pipeline(StandardScaler(), WedgeReLURegressor(0.01)).fit(X[copies], y[copies])
     assert_allclose(routed.predict(new_rows), copied.predict(new_rows), rtol=1e-7)
-    by_hand = WedgeReLURegressor().fit(scaler.fit(X, y, sample_weight=weight).transform(X), y)
+    by_hand = WedgeReLURegressor(0.01).fit(scaler.fit(X, y, sample_weight=weight).transform(X), y)
     assert_array_equal(unweighted.predict(new_rows), by_hand.predict(scaler.transform(new_rows)))
 
 
@@ -227,7 +229,7 @@ def test_text_in_the_inputs_is_not_located(as_frame):
     column = "'region'" if as_frame else "1"
     message = f"text: 'north' in row 1, column {column}.*OneHotEncoder"
     with pytest.raises(ValueError, match=message):
-        WedgeReLURegressor().fit(rows, [1.0, 2.0, 3.0])
+        WedgeReLURegressor(0.01).fit(rows, [1.0, 2.0, 3.0])
 
 
 def test_there_is_no_coef_for_selectors_to_misread(model, data):
@@ -247,12 +249,12 @@ def test_permutation_importance_finds_the_useless_column():
 
 
 def test_tags_say_what_is_supported():
-    tags = WedgeReLURegressor().__sklearn_tags__()
+    tags = WedgeReLURegressor(0.01).__sklearn_tags__()
     assert tags.estimator_type == "regressor"
     assert tags.target_tags.required
     assert tags.target_tags.multi_output
-    assert not WedgeReLURegressor(loss="huber").__sklearn_tags__().target_tags.multi_output
-    assert WedgeReLURegressor(loss="gamma").__sklearn_tags__().target_tags.positive_only
+    assert not WedgeReLURegressor(0.01, loss="huber").__sklearn_tags__().target_tags.multi_output
+    assert WedgeReLURegressor(0.01, loss="gamma").__sklearn_tags__().target_tags.positive_only
     assert not tags.input_tags.allow_nan
     assert not tags.input_tags.sparse
     assert not tags.non_deterministic
@@ -281,12 +283,12 @@ def test_the_loss_decides_the_shape_of_predictions_of_a_target_in_a_column(loss,
 
 
 def test_verbose_prints_and_silence_is_the_default(data, capsys):
-    WedgeReLURegressor().fit(*data)
+    WedgeReLURegressor(0.01).fit(*data)
     assert capsys.readouterr().out == ""
-    model = WedgeReLURegressor(verbose=1).fit(*data)
+    model = WedgeReLURegressor(0.01, verbose=1).fit(*data)
     summary = capsys.readouterr().out
     assert f"{model.n_neurons_} neurons" in summary
-    WedgeReLURegressor(verbose=2).fit(*data)
+    WedgeReLURegressor(0.01, verbose=2).fit(*data)
     rounds = capsys.readouterr().out
     assert summary in rounds
     assert len(rounds.splitlines()) == len(summary.splitlines()) + model.n_iter_
@@ -354,7 +356,7 @@ def test_missing_inputs_point_to_simple_imputer(data, model):
     X, y = data
     missing = with_value(X, (7, 2), np.nan)
     with pytest.raises(ValueError, match=r"NaN.*row 7, column 2.*SimpleImputer"):
-        WedgeReLURegressor().fit(missing, y)
+        WedgeReLURegressor(0.01).fit(missing, y)
     with pytest.raises(ValueError, match=r"NaN.*SimpleImputer"):
         model.predict(missing)
 
@@ -365,14 +367,14 @@ def test_missing_inputs_of_a_frame_are_named_by_column(kind, data):
     names = ["age", "income", "rate", "rooms"]
     missing = frame(kind, with_value(X, (7, 2), np.nan), names)
     with pytest.raises(ValueError, match=r"'rate'.*SimpleImputer"):
-        WedgeReLURegressor().fit(missing, y)
+        WedgeReLURegressor(0.01).fit(missing, y)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinite_inputs_are_refused(value, data, model):
     X, y = data
     with pytest.raises(ValueError, match="infinity"):
-        WedgeReLURegressor().fit(with_value(X, (3, 1), value), y)
+        WedgeReLURegressor(0.01).fit(with_value(X, (3, 1), value), y)
     with pytest.raises(ValueError, match="infinity"):
         model.predict(with_value(X, (3, 1), value))
 
@@ -381,24 +383,24 @@ def test_infinite_inputs_are_refused(value, data, model):
 def test_a_target_that_is_not_finite_is_refused(value, data):
     X, y = data
     with pytest.raises(ValueError, match=r"Input y contains"):
-        WedgeReLURegressor().fit(X, with_value(y, 3, value))
+        WedgeReLURegressor(0.01).fit(X, with_value(y, 3, value))
 
 
 def test_wrong_shapes_are_refused(data, model):
     X, y = data
     with pytest.raises(ValueError, match="2D array"):
-        WedgeReLURegressor().fit(X[:, 0], y)
+        WedgeReLURegressor(0.01).fit(X[:, 0], y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        WedgeReLURegressor().fit(X, y[:-1])
+        WedgeReLURegressor(0.01).fit(X, y[:-1])
     for loss in ("absolute_error", "huber", "quantile", "poisson", "gamma"):
         with pytest.raises(ValueError, match=f"loss='{loss}' and several targets"):
-            WedgeReLURegressor(loss=loss).fit(X, np.column_stack([y, y]))
+            WedgeReLURegressor(0.01, loss=loss).fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="0 sample"):
-        WedgeReLURegressor().fit(X[:0], y[:0])
+        WedgeReLURegressor(0.01).fit(X[:0], y[:0])
     with pytest.raises(ValueError, match="0 feature"):
-        WedgeReLURegressor().fit(X[:, :0], y)
+        WedgeReLURegressor(0.01).fit(X[:, :0], y)
     with pytest.raises(ValueError, match="y"):
-        WedgeReLURegressor().fit(X, None)
+        WedgeReLURegressor(0.01).fit(X, None)
     with pytest.raises(ValueError, match="3 features"):
         model.predict(X[:, :3])
     with pytest.raises(ValueError, match="2D array"):
@@ -418,7 +420,7 @@ def test_wrong_shapes_are_refused(data, model):
 )
 def test_bad_weights_are_refused(weight, message, data):
     with pytest.raises(ValueError, match=message):
-        WedgeReLURegressor().fit(*data, sample_weight=weight)
+        WedgeReLURegressor(0.01).fit(*data, sample_weight=weight)
     with pytest.raises(ValueError, match=message):
         wedge_relu_path(*data, [0.1], sample_weight=weight)
 
@@ -429,7 +431,7 @@ def test_unaffordable_exact_pricing_says_how_many_pencils_and_what_to_do():
     # Order 3: C(12,3)·C(3000,2) pencils of pairs of samples, and those of the lower orders.
     pairs_of_samples = 220 * 3000 * 2999 // 2
     with pytest.raises(ValueError, match="pencils") as error:
-        WedgeReLURegressor(interaction_order=3, pricing="exact").fit(X, y)
+        WedgeReLURegressor(0.01, interaction_order=3, pricing="exact").fit(X, y)
     message = str(error.value)
     pencils = int(re.search(r"([\d,]+) pencils", message).group(1).replace(",", ""))
     assert pairs_of_samples <= pencils <= 1.01 * pairs_of_samples
@@ -532,8 +534,8 @@ def test_the_gap_bounds_the_violation(data):
 
 
 def test_search_calls_its_bound_an_estimate_everywhere(data, nothing_is_cheap):
-    exact = WedgeReLURegressor(pricing="exact").fit(*data).certificate_
-    search = WedgeReLURegressor(pricing="search").fit(*data).certificate_
+    exact = WedgeReLURegressor(0.01, pricing="exact").fit(*data).certificate_
+    search = WedgeReLURegressor(0.01, pricing="search").fit(*data).certificate_
     assert exact.exact
     assert not search.exact
     assert "estimated" in str(search)
@@ -556,8 +558,8 @@ def test_scope_names_the_class_of_networks(order, words, data):
 
 
 def test_search_is_as_good_as_exact_here(data, nothing_is_cheap):
-    exact = WedgeReLURegressor(pricing="exact", tol=1e-8).fit(*data).certificate_
-    search = WedgeReLURegressor(pricing="search", tol=1e-8).fit(*data).certificate_
+    exact = WedgeReLURegressor(0.01, pricing="exact", tol=1e-8).fit(*data).certificate_
+    search = WedgeReLURegressor(0.01, pricing="search", tol=1e-8).fit(*data).certificate_
     assert exact.lower_bound <= search.objective * (1 + 1e-12)
     assert_allclose(search.objective, exact.objective, rtol=1e-3)
 
@@ -799,8 +801,8 @@ def test_order_1_is_additive_and_order_2_is_not(data, new_rows):
             slices = slices + model.predict(only_k)
         return np.abs(model.predict(new_rows) - slices).max()
 
-    assert defect(WedgeReLURegressor(interaction_order=1).fit(X, y)) < 1e-9 * np.abs(y).max()
-    assert defect(WedgeReLURegressor(interaction_order=2).fit(X, y)) > 1e-2 * np.ptp(y)
+    assert defect(WedgeReLURegressor(0.01, interaction_order=1).fit(X, y)) < 1e-9 * np.abs(y).max()
+    assert defect(WedgeReLURegressor(0.01, interaction_order=2).fit(X, y)) > 1e-2 * np.ptp(y)
 
 
 def test_a_network_of_the_class_is_fitted_almost_without_error():
@@ -878,7 +880,7 @@ def test_predictions_are_constant_beyond_the_bounds(model, data):
 
 def test_without_clipping_predictions_go_on(data):
     X, y = data
-    model = WedgeReLURegressor(clip_quantile=None).fit(X, y)
+    model = WedgeReLURegressor(0.01, clip_quantile=None).fit(X, y)
     assert_array_equal(model.clip_bounds_, [[-np.inf] * 4, [np.inf] * 4])
     far = X.mean(axis=0) + 1e3 * X.std(axis=0) * [1, -1, 0, 0]
     assert abs(model.predict([far])[0] - y.mean()) > 10 * np.ptp(y)

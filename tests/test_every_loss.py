@@ -240,7 +240,7 @@ def test_a_constant_target_is_not_predicted_or_warns(loss, rows):
     X = np.arange(14.0).reshape(7, 2)[:rows]
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        model = WedgeReLURegressor(loss=loss).fit(X, np.full(rows, 3.0))
+        model = WedgeReLURegressor(0.01, loss=loss).fit(X, np.full(rows, 3.0))
     assert model.n_neurons_ == 0
     assert_allclose(model.predict(X), 3.0, rtol=1e-12)
 
@@ -371,13 +371,13 @@ def test_what_does_not_combine_is_fitted(parameters, y, message):
 
 def test_the_hinge_has_a_gradient():
     with pytest.raises(ValueError, match="solver='active_set' and loss='hinge'"):
-        WedgeReLUClassifier(loss="hinge", solver="active_set").fit([[0.0], [1.0]], [0, 1])
+        WedgeReLUClassifier(0.01, loss="hinge", solver="active_set").fit([[0.0], [1.0]], [0, 1])
 
 
 def test_rows_without_weight_make_a_target_impossible():
     X, y = np.arange(5.0)[:, None], np.array([-1.0, 1.0, 2.0, 0.0, 3.0])
     weight = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
-    model = WedgeReLURegressor(loss="poisson").fit(X, y, weight)
+    model = WedgeReLURegressor(0.01, loss="poisson").fit(X, y, weight)
     assert np.all(model.predict(X) > 0)
 
 

@@ -235,7 +235,7 @@ def test_a_pipeline_does_not_convert(dtype):
 
     X, y = data()
     two = np.where(y > 1.2, "yes", "no")
-    pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier()).fit(X, two)
+    pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier(0.01)).fit(X, two)
     register_onnx_converters()
     converted = skl2onnx.to_onnx(pipeline, X[:1].astype(dtype), options={"zipmap": False})
     got, second = run_onnx(converted, X, dtype)
@@ -291,7 +291,7 @@ def test_whole_numbers_are_not_taken_by_onnx():
     import skl2onnx
 
     X = np.arange(-20, 21)[:, None]
-    model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+    model = WedgeReLURegressor(0.01).fit(X, np.abs(X[:, 0]))
     register_onnx_converters()
     got = run_onnx(skl2onnx.to_onnx(model, X), X, "int64")[0]
     agree(got[:, 0], model.predict(X), SINGLE)
@@ -404,7 +404,7 @@ def test_labels_that_json_cannot_hold_are_exported():
 @pytest.mark.parametrize("method", ["to_mlp", "to_torch", "to_onnx", "to_dict"])
 def test_an_unfitted_estimator_is_exported(method):
     with pytest.raises(NotFittedError):
-        getattr(WedgeReLURegressor(), method)()
+        getattr(WedgeReLURegressor(0.01), method)()
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_explain_takes_inputs_that_predict_refuses():
     with pytest.raises(ValueError, match="compute"):
         model.explain(array.from_array(X))
     with pytest.raises(NotFittedError):
-        WedgeReLURegressor().explain(X)
+        WedgeReLURegressor(0.01).explain(X)
 
 
 # --- names and frames ---------------------------------------------------------------------------
@@ -787,7 +787,7 @@ def test_a_pickled_network_reads_otherwise():
 
 
 def test_an_estimator_that_is_not_fitted_can_be_read():
-    model = WedgeReLURegressor()
+    model = WedgeReLURegressor(0.01)
     assert not hasattr(model, "feature_importances_")
     for read in (model.summary, model.neurons_frame):
         with pytest.raises(NotFittedError):

@@ -396,7 +396,7 @@ def test_more_columns_than_rows(order):
 
 @pytest.mark.parametrize("order", [1, 2, None])
 def test_one_row_is_its_own_prediction(order):
-    model = WedgeReLURegressor(interaction_order=order).fit([[1.0, -2.0, 3.0]], [7.0])
+    model = WedgeReLURegressor(0.01, interaction_order=order).fit([[1.0, -2.0, 3.0]], [7.0])
     assert_array_equal(model.predict([[1.0, -2.0, 3.0], [50.0, 0.0, -9.0]]), [7.0, 7.0])
     assert model.n_neurons_ == 0
     assert model.certificate_.objective == 0

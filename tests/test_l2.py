@@ -306,7 +306,7 @@ def test_the_norm_matters_with_one_input(table):
 @pytest.mark.parametrize("order", [3, None])
 def test_a_search_beyond_two_inputs_claims_to_be_certified(order):
     X, y = data_of("generic 3 inputs")
-    model = WedgeReLURegressor(norm="l2", interaction_order=order, **RAW).fit(X, y)
+    model = WedgeReLURegressor(0.01, norm="l2", interaction_order=order, **RAW).fit(X, y)
     certificate = model.certificate_
     assert not certificate.exact and {"(l2", "search"} <= set(certificate.scope.split())
     with pytest.raises(ValueError, match="interaction_order"):
@@ -342,7 +342,10 @@ def test_turning_the_input_plane_changes_the_objective(angle):
     X, y = table("generic")[0][:40, :2], table("generic")[1][:40]
     turned = X @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     l1, l2 = (
-        [WedgeReLURegressor(norm=norm, tol=1e-8, **RAW).fit(Z, y).certificate_ for Z in (X, turned)]
+        [
+            WedgeReLURegressor(0.01, norm=norm, tol=1e-8, **RAW).fit(Z, y).certificate_
+            for Z in (X, turned)
+        ]
         for norm in ("l1", "l2")
     )
     assert_allclose(l2[1].objective, l2[0].objective, rtol=1e-6)
@@ -404,8 +407,8 @@ def test_a_copy_a_round_trip_or_a_grid_search_loses_the_norm():
     assert after.certificate_ == model.certificate_
     assert_array_equal(after.predict(rows), model.predict(rows))
     norms, folds = ["l1", "l2"], [(np.arange(40), np.arange(40, 60))]
-    searched = GridSearchCV(WedgeReLURegressor(), {"norm": norms}, cv=folds).fit(X, y)
-    alone = [WedgeReLURegressor(norm=norm).fit(X[:40], y[:40]) for norm in norms]
+    searched = GridSearchCV(WedgeReLURegressor(0.01), {"norm": norms}, cv=folds).fit(X, y)
+    alone = [WedgeReLURegressor(0.01, norm=norm).fit(X[:40], y[:40]) for norm in norms]
     scores = [one.score(X[40:], y[40:]) for one in alone]
     assert_array_equal(searched.cv_results_["mean_test_score"], scores)
     assert scores[0] != scores[1]

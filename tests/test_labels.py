@@ -40,7 +40,7 @@ def test_a_missing_label_is_a_class_or_not_found(kind, value):
         value = pytest.importorskip("pandas").NA
     data = pytest.importorskip("dask.array").from_array(X, chunks=5) if kind is as_dask else X
     with pytest.raises(ValueError, match=r"y contains (None|nan|<NA>) in row 7: .*label of their"):
-        WedgeReLUClassifier().fit(data, kind(labels_with(value)))
+        WedgeReLUClassifier(0.01).fit(data, kind(labels_with(value)))
 
 
 def test_a_missing_label_among_numbers_is_a_class_or_not_found():
@@ -48,7 +48,7 @@ def test_a_missing_label_among_numbers_is_a_class_or_not_found():
         for kind in (list, as_object, as_dask):
             data = pytest.importorskip("dask.array").from_array(X, 5) if kind is as_dask else X
             with pytest.raises(ValueError, match="y contains None in row 2"):
-                WedgeReLUClassifier().fit(data, kind(labels))
+                WedgeReLUClassifier(0.01).fit(data, kind(labels))
 
 
 def test_numbers_among_text_are_an_obscure_error():

@@ -133,7 +133,8 @@ def test_a_network_that_cannot_be_polished_is_not_refused(network, message):
 
 
 @pytest.mark.parametrize(
-    "network", [make_pipeline(StandardScaler(), MLPRegressor()), WedgeReLURegressor(), None, "mlp"]
+    "network",
+    [make_pipeline(StandardScaler(), MLPRegressor()), WedgeReLURegressor(0.01), None, "mlp"],
 )
 def test_other_objects_are_taken_for_networks(network):
     with pytest.raises(TypeError, match="network must be a fitted MLPRegressor"):

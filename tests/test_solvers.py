@@ -179,7 +179,7 @@ def test_with_cvxpy_copies_order_or_units_matter(estimator):
 
 def test_a_wrong_solver_is_not_named():
     with pytest.raises(ValueError, match="'solver' parameter of WedgeReLURegressor"):
-        WedgeReLURegressor(solver="adam").fit([[0.0], [1.0]], [0.0, 1.0])
+        WedgeReLURegressor(0.01, solver="adam").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 # --- the log loss on dependent columns, to more digits -------------------------------------------

@@ -51,15 +51,15 @@ def quietly(model, *data):
 PLACES = ["in memory", "in chunks"]
 SMALL_ALPHAS = [1e-3, 1e-4, 1e-5, 1e-6]
 LOSSES = {
-    "squared error": (WedgeReLURegressor(), lambda y: y),
-    "two targets": (WedgeReLURegressor(), lambda y: np.column_stack([y, -2 * y])),
-    "huber": (WedgeReLURegressor(loss="huber"), lambda y: y),
-    "poisson": (WedgeReLURegressor(loss="poisson"), np.exp),
-    "squared hinge": (WedgeReLUClassifier(loss="squared_hinge"), lambda y: y > 0.5),
-    "log loss": (WedgeReLUClassifier(), lambda y: y > 0.5),
-    "absolute error": (WedgeReLURegressor(loss="absolute_error"), lambda y: y),
-    "l2": (WedgeReLURegressor(norm="l2"), lambda y: y),
-    "search": (WedgeReLURegressor(pricing="search"), lambda y: y),
+    "squared error": (WedgeReLURegressor(0.01), lambda y: y),
+    "two targets": (WedgeReLURegressor(0.01), lambda y: np.column_stack([y, -2 * y])),
+    "huber": (WedgeReLURegressor(0.01, loss="huber"), lambda y: y),
+    "poisson": (WedgeReLURegressor(0.01, loss="poisson"), np.exp),
+    "squared hinge": (WedgeReLUClassifier(0.01, loss="squared_hinge"), lambda y: y > 0.5),
+    "log loss": (WedgeReLUClassifier(0.01), lambda y: y > 0.5),
+    "absolute error": (WedgeReLURegressor(0.01, loss="absolute_error"), lambda y: y),
+    "l2": (WedgeReLURegressor(0.01, norm="l2"), lambda y: y),
+    "search": (WedgeReLURegressor(0.01, pricing="search"), lambda y: y),
 }
 
 

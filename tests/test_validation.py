@@ -39,8 +39,8 @@ FITTED = WedgeReLURegressor(0.1).fit(*table())
 FEATURES = WedgeFeatures(WedgeReLURegressor(0.1)).fit(*table())
 # Everything that takes inputs.
 ENTRANCES = {
-    "fit": lambda X, y: WedgeReLURegressor().fit(X, y),
-    "fit of a classifier": lambda X, y: WedgeReLUClassifier().fit(X, y > 0.5),
+    "fit": lambda X, y: WedgeReLURegressor(0.01).fit(X, y),
+    "fit of a classifier": lambda X, y: WedgeReLUClassifier(0.01).fit(X, y > 0.5),
     "cross-validation": lambda X, y: WedgeReLURegressorCV().fit(X, y),
     "fit of features": lambda X, y: WedgeFeatures().fit(X, y),
     "predict": lambda X, y: FITTED.predict(X),
@@ -69,7 +69,7 @@ def in_date_columns():
 @pytest.mark.parametrize("X", [pytest.param(X, id=kind) for kind, X in in_date_columns()])
 def test_a_column_of_dates_is_not_named(X):
     with pytest.raises(TypeError, match=r"X contains dates.*column 'rate'.*days since"):
-        WedgeReLURegressor().fit(X, table()[1])
+        WedgeReLURegressor(0.01).fit(X, table()[1])
 
 
 @THROUGH
@@ -94,18 +94,18 @@ def test_a_date_among_objects_is_not_located(moment):
     X = X.astype(object)
     X.iloc[7, 2] = moment
     with pytest.raises(TypeError, match=r"dates or times.*row 7, column 'rate'.*days since"):
-        WedgeReLURegressor().fit(X, y)
+        WedgeReLURegressor(0.01).fit(X, y)
 
 
 def test_a_target_or_a_weight_of_dates_is_taken_as_integers():
     X, y = table()
     for dates in (DATES, DATES.to_numpy(), pl.Series(DATES.to_list()), DATES - DATES[0]):
         with pytest.raises(TypeError, match="y contains dates"):
-            WedgeReLURegressor().fit(X, dates)
+            WedgeReLURegressor(0.01).fit(X, dates)
         with pytest.raises(TypeError, match="y contains dates"):
             alpha_max(X, dates)
         with pytest.raises(TypeError, match="sample_weight contains dates"):
-            WedgeReLUClassifier().fit(X, y > 0.5, dates)
+            WedgeReLUClassifier(0.01).fit(X, y > 0.5, dates)
 
 
 @THROUGH
@@ -121,7 +121,7 @@ def test_the_advice_on_missing_values_of_pandas_does_not_work():
     X, y = table()
     X = X.astype(object)
     X.iloc[3, 1] = pd.NA
-    assert WedgeReLURegressor().fit(SimpleImputer().fit_transform(X.astype("Float64")), y)
+    assert WedgeReLURegressor(0.01).fit(SimpleImputer().fit_transform(X.astype("Float64")), y)
 
 
 @THROUGH
@@ -137,11 +137,11 @@ def test_a_lazy_or_sparse_frame_fails_below(enter):
 def test_a_lazy_target_or_weight_fails_below():
     X, y = table()
     lazy = pl.LazyFrame({"y": y})
-    for model in (WedgeReLURegressor(), WedgeReLUClassifier()):
+    for model in (WedgeReLURegressor(0.01), WedgeReLUClassifier(0.01)):
         with pytest.raises(TypeError, match=r"y is a LazyFrame.*y\.collect\(\)"):
             model.fit(X, lazy)
     with pytest.raises(TypeError, match=r"sample_weight is a LazyFrame"):
-        WedgeReLURegressor().fit(X, y, lazy)
+        WedgeReLURegressor(0.01).fit(X, y, lazy)
 
 
 def test_a_table_with_some_sparse_columns_is_refused():
@@ -157,7 +157,7 @@ def test_an_object_that_is_no_number_is_not_located(value):
     X = X.astype(object)
     X.iat[5, 1] = value
     with pytest.raises(TypeError, match=r"object that is no number.*row 5, column 'income'"):
-        WedgeReLURegressor().fit(X, y)
+        WedgeReLURegressor(0.01).fit(X, y)
 
 
 @THROUGH
@@ -175,7 +175,7 @@ def test_a_value_in_a_later_block_of_a_long_table_is_not_located():
     X[::2] = 1
     X[140_001, 1] = -np.inf
     with pytest.raises(ValueError, match=r"infinity: 1 value.*row 140001, column 1"):
-        WedgeReLURegressor().fit(X, X[:, 0])
+        WedgeReLURegressor(0.01).fit(X, X[:, 0])
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
@@ -183,15 +183,15 @@ def test_a_target_or_weight_that_is_not_finite_is_not_located(value, word):
     X, y = table()
     bad = put(y, 7, value)
     message = f"y contains {word}: 1 value.*row 7.*Leave out the rows"
-    for fit in (WedgeReLURegressor().fit, WedgeReLURegressorCV().fit, alpha_max):
+    for fit in (WedgeReLURegressor(0.01).fit, WedgeReLURegressorCV().fit, alpha_max):
         with pytest.raises(ValueError, match=message):
             fit(X, bad)
         with pytest.raises(ValueError, match=f"y contains {word}: 1 value.*row 7, column 'b'"):
             fit(X, pd.DataFrame({"a": y, "b": bad}))
     with pytest.raises(ValueError, match=message):
-        WedgeReLUClassifier().fit(X, put(np.round(y), 7, value))
+        WedgeReLUClassifier(0.01).fit(X, put(np.round(y), 7, value))
     with pytest.raises(ValueError, match=f"sample_weight contains {word}: 1 value.*row 7"):
-        WedgeReLURegressor().fit(X, y, bad)
+        WedgeReLURegressor(0.01).fit(X, y, bad)
 
 
 @pytest.mark.parametrize("missing", [None, pd.NA], ids=str)
@@ -201,9 +201,9 @@ def test_a_missing_target_among_objects_is_fitted_or_not_located(missing):
         bad = pd.Series(y, dtype=kind)
         bad[7] = missing
         with pytest.raises(ValueError, match=r"y contains.*row 7"):
-            WedgeReLURegressor().fit(X, bad)
+            WedgeReLURegressor(0.01).fit(X, bad)
         with pytest.raises(ValueError, match=r"sample_weight contains.*row 7"):
-            WedgeReLURegressor().fit(X, y, bad)
+            WedgeReLURegressor(0.01).fit(X, y, bad)
 
 
 def test_text_in_target_or_weights_is_not_located():
@@ -211,27 +211,27 @@ def test_text_in_target_or_weights_is_not_located():
     text = y.astype(object)
     text[4] = "low"
     with pytest.raises(ValueError, match=r"y contains text: 'low' in row 4.*WedgeReLUClassifier"):
-        WedgeReLURegressor().fit(X, text)
+        WedgeReLURegressor(0.01).fit(X, text)
     with pytest.raises(ValueError, match="sample_weight contains text: 'low' in row 4"):
-        WedgeReLURegressor().fit(X, y, text)
+        WedgeReLURegressor(0.01).fit(X, y, text)
     with pytest.raises(ValueError, match="sample_weight contains text: 'balanced'"):
-        WedgeReLURegressor().fit(X, y, "balanced")
+        WedgeReLURegressor(0.01).fit(X, y, "balanced")
 
 
 def test_negative_weights_or_those_in_a_column_get_no_advice():
     X, y = table()
     with pytest.raises(ValueError, match=r"sample_weight: 2, the first \(-0.5\) in row 7.*of 0"):
-        WedgeReLURegressor().fit(X, y, put(np.ones(N), [7, 9], -0.5))
+        WedgeReLURegressor(0.01).fit(X, y, put(np.ones(N), [7, 9], -0.5))
     for column in (np.ones((N, 1)), pd.DataFrame({"w": np.ones(N)})):
         with pytest.raises(ValueError, match=r"shape \(40, 1\).*np\.ravel\(sample_weight\)"):
-            WedgeReLURegressor().fit(X, y, column)
+            WedgeReLURegressor(0.01).fit(X, y, column)
     weight = np.random.default_rng(1).random((N, 1))
-    assert WedgeReLURegressor().fit(X, y, np.ravel(weight)).n_neurons_
+    assert WedgeReLURegressor(0.01).fit(X, y, np.ravel(weight)).n_neurons_
 
 
 def test_a_frame_without_columns_fails_below():
     with pytest.raises(ValueError, match=r"X is a frame with 0 feature\(s\)"):
-        WedgeReLURegressor().fit(pd.DataFrame(index=range(N)), table()[1])
+        WedgeReLURegressor(0.01).fit(pd.DataFrame(index=range(N)), table()[1])
 
 
 # --- dask arrays --------------------------------------------------------------------------------
@@ -252,16 +252,16 @@ def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
     word = "NaN" if np.isnan(value) else "infinity"
     bad, message = blocks(put(X, (34, 2), value)), f"X contains {word}: 1 value.*row 34, column 2"
     with pytest.raises(ValueError, match=message):
-        WedgeReLURegressor().fit(bad, blocks(y))
+        WedgeReLURegressor(0.01).fit(bad, blocks(y))
     classifier = WedgeReLUClassifier(0.1).fit(X, y > 0.5)
     network, features = WedgeReLURegressor(0.1).fit(X, y), WedgeFeatures().fit(X, y)
     for predict in (network.predict, classifier.predict_proba, features.transform):
         with pytest.raises(ValueError, match=message):
             predict(bad).compute(scheduler="synchronous")
     with pytest.raises(ValueError, match=f"y contains {word}: 1 value.*row 34"):
-        WedgeReLURegressor().fit(blocks(X), blocks(put(y, 34, value)))
+        WedgeReLURegressor(0.01).fit(blocks(X), blocks(put(y, 34, value)))
     with pytest.raises(ValueError, match=f"sample_weight contains {word}: 1 value.*row 34"):
-        WedgeReLURegressor().fit(blocks(X), blocks(y), blocks(put(y, 34, value)))
+        WedgeReLURegressor(0.01).fit(blocks(X), blocks(y), blocks(put(y, 34, value)))
 
 
 def test_a_row_of_a_dask_array_with_blocks_of_unknown_size_is_taken_for_one_of_the_array():
@@ -279,7 +279,7 @@ def test_sparse_blocks_of_a_dask_array_fail_below(meta):
     sparse = blocks(X).map_blocks(scipy.sparse.csr_array, meta=meta)
     message = r"Sparse data.*of type c\w+_\w+, .*X\.map_blocks\(lambda block: block\.toarray\(\)\)"
     with pytest.raises(TypeError, match=message):
-        WedgeReLURegressor().fit(sparse, blocks(y))
+        WedgeReLURegressor(0.01).fit(sparse, blocks(y))
     with pytest.raises(TypeError, match=message):
         FITTED.predict(sparse).compute(scheduler="synchronous")
 
@@ -289,12 +289,12 @@ def test_targets_beside_a_dask_array_are_dates_text_or_lazy():
     days = np.arange(N).astype("M8[D]")
     for bad in (blocks(days), blocks(np.full(N, "a"))):
         with pytest.raises(ValueError, match="y must be numeric, and its dtype is"):
-            WedgeReLURegressor().fit(blocks(X), bad)
+            WedgeReLURegressor(0.01).fit(blocks(X), bad)
         with pytest.raises(ValueError, match="sample_weight must be numeric, and its dtype is"):
-            WedgeReLURegressor().fit(blocks(X), blocks(y), bad)
+            WedgeReLURegressor(0.01).fit(blocks(X), blocks(y), bad)
     with pytest.raises(TypeError, match="y contains dates"):
-        WedgeReLURegressor().fit(blocks(X), days)
+        WedgeReLURegressor(0.01).fit(blocks(X), days)
     with pytest.raises(ValueError, match="y contains text: 'a' in row 0"):
-        WedgeReLURegressor().fit(blocks(X), ["a"] * N)
+        WedgeReLURegressor(0.01).fit(blocks(X), ["a"] * N)
     with pytest.raises(TypeError, match="y is a LazyFrame"):
-        WedgeReLUClassifier().fit(blocks(X), pl.LazyFrame({"y": y > 0.5}))
+        WedgeReLUClassifier(0.01).fit(blocks(X), pl.LazyFrame({"y": y > 0.5}))

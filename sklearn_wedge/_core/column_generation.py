@@ -43,6 +43,9 @@ LOST_TO_ROUNDING = 1e-12
 # The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
 # is asked to confirm it.
 CONFIRM_AT = 0.5
+# A rough network is good enough once the last columns gained at most this fraction of the gap
+# wanted: to price again would cost more than it tells.
+ENOUGH = 0.5
 # Neurons slide after so many additions of columns as long as that is of use, for so many steps:
 # more of them cost what new columns would gain sooner.
 ADDITIONS_PER_SLIDE = 1
@@ -262,11 +265,16 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     return moved if moved.objective < state.objective else state
 
 
+def improved(problem: Problem, state: State, rule: StoppingRule) -> State:
+    """With the best of the columns just priced."""
+    state = solve_for(problem, add_columns(problem, state, rule), rule)
+    return slide_in_turn(problem, state, rule)
+
+
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
     """One round: re-optimise, then price, with more effort once less has nothing to add."""
     if state.priced is not None:
-        state = solve_for(problem, add_columns(problem, state, rule), rule)
-        state = slide_in_turn(problem, state, rule)
+        state = improved(problem, state, rule)
     # What was priced before is of another dual point.
     before = state = replace(state, priced=None)
     last_round = len(before.rounds) + 1 >= rule.max_rounds
@@ -356,6 +364,11 @@ def solve_penalty(
         done = finished(problem, state, rule, efforts)
         if rule.watch(_progress(problem, state, rule, done)) or done:
             return state
+        if rule.rough:
+            before, state = state.objective, improved(problem, state, rule)
+            if before - state.objective <= ENOUGH * rule.gap_wanted(problem, state.objective):
+                return state
+            state = replace(state, priced=None)
 
 
 def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
@@ -404,9 +417,7 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return rule.criterion(problem, state.objective)
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    return (
-        "no progress" if finished(problem, state, rule, problem.efforts(rule.proves)) else "request"
-    )
+    return "no progress" if finished(problem, state, rule, rule.efforts(problem)) else "request"
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:

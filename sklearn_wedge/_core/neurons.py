@@ -329,13 +329,23 @@ def neurons_through(
     Neurons
         With the orientation of the generalized cross product of the differences.
     """
+    normals = normals_through(points, inputs, samples)
+    defined = length(normals, norm) > NEGLIGIBLE_WEIGHT
+    return neurons_at(points, inputs[defined], samples[defined], normals[defined], norm)
+
+
+def normals_through(
+    points: NDArray[np.float64], inputs: NDArray[np.intp], samples: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Normals of the hyperplanes through given points, (m, s): next to zero where there is none.
+
+    For the parameters see ``neurons_through``.
+    """
     corners = points[samples[:, :, None], inputs[:, None, :]]
     differences = corners[:, 1:] - corners[:, :1]
     # Each difference in units of its own: a product of s - 1 tiny ones must not underflow.
     size = np.abs(differences).max(axis=2, keepdims=True, initial=0.0)
-    direction = generalized_cross_product(differences / np.where(size > 0, size, 1.0))
-    defined = length(direction, norm) > NEGLIGIBLE_WEIGHT
-    return neurons_at(points, inputs[defined], samples[defined], direction[defined], norm)
+    return generalized_cross_product(differences / np.where(size > 0, size, 1.0))
 
 
 def neurons_at(

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.problem import Effort, Problem
 from sklearn_wedge._core.solution import Solution, Watch, nobody_watches
 
 # The gap may be this fraction of what the network's own objective is above the least possible, or
 # so many times the tolerance if that is more: who asks for little is not kept waiting.
 OF_OWN_OBJECTIVE = 0.01
 OF_OWN_PER_TOLERANCE = 100.0
+# Of a rough network it may be this fraction of that.
+ROUGHLY = 0.1
 # A gap of this fraction of the objective of the constant model is rounding.
 ROUNDING = 1e-12
 # A bound above the objective by this fraction of the larger one, own or constant, is none.
@@ -28,16 +30,25 @@ class StoppingRule:
 
     The gap is at most ``tolerance`` × the scale of the problem and, where a fit has something to
     prove, small beside the objective reached: where a network explains nearly everything, the
-    constant model is no measure of how good it is.
+    constant model is no measure of how good it is. A ``rough`` network is one to be scored: local
+    moves find its neurons, and its gap may be a part of its own objective if this is more.
     """
 
     tolerance: float
     max_rounds: int
     watch: Watch = nobody_watches
     proves: bool = True
+    rough: bool = False
+
+    def efforts(self, problem: Problem) -> list[Effort]:
+        """What a round may have to go through."""
+        efforts = problem.efforts(self.proves)
+        return efforts[:1] if self.rough else efforts
 
     def gap_wanted(self, problem: Problem, objective: float) -> float:
         """The gap at which a network of this objective is good enough."""
+        if self.rough:
+            return max(self.tolerance * problem.scale, ROUGHLY * _above_floor(problem, objective))
         return min(self.tolerance * problem.scale, self._of_own(problem, objective))
 
     def gap_allowed(self, problem: Problem, objective: float) -> float:
@@ -55,8 +66,12 @@ class StoppingRule:
         fraction = _fraction_of_own(self.tolerance)
         if not self.proves or fraction is None:
             return np.inf
-        floor = problem.constant.objective - problem.scale
-        return fraction * max(objective - floor, 0.0)
+        return fraction * _above_floor(problem, objective)
+
+
+def _above_floor(problem: Problem, objective: float) -> float:
+    """An objective, counted from what no loss can be below."""
+    return max(objective - (problem.constant.objective - problem.scale), 0.0)
 
 
 def _fraction_of_own(tolerance: float) -> float | None:

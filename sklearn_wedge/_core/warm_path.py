@@ -71,7 +71,7 @@ def solve_from(
         The last one.
     reached : Solution
     """
-    state = solve_penalty(problem, state, rule, problem.efforts(rule.proves))
+    state = solve_penalty(problem, state, rule, rule.efforts(problem))
     reached = solution(problem, state, rule)
     if verbose:
         print(_report(reached, every_round=verbose > 1))
@@ -122,7 +122,7 @@ def solve_path(
     tolerance = max(WARM_UP_TOLERANCE, rule.tolerance)
     rounds = WARM_UP_ROUNDS_OF_SLIDES if problem.slides else WARM_UP_ROUNDS
     loose = replace(rule, tolerance=tolerance, max_rounds=rounds, proves=False)
-    quick = problem.efforts(rule.proves)[:1]
+    quick = rule.efforts(problem)[:1]
     if after is None:
         constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
         state = start(problem, max(constant.priced.bound, float(alphas[0])))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -32,21 +32,24 @@ from sklearn.utils.metadata_routing import (
 )
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
+from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
     FoldPath,
-    Scoring,
-    best_of,
+    Score,
     by_penalty_and_fold,
     fold_tolerance,
     mean_scores,
     paths_in_step,
+    tied_with_best,
 )
-from sklearn_wedge._estimators.folds import Task, folds_of, usable
+from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
@@ -54,9 +57,6 @@ from sklearn_wedge._settings.options import (
     NumberIn,
     descending_alphas,
 )
-
-# Scores that differ by this fraction or less are equal.
-TIED = 1e-12
 
 CV_CONSTRAINTS: dict[str, list[Any]] = {
     "alphas": [NumberIn(Integral, 1, None, closed="left"), "array-like"],
@@ -104,12 +104,6 @@ def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | N
     return replace(neurons, norm="l1"), order, norm, options.n_blocks
 
 
-def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
-    """Where scores are the best but for rounding."""
-    best = scores[best_of(scores)]
-    return np.flatnonzero(scores >= (best - TIED * abs(best) if np.isfinite(best) else best))
-
-
 def simplest_best(combinations: Sequence[Combination], means: Sequence[NDArray]) -> tuple[int, int]:
     """The combination and the penalty of the best mean score; of equal ones the simplest network.
 
@@ -119,6 +113,38 @@ def simplest_best(combinations: Sequence[Combination], means: Sequence[NDArray])
     order = sorted(range(len(combinations)), key=lambda i: combinations[i].complexity)
     places = [(i, at) for i in order for at in range(len(means[i]))]
     return places[tied_with_best(np.concatenate([means[i] for i in order]))[0]]
+
+
+def fold_options(options: FitOptions) -> FitOptions:
+    """What the fit of a fold is told: it needs a good network, and shares the cores with others."""
+    tol = fold_tolerance(options.tol)
+    return replace(options, pricing="search", tol=tol, n_jobs=None, verbose=0, proves=False)
+
+
+@dataclass(frozen=True)
+class ByScorer:
+    """Scores by a scorer of scikit-learn; see ``Scoring``.
+
+    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row.
+    """
+
+    unfitted: _WedgeNetwork
+    scorer: Callable
+    params: dict[str, NDArray]
+
+    def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
+        """See ``Scoring``."""
+        rows, unfitted = fold.test, copy(self.unfitted)
+        held_out = {name: values[rows] for name, values in self.params.items()}
+        unfitted._publish_marginals(sample)
+
+        def score(blocks: Sequence[SolvedBlock]) -> float:
+            solution = blocks[-1].solution
+            model = copy(unfitted).set_params(alpha=solution.alpha)
+            model._publish(deep_network_of(blocks), sample, solution)
+            return float(self.scorer(model, task.X[rows], task.labels[rows], **held_out))
+
+        return score
 
 
 class AlphaByCV:
@@ -172,8 +198,7 @@ class AlphaByCV:
                 task,
                 combinations,
                 folds,
-                self._unfitted_as,
-                Scoring(self._scorer(), params),
+                [self._scoring(each, params) for each in combinations],
                 self.n_jobs,
                 # Workers tell of them. A splitter may be a generator, which does not travel.
                 validation.elsewhere(copy(self).set_params(cv=None)),
@@ -242,7 +267,13 @@ class AlphaByCV:
             options = self._options(task.target.shape[1], **instead)
             found.setdefault(_canonical(options, task.X.shape[1]), (candidates, options))
         return [
-            Combination(candidates, options, self._alpha_grid(task, options), self.patience)
+            Combination(
+                candidates,
+                fold_options(options),
+                self._alpha_grid(task, options),
+                self.patience,
+                options.verbose,
+            )
             for candidates, options in found.values()
         ]
 
@@ -277,8 +308,9 @@ class AlphaByCV:
         # Nobody else could request weights for a scorer that nobody has named.
         return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
 
-    def _unfitted_as(self, combination: Combination) -> _WedgeNetwork:
-        return self._unfitted().set_params(**combination.parameters)
+    def _scoring(self, combination: Combination, params: dict[str, NDArray]) -> ByScorer:
+        model = self._unfitted().set_params(**combination.parameters)
+        return ByScorer(model, self._scorer(), params)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata routing: the splitter and the scorer may request parameters of ``fit``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Chunk, Sample, range_of, release, whole_range
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.stopping import shortfall
-from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher, fit_task
+from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher
 from sklearn_wedge._estimators.reading import ReadableNetwork
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.constraints import constrained
@@ -50,6 +50,9 @@ from sklearn_wedge.export._mixin import ExportMixin
 
 # A penalty as small as this is what rounding leaves of none.
 ROUNDING = 1e-10
+
+# Where the fit of a problem starts, instead of at the constant model.
+Begin = Callable[[Problem], Solution]
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -127,17 +130,23 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         task: FitTask,
     ) -> None:
         """Fit on validated data."""
+        self._fit_problem(alpha, *self._problem(X, y, weight, loss), task)
+
+    def _problem(
+        self, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
+    ) -> tuple[Problem, Sample, FitOptions]:
+        """The problem of validated data, and what its fit is told."""
         y = as_columns(y)
         options = self._options(y.shape[1])
-        self._fit_problem(alpha, *build_problem(X, y, weight, options, loss), options, task)
+        return *build_problem(X, y, weight, options, loss), options
 
-    def _fit_chunks(self, alpha: float, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
-        """Fit on validated chunks of a dask array."""
+    def _chunked_problem(
+        self, chunks: DaskChunks, n_outputs: int, loss: Loss
+    ) -> tuple[Problem, Sample, FitOptions]:
+        """The problem of validated chunks of a dask array, and what its fit is told."""
         options = self._options(n_outputs)
         neuron_class = options.neuron_class(chunks.n_inputs, wedge=False)
-        made = chunked_problem(chunks, options, loss, neuron_class)
-        with fit_task(self, None) as task:
-            self._fit_problem(alpha, *made, options, task)
+        return *chunked_problem(chunks, options, loss, neuron_class), options
 
     def _fit_problem(
         self,
@@ -146,13 +155,15 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         sample: Sample,
         options: FitOptions,
         task: FitTask,
+        begin: Begin | None = None,
     ) -> None:
-        """Fit: the last point of the path that ends at ``alpha``."""
+        """Fit: the last point of the path that ends at ``alpha``, from the constant or a start."""
         watcher = Watcher(task, partial(self._attributes_with, sample))
         options = replace(options, watch=watcher)
         self._publish_marginals(sample)
         alphas = np.array([alpha], dtype=np.float64)
-        (blocks,) = solve_blocks(problem, sample, alphas, options)
+        after = None if begin is None else begin(problem)
+        (blocks,) = solve_blocks(problem, sample, alphas, options, after)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
@@ -227,9 +238,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
     ) -> None:
         self._fit_network(alpha, X, y, weight, loss, task)
 
-    def _fit_on_dask(
-        self, alpha: float, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> None:
+    def _fit_on_dask(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         """Fit where the chunks of dask arrays are."""
         self._name_targets(y)
         y = target_array(self, y, numeric=True)
@@ -239,7 +248,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         extremes = np.array([low, high])
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
-        self._fit_chunks(alpha, chunks, len(low), loss)
+        self._fit_chunks(chunks, len(low), loss)
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)

@@ -11,8 +11,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
+from sklearn_wedge._estimators.base_classifier import _WedgeClassifier
 from sklearn_wedge._estimators.callbacks import fit_task
-from sklearn_wedge._estimators.classifier import WedgeReLUClassifier, _WedgeClassifier
+from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.folds import Task
 from sklearn_wedge._estimators.scoring import classification_scoring
 from sklearn_wedge._settings.objectives import (

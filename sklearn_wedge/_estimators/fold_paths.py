@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from copy import copy
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._core.network import deep_network_of
+from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.threads import single_threaded_blas
-from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._settings.options import FitOptions
@@ -24,21 +23,25 @@ from sklearn_wedge._training.problems import solve_blocks
 # On folds of yacht, concrete and breast cancer a tolerance of 1e-3 chooses what 1e-4 chooses, in
 # 0.7 of the time; on yacht 1e-2 chooses another penalty, and the error is a third larger.
 FOLDS_LOOSER_BY = 10.0
+# Scores that differ by this fraction or less are equal.
+TIED = 1e-12
 # Parameters that may be several candidates, in the order of the combinations of these.
 CANDIDATES = ("interaction_order", "norm", "n_blocks")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """Candidates as given, what a fit with them is told, and the penalties to try.
+    """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
     ``patience`` is how many penalties in a row are tried without a better mean score, None for all.
+    ``verbose`` are lines on penalties and folds: of their fits, there are none.
     """
 
     candidates: tuple
     options: FitOptions
     alphas: NDArray[np.float64]
     patience: int | None
+    verbose: int = 0
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -68,29 +71,34 @@ def best_of(scores: NDArray) -> int:
     return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
 
 
+def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
+    """Where scores are the best but for rounding."""
+    best = scores[best_of(scores)]
+    return np.flatnonzero(scores >= (best - TIED * abs(best) if np.isfinite(best) else best))
+
+
 @dataclass(frozen=True)
 class FoldPath:
     """A path on a fold so far: scores and neurons by penalty, and where it goes on.
 
-    ``n_unconverged`` counts fits above their tolerance.
+    ``n_unconverged`` counts fits above their tolerance; ``solutions`` are of the first block.
     """
 
     scores: tuple[float, ...] = ()
     neurons: tuple[int, ...] = ()
     n_unconverged: int = 0
-    last: Solution | None = None
+    solutions: tuple[Solution, ...] = ()
 
 
-@dataclass(frozen=True)
-class Scoring:
-    """What scores a network on the test part of a fold, and what it is given by row."""
+# The score of the network of some blocks; larger is better.
+Score = Callable[[Sequence[SolvedBlock]], float]
 
-    scorer: Callable
-    params: dict[str, NDArray]
 
-    def __call__(self, model: _WedgeNetwork, task: Task, rows: NDArray[np.intp]) -> float:
-        held_out = {name: values[rows] for name, values in self.params.items()}
-        return float(self.scorer(model, task.X[rows], task.labels[rows], **held_out))
+class Scoring(Protocol):
+    """What scores networks on the test part of a fold."""
+
+    def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
+        """The score of a network that was fitted to a sample, the training part of a fold."""
 
 
 def mean_scores(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
@@ -121,10 +129,10 @@ def paths_in_step(
     task: Task,
     combinations: Sequence[Combination],
     folds: Sequence[Fold],
-    unfitted: Callable[[Combination], _WedgeNetwork],
-    scoring: Scoring,
+    scorings: Sequence[Scoring],
     n_jobs: int | None,
     validation: FitTask,
+    name: str = "cross-validation",
 ) -> list[list[FoldPath]]:
     """The paths of each combination on each fold, as far as its patience goes.
 
@@ -136,23 +144,25 @@ def paths_in_step(
     task : Task
     combinations : sequence of Combination
     folds : sequence of Fold
-    unfitted : callable
-        The network to be scored, of a combination.
-    scoring : Scoring
+    scorings : sequence of Scoring
+        Of each combination.
     n_jobs : int or None
         Folds and combinations in parallel.
     validation : FitTask
         What is told of them.
+    name : str, default="cross-validation"
+        What this is called in lines that are printed.
 
     Returns
     -------
     list of lists of FoldPath
         By combination, then fold. Those of one combination are of one length.
     """
-    if combinations[0].options.verbose:
+    if combinations[0].verbose:
         print(
-            f"cross-validation: {len(combinations)} combination{'s' * (len(combinations) > 1)}, "
-            f"{len(folds)} folds, up to {len(combinations[0].alphas)} penalties each",
+            f"{name}: {len(combinations)} combination{'s' * (len(combinations) > 1)}, "
+            f"{len(folds)} fold{'s' * (len(folds) > 1)}, "
+            f"up to {len(combinations[0].alphas)} penalties each",
             flush=True,
         )
     paths = [[FoldPath()] * len(folds) for _ in combinations]
@@ -171,8 +181,7 @@ def paths_in_step(
                 folds[j],
                 paths[i][j],
                 going[i],
-                unfitted(combinations[i]),
-                scoring,
+                scorings[i],
             )
             for i, j in which
         )
@@ -196,7 +205,7 @@ def _fold_task(validation: FitTask, number: int, combination: Combination) -> Fi
 def _end(combination: Combination, paths: Sequence[FoldPath], told: Sequence[FitTask]) -> None:
     for fold in told:
         fold.end()
-    if combination.options.verbose:
+    if combination.verbose:
         scores = mean_scores(paths)
         best = best_of(scores)
         print(
@@ -219,31 +228,25 @@ def _went_on(
     fold: Fold,
     path: FoldPath,
     n_more: int,
-    unfitted: _WedgeNetwork,
     scoring: Scoring,
 ) -> FoldPath:
     """A path on a fold after so many more penalties."""
-    tol = fold_tolerance(combination.options.tol)
-    options = replace(
-        combination.options, pricing="search", tol=tol, n_jobs=None, verbose=0, proves=False
-    )
-    problem, sample = task.problem(fold.train, options)
-    unfitted._publish_marginals(sample)
+    problem, sample = task.problem(fold.train, combination.options)
+    score = scoring.on(task, fold, sample)
     n_before, n_alphas = len(path.scores), len(combination.alphas)
     alphas = combination.alphas[n_before : n_before + n_more]
-    with closing(solve_blocks(problem, sample, alphas, options, after=path.last)) as solved:
+    last = path.solutions[-1] if path.solutions else None
+    with closing(solve_blocks(problem, sample, alphas, combination.options, last)) as solved:
         for number, alpha in enumerate(alphas, start=n_before):
             with told.subtask(f"penalty {alpha:.3g}", task_id=number):
                 blocks = next(solved)
-                model = copy(unfitted).set_params(alpha=float(alpha))
-                model._publish(deep_network_of(blocks), sample, blocks[-1].solution)
                 path = FoldPath(
-                    (*path.scores, scoring(model, task, fold.test)),
-                    (*path.neurons, model.n_neurons_),
+                    (*path.scores, score(blocks)),
+                    (*path.neurons, len(blocks[-1].solution.neurons)),
                     path.n_unconverged + (not blocks[-1].solution.converged),
-                    blocks[0].solution,
+                    (*path.solutions, blocks[0].solution),
                 )
-            if combination.options.verbose:
+            if combination.verbose:
                 print(
                     f"{combination}, {fold}: alpha {alpha:.4g} ({number + 1} of {n_alphas}), "
                     f"score {path.scores[-1]:.6g}, {path.neurons[-1]} neurons",

@@ -94,11 +94,7 @@ def usable(task: Task, folds: list[Fold], score_weight: NDArray | None) -> list[
     UserWarning
         If some are left out: which, and why.
     """
-    counts = np.ones(len(task.labels), bool) if score_weight is None else score_weight > 0
-    if task.classes is not None:
-        counts = counts & np.isin(task.labels, task.classes)
-    folds = [replace(fold, test=fold.test[counts[fold.test]]) for fold in folds]
-    reasons = {fold.place: _why_unusable(task, fold) for fold in folds}
+    folds, reasons = judged(task, folds, score_weight)
     left_out = [f"{fold}: {why}" for fold in folds if (why := reasons[fold.place])]
     if left_out:
         words = (
@@ -111,6 +107,17 @@ def usable(task: Task, folds: list[Fold], score_weight: NDArray | None) -> list[
             f"{len(left_out)} of {len(folds)} folds left out of the choice. {words}", stacklevel=5
         )
     return [fold for fold in folds if not reasons[fold.place]]
+
+
+def judged(
+    task: Task, folds: list[Fold], score_weight: NDArray | None
+) -> tuple[list[Fold], dict[int, str | None]]:
+    """Folds without test rows that do not count, and what is wrong with each, by its place."""
+    counts = np.ones(len(task.labels), bool) if score_weight is None else score_weight > 0
+    if task.classes is not None:
+        counts = counts & np.isin(task.labels, task.classes)
+    folds = [replace(fold, test=fold.test[counts[fold.test]]) for fold in folds]
+    return folds, {fold.place: _why_unusable(task, fold) for fold in folds}
 
 
 def _why_unusable(task: Task, fold: Fold) -> str | None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import ClassVar
 
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 
 from sklearn_wedge._core.threads import single_threaded_blas
+from sklearn_wedge._estimators.alpha_by_validation import ALPHA, AlphaByValidation
 from sklearn_wedge._estimators.base import _WedgeRegressor
-from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
+from sklearn_wedge._settings.inputs import as_columns
 from sklearn_wedge._settings.objectives import (
     REGRESSION_CONSTRAINTS,
 )
-from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, NumberIn
+from sklearn_wedge._settings.options import OPTION_CONSTRAINTS
 from sklearn_wedge._training.dask import is_dask
 
 
-class WedgeReLURegressor(_WedgeRegressor):
+class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     """Globally optimal ReLU network for regression.
 
     The network ``t + Σ_j a_j (w_j·x + b_j)_+`` of *any* width minimises the weighted mean loss
@@ -37,10 +37,18 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     Parameters
     ----------
-    alpha : float, default=0.01
+    alpha : float or "auto", default="auto"
         Penalty, positive, in the scaling of scikit-learn's ``Lasso``. With ``standardize=True`` it
         has no unit: rescaling inputs or target does not change the fit (for ``"huber"``: if
         ``epsilon`` is rescaled too). With a loss of your own it carries the unit of that loss.
+
+        ``"auto"`` chooses it on rows held out, by the loss that is minimised, and then fits all
+        rows, starting from the neurons found. Of up to 1,200 distinct rows each of five parts is
+        held out in turn; of more, one. At most 12,500 rows, a sample by their values if there
+        are more (of dask arrays too: these are fetched), take part in the choice. Penalties fall
+        by factors of 0.4 from the one at which the network is constant, to 1e-5 of it at most, and
+        end two after the best. Fewer than ten distinct rows, or rows of which no part can be held
+        out, get 0.01.
     loss : str or callable, default="squared_error"
         What is minimised besides the penalty.
 
@@ -116,6 +124,13 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     Attributes
     ----------
+    alpha_ : float
+        The penalty of the fit, given or chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The penalties tried, descending; only if ``alpha`` was chosen on rows held out.
+    validation_scores_ : ndarray of shape (n_alphas,)
+        Minus the mean loss of each on the rows held out, weighted, in the units of the problem
+        solved (those of ``certificate_``), the mean over the parts; likewise.
     coefs_ : list of n_blocks_ + 1 ndarrays
         Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
         and ``(n_neurons_, n_outputs)``, as in ``MLPRegressor``. With more, hidden layer l has as
@@ -177,11 +192,13 @@ class WedgeReLURegressor(_WedgeRegressor):
     ConvergenceWarning
         If the gap is above the tolerance after ``max_iter`` rounds.
     UserWarning
-        If the network is constant because ``alpha`` is too large: ``alpha_max`` or above.
+        If the network is constant because ``alpha`` is too large, ``alpha_max`` or above, or as no
+        smaller one that was tried has a better score.
 
     See Also
     --------
-    WedgeReLURegressorCV : Chooses ``alpha`` by cross-validation.
+    WedgeReLURegressorCV : Chooses ``alpha`` by cross-validation of any kind, and order, norm and
+        depth with it.
     wedge_relu_path : Networks at several penalties.
 
     References
@@ -203,10 +220,16 @@ class WedgeReLURegressor(_WedgeRegressor):
     True
     >>> bool(model.certificate_.relative_gap < 0.05)
     True
+
+    Without a number, the penalty is chosen:
+
+    >>> chosen = WedgeReLURegressor().fit(X, y)
+    >>> chosen.alpha_ in chosen.alphas_
+    True
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "alpha": [NumberIn(Real, 0, None, closed="neither")],
+        "alpha": ALPHA,
         **REGRESSION_CONSTRAINTS,
         **CONSTRAINT_PARAMETERS,
         **OPTION_CONSTRAINTS,
@@ -214,7 +237,7 @@ class WedgeReLURegressor(_WedgeRegressor):
 
     def __init__(
         self,
-        alpha: float = 0.01,
+        alpha: float | str = "auto",
         *,
         loss: str | Callable = "squared_error",
         quantile: float = 0.5,
@@ -288,9 +311,8 @@ class WedgeReLURegressor(_WedgeRegressor):
         """
         with single_threaded_blas():
             if is_dask(X):
-                self._fit_on_dask(self.alpha, X, y, sample_weight)
+                self._fit_on_dask(X, y, sample_weight)
             else:
                 X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-                with fit_task(self, None, X, y, weight) as task:
-                    self._fit_at(self.alpha, X, y, weight, loss, task)
+                self._fit_arrays((X, y, weight), as_columns(y), weight, loss)
         return self

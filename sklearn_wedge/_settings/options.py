@@ -63,7 +63,7 @@ class FitOptions:
     ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
     ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
     not validated again. ``proves`` says whether the gap must be small beside the objective of the
-    network too; see ``StoppingRule``.
+    network too, ``rough`` whether a network is only to be scored; see ``StoppingRule``.
     """
 
     interaction_order: int | None = 2
@@ -79,6 +79,7 @@ class FitOptions:
     n_blocks: int = 1
     watch: Watch = nobody_watches
     proves: bool = True
+    rough: bool = False
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
 

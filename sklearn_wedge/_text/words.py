@@ -63,6 +63,12 @@ def _left_out(estimator: Any) -> list[str]:
     return [f"Classes without weight, never predicted: {', '.join(never)}"] if never else []
 
 
+def _chosen(estimator: Any) -> list[str]:
+    """A line on how the penalty was chosen, if it was not given."""
+    how = getattr(estimator, "_how_chosen", None)
+    return [] if how is None else [f"Penalty: alpha {estimator.alpha_:.3g}, {how}"]
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -94,6 +100,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
         f"Network: {network_in_words(estimator, neurons)}",
         *_left_out(estimator),
+        *_chosen(estimator),
         f"Certificate: {estimator.certificate_}",
     ]
     importances = getattr(estimator, "feature_importances_", None)

@@ -79,7 +79,7 @@ def solve_alphas(
     problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
 ) -> Iterator[Solution]:
     """Solutions at descending penalties, as the path goes on ``after`` one of them."""
-    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves)
+    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves, options.rough)
     yield from solve_path(problem, alphas, rule, options.verbose, after)
 
 
@@ -106,7 +106,7 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves)
+    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves, rough=options.rough)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = first_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.

@@ -49,7 +49,7 @@ class ExportMixin(Convertible):
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]
-        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> model = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0]))
         >>> mlp = model.to_mlp()
         >>> mlp.hidden_layer_sizes
         (1, 1, 2)
@@ -94,7 +94,7 @@ class ExportMixin(Convertible):
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]
-        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> model = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0]))
         >>> module = model.to_torch()
         >>> np.allclose(module(torch.tensor(X)).detach().numpy()[:, 0], model.predict(X))
         True
@@ -148,7 +148,7 @@ class ExportMixin(Convertible):
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]
-        >>> model = WedgeReLURegressor().fit(X, np.abs(X[:, 0]))
+        >>> model = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0]))
         >>> [value.name for value in model.to_onnx().graph.input]
         ['X']
         """
@@ -195,7 +195,7 @@ class ExportMixin(Convertible):
         >>> import numpy as np
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]
-        >>> record = WedgeReLURegressor().fit(X, np.abs(X[:, 0])).to_dict()
+        >>> record = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0])).to_dict()
         >>> record["inputs"]
         [{'name': 'x0', 'lower': -1.0, 'upper': 1.0}]
         >>> [list(neuron["weights"]) for neuron in record["neurons"]]

@@ -33,7 +33,8 @@ def register_onnx_converters() -> None:
     >>> from sklearn_wedge import WedgeReLURegressor
     >>> from sklearn_wedge.export import register_onnx_converters
     >>> X = np.linspace(-1, 1, 51)[:, None]
-    >>> pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor()).fit(X, np.abs(X[:, 0]))
+    >>> network = WedgeReLURegressor(alpha=0.01)
+    >>> pipeline = make_pipeline(StandardScaler(), network).fit(X, np.abs(X[:, 0]))
     >>> register_onnx_converters()
     >>> skl2onnx.to_onnx(pipeline, X.astype(np.float32)).graph.output[0].name
     'variable'

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 RIDGES = (1e-12, 1e-9, 1e-6)
 # Optimality conditions hold if no row violates them by more than this fraction of alpha,
 STATIONARITY_TOLERANCE = 1e-9
+# A precision below this is not worth its while: what has to be proved goes by sharp conditions.
+LEAST_ROUGH = 2e-4
 # or than rounding leaves of a gradient, in units of eps × Σ|Z| × the largest entry of H. The same
 # multiple of eps × the objective is what rounding leaves of that.
 ROUNDING = 16.0
@@ -167,6 +169,15 @@ class _Line:
             self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14, full_output=True, disp=False
         )
         return float(root)
+
+
+def precision_of(accuracy: float, objective: float) -> float:
+    """The precision that leaves at most so much of an objective.
+
+    Conditions that hold to a fraction of ``alpha`` leave that fraction of the penalty, at most.
+    """
+    fraction = accuracy / abs(objective) if objective else 0.0
+    return fraction if fraction > LEAST_ROUGH else STATIONARITY_TOLERANCE
 
 
 def solve_quadratic_groups(

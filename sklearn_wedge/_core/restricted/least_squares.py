@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._core.restricted.active_set import Enough, solve_quadratic_l1
 from sklearn_wedge._core.restricted.columns import Columns, DualPoint, Optimum, RestrictedProblem
-from sklearn_wedge._core.restricted.groups import solve_quadratic_groups
+from sklearn_wedge._core.restricted.groups import precision_of, solve_quadratic_groups
 from sklearn_wedge._core.restricted.quadratics import ByOutput
 from sklearn_wedge._core.rows import Activations
 
@@ -98,7 +98,8 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         """Optimal coefficients and intercept, started from those given."""
         gram, linear = columns.gram, columns.linear
         if coef.shape[1] > 1:
-            coef = solve_quadratic_groups(ByOutput(gram[None]), linear, alpha, coef)
+            precision = precision_of(accuracy, self._half_square)
+            coef = solve_quadratic_groups(ByOutput(gram[None]), linear, alpha, coef, precision)
         else:
             enough = Enough(accuracy, self._half_square) if accuracy > 0 else None
             start, signs = coef[:, 0], columns.signs

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses import SmoothLoss
 from sklearn_wedge._core.restricted.columns import Columns, Optimum, RestrictedProblem, total_length
+from sklearn_wedge._core.restricted.groups import precision_of
 from sklearn_wedge._core.restricted.model import Point
 from sklearn_wedge._core.restricted.truncated import solved_without_hessian
 from sklearn_wedge._core.rows import Activations, Rows
@@ -25,6 +26,9 @@ CLOSE = 1e-12
 CLOSE_STEPS = 3
 # Or it promised so little of the accuracy asked for: what follows it brings less still.
 LITTLE = 1e-3
+# What the model of a step is solved to, as a fraction of the accuracy asked for in units of the
+# objective: see ``solve_quadratic_groups``.
+ROUGH_MODEL = 0.1
 # Fraction of the promised decrease that a step must bring (Armijo).
 SUFFICIENT = 1e-4
 MAX_HALVINGS = 50
@@ -108,9 +112,9 @@ class ProximalNewton(RestrictedProblem[Columns, SmoothLoss]):
 
 def _solved(point: Point, accuracy: float) -> Point:
     """Where the steps from a point end."""
-    close = 0
+    close, precision = 0, precision_of(ROUGH_MODEL * accuracy, point.objective)
     for _ in range(MAX_STEPS):
-        after, promised = _step(point)
+        after, promised = _step(point, precision)
         if after is None:
             return point
         point = after
@@ -120,13 +124,13 @@ def _solved(point: Point, accuracy: float) -> Point:
     return point
 
 
-def _step(point: Point) -> tuple[Point | None, float]:
+def _step(point: Point, precision: float) -> tuple[Point | None, float]:
     """The point that one step leads to, if any, and the decrease that the full step promised."""
     products, dual_sum = point.products
     working = working_set(point.columns.values(products), point.alpha, point.coef)
     model, signs = point.model(working, majorised=False), point.columns.signs[working]
     target = np.zeros_like(point.coef)
-    target[working], shift = model.minimiser(point.alpha, point.coef[working], signs)
+    target[working], shift = model.minimiser(point.alpha, point.coef[working], signs, precision)
     change = target - point.coef
     penalty_rises = total_length(target) - total_length(point.coef)
     promised = float((products * change).sum() + dual_sum @ shift) - point.alpha * penalty_rises

@@ -17,7 +17,13 @@ from sklearn_wedge._core.rows.chunks import (
     release,
     rows_per_chunk,
 )
-from sklearn_wedge._core.rows.samples import Sample, TrainingSample, canonical_sample
+from sklearn_wedge._core.rows.samples import (
+    Sample,
+    TrainingSample,
+    canonical_sample,
+    merge_samples,
+    rounded,
+)
 from sklearn_wedge._core.rows.scaling import SampleOptions, Scaling, range_of, whole_range
 
 __all__ = [
@@ -39,8 +45,10 @@ __all__ = [
     "added",
     "canonical_sample",
     "chunked_sample",
+    "merge_samples",
     "range_of",
     "release",
+    "rounded",
     "rows_per_chunk",
     "whole_range",
 ]

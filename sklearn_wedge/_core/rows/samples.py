@@ -168,7 +168,7 @@ class TrainingSample(Sample):
         )
 
 
-def _merge_samples(
+def merge_samples(
     X: NDArray, y: NDArray, weight: NDArray, first: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
     """Sort rows by ``(X, y)``, merge equal ones: one row of each group, its weight and first."""
@@ -188,14 +188,15 @@ def _group_starts(rows: NDArray) -> NDArray[np.intp]:
     return np.flatnonzero(is_first)
 
 
-def _rounded(values: Array) -> Array:
+def rounded(values: Array) -> Array:
+    """Scaled values without what a change of units could move."""
     return np.round(values / RESOLUTION) * RESOLUTION + 0.0
 
 
 def _rounded_to_size(columns: Array) -> Array:
     """Columns rounded relative to their largest entry: what is equal but for rounding is equal."""
     unit = np.ldexp(1.0, np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1])
-    return _rounded(columns / unit) * unit
+    return rounded(columns / unit) * unit
 
 
 def _quantiles(X: Array, weight: Array, levels: tuple[float, ...]) -> Array:
@@ -228,13 +229,13 @@ def canonical_sample(
     weight = np.ldexp(weight[present].astype(np.float64), -np.frexp(weight.max())[1])
     # "+ 0.0" makes -0.0 and 0.0 one value.
     X, y = X[present].astype(np.float64) + 0.0, y[present].astype(np.float64) + 0.0
-    rows, weight, first = _merge_samples(X, y, weight, present)
+    rows, weight, first = merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
     share, extremes = shares(weight, weight.sum()), (X.min(axis=0), X.max(axis=0))
     bounds = clip_bounds(extremes, options.clip_quantile, partial(_quantiles, X, share))
     X = np.clip(X, *bounds)
     # Clipping can make rows equal that were not: merge again.
-    rows, weight, first = _merge_samples(X, y, weight, first)
+    rows, weight, first = merge_samples(X, y, weight, first)
     X, y, weight = X[rows], y[rows], shares(weight, weight.sum())
 
     table = OneChunk(X, y, weight)
@@ -244,10 +245,10 @@ def canonical_sample(
     target_scaling, output_scaling = target_scalings(table, extremes.target, 1.0, options)
     inputs, target = input_scaling.transform(X), target_scaling.transform(y)
     if options.standardize:
-        inputs = _rounded(inputs)
-        target = target if options.target_scaling == "none" else _rounded(target)
-        weight = _rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
-        rows, weight, first = _merge_samples(inputs, target, weight, first)
+        inputs = rounded(inputs)
+        target = target if options.target_scaling == "none" else rounded(target)
+        weight = rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
+        rows, weight, first = merge_samples(inputs, target, weight, first)
         inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
     starts = _group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))

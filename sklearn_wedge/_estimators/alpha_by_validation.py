@@ -1,0 +1,282 @@
+"""``alpha="auto"``: the penalty chosen on rows held out, and a start for the fit on all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_wedge._core.carried import carried
+from sklearn_wedge._core.column_generation import price, start
+from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.network import deep_network_of
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.rows import LocalChunks, Rows, Sample
+from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._estimators.callbacks import FitTask, fit_task
+from sklearn_wedge._estimators.fold_paths import (
+    Combination,
+    FoldPath,
+    Score,
+    mean_scores,
+    paths_in_step,
+    tied_with_best,
+)
+from sklearn_wedge._estimators.folds import Fold, Task, judged
+from sklearn_wedge._estimators.parts import DistinctRows, dealt, rows_to_choose_on
+from sklearn_wedge._settings.options import FitOptions, NumberIn
+from sklearn_wedge._training.chunked import rows_at_once
+from sklearn_wedge._training.dask import DaskChunks
+
+AUTO = "auto"
+# What ``alpha`` may be.
+ALPHA = [StrOptions({AUTO}), NumberIn(Real, 0, None, closed="neither")]
+# The penalty where nothing can be validated.
+FALLBACK = 0.01
+# Distinct rows below which nothing is validated: scores of so few are chance.
+LEAST_ROWS = 10
+# Parts of the rows. Up to so many distinct rows each of them is held out in turn, then only one.
+PARTS = 5
+MOST_ROWS_OF_FOLDS = 1200
+# Each penalty is this fraction of the one before, down to so much of the first.
+FACTOR = 0.4
+LEAST_OF_FIRST = 1e-5
+# A path ends after so many penalties without a better score.
+PATIENCE = 2
+# What the fits of the parts are solved to, at the least.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A penalty, and how it was chosen.
+
+    Attributes
+    ----------
+    alpha : float
+    alphas, scores : ndarrays of shape (k,)
+        The penalties tried, descending, and their mean scores; empty if nothing was validated.
+    how : str
+        In words.
+    found : Found or None
+        The network of that penalty on some of the rows.
+    """
+
+    alpha: float
+    alphas: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    how: str
+    found: Found | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A solution on some rows.
+
+    Attributes
+    ----------
+    solution : Solution
+    sample : Sample
+    inputs : ndarray of shape (p, d)
+        The points of the sample in original units.
+    """
+
+    solution: Solution
+    sample: Sample
+    inputs: NDArray[np.float64]
+
+    def __call__(self, problem: Problem) -> Solution:
+        """A start of the fit of another problem of the same kind."""
+        return carried(self.solution, self.sample, self.inputs, problem)
+
+
+@dataclass(frozen=True)
+class ByLoss:
+    """Scores by the loss that is minimised, in units of one sample for all folds; see ``Scoring``.
+
+    Minus the mean loss, weighted: larger is better.
+    """
+
+    loss: Loss
+    units: Sample
+
+    def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
+        """See ``Scoring``."""
+        X, weight = task.X[fold.test], task.fit_weight[fold.test]
+        target = self.units.target_scaling.transform(task.target[fold.test])
+        weight, output = weight / weight.sum(), self.units.output_scaling
+        loss = self.loss.rescaled(self.units.target_scaling.scale)
+
+        def score(blocks: Sequence[SolvedBlock]) -> float:
+            prediction = (deep_network_of(blocks).predict(X) - output.mean) / output.scale
+            with np.errstate(over="ignore", invalid="ignore"):
+                return -loss.value(prediction, target, weight)
+
+        return score
+
+
+def nothing_validated(why: str) -> Choice:
+    """The choice where none is possible."""
+    none = np.empty(0)
+    return Choice(FALLBACK, none, none, f"nothing to validate on: {why}", None)
+
+
+def chosen_alpha(
+    rows: Rows, loss: Loss, options: FitOptions, by_class: bool, told: FitTask
+) -> Choice:
+    """The penalty with the best mean score on rows held out.
+
+    Parameters
+    ----------
+    rows : Rows
+        Inputs, targets as the loss sees them, and weights, in original units.
+    loss : Loss
+        In original units.
+    options : FitOptions
+        Of the fit that the penalty is for.
+    by_class : bool
+        Whether targets are of classes.
+    told : FitTask
+        What is told of the folds.
+    """
+    distinct = rows_to_choose_on(rows, by_class)
+    if len(distinct.weight) < LEAST_ROWS:
+        return nothing_validated(f"fewer than {LEAST_ROWS} distinct rows")
+    task = _task(distinct, loss, by_class)
+    folds, wrong = judged(task, _folds(distinct, by_class), None)
+    folds = [fold for fold in folds if not wrong[fold.place]]
+    if not folds:
+        return nothing_validated("no part of the rows can be held out")
+    combination, units = _tried(task, options)
+    if combination is None:
+        return nothing_validated("the network is constant at every alpha")
+    (paths,) = paths_in_step(
+        task,
+        [combination],
+        folds,
+        [ByLoss(loss, units)],
+        1,
+        told.elsewhere(told.estimator),
+        f"alpha={AUTO!r}",
+    )
+    return _best(task, combination, folds, paths)
+
+
+def _task(rows: DistinctRows, loss: Loss, by_class: bool) -> Task:
+    target = rows.target
+    codes = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
+    classes = np.unique(codes) if by_class else None
+    return Task(rows.X, codes, target, rows.weight, loss, classes)
+
+
+def _folds(rows: DistinctRows, by_class: bool) -> list[Fold]:
+    part = dealt(rows, PARTS, by_class)
+    n_folds = PARTS if len(part) <= MOST_ROWS_OF_FOLDS else 1
+    return [
+        Fold(np.flatnonzero(part != k), np.flatnonzero(part == k), k, n_folds)
+        for k in range(n_folds)
+    ]
+
+
+def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]:
+    """What is tried, if a penalty makes a difference, and the sample whose units scores are in."""
+    tol = max(TOLERANCE, options.tol)
+    loose = replace(options, pricing="search", tol=tol, verbose=0, proves=False, rough=True)
+    problem, sample = task.problem(slice(None), loose)
+    constant = price(problem, start(problem, 1.0), problem.efforts(proves=False)[0], conclusive=True)
+    first = constant.priced.bound
+    if not first > 0:
+        return None, sample
+    n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(FACTOR))
+    alphas = first * FACTOR ** np.arange(n_alphas)
+    candidates = options.interaction_order, options.norm, options.n_blocks
+    return Combination(candidates, loose, alphas, PATIENCE, options.verbose), sample
+
+
+def _best(
+    task: Task, combination: Combination, folds: Sequence[Fold], paths: Sequence[FoldPath]
+) -> Choice:
+    scores = mean_scores(paths)
+    if np.isnan(scores).all():
+        return nothing_validated("no alpha has a score on every part")
+    at = int(tied_with_best(scores)[0])
+    _, sample = task.problem(folds[0].train, combination.options)
+    inputs = task.X[folds[0].train][sample.first_row]
+    found = Found(paths[0].solutions[at], sample, inputs)
+    alphas = combination.alphas[: len(scores)]
+    where = f"{len(folds)} folds" if len(folds) > 1 else "a fifth"
+    how = f"best of {len(scores)} on {where} of {len(task.labels)} distinct rows"
+    return Choice(float(alphas[at]), alphas, scores, how, found)
+
+
+def is_auto(alpha: Any) -> bool:
+    """Whether a penalty is to be chosen."""
+    return isinstance(alpha, str)
+
+
+class AlphaByValidation:
+    """What estimators share whose ``alpha`` may be ``"auto"``."""
+
+    def _fit_arrays(
+        self, data: tuple, target: NDArray[np.float64], fit_weight: NDArray[np.float64], loss: Loss
+    ) -> None:
+        """Fit on validated data, ``X``, ``y`` and ``sample_weight`` as callbacks are told them.
+
+        ``target``, (n, q), and ``fit_weight`` are what the loss sees of these.
+        """
+        X = data[0]
+        rows = LocalChunks(X, target, fit_weight, rows_at_once(X.shape[1]))
+        self._fit_rows(rows, partial(self._problem, X, target, fit_weight, loss), loss, data)
+
+    def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
+        """Fit on validated chunks of a dask array."""
+        self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
+
+    def _fit_rows(
+        self,
+        rows: Rows,
+        made: Callable[[], tuple[Problem, Sample, FitOptions]],
+        loss: Loss,
+        data: tuple = (),
+    ) -> None:
+        """Fit the problem that is made of rows, at the penalty given or chosen on some of them."""
+        self._forget_choice()
+        if not is_auto(self.alpha):
+            self.alpha_ = float(self.alpha)
+            with fit_task(self, None, *data) as task:
+                self._fit_problem(self.alpha_, *made(), task)
+            return
+        with fit_task(self, 2, *data) as task:
+            problem, sample, options = made()  # what is out of reach is refused before any fit
+            with task.subtask("validation", None, sequential_subtasks=False) as told:
+                choice = chosen_alpha(rows, loss, options, is_classifier(self), told)
+            self._publish_choice(choice)
+            with task.subtask("refit", None) as refit:
+                self._fit_problem(choice.alpha, problem, sample, options, refit, choice.found)
+
+    def _publish_choice(self, choice: Choice) -> None:
+        """Fitted attributes that say what was chosen, and how."""
+        self.alpha_, self._how_chosen = choice.alpha, choice.how
+        if len(choice.alphas):
+            self.alphas_, self.validation_scores_ = choice.alphas, choice.scores
+
+    def _forget_choice(self) -> None:
+        """Of a fit before."""
+        for name in ("_how_chosen", "alphas_", "validation_scores_"):
+            vars(self).pop(name, None)
+
+    def _instead_of_constant(self, alpha_max: float) -> str:
+        if not is_auto(self.alpha):
+            return super()._instead_of_constant(alpha_max)
+        return (
+            "Of the penalties tried none has a better score on rows held out: as far as these "
+            "tell, the target does not depend on the inputs."
+        )
