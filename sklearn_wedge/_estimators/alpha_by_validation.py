@@ -191,7 +191,9 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
     tol = max(TOLERANCE, options.tol)
     loose = replace(options, pricing="search", tol=tol, verbose=0, proves=False, rough=True)
     problem, sample = task.problem(slice(None), loose)
-    constant = price(problem, start(problem, 1.0), problem.efforts(proves=False)[0], conclusive=True)
+    constant = price(
+        problem, start(problem, 1.0), problem.efforts(proves=False)[0], conclusive=True
+    )
     first = constant.priced.bound
     if not first > 0:
         return None, sample
