@@ -370,7 +370,7 @@ FITS = [
 @pytest.fixture(scope="module", params=FITS, ids=str)
 def case(request):
     X, y, weight, new = table()
-    model = WedgeReLUClassifier(0.01, **request.param).fit(X, y, sample_weight=weight)
+    model = WedgeReLUClassifier(**{"alpha": 0.01, **request.param}).fit(X, y, sample_weight=weight)
     assert model.n_neurons_ > 2
     return model, X, y, weight, new
 

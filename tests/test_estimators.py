@@ -628,7 +628,7 @@ def case(request):
     y = np.concatenate([y, y[:10] + 1.0])
     weight = np.random.default_rng(3).gamma(2.0, size=len(y))
     weight[4] = 0.0
-    model = WedgeReLURegressor(**request.param).fit(X, y, sample_weight=weight)
+    model = WedgeReLURegressor(**{"alpha": 0.01, **request.param}).fit(X, y, sample_weight=weight)
     assert model.n_neurons_ > 1
     return model, X, y, weight
 
