@@ -168,7 +168,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
         if not watcher.stopped:
-            self._warn_unless_converged([block.solution for block in blocks])
+            self._warn_unless_converged([block.solution for block in blocks], options.tol)
             self._warn_if_constant(blocks[-1].solution)
 
     def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
@@ -177,12 +177,14 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         fitted._publish(network_of(solution, sample), sample, solution)
         return vars(fitted)
 
-    def _warn_unless_converged(self, solutions: Sequence[Solution], stacklevel: int = 7) -> None:
+    def _warn_unless_converged(
+        self, solutions: Sequence[Solution], tol: float, stacklevel: int = 7
+    ) -> None:
         """Of the solutions of all hidden layers."""
         for number, solution in enumerate(solutions, start=1):
             if not solution.converged:
                 where = f", hidden layer {number}," if len(solutions) > 1 else ""
-                message = f"{type(self).__name__}{where} {shortfall(solution, self.tol)}"
+                message = f"{type(self).__name__}{where} {shortfall(solution, tol)}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
     def _warn_if_constant(self, solution: Solution, stacklevel: int = 7) -> None:

@@ -88,8 +88,8 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
-        ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 and, under
-        ``norm="l2"``, neurons have at most two inputs. Up to 1e5 every neuron is priced under
+        ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 (2e7 with
+        ``alpha="auto"``) and, under ``norm="l2"``, neurons have at most two inputs. Up to 1e5 every neuron is priced under
         ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
         chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
@@ -100,7 +100,8 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
         more: from ``tol=0.01`` on only the constant model counts). Both are counted from what no
-        loss can be below. ``certificate_.stopped_by`` says which of the two decided.
+        loss can be below. ``certificate_.stopped_by`` says which of the two decided. With
+        ``alpha="auto"`` ten times ``tol``: scores, which choose the penalty, ask for less.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
     n_jobs : int or None, default=None

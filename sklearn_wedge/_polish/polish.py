@@ -395,5 +395,5 @@ def _publish(
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
     estimator._publish_importances(network, sample)
-    estimator._warn_unless_converged([solution], stacklevel=4)
+    estimator._warn_unless_converged([solution], estimator.tol, stacklevel=4)
     estimator._warn_if_constant(solution, stacklevel=4)
