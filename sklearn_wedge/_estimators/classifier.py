@@ -89,9 +89,9 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
         ``"auto"`` is exact if and only if pencils × distinct samples is at most 2e8 (2e7 with
-        ``alpha="auto"``) and, under ``norm="l2"``, neurons have at most two inputs. Up to 1e5 every neuron is priced under
-        ``"search"`` too, as that costs no more; ``certificate_.exact`` says what was done. A fit in
-        chunks of rows (see ``fit``) is always searched.
+        ``alpha="auto"``) and, under ``norm="l2"``, neurons have at most two inputs. Up to 1e5 every
+        neuron is priced under ``"search"`` too, as that costs no more; ``certificate_.exact`` says
+        what was done. A fit in chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
         proximal Newton steps), or CVXPY for the hinge, which has no gradient; ``"cvxpy"``
