@@ -148,7 +148,8 @@ def test_tables_too_small_to_validate_on_have_another_penalty_than_documented(n)
     model = WedgeReLURegressor().fit(X[:n], Y[:n])
     assert model.alpha_ == 0.01
     assert not hasattr(model, "alphas_")
-    assert_array_equal(model.predict(X), WedgeReLURegressor(0.01).fit(X[:n], Y[:n]).predict(X))
+    given = WedgeReLURegressor(0.01, tol=1e-3).fit(X[:n], Y[:n])
+    assert_array_equal(model.predict(X), given.predict(X))
 
 
 def test_copies_count_as_rows_to_validate_on():
