@@ -69,6 +69,7 @@ def bits(model):
     return [np.asarray(array).tobytes() for array in (*arrays, *model.intercepts_)]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_choice_depends_on_the_order_of_the_rows_or_tells_copies_from_weights(kind):
     model = fitted(kind)
@@ -87,6 +88,7 @@ def test_the_choice_depends_on_the_order_of_the_rows_or_tells_copies_from_weight
         assert_array_equal(weighted.coefs_[0], copies.coefs_[0])
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kind", ["squared", "three classes"])
 def test_the_number_of_threads_or_a_copy_of_the_estimator_changes_the_choice(kind):
     model = fitted(kind)
@@ -96,6 +98,7 @@ def test_the_number_of_threads_or_a_copy_of_the_estimator_changes_the_choice(kin
     assert bits(saved.fit(X, KINDS[kind][1])) == bits(model)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kind", ["squared", "two targets", "counts", "two classes", "constrained"])
 def test_the_network_is_not_the_optimum_at_the_penalty_chosen(kind):
     model = fitted(kind)
@@ -134,6 +137,7 @@ def test_another_penalty_has_a_clearly_better_score():
     assert np.all(np.diff(model.alphas_) < 0)
 
 
+@pytest.mark.newest
 def test_units_of_one_of_several_targets_decide():
     model = fitted("two targets")
     scaled = clone(model).fit(X, KINDS["two targets"][1] * [1.0, 2.0**10])
@@ -370,6 +374,7 @@ def test_a_carried_solution_is_another_function(loss, norm):
     assert through.any()
 
 
+@pytest.mark.newest
 def test_a_start_at_the_solution_takes_as_many_rounds_as_one_from_nothing():
     auto = WedgeReLURegressor(tol=1e-4).fit(X, Y)
     alone = WedgeReLURegressor(auto.alpha_, tol=1e-4).fit(X, Y)

@@ -392,6 +392,7 @@ def _publish(
 ) -> None:
     """Fitted attributes, and warnings if the tolerance was not met or no neuron is left."""
     network = network_of(solution, sample)
+    estimator.alpha_ = solution.alpha
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)
     estimator._publish_importances(network, sample)

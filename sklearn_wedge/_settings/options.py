@@ -64,7 +64,8 @@ class FitOptions:
     ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
     not validated again. ``proves`` says whether the gap must be small beside the objective of the
     network too, ``rough`` whether a network is only to be scored; see ``StoppingRule``.
-    Up to ``certified_up_to`` pencils × points ``pricing="auto"`` is exact.
+    Up to ``certified_up_to`` pencils × points ``pricing="auto"`` is exact; None: up to
+    ``AUTO_EXACT_LIMIT``.
     """
 
     interaction_order: int | None = 2
@@ -83,7 +84,7 @@ class FitOptions:
     rough: bool = False
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
-    certified_up_to: float = AUTO_EXACT_LIMIT
+    certified_up_to: float | None = None
 
     def validated(self, caller: str) -> FitOptions:
         """These options, if they are valid; else the error that an estimator would raise."""
@@ -140,7 +141,8 @@ def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_i
     pencils = n_pencils(n_points, n_inputs, neuron_class)
     steps = pencils * n_points
     if options.pricing == "auto":
-        return steps <= options.certified_up_to
+        limit = options.certified_up_to
+        return steps <= (AUTO_EXACT_LIMIT if limit is None else limit)
     if steps > EXACT_LIMIT:
         raise ValueError(
             f"pricing='exact' is out of reach here: {pencils:,} pencils of hyperplanes over "
