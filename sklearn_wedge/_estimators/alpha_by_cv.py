@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,23 +33,34 @@ from sklearn.utils.metadata_routing import (
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.losses import KinkedLoss
 from sklearn_wedge._core.network import deep_network_of
-from sklearn_wedge._core.neurons import NeuronClass
 from sklearn_wedge._core.rows import Sample
+from sklearn_wedge._estimators.alpha_by_validation import CERTIFIED_UP_TO, LOOSER_BY, TOLERANCE
 from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
+from sklearn_wedge._estimators.cv_results import cv_results, in_words
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
-    FoldPath,
     Score,
     by_penalty_and_fold,
     fold_tolerance,
-    mean_scores,
-    paths_in_step,
     tied_with_best,
 )
 from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
+from sklearn_wedge._estimators.found import Found
+from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
+from sklearn_wedge._estimators.race_plan import (
+    AUTO,
+    EFFORTS,
+    Size,
+    Stage,
+    most_folds,
+    planned,
+    with_given,
+)
+from sklearn_wedge._estimators.race_rows import RaceRows, folds_by_content, placed, rows_of
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
@@ -58,8 +69,22 @@ from sklearn_wedge._settings.options import (
     descending_alphas,
 )
 
+
+def is_auto(given: Any) -> bool:
+    """Whether the race is to find candidates for a parameter."""
+    return isinstance(given, str) and given == AUTO
+
+
+def _of_candidates(name: str) -> list[Any]:
+    """The constraints of a candidate, and ``"auto"``."""
+    constraints = OPTION_CONSTRAINTS[name]
+    of_strings = [each for each in constraints if isinstance(each, StrOptions)]
+    others = [each for each in constraints if not isinstance(each, StrOptions)]
+    return [*others, StrOptions({AUTO}.union(*(each.options for each in of_strings)))]
+
+
 CV_CONSTRAINTS: dict[str, list[Any]] = {
-    "alphas": [NumberIn(Integral, 1, None, closed="left"), "array-like"],
+    "alphas": [StrOptions({AUTO}), NumberIn(Integral, 1, None, closed="left"), "array-like"],
     "eps": [NumberIn(Real, 0, 1, closed="neither")],
     "patience": [NumberIn(Integral, 1, None, closed="left"), None],
     "cv": ["cv_object"],
@@ -67,8 +92,18 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     **CONSTRAINT_PARAMETERS,
     **OPTION_CONSTRAINTS,
     # Several candidates, which are validated one by one.
-    **{name: [*OPTION_CONSTRAINTS[name], list, tuple, np.ndarray] for name in CANDIDATES},
+    **{name: [*_of_candidates(name), list, tuple, np.ndarray] for name in CANDIDATES},
+    "effort": [StrOptions(set(EFFORTS))],
 }
+# Rows that one row counts as where the loss has kinks, and each fit takes that much longer.
+OF_KINKS = 10
+# The stage of a race that is a grid: everything on every fold.
+ALL = Stage(None, None, 1)
+
+
+def _is_one(given: Any) -> bool:
+    """Whether a parameter is one value, not candidates."""
+    return not (is_auto(given) or (isinstance(given, list | tuple | np.ndarray) and len(given) > 1))
 
 
 def _several(name: str, given: Any, caller: str) -> list:
@@ -92,33 +127,15 @@ def _several(name: str, given: Any, caller: str) -> list:
     return list(given)
 
 
-def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | None, str, int]:
-    """What tells networks apart on data of so many columns.
-
-    A weight of one input is ±1 in either norm. Further blocks have more inputs than columns: there
-    an order beyond the number of these is one of its own.
-    """
-    neurons = options.neuron_class(n_inputs, wedge=False)
-    order = neurons.order if options.n_blocks == 1 else options.interaction_order
-    norm = "l1" if order == 1 else options.norm
-    return replace(neurons, norm="l1"), order, norm, options.n_blocks
-
-
-def simplest_best(combinations: Sequence[Combination], means: Sequence[NDArray]) -> tuple[int, int]:
-    """The combination and the penalty of the best mean score; of equal ones the simplest network.
-
-    It has fewer chunks, then fewer inputs per neuron, then the candidates given first, then the
-    larger penalty. A path may have ended before those of other combinations.
-    """
-    order = sorted(range(len(combinations)), key=lambda i: combinations[i].complexity)
-    places = [(i, at) for i in order for at in range(len(means[i]))]
-    return places[tied_with_best(np.concatenate([means[i] for i in order]))[0]]
-
-
 def fold_options(options: FitOptions) -> FitOptions:
     """What the fit of a fold is told: it needs a good network, and shares the cores with others."""
     tol = fold_tolerance(options.tol)
     return replace(options, pricing="search", tol=tol, n_jobs=None, verbose=0, proves=False)
+
+
+def rough_options(options: FitOptions) -> FitOptions:
+    """The same in a race, where networks are only to be told apart."""
+    return replace(fold_options(options), tol=max(TOLERANCE, options.tol), rough=True)
 
 
 @dataclass(frozen=True)
@@ -172,82 +189,137 @@ class AlphaByCV:
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
         """With the combination that was chosen, unless others are given."""
-        return super()._options(n_outputs, **(instead or self._chosen()))
+        options = super()._options(n_outputs, **(instead or self._chosen()))
+        if not self._races:
+            return options
+        return replace(options, tol=LOOSER_BY * options.tol, certified_up_to=CERTIFIED_UP_TO)
 
     def _chosen(self) -> dict[str, Any]:
         """The combination that was chosen, by name."""
-        chosen = self.interaction_order_, self.norm_, self.n_blocks_chosen_
-        return dict(zip(CANDIDATES, chosen, strict=True))
+        return {name: self.best_params_[name] for name in CANDIDATES}
 
-    def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> None:
-        """Set ``combinations_``, ``alphas_`` and their paths, and what is best of them.
+    def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> Found | None:
+        """Set what was chosen, and how; what the fit on all rows starts from.
 
         ``weight`` are the sample weights, for a scorer that is given some.
         """
-        caller = type(self).__name__
-        given = list(product(*(_several(n, getattr(self, n), caller) for n in CANDIDATES)))
-        combinations = self._combinations(task, given)
         params = {name: np.asarray(values) for name, values in routed.scorer.score.items()}
         if "sample_weight" in params:
             params["sample_weight"] = weight
-        folds = folds_of(task, self.cv, routed.splitter.split)
-        folds = usable(task, folds, params.get("sample_weight"))
-        n_fits = len(combinations) * len(folds)
-        with fit.subtask("cross-validation", n_fits, sequential_subtasks=False) as validation:
-            paths = paths_in_step(
-                task,
-                combinations,
-                folds,
-                [self._scoring(each, params) for each in combinations],
-                self.n_jobs,
-                # Workers tell of them. A splitter may be a generator, which does not travel.
-                validation.elsewhere(copy(self).set_params(cv=None)),
-            )
-        self._warn_of_unconverged(paths)
-        means = [mean_scores(each) for each in paths]
-        if all(np.isnan(each).all() for each in means):
+        race, stages, candidates = self._planned(task, params, routed.splitter.split)
+        with fit.subtask("cross-validation", None) as validation:
+            # Workers tell of it. A splitter may be a generator, which does not travel.
+            told = validation.elsewhere(copy(self).set_params(cv=None))
+            results = race.run(stages, candidates, told)
+        last = results[-1]
+        self._warn_of_unconverged(last)
+        if all(np.isnan(each.score) for each in last):
             raise ValueError(
                 f"No alpha has a score on every fold: scoring={self.scoring!r} gave NaN. Check it "
                 "on parts of the data as small as a fold, or use fewer folds."
             )
-        best, at = simplest_best(combinations, means)
-        self._warn_at_an_end(combinations[best], means[best], at, paths[best])
+        best = chosen(last, NOISE if self._races else 0.0)
+        if not is_auto(self.alphas):
+            self._warn_at_an_end(best)
+        self._publish_race(results, best)
+        return best.earlier().found(task) if self._races else None
+
+    @property
+    def _races(self) -> bool:
+        """Whether something is to be chosen that no candidates are given for."""
+        return any(is_auto(getattr(self, name)) for name in ("alphas", *CANDIDATES))
+
+    def _planned(
+        self, task: Task, params: dict[str, NDArray], split: dict[str, Any]
+    ) -> tuple[Race, list[Stage], list[dict[str, Any]]]:
+        """The race, its stages and who takes part."""
+        given = {
+            name: _several(name, getattr(self, name), type(self).__name__)
+            for name in CANDIDATES
+            if not is_auto(getattr(self, name))
+        }
+        rows, stages, candidates = None, [ALL], with_given([{}], given)
+        if self._races:
+            rows = rows_of(task)
+            stages, candidates = planned(self.effort, self._size(task, rows), given, self._limits())
+        race = Race(
+            task,
+            self._folds(task, rows, params, split),
+            lambda parameters: self._options(task.target.shape[1], **parameters),
+            rough_options if self._races else fold_options,
+            lambda combination: self._scoring(combination, params),
+            None if is_auto(self.alphas) else partial(self._alpha_grid, task),
+            rows,
+            self.n_jobs,
+        )
+        return race, stages, candidates
+
+    def _size(self, task: Task, rows: RaceRows) -> Size:
+        cost = task.target.shape[1] * (OF_KINKS if isinstance(task.loss, KinkedLoss) else 1)
+        return Size(rows.n_groups, task.X.shape[1], cost)
+
+    def _limits(self) -> dict[str, Any]:
+        """Values of parameters that constraints leave no choice of."""
+        limits: dict[str, Any] = {}
+        if self.interaction_cst is not None or self.monotonic_cst is not None:
+            limits["n_blocks"] = 1
+        if self.monotonic_cst is not None:
+            limits["norm"] = "l1"
+        return limits
+
+    def _folds(
+        self, task: Task, rows: RaceRows | None, params: dict[str, NDArray], split: dict[str, Any]
+    ) -> list[Fold]:
+        score_weight = params.get("sample_weight")
+        if rows is not None and self.cv is None:
+            return folds_by_content(task, rows, most_folds(self.effort), score_weight)
+        folds = usable(task, folds_of(task, self.cv, split), score_weight)
+        return folds if rows is None else placed(folds)
+
+    def _publish_race(self, results: list[list[Outcome]], best: Outcome) -> None:
+        """What ran, what it scored, and what was chosen."""
+        self.cv_results_ = cv_results(results, best)
+        last = results[-1]
+        combinations = [each.combination for each in last]
         self.combinations_ = [combination.candidates for combination in combinations]
-        self.interaction_order_, self.norm_, self.n_blocks_chosen_ = self.combinations_[best]
-        self.alpha_ = float(combinations[best].alphas[at])
-        self.best_score_ = float(means[best][at])
+        self.best_params_ = {"alpha": best.alpha, **best.combination.parameters}
+        self.alpha_, self.best_score_ = best.alpha, best.score
+        self.interaction_order_, self.norm_ = best.combination.candidates[:2]
+        self.n_blocks_chosen_, self.clip_quantile_ = best.combination.candidates[2:4]
+        paths, folds = [each.paths for each in last], best.folds
         arrays = (
             np.array([combination.alphas for combination in combinations]),
             by_penalty_and_fold(combinations, paths, folds, "scores", np.nan),
             by_penalty_and_fold(combinations, paths, folds, "neurons", 0),
         )
-        several = len(given) > 1
+        alone = all(_is_one(getattr(self, name)) for name in CANDIDATES)
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
-            arrays if several else (array[0] for array in arrays)
+            (array[0] for array in arrays) if alone else arrays
         )
+        self._how_chosen = in_words(results, best) if self._races else None
 
-    def _warn_at_an_end(
-        self, combination: Combination, means: NDArray, at: int, paths: list[FoldPath]
-    ) -> None:
+    def _warn_at_an_end(self, best: Outcome) -> None:
         """Say that the penalty chosen is the smallest or the largest tried, if others are worse.
 
         Nothing is larger than one at which the network is constant; the fit says that.
         """
-        is_number = isinstance(self.alphas, Integral)
-        is_largest = at == 0 and not is_number and any(path.neurons[0] for path in paths)
-        is_smallest = at == len(combination.alphas) - 1
-        if not (is_largest or is_smallest) or len(tied_with_best(means)) == len(means):
+        is_number, at, alphas = isinstance(self.alphas, Integral), best.at, best.combination.alphas
+        is_largest = at == 0 and not is_number and any(path.neurons[0] for path in best.paths)
+        is_smallest = at == len(alphas) - 1
+        if not (is_largest or is_smallest) or len(tied_with_best(best.means)) == len(best.means):
             return
         which, others = ("largest", "Larger") if is_largest else ("smallest", "Smaller")
         change = f"lower eps (now {self.eps:g})" if is_number else "add some to alphas"
         warnings.warn(
-            f"The penalty chosen, alpha_={combination.alphas[at]:.4g}, is the {which} tried. "
+            f"The penalty chosen, alpha_={best.alpha:.4g}, is the {which} tried. "
             f"{others} ones may be better: {change}.",
             stacklevel=5,
         )
 
-    def _warn_of_unconverged(self, paths: list[list[FoldPath]]) -> None:
-        every = [path for of_combination in paths for path in of_combination]
+    def _warn_of_unconverged(self, outcomes: Sequence[Outcome]) -> None:
+        if self._races:  # rough networks are not solved to a tolerance
+            return
+        every = [path for outcome in outcomes for path in outcome.paths]
         unconverged = sum(path.n_unconverged for path in every)
         if unconverged:
             warnings.warn(
@@ -258,24 +330,6 @@ class AlphaByCV:
                 ConvergenceWarning,
                 stacklevel=5,
             )
-
-    def _combinations(self, task: Task, given: list[tuple]) -> list[Combination]:
-        """Those that differ on these data: one per class of networks."""
-        found: dict[tuple, tuple[tuple, FitOptions]] = {}
-        for candidates in given:
-            instead = dict(zip(CANDIDATES, candidates, strict=True))
-            options = self._options(task.target.shape[1], **instead)
-            found.setdefault(_canonical(options, task.X.shape[1]), (candidates, options))
-        return [
-            Combination(
-                candidates,
-                fold_options(options),
-                self._alpha_grid(task, options),
-                self.patience,
-                options.verbose,
-            )
-            for candidates, options in found.values()
-        ]
 
     def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:
         if _routing_enabled():
@@ -290,7 +344,13 @@ class AlphaByCV:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
 
-    def _alpha_grid(self, task: Task, options: FitOptions) -> NDArray[np.float64]:
+    def _alpha_grid(
+        self, task: Task, options: FitOptions
+    ) -> tuple[NDArray[np.float64], int | None]:
+        """The penalties that are given, and the patience with them."""
+        return self._given_alphas(task, options), self.patience
+
+    def _given_alphas(self, task: Task, options: FitOptions) -> NDArray[np.float64]:
         if not isinstance(self.alphas, Integral):
             if options.pricing == "exact":  # what is out of reach is refused before any fit
                 task.problem(slice(None), options)

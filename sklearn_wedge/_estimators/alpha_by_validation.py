@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_wedge._core.carried import carried
 from sklearn_wedge._core.column_generation import price, start
 from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import LocalChunks, Rows, Sample
-from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._estimators.callbacks import FitTask, fit_task
 from sklearn_wedge._estimators.fold_paths import (
     Combination,
     FoldPath,
     Score,
+    candidates_of,
     mean_scores,
     paths_in_step,
     tied_with_best,
 )
 from sklearn_wedge._estimators.folds import Fold, Task, judged
+from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, rows_to_choose_on
 from sklearn_wedge._settings.options import FitOptions, NumberIn
 from sklearn_wedge._training.chunked import rows_at_once
@@ -80,27 +80,6 @@ class Choice:
     scores: NDArray[np.float64]
     how: str
     found: Found | None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A solution on some rows.
-
-    Attributes
-    ----------
-    solution : Solution
-    sample : Sample
-    inputs : ndarray of shape (p, d)
-        The points of the sample in original units.
-    """
-
-    solution: Solution
-    sample: Sample
-    inputs: NDArray[np.float64]
-
-    def __call__(self, problem: Problem) -> Solution:
-        """A start of the fit of another problem of the same kind."""
-        return carried(self.solution, self.sample, self.inputs, problem)
 
 
 @dataclass(frozen=True)
@@ -204,8 +183,7 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
         return None, sample
     n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(FACTOR))
     alphas = first * FACTOR ** np.arange(n_alphas)
-    candidates = options.interaction_order, options.norm, options.n_blocks
-    return Combination(candidates, loose, alphas, PATIENCE, options.verbose), sample
+    return Combination(candidates_of(options), loose, alphas, PATIENCE, options.verbose), sample
 
 
 def _best(
@@ -215,9 +193,7 @@ def _best(
     if np.isnan(scores).all():
         return nothing_validated("no alpha has a score on every part")
     at = int(tied_with_best(scores)[0])
-    _, sample = task.problem(folds[0].train, combination.options)
-    inputs = task.X[folds[0].train][sample.first_row]
-    found = Found(paths[0].solutions[at], sample, inputs)
+    found = Earlier(paths[0].solutions[at], folds[0].train, combination.options).found(task)
     alphas = combination.alphas[: len(scores)]
     where = f"{len(folds)} folds" if len(folds) > 1 else "a fifth"
     how = f"best of {len(scores)} on {where} of {len(task.labels)} distinct rows"

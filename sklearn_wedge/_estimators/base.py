@@ -128,9 +128,10 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         weight: NDArray,
         loss: Loss,
         task: FitTask,
+        begin: Begin | None = None,
     ) -> None:
         """Fit on validated data."""
-        self._fit_problem(alpha, *self._problem(X, y, weight, loss), task)
+        self._fit_problem(alpha, *self._problem(X, y, weight, loss), task, begin)
 
     def _problem(
         self, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
@@ -237,8 +238,9 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         weight: NDArray,
         loss: Loss,
         task: FitTask,
+        begin: Begin | None = None,
     ) -> None:
-        self._fit_network(alpha, X, y, weight, loss, task)
+        self._fit_network(alpha, X, y, weight, loss, task, begin)
 
     def _fit_on_dask(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         """Fit where the chunks of dask arrays are."""

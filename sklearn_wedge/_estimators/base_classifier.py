@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.rows import Chunk
-from sklearn_wedge._estimators.base import _WedgeNetwork
+from sklearn_wedge._estimators.base import Begin, _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._settings.inputs import is_one_target, validated_weight
 from sklearn_wedge._settings.labels import refuse_odd_labels, warn_of_many_classes
@@ -116,10 +116,18 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         chunks = chunks.with_targets(class_chunk, classes, fitted, factors)
         self._fit_chunks(chunks, 1 if len(fitted) == 2 else len(fitted), self._loss())
 
-    def _fit_at(self, alpha: float, X: NDArray, y: NDArray, weight: NDArray, task: FitTask) -> None:
+    def _fit_at(
+        self,
+        alpha: float,
+        X: NDArray,
+        y: NDArray,
+        weight: NDArray,
+        task: FitTask,
+        begin: Begin | None = None,
+    ) -> None:
         """Fit on validated data; the weights are those of rows times those of classes."""
         target = class_targets(y, self.fitted_classes_)
-        self._fit_network(alpha, X, target, weight, self._loss(), task)
+        self._fit_network(alpha, X, target, weight, self._loss(), task, begin)
 
     def _loss(self) -> Loss:
         loss = classification_loss(self.loss, len(self.fitted_classes_))

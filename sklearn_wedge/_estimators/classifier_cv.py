@@ -173,19 +173,20 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
 
     def __init__(
         self,
-        alphas: int | ArrayLike = 30,
+        alphas: str | int | ArrayLike = "auto",
         *,
         eps: float = 1e-4,
         patience: int | None = 10,
         loss: str = "log_loss",
-        interaction_order: int | Sequence[int | None] | None = 2,
-        norm: str | Sequence[str] = "l1",
-        n_blocks: int | Sequence[int] = 1,
+        interaction_order: str | int | Sequence[int | None] | None = "auto",
+        norm: str | Sequence[str] = "auto",
+        n_blocks: str | int | Sequence[int] = "auto",
         standardize: bool = True,
-        clip_quantile: float | None = 0.005,
+        clip_quantile: str | float | Sequence[float | None] | None = "auto",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
+        effort: str = "balanced",
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
@@ -207,6 +208,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight
+        self.effort = effort
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
@@ -253,9 +255,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         target = class_targets(y, self.fitted_classes_)
         data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            self._choose(data, weight, routed, task)
+            found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, fit_weight, refit)
+                self._fit_at(self.alpha_, X, y, fit_weight, refit, found)
         return self
 
     def _default_scoring(self) -> Any:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.folds import Fold, Task
+from sklearn_wedge._estimators.found import Earlier
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
 
@@ -26,7 +28,7 @@ FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
 # Parameters that may be several candidates, in the order of the combinations of these.
-CANDIDATES = ("interaction_order", "norm", "n_blocks")
+CANDIDATES = ("interaction_order", "norm", "n_blocks", "clip_quantile")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
     ``patience`` is how many penalties in a row are tried without a better mean score, None for all.
-    ``verbose`` are lines on penalties and folds: of their fits, there are none.
+    ``verbose`` are lines on penalties and folds: of their fits, there are none. ``starts`` are
+    networks that the path of each fold starts from, by place; without one: the constant model.
     """
 
     candidates: tuple
@@ -42,6 +45,7 @@ class Combination:
     alphas: NDArray[np.float64]
     patience: int | None
     verbose: int = 0
+    starts: tuple[Earlier | None, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -61,6 +65,11 @@ class Combination:
             best = best_of(mean_scores) if len(mean_scores) else 0
             end = min(end, best + self.patience + 1)
         return end - len(mean_scores)
+
+    def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:
+        """What the path of a fold starts from."""
+        earlier = self.starts[fold.place] if fold.place < len(self.starts) else None
+        return None if earlier is None else earlier.found(task)(problem)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
@@ -99,6 +108,11 @@ class Scoring(Protocol):
 
     def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
         """The score of a network that was fitted to a sample, the training part of a fold."""
+
+
+def candidates_of(options: FitOptions) -> tuple:
+    """What options say of the parameters that may be several candidates."""
+    return tuple(getattr(options, name) for name in CANDIDATES)
 
 
 def mean_scores(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
@@ -235,7 +249,7 @@ def _went_on(
     score = scoring.on(task, fold, sample)
     n_before, n_alphas = len(path.scores), len(combination.alphas)
     alphas = combination.alphas[n_before : n_before + n_more]
-    last = path.solutions[-1] if path.solutions else None
+    last = path.solutions[-1] if path.solutions else combination.start_on(task, fold, problem)
     with closing(solve_blocks(problem, sample, alphas, combination.options, last)) as solved:
         for number, alpha in enumerate(alphas, start=n_before):
             with told.subtask(f"penalty {alpha:.3g}", task_id=number):

@@ -103,12 +103,12 @@ def mixed(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint64(31))
 
 
-def dealt(rows: DistinctRows, n_parts: int, by_class: bool) -> NDArray[np.intp]:
+def dealt(rows: DistinctRows, n_parts: int, by_class: bool, time: int = 0) -> NDArray[np.intp]:
     """The part of each row, from 0; -1 for the only row of a class, which no part may have.
 
     Sorted by target, each run of ``n_parts`` rows has one in every part, in an order that changes
     from run to run: every part has targets of all sizes, and nothing periodic can hide in one. Of
-    classes each is dealt for itself.
+    classes each is dealt for itself. Another ``time`` they are dealt differently.
     """
     order = np.lexsort((np.arange(len(rows.weight)), *rows.target.T[::-1]))
     sizes = np.array([len(order)])
@@ -116,12 +116,14 @@ def dealt(rows: DistinctRows, n_parts: int, by_class: bool) -> NDArray[np.intp]:
         changes = np.any(np.diff(rows.target[order], axis=0) != 0, axis=1)
         sizes = np.diff(np.flatnonzero(np.concatenate([[True], changes, [True]])))
     found = np.empty(len(order), dtype=np.intp)
-    found[order] = np.concatenate([_dealt(n, n_parts) if n > 1 else [-1] for n in sizes])
+    found[order] = np.concatenate([_dealt(n, n_parts, time) if n > 1 else [-1] for n in sizes])
     return found
 
 
-def _dealt(n: int, n_parts: int) -> NDArray[np.intp]:
+def _dealt(n: int, n_parts: int, time: int) -> NDArray[np.intp]:
     """Parts of n rows in a row."""
     runs = -(-n // n_parts)
-    keys = mixed(np.arange(runs * n_parts, dtype=np.uint64)).reshape(runs, n_parts)
+    first = time * runs * n_parts
+    keys = np.arange(first, first + runs * n_parts, dtype=np.uint64)
+    keys = mixed(keys).reshape(runs, n_parts)
     return np.argsort(keys, axis=1, kind="stable").ravel()[:n]

@@ -166,20 +166,21 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
 
     def __init__(
         self,
-        alphas: int | ArrayLike = 30,
+        alphas: str | int | ArrayLike = "auto",
         *,
         eps: float = 1e-4,
         patience: int | None = 10,
         loss: str | Callable = "squared_error",
         quantile: float = 0.5,
         epsilon: float = 1.35,
-        interaction_order: int | Sequence[int | None] | None = 2,
-        norm: str | Sequence[str] = "l1",
-        n_blocks: int | Sequence[int] = 1,
+        interaction_order: str | int | Sequence[int | None] | None = "auto",
+        norm: str | Sequence[str] = "auto",
+        n_blocks: str | int | Sequence[int] = "auto",
         standardize: bool = True,
-        clip_quantile: float | None = 0.005,
+        clip_quantile: str | float | Sequence[float | None] | None = "auto",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        effort: str = "balanced",
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
@@ -202,6 +203,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         self.clip_quantile = clip_quantile
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.effort = effort
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
@@ -247,9 +249,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            self._choose(Task(X, y, as_columns(y), weight, loss), weight, routed, task)
+            data = Task(X, y, as_columns(y), weight, loss)
+            found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, weight, loss, refit)
+                self._fit_at(self.alpha_, X, y, weight, loss, refit, found)
         return self
 
     def _default_scoring(self) -> Any:

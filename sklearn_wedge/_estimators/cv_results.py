@@ -1,0 +1,78 @@
+"""What a race says: a table in scikit-learn's manner, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from sklearn_wedge._estimators.fold_paths import CANDIDATES
+from sklearn_wedge._estimators.race import Outcome
+
+
+def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str, Any]:
+    """Arrays and lists with an entry per candidate and stage, as ``HalvingGridSearchCV`` has them.
+
+    Those of later stages have better ranks, and the one that was chosen has the best.
+    """
+    rows = [(stage, each) for stage, outcomes in enumerate(results) for each in outcomes]
+    scores = _by_fold([each.scores for _, each in rows])
+    alphas = np.array([each.alpha for _, each in rows])
+    parameters = [each.combination.parameters for _, each in rows]
+    found: dict[str, Any] = {
+        "iter": np.array([stage for stage, _ in rows]),
+        "n_resources": np.array([each.n_rows for _, each in rows]),
+        "param_alpha": np.ma.MaskedArray(alphas, mask=False),
+    }
+    for name in CANDIDATES:
+        values = np.empty(len(rows), dtype=object)
+        values[:] = [each[name] for each in parameters]
+        found[f"param_{name}"] = np.ma.MaskedArray(values, mask=False)
+    found["params"] = [
+        {"alpha": float(alpha), **each} for alpha, each in zip(alphas, parameters, strict=True)
+    ]
+    found |= {f"split{k}_test_score": column for k, column in enumerate(scores.T)}
+    means = np.array([each.score for _, each in rows])
+    found["mean_test_score"] = means
+    found["std_test_score"] = np.array([each.scores.std() for _, each in rows])
+    is_best = np.array([each is best for _, each in rows])
+    found["rank_test_score"] = _ranks(found["iter"], means, is_best)
+    found["mean_n_neurons"] = np.array(
+        [np.mean([path.neurons[each.at] for path in each.paths]) for _, each in rows]
+    )
+    return found
+
+
+def _by_fold(scores: Sequence[NDArray]) -> NDArray[np.float64]:
+    """(n_rows, n_folds); NaN on the folds that a stage left out."""
+    table = np.full((len(scores), max(map(len, scores))), np.nan)
+    for row, each in zip(table, scores, strict=True):
+        row[: len(each)] = each
+    return table
+
+
+def _ranks(stage: NDArray, means: NDArray, is_best: NDArray) -> NDArray[np.int32]:
+    keys = list(zip(~is_best, -stage, -np.nan_to_num(means, nan=-np.inf), strict=True))
+    place = {key: k for k, key in enumerate(sorted(set(keys)))}
+    return rankdata([place[key] for key in keys], method="min").astype(np.int32)
+
+
+def in_words(results: Sequence[Sequence[Outcome]], best: Outcome) -> str:
+    """How the choice was made."""
+    stages = []
+    for outcomes in results:
+        first = outcomes[0]
+        folds = f"{len(first.folds)} folds" if len(first.folds) > 1 else "one fold"
+        n = len(outcomes)
+        what = f"{n} candidate{'s' * (n > 1)}"
+        stages.append(f"{what} on {first.n_rows} rows ({folds})")
+    last = results[-1]
+    reason = (
+        "best mean score"
+        if best.score >= max(o.score for o in last)
+        else ("the simplest of those as good as the best, but for noise")
+    )
+    return f"{'; '.join(stages)}; {reason}, {best.score:.6g}"

@@ -1,0 +1,273 @@
+"""A race of candidates: all on few rows, the better ones on more (successive halving).
+
+A grid of candidates, each on every fold, is a race of one stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.column_generation import price, start
+from sklearn_wedge._estimators.callbacks import FitTask
+from sklearn_wedge._estimators.fold_paths import (
+    CANDIDATES,
+    Combination,
+    FoldPath,
+    Scoring,
+    best_of,
+    mean_scores,
+    paths_in_step,
+    tied_with_best,
+)
+from sklearn_wedge._estimators.folds import Fold, Task
+from sklearn_wedge._estimators.found import Earlier
+from sklearn_wedge._estimators.race_plan import Stage
+from sklearn_wedge._estimators.race_rows import RaceRows, fewer
+from sklearn_wedge._settings.options import FitOptions
+
+# Penalties of a candidate that nothing is known of: each this fraction of the one before, down to
+# so much of the first, until so many in a row are of no use.
+COARSE = 0.3
+LEAST_OF_FIRST = 1e-6
+COARSE_PATIENCE = 2
+# Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
+FINE = 0.4
+N_FINE = 5
+FINE_PATIENCE = 1
+# Of differences of scores over the folds: a candidate is as good as the best if its mean is within
+# so many standard errors.
+NOISE = 0.5
+# Folds from which a standard error says something.
+LEAST_FOLDS = 4
+# Parameters that say what a neuron is.
+OF_ONE_NEURON = ("interaction_order", "norm")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A candidate in a stage.
+
+    Attributes
+    ----------
+    parameters : dict
+        Of the names in ``CANDIDATES``.
+    before : Outcome or None
+        Of the stage before, of the candidate that this one comes from.
+    """
+
+    parameters: dict[str, Any]
+    before: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a candidate achieved in a stage: its paths on the folds, and the best penalty."""
+
+    combination: Combination
+    folds: Sequence[Fold]
+    paths: Sequence[FoldPath]
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Mean scores of the penalties."""
+        return mean_scores(self.paths)
+
+    @property
+    def at(self) -> int:
+        """Where the best penalty is; of equal ones the largest."""
+        means = self.means
+        return 0 if np.isnan(means).all() else int(tied_with_best(means)[0])
+
+    @property
+    def alpha(self) -> float:
+        """The best penalty."""
+        return float(self.combination.alphas[self.at])
+
+    @property
+    def score(self) -> float:
+        """Its mean score; NaN if none has one."""
+        return float(self.means[self.at])
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Its score on each fold."""
+        return np.array([path.scores[self.at] for path in self.paths])
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that a fold is fitted on, at most."""
+        return max(len(fold.train) for fold in self.folds)
+
+    def earlier(self, place: int = 0) -> Earlier:
+        """The first block of its network on a fold."""
+        fold, path = self.folds[place], self.paths[place]
+        return Earlier(path.solutions[self.at], fold.train, self.combination.options)
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a race is run on, and how candidates become fits.
+
+    Attributes
+    ----------
+    task : Task
+    folds : sequence of Fold
+        Of all rows.
+    options_of : callable
+        From parameters to options.
+    for_folds : callable
+        From options to what the fit of a fold is told.
+    scoring_of : callable
+        From a combination to what scores it.
+    grid_of : callable or None
+        From options to penalties and the patience of the path; None: chosen stage by stage.
+    rows : RaceRows or None
+        Which rows come first; None: every stage has all.
+    n_jobs : int or None
+    """
+
+    task: Task
+    folds: Sequence[Fold]
+    options_of: Callable[[dict[str, Any]], FitOptions]
+    for_folds: Callable[[FitOptions], FitOptions]
+    scoring_of: Callable[[Combination], Scoring]
+    grid_of: Callable[[FitOptions], tuple[NDArray, int | None]] | None
+    rows: RaceRows | None
+    n_jobs: int | None
+
+    def run(
+        self, stages: Sequence[Stage], candidates: Sequence[dict[str, Any]], told: FitTask
+    ) -> list[list[Outcome]]:
+        """The outcomes of each stage that is run, by candidate."""
+        runners = [Runner(each) for each in candidates]
+        results: list[list[Outcome]] = []
+        for stage in stages:
+            runners = self._distinct(_varied(runners, stage.variants))
+            is_last = stage is stages[-1]
+            if len(runners) <= stage.n_kept and not is_last:
+                continue  # nothing to find out
+            name = f"stage {len(results) + 1}"
+            with told.subtask(name, None, sequential_subtasks=False) as task:
+                outcomes = self._stage(stage, runners, task, name)
+            results.append(outcomes)
+            runners = [Runner(each.combination.parameters, each) for each in best(outcomes, stage)]
+        return results
+
+    def _stage(
+        self, stage: Stage, runners: Sequence[Runner], told: FitTask, name: str
+    ) -> list[Outcome]:
+        folds = self.folds
+        if self.rows is not None:
+            folds = fewer(folds, self.rows, stage.n_rows, stage.n_folds)
+        combinations = [self._combination(each, folds) for each in runners]
+        scorings = [self.scoring_of(each) for each in combinations]
+        paths = paths_in_step(self.task, combinations, folds, scorings, self.n_jobs, told, name)
+        return [
+            Outcome(combination, folds, of_combination)
+            for combination, of_combination in zip(combinations, paths, strict=True)
+        ]
+
+    def _combination(self, runner: Runner, folds: Sequence[Fold]) -> Combination:
+        options = self.options_of(runner.parameters)
+        of_fold = self.for_folds(options)
+        if self.grid_of is not None:
+            alphas, patience = self.grid_of(options)
+        elif runner.before is None:
+            alphas, patience = self._coarse(of_fold, folds[0]), COARSE_PATIENCE
+        else:
+            alphas, patience = _fine(runner.before, folds), FINE_PATIENCE
+        candidates = tuple(runner.parameters[name] for name in CANDIDATES)
+        starts = _starts(runner, folds)
+        return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
+
+    def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
+        problem, _ = self.task.problem(fold.train, options)
+        effort = problem.efforts(proves=False)[0]
+        largest = price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound
+        n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(COARSE))
+        # A constant target has no scale; any penalty gives the constant model.
+        return (largest if largest > 0 else 1.0) * COARSE ** np.arange(n_alphas)
+
+    def _distinct(self, runners: Sequence[Runner]) -> list[Runner]:
+        """One runner for each class of networks."""
+        found: dict[tuple, Runner] = {}
+        for runner in runners:
+            key = canonical(self.options_of(runner.parameters), self.task.X.shape[1])
+            found.setdefault(key, runner)
+        return list(found.values())
+
+
+def canonical(options: FitOptions, n_inputs: int) -> tuple:
+    """What tells networks apart on data of so many columns.
+
+    A weight of one input is ±1 in either norm. Further blocks have more inputs than columns: there
+    an order beyond the number of these is one of its own.
+    """
+    neurons = options.neuron_class(n_inputs, wedge=False)
+    order = neurons.order if options.n_blocks == 1 else options.interaction_order
+    norm = "l1" if order == 1 else options.norm
+    rest = (getattr(options, name) for name in CANDIDATES if name not in OF_ONE_NEURON)
+    return order, norm, neurons.groups, neurons.monotone, *rest
+
+
+def _varied(runners: Sequence[Runner], variants: dict[str, tuple]) -> list[Runner]:
+    """Each as it is, then with each other value of one parameter."""
+    found = []
+    for runner in runners:
+        found.append(runner)
+        for name, values in variants.items():
+            others = [value for value in values if value != runner.parameters[name]]
+            found += [Runner({**runner.parameters, name: v}, runner.before) for v in others]
+    return found
+
+
+def _fine(before: Outcome, folds: Sequence[Fold]) -> NDArray[np.float64]:
+    n_rows = max(len(fold.train) for fold in folds)
+    # With noise, the best penalty falls with the root of the number of rows.
+    around = before.alpha * min(1.0, before.n_rows / n_rows) ** 0.5
+    return around * FINE ** np.arange(-1.0, N_FINE - 1)
+
+
+def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:
+    """By place of the fold; none where none was found on rows that are all of its training part."""
+    before = runner.before
+    if before is None or not _shares_inputs(runner.parameters, before.combination.parameters):
+        return ()
+    return tuple(before.earlier(k) for k in range(min(len(before.folds), len(folds))))
+
+
+def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether hyperplanes of one candidate mean the same to another."""
+    return one.get("encoding") == other.get("encoding")
+
+
+def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
+    """Those that go on, the best first; of equal ones the simplest."""
+    scores = np.array([each.score for each in outcomes])
+    order = sorted(
+        range(len(outcomes)),
+        key=lambda k: (-np.nan_to_num(scores[k], nan=-np.inf), outcomes[k].combination.complexity),
+    )
+    return [outcomes[k] for k in order[: stage.n_kept]]
+
+
+def chosen(outcomes: Sequence[Outcome], noise: float) -> Outcome:
+    """The simplest of those that are as good as the best one, by differences over the folds."""
+    scores = np.array([each.score for each in outcomes])
+    top = outcomes[best_of(scores)]
+    tied = [outcomes[k] for k in tied_with_best(scores)]
+    good = tied + [each for each in outcomes if each not in tied and _as_good(each, top, noise)]
+    return min(good, key=lambda each: each.combination.complexity)
+
+
+def _as_good(one: Outcome, top: Outcome, noise: float) -> bool:
+    differences = top.scores - one.scores
+    if len(differences) < LEAST_FOLDS or not np.isfinite(differences).all():
+        return False
+    error = differences.std(ddof=1) / len(differences) ** 0.5
+    return differences.mean() <= noise * error

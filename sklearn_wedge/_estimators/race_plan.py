@@ -1,0 +1,162 @@
+"""How a race goes: what runs, on how many rows, and how many stay; counts of work, never clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import comb
+from typing import Any
+
+AUTO = "auto"
+EFFORTS = ("fast", "balanced", "thorough")
+
+# Kinds of networks: order, norm, number of blocks. Simple ones first.
+KINDS = ((1, "l1", 1), (2, "l1", 1), (None, "l2", 1), (2, "l1", 2))
+MORE_KINDS = ((3, "l1", 1), (2, "l1", 3), (None, "l2", 2))
+ALL_KINDS = ((2, "l2", 1), (3, "l1", 2), (1, "l1", 2))
+# Of tables that can tell few apart.
+FEW_KINDS = ((1, "l1", 1), (2, "l1", 1))
+# Values of other parameters that are tried after the kind, one parameter after the other.
+VARIANTS: dict[str, tuple] = {"clip_quantile": (0.005, None)}
+# Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
+# most so many pairs.
+MOST_TRIPLES = 400_000
+MOST_PAIRS = 20_000
+# Distinct rows below which nothing is validated, and below which few kinds run.
+LEAST_ROWS = 10
+FEW_ROWS = 50
+# What a path costs besides its rows, in rows.
+OF_A_PATH = 300
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a race.
+
+    Attributes
+    ----------
+    n_rows : int or None
+        Distinct rows that a fold is fitted on, at most; None: all.
+    n_folds : int or None
+        At most; None: all.
+    n_kept : int
+        Candidates that go on.
+    variants : dict
+        Of parameters by name values that each candidate is tried with.
+    """
+
+    n_rows: int | None
+    n_folds: int | None
+    n_kept: int
+    variants: dict[str, tuple] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the cost of a fit depends on: distinct rows, inputs, and how many rows one row is worth.
+
+    ``cost`` is the number of outputs, more for losses that are hard to minimise.
+    """
+
+    n_rows: int
+    n_inputs: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Counts of an effort: by stage rows of a fold, rows of all folds of a candidate, and who stays.
+
+    ``n_folds`` is the most folds of a stage.
+    """
+
+    rows: tuple[int, ...]
+    rows_of_folds: tuple[int, ...]
+    n_kept: tuple[int, ...]
+    n_folds: int
+    kinds: tuple[tuple, ...]
+
+
+BY_EFFORT = {
+    "fast": Effort((800, 4_000), (800, 4_000), (1, 1), 5, KINDS),
+    "balanced": Effort(
+        (1_200, 4_000, 10_000), (2_400, 8_000, 20_000), (3, 2, 1), 10, KINDS + MORE_KINDS
+    ),
+    "thorough": Effort(
+        (2_400, 8_000, 10_000),
+        (7_200, 24_000, 60_000),
+        (5, 3, 1),
+        20,
+        KINDS + MORE_KINDS + ALL_KINDS,
+    ),
+}
+
+
+def most_folds(effort: str) -> int:
+    """Folds that any stage may have."""
+    return BY_EFFORT[effort].n_folds
+
+
+def planned(
+    effort: str, size: Size, given: dict[str, Sequence], limits: dict[str, Any]
+) -> tuple[list[Stage], list[dict[str, Any]]]:
+    """The stages of a race, and the candidates of the first.
+
+    Parameters
+    ----------
+    effort : str
+        One of ``EFFORTS``.
+    size : Size
+    given : dict
+        Candidates that users give for parameters, by name.
+    limits : dict
+        Values of parameters that the other ones leave no choice of, unless users give some.
+    """
+    auto = {name: values for name, values in VARIANTS.items() if name not in given}
+    stages = _stages(effort, size, auto)
+    kinds = _kinds(effort, size, stages[0].n_rows)
+    fixed = {name: [value] for name, value in limits.items()}
+    first = {name: [values[0]] for name, values in auto.items()}
+    return stages, with_given(kinds, {**fixed, **first, **given})
+
+
+def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
+    """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
+    counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
+    names = list(auto) if size.n_rows >= FEW_ROWS else []
+    stages = []
+    for k in range(n_stages):
+        n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
+        n_folds = int(counts.rows_of_folds[k] / size.cost) // (n_rows + OF_A_PATH)
+        n_folds = min(max(n_folds, 1), counts.n_folds)
+        mine = names[max(k - 1, 0) :] if k == n_stages - 1 else names[k - 1 : k] if k else []
+        variants = {name: auto[name] for name in mine}
+        stages.append(Stage(n_rows, n_folds, counts.n_kept[k], variants))
+    return stages
+
+
+def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
+    """The kinds of networks that run on a table of this size, as parameters."""
+    kinds = BY_EFFORT[effort].kinds if size.n_rows >= FEW_ROWS else FEW_KINDS
+    return [
+        dict(zip(("interaction_order", "norm", "n_blocks"), kind, strict=True))
+        for kind in kinds
+        if _is_affordable(kind[0], size, n_rows)
+    ]
+
+
+def _is_affordable(order: int | None, size: Size, n_rows: int) -> bool:
+    if order == 2:
+        return comb(size.n_inputs, 2) <= MOST_PAIRS
+    return order != 3 or comb(size.n_inputs, 3) * n_rows * size.cost <= MOST_TRIPLES
+
+
+def with_given(kinds: Sequence[dict[str, Any]], given: dict[str, Sequence]) -> list[dict[str, Any]]:
+    """The kinds with the values that users give instead of their own, each once."""
+    found = []
+    for kind, values in product(kinds, product(*given.values())):
+        each = {**kind, **dict(zip(given, values, strict=True))}
+        if each not in found:
+            found.append(each)
+    return found

@@ -1,0 +1,119 @@
+"""The rows of a race: few first, then more, in parts that stay what they are from stage to stage.
+
+Which rows come first and which part has a row depends on the content of rows: equal rows are one
+row, and their order is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._estimators.folds import Fold, Task, judged
+from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, mixed
+
+# Parts of the rows; a fold holds out one of them.
+PARTS = 5
+# Distinct rows that a race is run on, at most.
+MOST_ROWS = 12_500
+# Where a row has no weight, and is in no group of equal ones.
+NOWHERE = -1
+
+
+@dataclass(frozen=True)
+class RaceRows:
+    """Groups of equal rows.
+
+    Attributes
+    ----------
+    group : int ndarray of shape (n,)
+        Of each row; ``NOWHERE`` without a weight.
+    distinct : DistinctRows
+        One row of each group.
+    codes : int ndarray of shape (n_groups,)
+        Its class; zeros in a regression.
+    order : int ndarray of shape (n_groups,)
+        The groups, in an order that looks random.
+    """
+
+    group: NDArray[np.intp]
+    distinct: DistinctRows
+    codes: NDArray[np.intp]
+    order: NDArray[np.intp]
+
+    @property
+    def n_groups(self) -> int:
+        """Distinct rows."""
+        return len(self.order)
+
+    def first(self, n: int) -> NDArray[np.bool_]:
+        """Whether a row is of the first ``n`` groups, or of the first ones of its class."""
+        chosen = np.zeros(self.n_groups + 1, dtype=bool)  # the last one is nowhere
+        chosen[self.order[:n]] = True
+        for code in np.unique(self.codes):
+            chosen[self.order[self.codes[self.order] == code][:LEAST_OF_CLASS]] = True
+        return chosen[self.group]
+
+    def parts(self, n_folds: int, by_class: bool) -> list[NDArray[np.intp]]:
+        """The part of each row, as often as they must be dealt for so many folds."""
+        found = []
+        for time in range(-(-n_folds // PARTS)):
+            part = dealt(self.distinct, PARTS, by_class, time)
+            found.append(np.append(part, NOWHERE)[self.group])
+        return found
+
+
+def rows_of(task: Task) -> RaceRows:
+    """The groups of equal rows of a task."""
+    present = np.flatnonzero(task.fit_weight > 0)
+    X, target = task.X[present].astype(np.float64) + 0.0, task.target[present] + 0.0
+    order = np.lexsort((*target.T[::-1], *X.T[::-1]))
+    table = np.hstack([X, target])[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = np.any(table[1:] != table[:-1], axis=1)
+    group = np.full(len(task.X), NOWHERE)
+    group[present[order]] = np.cumsum(is_first) - 1
+    X, target = X[order][is_first], target[order][is_first]
+    distinct = DistinctRows(X, target, np.ones(len(X)))
+    keys = mixed(np.arange(len(X), dtype=np.uint64) ^ np.uint64(1 << 40))
+    return RaceRows(group, distinct, _codes(task, target), np.argsort(keys, kind="stable"))
+
+
+def _codes(task: Task, target: NDArray) -> NDArray[np.intp]:
+    if task.classes is None:
+        return np.zeros(len(target), dtype=np.intp)
+    codes = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
+    return codes.astype(np.intp)
+
+
+def folds_by_content(
+    task: Task, rows: RaceRows, n_folds: int, score_weight: NDArray | None
+) -> list[Fold]:
+    """Folds of all rows of a race that can be fitted and scored."""
+    raced = rows.first(MOST_ROWS) & (rows.group != NOWHERE)
+    parts = rows.parts(n_folds, task.classes is not None)
+    held_out = [raced & (part == k) for part in parts for k in range(PARTS)]
+    folds = [
+        Fold(np.flatnonzero(raced & ~test), np.flatnonzero(test), place, n_folds)
+        for place, test in enumerate(held_out[:n_folds])
+    ]
+    folds, wrong = judged(task, folds, score_weight)
+    return placed([fold for fold in folds if not wrong[fold.place]])
+
+
+def placed(folds: Sequence[Fold]) -> list[Fold]:
+    """The folds that are left, numbered anew."""
+    return [replace(fold, place=k, n_folds=len(folds)) for k, fold in enumerate(folds)]
+
+
+def fewer(folds: Sequence[Fold], rows: RaceRows, n_rows: int, n_folds: int) -> list[Fold]:
+    """Of the first folds, about so many distinct rows to fit; all rows that they are scored on."""
+    chosen = []
+    for fold in folds[:n_folds]:
+        share = len(np.unique(rows.group[fold.train])) / rows.n_groups
+        kept = rows.first(int(np.ceil(n_rows / share)))[fold.train]
+        chosen.append(replace(fold, train=fold.train[kept], n_folds=len(folds[:n_folds])))
+    return chosen
