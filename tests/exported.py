@@ -4,13 +4,12 @@ import copy
 
 import numpy as np
 import pandas as pd
+from plain_cv import classifier_cv, regressor_cv
 from scipy.special import expit, softmax
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
 )
 
 DOUBLE, SINGLE = 1e-10, 1e-5
@@ -83,8 +82,8 @@ def fitted():
         "two blocks, two targets": WedgeReLURegressor(**deep).fit(X, np.column_stack([kinks, y])),
         "two blocks, two classes": WedgeReLUClassifier(**deep).fit(X, kinks > np.median(kinks)),
         "two blocks, classes": WedgeReLUClassifier(**deep).fit(X, np.digitize(kinks, thirds)),
-        "regression by CV": WedgeReLURegressorCV(**short).fit(X, y),
-        "classes by CV": WedgeReLUClassifierCV(**short).fit(X, two),
+        "regression by CV": regressor_cv(**short).fit(X, y),
+        "classes by CV": classifier_cv(**short).fit(X, two),
     }
 
 

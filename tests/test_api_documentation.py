@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from plain_cv import regressor_cv
 from sklearn.pipeline import make_pipeline
 
 import sklearn_wedge
@@ -26,7 +27,6 @@ from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     polish,
     wedge_relu_path,
 )
@@ -202,7 +202,7 @@ def results():
     X = np.random.default_rng(0).normal(size=(40, 2))
     y = np.abs(X[:, 0] - X[:, 1])
     model = WedgeReLURegressor(0.1, tol=1e-2).fit(X, y)
-    chosen = WedgeReLURegressorCV([0.3, 0.1], cv=2, tol=1e-2).fit(X, y)
+    chosen = regressor_cv([0.3, 0.1], cv=2, tol=1e-2).fit(X, y)
     yield from (model, chosen, wedge_relu_path(X, y, [0.1]), model.explain(X))
     yield WedgeReLURegressor(0.01, n_blocks=2, tol=1e-2).fit(X, y)
     yield WedgeReLUClassifier(0.03, tol=1e-2).fit(X, y > 0.5)

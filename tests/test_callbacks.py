@@ -5,6 +5,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -13,9 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
 )
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._settings.options import FitOptions
@@ -169,15 +168,15 @@ def test_an_error_in_fit_leaves_callbacks_set_up():
 @pytest.mark.parametrize(
     ("estimator", "target"),
     [
-        (WedgeReLURegressorCV(alphas=3, eps=0.1, interaction_order=(1, 2), cv=3), y),
-        (WedgeReLUClassifierCV(alphas=3, eps=0.1, interaction_order=(1, 2), cv=3), labels),
+        (regressor_cv(alphas=3, eps=0.1, interaction_order=(1, 2), cv=3), y),
+        (classifier_cv(alphas=3, eps=0.1, interaction_order=(1, 2), cv=3), labels),
     ],
 )
 def test_a_fold_of_a_combination_or_the_refit_is_not_told(estimator, target):
     recorder = Recorder()
     with joblib.parallel_config(backend="threading"):
         model = estimator.set_params(n_jobs=2).set_callbacks(recorder).fit(X, target)
-    folds = [path[2] for path in recorder.ended(3) if path[1] == "cross-validation #0"]
+    folds = [path[3] for path in recorder.ended(4) if path[2] == "stage 1 #0"]
     assert sorted(folds) == [f"fold #{k}" for k in range(6)]
     refit = [path for path in recorder.ended(4) if path[1] == "refit #1"]
     assert len(refit) >= model.n_iter_
@@ -186,7 +185,7 @@ def test_a_fold_of_a_combination_or_the_refit_is_not_told(estimator, target):
 
 def test_a_progress_bar_does_not_travel_to_workers(capsys):
     folds = KFold(3).split(X)  # a generator cannot be pickled
-    model = WedgeReLURegressorCV(alphas=3, eps=0.1, cv=folds, n_jobs=2)
+    model = regressor_cv(alphas=3, eps=0.1, cv=folds, n_jobs=2)
     model.set_callbacks(callback.ProgressBar()).fit(X, y)
     printed = capsys.readouterr().out
     assert "cross-validation" in printed

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.datasets import make_friedman1
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     alpha_max,
     wedge_relu_path,
 )
@@ -560,7 +559,7 @@ def test_paths_and_cross_validation_go_through_chunks_too():
         path = wedge_relu_path(X, y, [0.1, 0.02])
         assert not any(certificate.exact for certificate in path.certificates)
         largest = alpha_max(X, y)
-        model = WedgeReLURegressorCV(alphas=4, eps=1e-2, cv=2).fit(X, y)
+        model = regressor_cv(alphas=4, eps=1e-2, cv=2).fit(X, y)
     assert_allclose(largest, alpha_max(X, y), rtol=1e-6)
     assert model.n_neurons_ > 0
 
@@ -739,7 +738,7 @@ def test_malformed_dask_arrays_are_refused(X, y, weight, message):
 
 def test_what_does_not_take_dask_arrays_says_so():
     X, y, weight = as_dask(*friedman(300))
-    for model in (WedgeReLURegressorCV(), WedgeReLUClassifierCV()):
+    for model in (regressor_cv(), classifier_cv()):
         with pytest.raises(ValueError, match="does not take dask arrays"):
             model.fit(X, y > 10)
     with pytest.raises(ValueError, match="do not take dask arrays"):

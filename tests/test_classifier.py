@@ -9,13 +9,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from optima import Task, bounds_on_optimum, logistic
 from oracles import every_neuron, grid, random_neurons, unit_l2
+from plain_cv import classifier_cv
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 from test_solvers import log_loss_optimum, time_limit
 
-from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
+from sklearn_wedge import WedgeReLUClassifier
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.losses import LogLoss
 from sklearn_wedge._settings.options import FitOptions
@@ -298,7 +299,7 @@ def test_above_the_largest_alpha_the_model_is_not_the_log_odds(weighted):
         (np.where(np.arange(60) == 3, np.nan, np.arange(60) % 2), None, "NaN"),
     ],
 )
-@pytest.mark.parametrize("estimator", [WedgeReLUClassifier(0.01), WedgeReLUClassifierCV(2, cv=2)])
+@pytest.mark.parametrize("estimator", [WedgeReLUClassifier(0.01), classifier_cv(2, cv=2)])
 def test_targets_that_are_not_classes_are_accepted(estimator, y, weight, message):
     with pytest.raises(ValueError, match=message.replace("Classifier ", r"Classifier\w* ")):
         clone(estimator).fit(table()[0], y, sample_weight=weight)

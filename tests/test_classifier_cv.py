@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer
@@ -154,7 +155,7 @@ def test_calibration_and_stacked_probabilities_fail(data, new_rows):
 
 
 def test_tags_claim_what_is_not_supported():
-    for estimator in (WedgeReLUClassifier(0.01), WedgeReLUClassifierCV()):
+    for estimator in (WedgeReLUClassifier(0.01), classifier_cv()):
         tags = estimator.__sklearn_tags__()
         assert tags.estimator_type == "classifier"
         assert tags.classifier_tags.multi_class
@@ -201,7 +202,7 @@ def separate_scores(X, y, folds, score, alphas=ALPHAS, weight=None, **parameters
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "clip_quantile": 0.1}], ids=str)
 def test_a_score_is_not_that_of_a_separate_fit(scoring, score, parameters, data):
     X, y = data
-    cv = WedgeReLUClassifierCV(ALPHAS, cv=3, scoring=scoring, tol=1e-6, **parameters).fit(X, y)
+    cv = classifier_cv(ALPHAS, cv=3, scoring=scoring, tol=1e-6, **parameters).fit(X, y)
     folds = list(StratifiedKFold(3).split(X, y))
     expected = separate_scores(X, y, folds, score, tol=1e-6, **parameters)
     assert_allclose(cv.score_path_, expected, rtol=1e-3)
@@ -213,7 +214,7 @@ def test_a_score_is_not_that_of_a_separate_fit(scoring, score, parameters, data)
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "class_weight": "balanced"}], ids=str)
 def test_the_final_network_is_not_the_classifier_at_the_chosen_alpha(parameters, data, new_rows):
     weight = np.random.default_rng(0).integers(1, 4, size=60)
-    cv = WedgeReLUClassifierCV(6, eps=0.01, cv=3, **parameters).fit(*data, sample_weight=weight)
+    cv = classifier_cv(6, eps=0.01, cv=3, **parameters).fit(*data, sample_weight=weight)
     alone = WedgeReLUClassifier(cv.alpha_, **parameters).fit(*data, sample_weight=weight)
     assert_array_equal(cv.predict_proba(new_rows), alone.predict_proba(new_rows))
     assert_array_equal(cv.predict(new_rows), alone.predict(new_rows))
@@ -223,7 +224,7 @@ def test_the_final_network_is_not_the_classifier_at_the_chosen_alpha(parameters,
 
 
 def test_the_grid_does_not_start_where_the_network_becomes_constant(data):
-    cv = WedgeReLUClassifierCV(4, eps=0.01, cv=2).fit(*data)
+    cv = classifier_cv(4, eps=0.01, cv=2).fit(*data)
     assert_allclose(cv.alphas_[1:] / cv.alphas_[:-1], 0.01 ** (1 / 3), rtol=1e-10)
     assert WedgeReLUClassifier(1.0001 * cv.alphas_[0]).fit(*data).n_neurons_ == 0
     assert WedgeReLUClassifier(0.99 * cv.alphas_[0]).fit(*data).n_neurons_ > 0
@@ -233,16 +234,16 @@ def test_folds_are_not_stratified():
     """Sorted by class, folds in sequence would have one class only."""
     X, y = classification_table()
     order = np.argsort(y, kind="stable")
-    cv = WedgeReLUClassifierCV(ALPHAS, cv=3).fit(X[order], y[order])
+    cv = classifier_cv(ALPHAS, cv=3).fit(X[order], y[order])
     assert np.all(np.isfinite(cv.score_path_))
     folds = StratifiedKFold(3).split(X[order], y[order])
-    explicit = WedgeReLUClassifierCV(ALPHAS, cv=folds).fit(X[order], y[order])
+    explicit = classifier_cv(ALPHAS, cv=folds).fit(X[order], y[order])
     assert_array_equal(cv.score_path_, explicit.score_path_)
 
 
 def test_the_number_of_jobs_changes_a_bit(data, new_rows):
     with parallel_config(backend="threading"):  # processes take long to start
-        one, two = (WedgeReLUClassifierCV(ALPHAS, cv=3, n_jobs=k).fit(*data) for k in (None, 2))
+        one, two = (classifier_cv(ALPHAS, cv=3, n_jobs=k).fit(*data) for k in (None, 2))
     assert_array_equal(two.score_path_, one.score_path_)
     assert_array_equal(two.predict_proba(new_rows), one.predict_proba(new_rows))
 
@@ -252,7 +253,7 @@ def test_fits_or_scores_ignore_the_weights(scoring, score, data):
     X, y = data
     weight = np.random.default_rng(1).integers(1, 9, size=60).astype(float)
     folds = list(StratifiedKFold(3).split(X, y))
-    cv = WedgeReLUClassifierCV(ALPHAS, cv=folds, scoring=scoring, tol=1e-6)
+    cv = classifier_cv(ALPHAS, cv=folds, scoring=scoring, tol=1e-6)
     expected = separate_scores(X, y, folds, score, weight=weight, tol=1e-6)
     assert_allclose(cv.fit(X, y, sample_weight=weight).score_path_, expected, rtol=1e-3)
     assert np.abs(cv.fit(X, y).score_path_ / expected - 1).max() > 0.01
@@ -266,13 +267,13 @@ def test_a_callable_scorer_gets_no_fitted_classifier(data):
         assert estimator.score(X_test, y_test) == by_accuracy(estimator, X_test, y_test)
         return by_log_loss(estimator, X_test, y_test)
 
-    cv = WedgeReLUClassifierCV(ALPHAS, cv=3, scoring=scorer).fit(X, y)
-    default = WedgeReLUClassifierCV(ALPHAS, cv=3).fit(X, y)
+    cv = classifier_cv(ALPHAS, cv=3, scoring=scorer).fit(X, y)
+    default = classifier_cv(ALPHAS, cv=3).fit(X, y)
     assert_allclose(cv.score_path_, default.score_path_, rtol=1e-12)
     brier = make_scorer(
         brier_score_loss, greater_is_better=False, response_method="predict_proba", pos_label="sick"
     )
-    assert np.all(WedgeReLUClassifierCV(ALPHAS, cv=3, scoring=brier).fit(X, y).score_path_ < 0)
+    assert np.all(classifier_cv(ALPHAS, cv=3, scoring=brier).fit(X, y).score_path_ < 0)
 
 
 def test_a_fold_without_a_class_is_silent_or_obscure(data):
@@ -282,7 +283,7 @@ def test_a_fold_without_a_class_is_silent_or_obscure(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="class"):
-            WedgeReLUClassifierCV(ALPHAS, cv=folds).fit(X, y)
+            classifier_cv(ALPHAS, cv=folds).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -291,4 +292,4 @@ def test_a_fold_without_a_class_is_silent_or_obscure(data):
 )
 def test_a_bad_parameter_is_not_named(name, value, data):
     with pytest.raises(ValueError, match=rf"'{name}' parameter of WedgeReLUClassifierCV"):
-        WedgeReLUClassifierCV(**{name: value}).fit(*data)
+        classifier_cv(**{name: value}).fit(*data)

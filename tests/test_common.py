@@ -2,6 +2,7 @@
 
 import cvxpy
 import sklearn
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
@@ -30,9 +31,9 @@ class Expectile:
 
 ESTIMATORS = [
     WedgeReLURegressor(),
-    WedgeReLURegressorCV(**SMALL),
+    WedgeReLURegressorCV(),
     WedgeReLUClassifier(),
-    WedgeReLUClassifierCV(**SMALL),
+    WedgeReLUClassifierCV(),
     WedgeFeatures(WedgeReLURegressor(0.01)),
 ]
 VARIANTS = [
@@ -40,7 +41,8 @@ VARIANTS = [
     WedgeReLURegressor(0.01, loss="poisson"),
     WedgeReLURegressor(alpha=1.0, tol=1e-2, loss=Expectile()),
     WedgeReLUClassifier(loss="hinge", alpha=0.05, tol=1e-2, interaction_order=1),
-    WedgeReLURegressorCV(**SMALL, interaction_order=(1, 2)),
+    regressor_cv(**SMALL, interaction_order=(1, 2)),
+    classifier_cv(**SMALL),
     WedgeReLURegressor(n_blocks=2, alpha=0.1),
 ]
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")

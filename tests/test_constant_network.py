@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from plain_cv import regressor_cv
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     alpha_max,
     polish,
     wedge_relu_path,
@@ -55,7 +55,7 @@ def test_a_constant_network_is_not_told_or_a_network_is_called_constant(data):
     [
         lambda X, y: WedgeReLUClassifier(alpha=2.0).fit(X, y > y.mean()),
         lambda X, y: WedgeReLURegressor(alpha=2.0, n_blocks=2).fit(X, y),
-        lambda X, y: WedgeReLURegressorCV([3.0, 2.0], cv=3).fit(X, y),
+        lambda X, y: regressor_cv([3.0, 2.0], cv=3).fit(X, y),
         lambda X, y: polish(([[[0.1]] * 4, [[0.1]]], [[0.0], [0.0]]), X, y / 1e3, alpha=9.0, **MSE),
     ],
     ids=["classes", "blocks", "CV", "polish"],

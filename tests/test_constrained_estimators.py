@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -265,7 +266,7 @@ CONSTRAINTS = {"monotonic_cst": MONOTONE, "interaction_cst": GROUPS}
 
 def test_folds_of_cross_validation_are_not_constrained():
     folds = list(KFold(3).split(X))
-    model = WedgeReLURegressorCV([0.1, 0.02], cv=folds, tol=1e-6, **CONSTRAINTS).fit(X, Y)
+    model = regressor_cv([0.1, 0.02], cv=folds, tol=1e-6, **CONSTRAINTS).fit(X, Y)
     for column, (train, test) in enumerate(folds):
         alone = WedgeReLURegressor(0.02, tol=1e-6, **CONSTRAINTS).fit(X[train], Y[train])
         score = -np.mean((alone.predict(X[test]) - Y[test]) ** 2)
@@ -275,7 +276,7 @@ def test_folds_of_cross_validation_are_not_constrained():
 
 
 def test_the_classifier_chosen_by_cross_validation_is_not_constrained():
-    model = WedgeReLUClassifierCV(4, eps=0.05, cv=3, tol=1e-3, **CONSTRAINTS).fit(X, CLASSES)
+    model = classifier_cv(4, eps=0.05, cv=3, tol=1e-3, **CONSTRAINTS).fit(X, CLASSES)
     assert model.n_neurons_ > 0
     assert largest_violation(model.decision_function) < 1e-12
     assert mixes(model.neurons_) <= {(0,), (1,), (2,), (3,), (0, 1), (1, 2)}
@@ -296,7 +297,7 @@ def test_the_largest_alpha_is_not_that_of_the_constrained_class():
     assert WedgeReLURegressor(0.98 * largest, tol=1e-8, **against).fit(X, Y).n_neurons_ > 0
 
 
-@pytest.mark.parametrize("model", [WedgeReLURegressor(0.02), WedgeReLURegressorCV(3, cv=2)])
+@pytest.mark.parametrize("model", [WedgeReLURegressor(0.02), regressor_cv(3, cv=2)])
 def test_a_target_against_every_direction_gets_neurons_or_an_error(model):
     x = np.linspace(0, 1, 30)[:, None]
     model.set_params(monotonic_cst=[1]).fit(x, -x[:, 0])
@@ -323,16 +324,16 @@ def test_a_grid_search_does_not_try_constraints():
     ("model", "y", "message"),
     [
         (WedgeReLURegressor(0.01, norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
-        (WedgeReLURegressorCV(norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
+        (regressor_cv(norm="l2"), Y, r"monotonic_cst and norm='l2' do not combine"),
         (
             WedgeReLUClassifier(0.01, norm="l2"),
             CLASSES,
             r"monotonic_cst and norm='l2' do not combine",
         ),
         (WedgeReLURegressor(0.01), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
-        (WedgeReLURegressorCV(), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
+        (regressor_cv(), SEVERAL, r"monotonic_cst and 2 outputs .* do not combine"),
         (WedgeReLUClassifier(0.01), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
-        (WedgeReLUClassifierCV(), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
+        (classifier_cv(), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
     ],
 )
 def test_what_does_not_combine_with_directions_is_fitted(model, y, message):

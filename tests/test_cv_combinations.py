@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
 )
 from sklearn_wedge._estimators.fold_paths import fold_tolerance
 
@@ -34,9 +33,14 @@ def table(classes, seed=0, n=60, d=3):
 
 
 KINDS = {
-    "regression": (table(False), WedgeReLURegressorCV, WedgeReLURegressor),
-    "classification": (table(True), WedgeReLUClassifierCV, WedgeReLUClassifier),
+    "regression": (table(False), regressor_cv, WedgeReLURegressor),
+    "classification": (table(True), classifier_cv, WedgeReLUClassifier),
 }
+
+
+def kinds(model):
+    """What was tried, as order, norm and number of blocks."""
+    return [each[:3] for each in model.combinations_]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -52,7 +56,7 @@ def fitted(kind):
 
 def test_all_combinations_are_scored_like_separate_fits(kind, fitted):
     data, with_cv, _ = kind
-    assert fitted.combinations_ == TRIED
+    assert kinds(fitted) == TRIED
     assert fitted.alphas_.shape == (5, 2)
     assert fitted.score_path_.shape == (5, 2, 2)
     best = []
@@ -106,15 +110,15 @@ def test_a_list_of_one_is_that_one(candidates, single, kind):
 def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
     data, with_cv, single = kind
     model = with_cv(4, eps=0.1, cv=3, interaction_order=(1, 2), norm=("l1", "l2")).fit(*data)
-    assert model.combinations_ == TRIED[:3]
+    assert kinds(model) == TRIED[:3]
     assert model.alphas_.shape == (3, 4)
     assert_allclose(model.alphas_[:, 1:] / model.alphas_[:, :-1], 0.1 ** (1 / 3), rtol=1e-10)
     assert model.alphas_[0, 0] < model.alphas_[2, 0]
-    for (order, norm, _), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
+    for (order, norm, _), largest in zip(kinds(model), model.alphas_[:, 0], strict=True):
         for factor, constant in ((1.0001, True), (0.98, False)):
             network = single(factor * largest, interaction_order=order, norm=norm).fit(*data)
             assert (network.n_neurons_ == 0) == constant
-    row = model.combinations_.index((model.interaction_order_, model.norm_, 1))
+    row = kinds(model).index((model.interaction_order_, model.norm_, 1))
     assert model.alpha_ in model.alphas_[row]
 
 
@@ -136,8 +140,8 @@ def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
 )
 def test_the_same_neurons_are_tried_once(parameters, tried):
     X, y = table(False, d=2)
-    model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
-    assert model.combinations_ == [(*pair, 1) for pair in tried]
+    model = regressor_cv(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
+    assert kinds(model) == [(*pair, 1) for pair in tried]
     # Several were given: the leading axis does not depend on the data.
     assert model.alphas_.shape == (len(tried), 2)
     assert model.score_path_.shape == (len(tried), 2, 2)
@@ -157,7 +161,7 @@ def test_ties_go_to_the_network_with_more_blocks_or_inputs_or_a_smaller_penalty(
         return -1e5
 
     model = with_cv([0.1, 0.5], **options, norm=("l2", "l1"), scoring=all_alike).fit(*data)
-    assert model.combinations_[0] == (None, "l2", 2)
+    assert kinds(model)[0] == (None, "l2", 2)
     chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_, model.alpha_
     assert chosen == (1, "l2", 1, 0.5)
 
@@ -192,13 +196,13 @@ def test_depths_are_not_scored_like_separate_fits(kind):
     data, with_cv, single = kind
     fits = {**FITS, "alphas": [0.05, 0.01]}
     model = with_cv(**fits, n_blocks=(1, 2), interaction_order=[1, 2]).fit(*data)
-    assert model.combinations_ == [(1, "l1", 1), (1, "l1", 2), (2, "l1", 1), (2, "l1", 2)]
-    for (order, _, depth), scores in zip(model.combinations_, model.score_path_, strict=True):
+    assert kinds(model) == [(1, "l1", 1), (1, "l1", 2), (2, "l1", 1), (2, "l1", 2)]
+    for (order, _, depth), scores in zip(kinds(model), model.score_path_, strict=True):
         alone = with_cv(**fits, n_blocks=depth, interaction_order=order).fit(*data)
         assert_array_equal(scores, alone.score_path_)
     assert np.any(model.score_path_[2] != model.score_path_[3])
     chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_
-    assert chosen == model.combinations_[np.argmax(model.score_path_.mean(axis=2).max(axis=1))]
+    assert chosen == kinds(model)[np.argmax(model.score_path_.mean(axis=2).max(axis=1))]
     order, _, depth = chosen
     final = single(
         model.alpha_, interaction_order=order, n_blocks=depth, pricing="search", tol=1e-6
@@ -212,7 +216,7 @@ def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
     X, y = table(False)
     train = np.arange(60) < 40
     folds = [(np.flatnonzero(train), np.flatnonzero(~train))]
-    path = WedgeReLURegressorCV([0.02], n_blocks=2, tol=1e-6, cv=folds).fit(X, y)
+    path = regressor_cv([0.02], n_blocks=2, tol=1e-6, cv=folds).fit(X, y)
     of_fold = {"n_blocks": 2, "tol": fold_tolerance(1e-6), "pricing": "search"}
     one = WedgeReLURegressor(0.02, **of_fold).fit(X[train], y[train])
     assert one.n_blocks_ == 2
@@ -235,8 +239,8 @@ def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
 def test_networks_that_further_blocks_tell_apart_are_tried_once(parameters, tried):
     """Two columns: orders beyond two are the same network with one block only."""
     X, y = table(False, d=2)
-    model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
-    assert model.combinations_ == tried
+    model = regressor_cv(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
+    assert kinds(model) == tried
 
 
 def test_the_number_of_jobs_changes_no_bit(kind, fitted):
@@ -255,8 +259,8 @@ def test_weights_are_copies_for_every_combination():
     parts = [np.flatnonzero(train), np.flatnonzero(~train)]
     repeated = [np.flatnonzero(train[copies]), np.flatnonzero(~train[copies])]
     fits = {"alphas": 3, "eps": 0.05, "interaction_order": (1, 2), "norm": ("l1", "l2")}
-    a = WedgeReLURegressorCV(**fits, cv=[parts]).fit(X, y, sample_weight=weight)
-    b = WedgeReLURegressorCV(**fits, cv=[repeated]).fit(X[copies], y[copies])
+    a = regressor_cv(**fits, cv=[parts]).fit(X, y, sample_weight=weight)
+    b = regressor_cv(**fits, cv=[repeated]).fit(X[copies], y[copies])
     assert_allclose(a.alphas_, b.alphas_, rtol=1e-9)
     assert_allclose(a.score_path_, b.score_path_, rtol=1e-7)
     assert (a.interaction_order_, a.norm_) == (b.interaction_order_, b.norm_)
@@ -264,10 +268,10 @@ def test_weights_are_copies_for_every_combination():
 
 def test_constraints_hold_for_every_combination():
     X, y = table(False)
-    model = WedgeReLURegressorCV(
+    model = regressor_cv(
         [0.1, 0.02], cv=2, interaction_order=(1, 2, 3), monotonic_cst=[0, 0, 1]
     ).fit(X, y)
-    assert model.combinations_ == [(1, "l1", 1), (2, "l1", 1), (3, "l1", 1)]
+    assert kinds(model) == [(1, "l1", 1), (2, "l1", 1), (3, "l1", 1)]
     assert np.all(model.predict(X + [0, 0, 0.1]) >= model.predict(X) - 1e-9)
 
 
@@ -291,7 +295,7 @@ def test_constraints_hold_for_every_combination():
 )
 def test_a_bad_candidate_is_named(name, value, kind):
     data, with_cv, _ = kind
-    with pytest.raises(ValueError, match=rf"'{name}' parameter of {with_cv.__name__}"):
+    with pytest.raises(ValueError, match=rf"'{name}' parameter of {type(with_cv()).__name__}"):
         with_cv(**{name: value}).fit(*data)
 
 
@@ -300,7 +304,7 @@ def test_candidates_in_an_array_are_refused(kind):
     options = {"alphas": [0.1], "cv": 2}
     candidates = {"interaction_order": np.array([1, 2]), "norm": np.array(["l2", "l1"])}
     model = clone(with_cv(**options, **candidates)).fit(*data)
-    assert model.combinations_ == [(1, "l2", 1), (2, "l2", 1), (2, "l1", 1)]
+    assert kinds(model) == [(1, "l2", 1), (2, "l2", 1), (2, "l1", 1)]
     assert type(model.interaction_order_) is int
 
 
@@ -337,14 +341,14 @@ def test_a_constant_target_gives_the_constant_model():
     X, _ = table(False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = WedgeReLURegressorCV(3, cv=3, interaction_order=(2, 1), norm=("l2", "l1"))
+        model = regressor_cv(3, cv=3, interaction_order=(2, 1), norm=("l2", "l1"))
         model.fit(X, np.full(60, 2.5))
     assert_array_equal(model.predict(X), np.full(60, 2.5))
     assert (model.interaction_order_, model.norm_) == (1, "l2")
 
 
 def test_unconverged_fits_are_counted_over_combinations():
-    model = WedgeReLURegressorCV([1e-4], cv=3, max_iter=1, tol=1e-9, interaction_order=(1, 2))
+    model = regressor_cv([1e-4], cv=3, max_iter=1, tol=1e-9, interaction_order=(1, 2))
     with pytest.warns(ConvergenceWarning) as caught:
         model.fit(*table(False))
     assert sum("6 of 6 fold fits" in str(each.message) for each in caught) == 1
@@ -366,10 +370,10 @@ def test_lists_survive_clone_and_grid_search(kind):
 
 def test_a_second_fit_forgets_the_choice_of_the_first():
     X, y = table(False)
-    model = WedgeReLURegressorCV([0.3, 0.1], cv=2, interaction_order=(2, 1), norm=("l2", "l1"))
+    model = regressor_cv([0.3, 0.1], cv=2, interaction_order=(2, 1), norm=("l2", "l1"))
     assert model.fit(X, y).score_path_.ndim == 3
     model.set_params(interaction_order=1, norm="l1").fit(X, y)
-    assert model.combinations_ == [(1, "l1", 1)]
+    assert kinds(model) == [(1, "l1", 1)]
     assert (model.interaction_order_, model.norm_) == (1, "l1")
     assert model.neurons_.inputs.shape[1] == 1
 
@@ -382,17 +386,17 @@ def test_a_scorer_cannot_read_the_network_of_a_fold():
         assert not hasattr(network, "feature_importances_")
         return -network.explain(X).contributions.shape[1]
 
-    WedgeReLURegressorCV([0.3, 0.03], cv=2, scoring=readable).fit(X, y)
+    regressor_cv([0.3, 0.03], cv=2, scoring=readable).fit(X, y)
 
 
 def test_a_long_choice_is_silent(capfd):
     X, y = table(False)
     parameters = {"interaction_order": [1, 2], "alphas": [0.1, 0.01], "cv": 3}
-    WedgeReLURegressorCV(**parameters, verbose=0).fit(X, y)
+    regressor_cv(**parameters, verbose=0).fit(X, y)
     assert capfd.readouterr().out == ""
-    model = WedgeReLURegressorCV(**parameters, verbose=1).fit(X, y)
+    model = regressor_cv(**parameters, verbose=1).fit(X, y)
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0] == "cross-validation: 2 combinations, 3 folds, up to 2 penalties each"
+    assert lines[0] == "cross-validation, stage 1: 2 combinations, 3 folds, up to 2 penalties each"
     words = "interaction_order={}, norm='l1', n_blocks=1"
     expected = [
         f"{words.format(order)}, fold {fold + 1} of 3: alpha {alpha:g} ({k + 1} of 2), "
@@ -419,7 +423,7 @@ def test_the_first_line_comes_after_a_whole_fold(capfd):
         seen.append(capfd.readouterr().out.count("fold 1 of 2: alpha"))
         return 0.0
 
-    WedgeReLURegressorCV([0.3, 0.2, 0.1], cv=2, scoring=scorer, verbose=1).fit(X, y)
+    regressor_cv([0.3, 0.2, 0.1], cv=2, scoring=scorer, verbose=1).fit(X, y)
     assert seen[:3] == [0, 1, 1]
 
 

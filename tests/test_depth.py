@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import every_neuron, grid
 from oracles import optimum as least_squares_optimum
+from plain_cv import regressor_cv
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from test_every_loss import CASES, TOLERANCE, exact, sharp_bounds, targets, task_of
@@ -19,7 +20,6 @@ from test_every_loss import CASES, TOLERANCE, exact, sharp_bounds, targets, task
 from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     wedge_relu_path,
 )
 from sklearn_wedge._core.deep import LEAST_GAIN, PASSED_ON
@@ -432,7 +432,7 @@ def test_a_pair_that_does_not_combine_is_fitted(parameters, pair):
     X, y = table()
     for model in (
         WedgeReLURegressor(n_blocks=2, **parameters),
-        WedgeReLURegressorCV(n_blocks=(1, 2), **parameters),
+        regressor_cv(n_blocks=(1, 2), **parameters),
     ):
         with pytest.raises(ValueError, match=f"{pair} do not combine.*Use n_blocks=1"):
             model.fit(X, y)

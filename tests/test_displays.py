@@ -9,15 +9,14 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     wedge_relu_path,
 )
 from sklearn_wedge.inspection import (
@@ -420,7 +419,7 @@ def test_axes_that_are_given_are_not_used():
 
 
 def test_the_path_of_cross_validation_is_not_drawn():
-    model = WedgeReLURegressorCV([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
+    model = regressor_cv([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
     display = PathDisplay.from_estimator(model)
     above, below = display.axes_.flat
     assert_allclose(display.score_lines_[0].get_ydata(), model.score_path_.mean(axis=1))
@@ -437,7 +436,7 @@ def test_the_path_of_cross_validation_is_not_drawn():
 
 def test_a_path_that_folds_have_left_is_drawn_to_its_end():
     options = {"cv": 3, "interaction_order": (1, 2), "patience": 1}
-    model = WedgeReLURegressorCV(12, eps=1e-3, **options).fit(X2, Y2)
+    model = regressor_cv(12, eps=1e-3, **options).fit(X2, Y2)
     means = model.score_path_.mean(axis=2)
     assert np.isnan(means).any()
     display = PathDisplay.from_estimator(model)
@@ -449,7 +448,7 @@ def test_a_path_that_folds_have_left_is_drawn_to_its_end():
 
 
 def test_combinations_are_drawn_alike():
-    model = WedgeReLUClassifierCV(3, eps=0.1, cv=2, interaction_order=(1, 2)).fit(X2, Y2 > 0.6)
+    model = classifier_cv(3, eps=0.1, cv=2, interaction_order=(1, 2)).fit(X2, Y2 > 0.6)
     display = PathDisplay.from_estimator(model)
     assert len(display.score_lines_) == len(display.neuron_lines_) == 2
     looks = {(line.get_color(), line.get_linestyle()) for line in display.score_lines_}
@@ -461,7 +460,7 @@ def test_combinations_are_drawn_alike():
 
 
 def test_neurons_of_a_fold_are_not_counted():
-    model = WedgeReLURegressorCV([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
+    model = regressor_cv([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
     assert model.n_neurons_path_.shape == model.score_path_.shape
     train = np.arange(20, 60)
     path = wedge_relu_path(X2[train], Y2[train], model.alphas_, pricing="search")

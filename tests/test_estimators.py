@@ -14,6 +14,7 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from oracles import every_neuron
+from plain_cv import regressor_cv
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -25,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV, alpha_max, wedge_relu_path
+from sklearn_wedge import WedgeReLURegressor, alpha_max, wedge_relu_path
 from sklearn_wedge._core.neurons import NeuronClass
 from sklearn_wedge._settings.options import FitOptions, certifies
 
@@ -278,7 +279,7 @@ def test_the_loss_decides_the_shape_of_predictions_of_a_target_in_a_column(loss,
         assert column.to_mlp().predict(X).shape == y.shape
     if loss == "squared_error":
         with warns:
-            chosen = WedgeReLURegressorCV([0.3], cv=2).fit(X, pd.DataFrame({"y": y}))
+            chosen = regressor_cv([0.3], cv=2).fit(X, pd.DataFrame({"y": y}))
         assert chosen.predict(X).shape == y.shape
 
 

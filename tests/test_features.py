@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from plain_cv import regressor_cv
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes
@@ -20,7 +21,6 @@ from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     alpha_max,
 )
 from sklearn_wedge._estimators.features import distinct_formulas, hidden_activations
@@ -160,7 +160,7 @@ def test_no_neurons_are_an_error_instead_of_no_columns_and_a_warning():
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize(
     "network",
-    [WedgeReLURegressor(3.0), WedgeReLURegressorCV([3.0], cv=2), WedgeReLUClassifier(3.0)],
+    [WedgeReLURegressor(3.0), regressor_cv([3.0], cv=2), WedgeReLUClassifier(3.0)],
     ids=lambda e: type(e).__name__,
 )
 def test_the_penalty_that_leaves_no_features_is_not_named(network, frozen):
@@ -236,7 +236,7 @@ def test_a_clone_or_a_pickle_is_another_transformer(features):
 def test_several_targets_or_a_chosen_penalty_give_no_features():
     both = np.column_stack([y, X[:, 2]])
     assert WedgeFeatures(network).fit_transform(X, both).shape[1] > 0
-    chosen = WedgeFeatures(WedgeReLURegressorCV(alphas=3, eps=0.1, cv=3)).fit(X, y)
+    chosen = WedgeFeatures(regressor_cv(alphas=3, eps=0.1, cv=3)).fit(X, y)
     assert chosen.transform(X).shape == (80, chosen.estimator_.n_neurons_)
 
 

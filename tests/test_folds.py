@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import KFold
 
-from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge.inspection import PathDisplay
 
 pytestmark = pytest.mark.newest
@@ -33,7 +33,7 @@ def labelled(n_classes, n=90):
 @pytest.mark.parametrize("of_classes", [False, True])
 def test_rows_without_weight_are_in_a_number_of_folds(of_classes):
     X, y = labelled(2) if of_classes else table(90)
-    with_cv = WedgeReLUClassifierCV if of_classes else WedgeReLURegressorCV
+    with_cv = classifier_cv if of_classes else regressor_cv
     weight = np.random.default_rng(1).integers(0, 3, size=90) * (np.arange(90) >= 30)
     rows = weight > 0
     model = with_cv(ALPHAS, cv=3).fit(X, y, sample_weight=weight)
@@ -45,7 +45,7 @@ def test_rows_without_weight_are_in_a_number_of_folds(of_classes):
 @at_an_end
 def test_one_weight_for_all_rows_is_refused():
     X, y = table()
-    model = WedgeReLURegressorCV(ALPHAS, cv=2, interaction_order=1)
+    model = regressor_cv(ALPHAS, cv=2, interaction_order=1)
     plain = model.fit(X, y).score_path_
     assert_allclose(model.fit(X, y, sample_weight=2.0).score_path_, plain, rtol=1e-12)
 
@@ -55,18 +55,18 @@ def test_a_fold_without_weight_is_scored_or_left_out_in_silence():
     X, y = table()
     weight = np.where(np.arange(60) < 20, 0.0, 1.0)
     folds = list(KFold(3).split(X))
-    model = WedgeReLURegressorCV(ALPHAS, cv=folds)
+    model = regressor_cv(ALPHAS, cv=folds)
     with pytest.warns(UserWarning, match=r"1 of 3 folds.*fold 1 of 3: its test part") as caught:
         model.fit(X, y, sample_weight=weight)
     (where,) = {each.filename for each in caught if "fold 1" in str(each.message)}
     assert where == __file__
-    rest = WedgeReLURegressorCV(ALPHAS, cv=folds[1:]).fit(X, y, sample_weight=weight)
+    rest = regressor_cv(ALPHAS, cv=folds[1:]).fit(X, y, sample_weight=weight)
     assert np.isnan(model.score_path_[:, 0]).all()
     assert_array_equal(model.score_path_[:, 1:], rest.score_path_)
     assert (model.alpha_, model.best_score_) == (rest.alpha_, rest.best_score_)
     parts = [(train.tolist(), test.tolist()) for train, test in folds]
     with pytest.raises(ValueError, match=r"No fold can be used.*its training part has no row"):
-        WedgeReLURegressorCV(ALPHAS, cv=[parts[0][::-1]]).fit(X, y, sample_weight=weight)
+        regressor_cv(ALPHAS, cv=[parts[0][::-1]]).fit(X, y, sample_weight=weight)
 
 
 @at_an_end
@@ -76,7 +76,7 @@ def test_a_left_out_fold_is_drawn():
     folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
     weight = np.where(np.arange(60) < 20, 0.0, 1.0)
     with pytest.warns(UserWarning, match="fold 1 of 2"):
-        model = WedgeReLURegressorCV(ALPHAS, cv=folds).fit(X, y, sample_weight=weight)
+        model = regressor_cv(ALPHAS, cv=folds).fit(X, y, sample_weight=weight)
     display = PathDisplay.from_estimator(model)
     assert_array_equal(display.score_lines_[0].get_ydata(), model.score_path_[:, 1])
     assert_array_equal(display.neuron_lines_[0].get_ydata(), model.n_neurons_path_[:, 1])
@@ -89,10 +89,10 @@ def test_a_fold_that_lacks_a_class_is_fitted():
     X, y = X[order], y[order]
     folds = [(np.arange(30, 90), np.arange(30)), *((np.arange(k, 90, 2),) * 2 for k in (0, 1))]
     with pytest.warns(UserWarning, match=r"fold 1 of 3: .* weight of \['a'\]"):
-        model = WedgeReLUClassifierCV(ALPHAS, cv=folds).fit(X, y)
+        model = classifier_cv(ALPHAS, cv=folds).fit(X, y)
     assert_array_equal(np.isnan(model.score_path_).all(axis=0), [True, False, False])
     with pytest.raises(ValueError, match=r"No fold can be used.*\['b', 'c'\]"):
-        WedgeReLUClassifierCV(ALPHAS, cv=[(np.arange(30), np.arange(30, 90))]).fit(X, y)
+        classifier_cv(ALPHAS, cv=[(np.arange(30), np.arange(30, 90))]).fit(X, y)
 
 
 @at_an_end
@@ -101,7 +101,7 @@ def test_a_fold_that_the_loss_cannot_fit_is_fitted():
     y = np.where(np.arange(60) < 30, 0.0, np.round(np.exp(y)))
     halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
     with pytest.warns(UserWarning, match=r"fold 1 of 2: its training part .*\(All y are zero"):
-        model = WedgeReLURegressorCV(ALPHAS, cv=halves, loss="poisson").fit(X, y)
+        model = regressor_cv(ALPHAS, cv=halves, loss="poisson").fit(X, y)
     assert_array_equal(np.isnan(model.score_path_).all(axis=0), [True, False])
 
 
@@ -123,9 +123,9 @@ def test_a_class_of_weight_0_sways_the_choice(loss, n_classes, explicit):
     rest = np.flatnonzero(y != missing)
     options = {"alphas": ALPHAS, "loss": loss, "interaction_order": 1}
     folds = [(np.arange(k, n, 3), np.arange((k + 1) % 3, n, 3)) for k in range(3)]
-    model = WedgeReLUClassifierCV(
-        cv=folds if explicit else 3, class_weight={missing: 0.0}, **options
-    ).fit(X, y)
+    model = classifier_cv(cv=folds if explicit else 3, class_weight={missing: 0.0}, **options).fit(
+        X, y
+    )
     assert_array_equal(model.classes_, np.unique(y))
     assert missing not in model.predict(X)
     if n_classes == 2:
@@ -134,7 +134,7 @@ def test_a_class_of_weight_0_sways_the_choice(loss, n_classes, explicit):
         return
     if explicit:
         folds = [tuple(np.flatnonzero(np.isin(rest, part)) for part in fold) for fold in folds]
-    alone = WedgeReLUClassifierCV(cv=folds if explicit else 3, **options).fit(X[rest], y[rest])
+    alone = classifier_cv(cv=folds if explicit else 3, **options).fit(X[rest], y[rest])
     assert_allclose(model.score_path_, alone.score_path_, rtol=1e-9)
     assert_array_equal(model.predict(X[rest]), alone.predict(X[rest]))
 
@@ -144,7 +144,7 @@ def test_a_class_of_weight_0_sways_the_choice(loss, n_classes, explicit):
 def test_bagging_of_a_choice_fails_on_a_rare_class():
     X, y = table(80)
     y = (np.arange(80) < 2).astype(int)
-    base = WedgeReLUClassifierCV([0.1, 0.03], cv=3, interaction_order=1, tol=1e-3)
+    base = classifier_cv([0.1, 0.03], cv=3, interaction_order=1, tol=1e-3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bagged = BaggingClassifier(base, n_estimators=10, random_state=0).fit(X, y)
@@ -187,7 +187,7 @@ def messages(model, X, y):
 def test_a_choice_at_the_end_of_the_penalties_is_not_said(parameters, best, said):
     X, y = table()
     options = {"cv": 2, "interaction_order": 1, "scoring": by_alpha(best), **parameters}
-    found = messages(WedgeReLURegressorCV(**options), X, y)
+    found = messages(regressor_cv(**options), X, y)
     assert len(found) == (said is not None)
     if said is not None:
         with pytest.warns(UserWarning, match=said):

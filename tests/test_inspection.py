@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
@@ -25,9 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     wedge_relu_path,
 )
 from sklearn_wedge._core.marginals import MOST_VALUES, marginal
@@ -71,14 +70,14 @@ REGRESSORS = {
     "gamma": WedgeReLURegressor(0.005, loss="gamma"),
     "own loss": WedgeReLURegressor(0.01, loss=expectile, tol=1e-3),
     "two targets": WedgeReLURegressor(0.02),
-    "cross-validated": WedgeReLURegressorCV([0.1, 0.02], cv=2),
+    "cross-validated": regressor_cv([0.1, 0.02], cv=2),
 }
 CLASSIFIERS = {
     "two classes": WedgeReLUClassifier(0.005),
     "three classes": WedgeReLUClassifier(0.005),
     "hinge": WedgeReLUClassifier(0.01, loss="hinge"),
     "squared hinge": WedgeReLUClassifier(0.01, loss="squared_hinge"),
-    "cross-validated": WedgeReLUClassifierCV([0.005, 0.003], cv=2),
+    "cross-validated": classifier_cv([0.005, 0.003], cv=2),
 }
 CASES = [
     *(pytest.param(name, model, id=name) for name, model in REGRESSORS.items()),
@@ -344,7 +343,7 @@ def test_names_of_targets_are_lost(kind):
     assert explanation.outputs == ("price", "rent")
     total = explanation.to_frame()["rent"].sum(axis=1)
     assert_allclose(total, model.predict(X)[:, 1], rtol=1e-9, atol=1e-9)
-    chosen = WedgeReLURegressorCV([0.1, 0.02], cv=2).fit(X, price)
+    chosen = regressor_cv([0.1, 0.02], cv=2).fit(X, price)
     assert "1 output (price)" in chosen.summary()
 
 

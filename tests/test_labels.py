@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+from plain_cv import classifier_cv
 
-from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
+from sklearn_wedge import WedgeReLUClassifier
 
 X = np.random.default_rng(0).normal(size=(40, 2))
 LABELS = ["a", "b"] * 20
@@ -54,7 +55,7 @@ def test_a_missing_label_among_numbers_is_a_class_or_not_found():
 def test_numbers_among_text_are_an_obscure_error():
     for value in (3, 2.5):
         with pytest.raises(ValueError, match=rf"text and labels of type {type(value).__name__}"):
-            WedgeReLUClassifierCV(2).fit(X, as_object(labels_with(value)))
+            classifier_cv(2).fit(X, as_object(labels_with(value)))
 
 
 @pytest.mark.parametrize("kind", [list, as_object, as_dask, as_pandas, as_polars])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import regressor_cv
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
@@ -25,7 +26,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_wedge import (
     WedgePath,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     alpha_max,
     wedge_relu_path,
 )
@@ -158,7 +158,7 @@ def test_bad_alphas_are_refused(alphas, data):
         wedge_relu_path(X, y, alphas)
     if np.ndim(alphas) == 1:
         with pytest.raises(ValueError, match="alphas"):
-            WedgeReLURegressorCV(alphas=alphas, cv=2).fit(X, y)
+            regressor_cv(alphas=alphas, cv=2).fit(X, y)
 
 
 def test_an_unconverged_path_says_so_in_its_certificates(data):
@@ -255,7 +255,7 @@ FOLDS = [
 
 @pytest.fixture(scope="module")
 def cv_model(data):
-    return WedgeReLURegressorCV(alphas=6, eps=0.01, cv=FOLDS).fit(*data)
+    return regressor_cv(alphas=6, eps=0.01, cv=FOLDS).fit(*data)
 
 
 def test_the_grid_goes_from_alpha_max_down_to_eps_of_it_in_equal_ratios(data, cv_model):
@@ -266,7 +266,7 @@ def test_the_grid_goes_from_alpha_max_down_to_eps_of_it_in_equal_ratios(data, cv
 
 
 def test_given_alphas_are_tried_in_descending_order(data):
-    model = WedgeReLURegressorCV(alphas=[0.1, 0.5, 0.02], cv=2).fit(*data)
+    model = regressor_cv(alphas=[0.1, 0.5, 0.02], cv=2).fit(*data)
     assert_array_equal(model.alphas_, [0.5, 0.1, 0.02])
     assert model.score_path_.shape == (3, 2)
     assert model.alphas == [0.1, 0.5, 0.02]
@@ -284,7 +284,7 @@ def test_ties_of_the_score_go_to_the_largest_alpha(data):
     def indifferent(estimator, X, y):
         return 0.0
 
-    model = WedgeReLURegressorCV(alphas=[0.1, 0.5], cv=2, scoring=indifferent).fit(*data)
+    model = regressor_cv(alphas=[0.1, 0.5], cv=2, scoring=indifferent).fit(*data)
     assert model.alpha_ == 0.5
 
 
@@ -307,7 +307,7 @@ def test_every_parameter_reaches_the_final_network_and_the_folds(data, new_rows)
         "max_iter": 50,
     }
     X, y = data
-    model = WedgeReLURegressorCV(alphas=[0.5, 0.1], cv=FOLDS, **shared).fit(X, y)
+    model = regressor_cv(alphas=[0.5, 0.1], cv=FOLDS, **shared).fit(X, y)
     alone = WedgeReLURegressor(alpha=model.alpha_, **shared).fit(X, y)
     assert_array_equal(model.predict(new_rows), alone.predict(new_rows))
     assert_allclose(
@@ -332,7 +332,7 @@ def test_each_fold_is_clipped_and_standardised_on_its_own_training_part():
     X[:20] = 4 * X[:20] + 10
     y[40:] = 10 * y[40:] - 50
     alphas = [0.3, 0.05]
-    model = WedgeReLURegressorCV(alphas=alphas, cv=FOLDS, clip_quantile=0.05, tol=1e-8)
+    model = regressor_cv(alphas=alphas, cv=FOLDS, clip_quantile=0.05, tol=1e-8)
     expected = separate_scores(X, y, FOLDS, alphas, clip_quantile=0.05, pricing="search", tol=1e-8)
     assert_allclose(model.fit(X, y).score_path_, expected, rtol=1e-3)
 
@@ -353,7 +353,7 @@ def test_each_fold_is_clipped_and_standardised_on_its_own_training_part():
 def test_scoring_is_the_named_metric_on_the_held_out_part(scoring, metric, sign, data):
     X, y = data
     alphas = [0.3, 0.05]
-    model = WedgeReLURegressorCV(alphas=alphas, cv=FOLDS, scoring=scoring, tol=1e-8).fit(X, y)
+    model = regressor_cv(alphas=alphas, cv=FOLDS, scoring=scoring, tol=1e-8).fit(X, y)
     expected = separate_scores(X, y, FOLDS, alphas, metric, sign, pricing="search", tol=1e-8)
     assert_allclose(model.score_path_, expected, rtol=1e-3)
 
@@ -369,7 +369,7 @@ def test_a_callable_gets_a_fitted_estimator_and_the_held_out_part(data):
         )
         return -estimator.alpha
 
-    model = WedgeReLURegressorCV(alphas=[0.3, 0.05], cv=FOLDS, scoring=scorer).fit(X, y)
+    model = regressor_cv(alphas=[0.3, 0.05], cv=FOLDS, scoring=scorer).fit(X, y)
     assert model.alpha_ == 0.05
     assert [alpha for alpha, _, _ in seen] == [0.3, 0.05] * 3
     assert {length for _, length, _ in seen} == {20}
@@ -378,23 +378,23 @@ def test_a_callable_gets_a_fitted_estimator_and_the_held_out_part(data):
 def test_cv_may_be_a_number_a_splitter_or_an_iterable(data):
     X, y = data
     parameters = {"alphas": [0.3, 0.05]}
-    number = WedgeReLURegressorCV(**parameters, cv=3).fit(X, y)
-    splitter = WedgeReLURegressorCV(**parameters, cv=KFold(3)).fit(X, y)
-    iterable = WedgeReLURegressorCV(**parameters, cv=KFold(3).split(X)).fit(X, y)
+    number = regressor_cv(**parameters, cv=3).fit(X, y)
+    splitter = regressor_cv(**parameters, cv=KFold(3)).fit(X, y)
+    iterable = regressor_cv(**parameters, cv=KFold(3).split(X)).fit(X, y)
     assert_array_equal(number.score_path_, splitter.score_path_)
     assert_array_equal(number.score_path_, iterable.score_path_)
     random = ShuffleSplit(4, test_size=0.3, random_state=0)
-    assert WedgeReLURegressorCV(**parameters, cv=random).fit(X, y).score_path_.shape == (2, 4)
-    assert WedgeReLURegressorCV(**parameters).fit(X, y).score_path_.shape == (2, 5)
+    assert regressor_cv(**parameters, cv=random).fit(X, y).score_path_.shape == (2, 4)
+    assert regressor_cv(**parameters).fit(X, y).score_path_.shape == (2, 5)
 
 
 def test_groups_reach_the_splitter_by_metadata_routing(data):
     X, y = data
     groups = np.arange(len(y)) % 7
     explicit = list(GroupKFold(3).split(X, y, groups))
-    expected = WedgeReLURegressorCV(alphas=[0.3, 0.05], cv=explicit).fit(X, y)
+    expected = regressor_cv(alphas=[0.3, 0.05], cv=explicit).fit(X, y)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = WedgeReLURegressorCV(alphas=[0.3, 0.05], cv=GroupKFold(3))
+        model = regressor_cv(alphas=[0.3, 0.05], cv=GroupKFold(3))
         assert_array_equal(model.fit(X, y, groups=groups).score_path_, expected.score_path_)
         routed = make_pipeline(StandardScaler(), clone(model)).fit(X, y, groups=groups)
         assert_allclose(routed[-1].score_path_, expected.score_path_, rtol=1e-6)
@@ -405,11 +405,11 @@ def test_groups_reach_the_splitter_by_metadata_routing(data):
 def test_sample_weight_by_metadata_routing(data):
     X, y = data
     weight = np.arange(len(y)) % 3
-    expected = WedgeReLURegressorCV(alphas=[0.3, 0.05], cv=FOLDS).fit(X, y, sample_weight=weight)
+    expected = regressor_cv(alphas=[0.3, 0.05], cv=FOLDS).fit(X, y, sample_weight=weight)
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_scorer(mean_squared_error, greater_is_better=False)
         scorer.set_score_request(sample_weight=True)
-        model = WedgeReLURegressorCV(alphas=[0.3, 0.05], cv=FOLDS, scoring=scorer)
+        model = regressor_cv(alphas=[0.3, 0.05], cv=FOLDS, scoring=scorer)
         model.set_fit_request(sample_weight=True)
         pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
         scores = pipeline.fit(X, y, sample_weight=weight)[-1].score_path_
@@ -425,24 +425,24 @@ def test_weights_are_copies_in_fits_and_scores(data, new_rows):
         for train, test in FOLDS
     ]
     parameters = {"alphas": 4, "eps": 0.05}
-    weighted = WedgeReLURegressorCV(**parameters, cv=FOLDS).fit(X, y, sample_weight=weight)
-    repeated = WedgeReLURegressorCV(**parameters, cv=folds).fit(X[copies], y[copies])
+    weighted = regressor_cv(**parameters, cv=FOLDS).fit(X, y, sample_weight=weight)
+    repeated = regressor_cv(**parameters, cv=folds).fit(X[copies], y[copies])
     assert_allclose(weighted.alphas_, repeated.alphas_, rtol=1e-9)
     assert_allclose(weighted.score_path_, repeated.score_path_, rtol=1e-7)
     assert_allclose(weighted.predict(new_rows), repeated.predict(new_rows), rtol=1e-7)
-    unweighted = WedgeReLURegressorCV(**parameters, cv=FOLDS).fit(X, y)
+    unweighted = regressor_cv(**parameters, cv=FOLDS).fit(X, y)
     assert np.abs(unweighted.score_path_ / weighted.score_path_ - 1).max() > 0.01
 
 
 def test_the_number_of_jobs_changes_no_bit(cv_model, data, new_rows):
-    two = WedgeReLURegressorCV(alphas=6, eps=0.01, cv=FOLDS, n_jobs=2).fit(*data)
+    two = regressor_cv(alphas=6, eps=0.01, cv=FOLDS, n_jobs=2).fit(*data)
     assert_array_equal(two.score_path_, cv_model.score_path_)
     assert_array_equal(two.predict(new_rows), cv_model.predict(new_rows))
 
 
 def test_the_unit_of_the_target_changes_no_choice(cv_model, data):
     X, y = data
-    other = WedgeReLURegressorCV(alphas=6, eps=0.01, cv=FOLDS).fit(1e3 * X - 7, 0.01 * y + 3)
+    other = regressor_cv(alphas=6, eps=0.01, cv=FOLDS).fit(1e3 * X - 7, 0.01 * y + 3)
     assert_allclose(other.alphas_, cv_model.alphas_, rtol=1e-9)
     assert_allclose(other.alpha_, cv_model.alpha_, rtol=1e-9)
     assert_allclose(other.score_path_, 1e-4 * cv_model.score_path_, rtol=1e-6)
@@ -453,7 +453,7 @@ def test_a_constant_target_gives_the_constant_model(alphas, data, new_rows):
     X, _ = data
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = WedgeReLURegressorCV(alphas=alphas, cv=3).fit(X, np.full(len(X), 2.5))
+        model = regressor_cv(alphas=alphas, cv=3).fit(X, np.full(len(X), 2.5))
     assert_array_equal(model.predict(new_rows), np.full(len(new_rows), 2.5))
     assert model.n_neurons_ == 0
     assert np.all(model.alphas_ > 0)
@@ -479,7 +479,7 @@ def test_a_constant_target_gives_the_constant_model(alphas, data, new_rows):
 )
 def test_a_bad_parameter_is_named(name, value, data):
     with pytest.raises(ValueError, match=rf"'{name}' parameter"):
-        WedgeReLURegressorCV(**{name: value}).fit(*data)
+        regressor_cv(**{name: value}).fit(*data)
 
 
 def test_missing_values_point_to_simple_imputer(data):
@@ -487,11 +487,11 @@ def test_missing_values_point_to_simple_imputer(data):
     X = X.copy()
     X[5, 1] = np.nan
     with pytest.raises(ValueError, match=r"row 5, column 1.*SimpleImputer"):
-        WedgeReLURegressorCV(alphas=2, cv=2).fit(X, y)
+        regressor_cv(alphas=2, cv=2).fit(X, y)
 
 
 def test_unconverged_folds_warn_once_with_their_number(data):
-    model = WedgeReLURegressorCV(alphas=[1e-4], cv=FOLDS, max_iter=1, tol=1e-9)
+    model = regressor_cv(alphas=[1e-4], cv=FOLDS, max_iter=1, tol=1e-9)
     with pytest.warns(sklearn.exceptions.ConvergenceWarning) as caught:
         model.fit(*data)
     messages = [str(w.message) for w in caught if "fold fits" in str(w.message)]
@@ -503,7 +503,7 @@ def test_unconverged_folds_warn_once_with_their_number(data):
 def test_diabetes_is_predicted_as_well_as_by_the_lasso():
     X, y = load_diabetes(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
-    model = WedgeReLURegressorCV(alphas=6, eps=0.03, cv=3, pricing="search", tol=1e-3).fit(X, y)
+    model = regressor_cv(alphas=6, eps=0.03, cv=3, pricing="search", tol=1e-3).fit(X, y)
     lasso = make_pipeline(StandardScaler(), LassoCV()).fit(X, y)
     assert model.score(X_test, y_test) >= lasso.score(X_test, y_test) - 0.05
 
@@ -511,7 +511,7 @@ def test_diabetes_is_predicted_as_well_as_by_the_lasso():
 def test_the_warning_of_unconverged_folds_points_elsewhere_than_at_the_call():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
-    model = WedgeReLURegressorCV(alphas=[1e-4], cv=2, max_iter=1, tol=1e-9)
+    model = regressor_cv(alphas=[1e-4], cv=2, max_iter=1, tol=1e-9)
     with pytest.warns(ConvergenceWarning, match="fold fits") as found:
         model.fit(X, np.sin(3 * X[:, 0]) * X[:, 1])
     assert all(warning.filename == __file__ for warning in found)
@@ -521,7 +521,7 @@ def test_weights_need_a_request_from_a_scorer_that_nobody_named():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     y, weight = np.abs(X[:, 0]), rng.integers(1, 4, 60).astype(float)
-    model = WedgeReLURegressorCV(alphas=3, eps=0.1, cv=3)
+    model = regressor_cv(alphas=3, eps=0.1, cv=3)
     plain = clone(model).fit(X, y, sample_weight=weight)
     with sklearn.config_context(enable_metadata_routing=True):
         routed = clone(model).fit(X, y, sample_weight=weight)

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -17,7 +18,6 @@ from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
 )
 
 
@@ -32,9 +32,9 @@ def fitted(estimator):
 
 ESTIMATORS = [
     WedgeReLURegressor(0.1),
-    WedgeReLURegressorCV([0.3, 0.1], cv=2),
+    regressor_cv([0.3, 0.1], cv=2),
     WedgeReLUClassifier(0.03),
-    WedgeReLUClassifierCV([0.1, 0.03], cv=2),
+    classifier_cv([0.1, 0.03], cv=2),
 ]
 
 

@@ -9,12 +9,12 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose
 from oracles import every_neuron, optimum
+from plain_cv import regressor_cv
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     wedge_relu_path,
 )
 from sklearn_wedge._core.losses import SquaredError
@@ -153,7 +153,7 @@ def test_folds_are_fitted_as_if_they_had_to_be_certified(monkeypatch):
         return rule
 
     monkeypatch.setattr("sklearn_wedge._training.problems.StoppingRule", recorded)
-    WedgeReLURegressorCV([0.1, 0.01], cv=2, tol=1e-3).fit(*with_noise(40))
+    regressor_cv([0.1, 0.01], cv=2, tol=1e-3).fit(*with_noise(40))
     # In every fold, and for all of the data, one rule of the path and one of further blocks.
     assert rules == [False] * 4 + [True] * 2
 

@@ -9,13 +9,13 @@ import pyarrow
 import pytest
 import scipy.sparse
 from dask import array
+from plain_cv import regressor_cv
 from sklearn.impute import SimpleImputer
 
 from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     alpha_max,
     wedge_relu_path,
 )
@@ -41,7 +41,7 @@ FEATURES = WedgeFeatures(WedgeReLURegressor(0.1)).fit(*table())
 ENTRANCES = {
     "fit": lambda X, y: WedgeReLURegressor(0.01).fit(X, y),
     "fit of a classifier": lambda X, y: WedgeReLUClassifier(0.01).fit(X, y > 0.5),
-    "cross-validation": lambda X, y: WedgeReLURegressorCV().fit(X, y),
+    "cross-validation": lambda X, y: regressor_cv().fit(X, y),
     "fit of features": lambda X, y: WedgeFeatures().fit(X, y),
     "predict": lambda X, y: FITTED.predict(X),
     "explain": lambda X, y: FITTED.explain(X),
@@ -183,7 +183,7 @@ def test_a_target_or_weight_that_is_not_finite_is_not_located(value, word):
     X, y = table()
     bad = put(y, 7, value)
     message = f"y contains {word}: 1 value.*row 7.*Leave out the rows"
-    for fit in (WedgeReLURegressor(0.01).fit, WedgeReLURegressorCV().fit, alpha_max):
+    for fit in (WedgeReLURegressor(0.01).fit, regressor_cv().fit, alpha_max):
         with pytest.raises(ValueError, match=message):
             fit(X, bad)
         with pytest.raises(ValueError, match=f"y contains {word}: 1 value.*row 7, column 'b'"):

@@ -36,13 +36,19 @@ from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.losses import KinkedLoss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.rows import Sample
-from sklearn_wedge._estimators.alpha_by_validation import CERTIFIED_UP_TO, LOOSER_BY, TOLERANCE
+from sklearn_wedge._estimators.alpha_by_validation import (
+    CERTIFIED_UP_TO,
+    FALLBACK,
+    LOOSER_BY,
+    TOLERANCE,
+)
 from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.cv_results import cv_results, in_words
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
+    FoldPath,
     Score,
     by_penalty_and_fold,
     fold_tolerance,
@@ -54,6 +60,7 @@ from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
 from sklearn_wedge._estimators.race_plan import (
     AUTO,
     EFFORTS,
+    LEAST_ROWS,
     Size,
     Stage,
     most_folds,
@@ -207,6 +214,9 @@ class AlphaByCV:
         if "sample_weight" in params:
             params["sample_weight"] = weight
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
+        if not race.folds:
+            self._publish_race([], self._not_raced(task, candidates))
+            return None
         with fit.subtask("cross-validation", None) as validation:
             # Workers tell of it. A splitter may be a generator, which does not travel.
             told = validation.elsewhere(copy(self).set_params(cv=None))
@@ -223,6 +233,22 @@ class AlphaByCV:
             self._warn_at_an_end(best)
         self._publish_race(results, best)
         return best.earlier().found(task) if self._races else None
+
+    def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
+        """What is taken where nothing can be validated: order 2, if it takes part."""
+        simple = [each for each in candidates if each["interaction_order"] == 2]
+        parameters = min(simple or candidates, key=lambda each: each["n_blocks"])
+        options = self._options(task.target.shape[1], **parameters)
+        alphas = (
+            np.array([FALLBACK]) if is_auto(self.alphas) else self._given_alphas(task, options)[:1]
+        )
+        everything = np.arange(len(task.labels))
+        combination = Combination(
+            tuple(parameters[name] for name in CANDIDATES), options, alphas, None
+        )
+        return Outcome(
+            combination, [Fold(everything, everything[:0], 0, 1)], [FoldPath((np.nan,), (0,))]
+        )
 
     @property
     def _races(self) -> bool:
@@ -272,6 +298,8 @@ class AlphaByCV:
     ) -> list[Fold]:
         score_weight = params.get("sample_weight")
         if rows is not None and self.cv is None:
+            if rows.n_groups < LEAST_ROWS:
+                return []
             return folds_by_content(task, rows, most_folds(self.effort), score_weight)
         folds = usable(task, folds_of(task, self.cv, split), score_weight)
         return folds if rows is None else placed(folds)
@@ -279,7 +307,7 @@ class AlphaByCV:
     def _publish_race(self, results: list[list[Outcome]], best: Outcome) -> None:
         """What ran, what it scored, and what was chosen."""
         self.cv_results_ = cv_results(results, best)
-        last = results[-1]
+        last = results[-1] if results else [best]
         combinations = [each.combination for each in last]
         self.combinations_ = [combination.candidates for combination in combinations]
         self.best_params_ = {"alpha": best.alpha, **best.combination.parameters}
@@ -296,7 +324,7 @@ class AlphaByCV:
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
             (array[0] for array in arrays) if alone else arrays
         )
-        self._how_chosen = in_words(results, best) if self._races else None
+        self._how_chosen = in_words(results, best)
 
     def _warn_at_an_end(self, best: Outcome) -> None:
         """Say that the penalty chosen is the smallest or the largest tried, if others are worse.

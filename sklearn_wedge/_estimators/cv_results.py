@@ -38,7 +38,7 @@ def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str,
     means = np.array([each.score for _, each in rows])
     found["mean_test_score"] = means
     found["std_test_score"] = np.array([each.scores.std() for _, each in rows])
-    is_best = np.array([each is best for _, each in rows])
+    is_best = np.array([each is best for _, each in rows], dtype=bool)
     found["rank_test_score"] = _ranks(found["iter"], means, is_best)
     found["mean_n_neurons"] = np.array(
         [np.mean([path.neurons[each.at] for path in each.paths]) for _, each in rows]
@@ -48,7 +48,7 @@ def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str,
 
 def _by_fold(scores: Sequence[NDArray]) -> NDArray[np.float64]:
     """(n_rows, n_folds); NaN on the folds that a stage left out."""
-    table = np.full((len(scores), max(map(len, scores))), np.nan)
+    table = np.full((len(scores), max(map(len, scores), default=0)), np.nan)
     for row, each in zip(table, scores, strict=True):
         row[: len(each)] = each
     return table
@@ -62,17 +62,15 @@ def _ranks(stage: NDArray, means: NDArray, is_best: NDArray) -> NDArray[np.int32
 
 def in_words(results: Sequence[Sequence[Outcome]], best: Outcome) -> str:
     """How the choice was made."""
-    stages = []
-    for outcomes in results:
-        first = outcomes[0]
-        folds = f"{len(first.folds)} folds" if len(first.folds) > 1 else "one fold"
-        n = len(outcomes)
-        what = f"{n} candidate{'s' * (n > 1)}"
-        stages.append(f"{what} on {first.n_rows} rows ({folds})")
-    last = results[-1]
-    reason = (
-        "best mean score"
-        if best.score >= max(o.score for o in last)
-        else ("the simplest of those as good as the best, but for noise")
-    )
-    return f"{'; '.join(stages)}; {reason}, {best.score:.6g}"
+    if not results:
+        return "nothing to validate on: too few distinct rows"
+    stages = [_stage_in_words(outcomes) for outcomes in results]
+    is_first = best.score >= max(each.score for each in results[-1])
+    reason = "the best" if is_first else "as good as the best but for noise, and simpler"
+    return f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}"
+
+
+def _stage_in_words(outcomes: Sequence[Outcome]) -> str:
+    n, n_folds, n_rows = len(outcomes), len(outcomes[0].folds), outcomes[0].n_rows
+    candidates = f"{n} candidate{'s' * (n > 1)}"
+    return f"{candidates} on {n_folds} fold{'s' * (n_folds > 1)} of {n_rows} rows to fit"

@@ -104,7 +104,7 @@ def usable(task: Task, folds: list[Fold], score_weight: NDArray | None) -> list[
         if len(left_out) == len(folds):
             raise ValueError(f"No fold can be used. {words}")
         warnings.warn(
-            f"{len(left_out)} of {len(folds)} folds left out of the choice. {words}", stacklevel=5
+            f"{len(left_out)} of {len(folds)} folds left out of the choice. {words}", stacklevel=7
         )
     return [fold for fold in folds if not reasons[fold.place]]
 

@@ -25,9 +25,9 @@ MOST_TRIPLES = 400_000
 MOST_PAIRS = 20_000
 # Distinct rows below which nothing is validated, and below which few kinds run.
 LEAST_ROWS = 10
-FEW_ROWS = 50
+FEW_ROWS = 100
 # What a path costs besides its rows, in rows.
-OF_A_PATH = 300
+OF_A_PATH = 1_000
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Effort:
-    """Counts of an effort: by stage rows of a fold, rows of all folds of a candidate, and who stays.
+    """Counts of an effort: by stage rows of a fold, of all folds of a candidate, and who stays.
 
     ``n_folds`` is the most folds of a stage.
     """
@@ -123,16 +123,21 @@ def planned(
 
 def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
     """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
-    counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
+    counts = BY_EFFORT[effort]
+    rows = [int(min(each / size.cost, size.n_rows)) for each in counts.rows]
+    # What has all rows already goes straight on to the last one.
+    which = [k for k in range(len(rows)) if k in (0, len(rows) - 1) or rows[k] < size.n_rows]
     names = list(auto) if size.n_rows >= FEW_ROWS else []
     stages = []
-    for k in range(n_stages):
-        n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
-        n_folds = int(counts.rows_of_folds[k] / size.cost) // (n_rows + OF_A_PATH)
-        n_folds = min(max(n_folds, 1), counts.n_folds)
-        mine = names[max(k - 1, 0) :] if k == n_stages - 1 else names[k - 1 : k] if k else []
+    for number, k in enumerate(which):
+        of_all = int(counts.rows_of_folds[k] / size.cost) // (rows[k] + OF_A_PATH)
+        n_folds = min(max(of_all, 1), counts.n_folds)
+        is_last = number == len(which) - 1
+        mine = names[max(number - 1, 0) :] if is_last else names[:number][-1:]
         variants = {name: auto[name] for name in mine}
-        stages.append(Stage(n_rows, n_folds, counts.n_kept[k], variants))
+        # As many as would take part in the last one.
+        n_kept = counts.n_kept[which[number + 1] - 1] if not is_last else 1
+        stages.append(Stage(rows[k], n_folds, n_kept, variants))
     return stages
 
 

@@ -64,9 +64,15 @@ def _left_out(estimator: Any) -> list[str]:
 
 
 def _chosen(estimator: Any) -> list[str]:
-    """A line on how the penalty was chosen, if it was not given."""
+    """A line on how the penalty, or everything, was chosen, if it was not given."""
     how = getattr(estimator, "_how_chosen", None)
-    return [] if how is None else [f"Penalty: alpha {estimator.alpha_:.3g}, {how}"]
+    if how is None:
+        return []
+    if not hasattr(estimator, "best_params_"):
+        return [f"Penalty: alpha {estimator.alpha_:.3g}, {how}"]
+    others = {name: value for name, value in estimator.best_params_.items() if name != "alpha"}
+    listed = ", ".join(f"{name}={value!r}" for name, value in others.items())
+    return [f"Chosen: alpha {estimator.alpha_:.3g}, {listed} ({how})"]
 
 
 def _count(n: int, what: str) -> str:

@@ -116,8 +116,8 @@ class PathDisplay:
             )
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
-        choice = estimator.interaction_order_, estimator.norm_, estimator.n_blocks_chosen_
-        chosen = estimator.combinations_.index(choice)
+        _, *choice = estimator.best_params_.values()
+        chosen = estimator.combinations_.index(tuple(choice))
         neurons = np.reshape(estimator.n_neurons_path_, scores.shape)
         used = ~np.isnan(scores).all(axis=(0, 1))  # folds that were not left out
         scores, neurons = scores[:, :, used], neurons[:, :, used].mean(axis=2)
@@ -126,7 +126,7 @@ class PathDisplay:
             alphas=np.atleast_2d(estimator.alphas_),
             n_neurons=np.where(np.isnan(means), np.nan, neurons),
             scores=scores,
-            labels=[_label(each) for each in estimator.combinations_] if n_paths > 1 else ("",),
+            labels=_labels(estimator.combinations_) if n_paths > 1 else ("",),
             chosen=(chosen, estimator.alpha_),
             score_name=score_name,
         )
@@ -260,8 +260,15 @@ class PathDisplay:
             legend.legend(fontsize="small", framealpha=1.0, edgecolor="none")
 
 
-def _label(combination: tuple) -> str:
-    """A combination of order, norm and number of blocks, in words."""
-    order, norm, n_blocks = combination
+def _labels(combinations: Sequence[tuple]) -> list[str]:
+    """Combinations in words: order, norm and number of blocks, and the rest where it differs."""
+    clips = {clip for *_, clip in combinations}
+    return [_label(each, len(clips) > 1) for each in combinations]
+
+
+def _label(combination: tuple, with_clip: bool) -> str:
+    order, norm, n_blocks, clip = combination
     words = [f"order {'any' if order is None else order}", norm]
-    return ", ".join(words if n_blocks == 1 else [*words, f"{n_blocks} blocks"])
+    words += [f"{n_blocks} blocks"] if n_blocks > 1 else []
+    clipped = "not clipped" if clip is None else f"clipped at {clip:g}"
+    return ", ".join([*words, clipped] if with_clip else words)
