@@ -23,7 +23,7 @@ ALLOWED = {
     "_core.threads": set(),
     "_core.marginals": set(),
     "_core.losses": set(),
-    "_core.kernels": set(),
+    "_core.kernels": {"_core.threads"},
     "_core.neurons": {"geometry", "_core.kernels"},
     "_core.rows": {"_core.kernels", "_core.losses", "_core.neurons", "_core.threads"},
     "_core.restricted": {"_core.kernels", "_core.losses", "_core.rows"},

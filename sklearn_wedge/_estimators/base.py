@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -50,9 +50,6 @@ from sklearn_wedge.export._mixin import ExportMixin
 
 # A penalty as small as this is what rounding leaves of none.
 ROUNDING = 1e-10
-
-# Where the fit of a problem starts, instead of at the constant model.
-Begin = Callable[[Problem], Solution]
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -155,14 +152,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         sample: Sample,
         options: FitOptions,
         task: FitTask,
-        begin: Begin | None = None,
+        after: Solution | None = None,
     ) -> None:
         """Fit: the last point of the path that ends at ``alpha``, from the constant or a start."""
         watcher = Watcher(task, partial(self._attributes_with, sample))
         options = replace(options, watch=watcher)
         self._publish_marginals(sample)
         alphas = np.array([alpha], dtype=np.float64)
-        after = None if begin is None else begin(problem)
         (blocks,) = solve_blocks(problem, sample, alphas, options, after)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
