@@ -176,12 +176,12 @@ def merge_samples(
     # order of the rows was.
     keys = (weight, *y.T[::-1], *X.T[::-1])
     order = np.lexsort(keys)
-    starts = _group_starts(np.hstack([X, y])[order])
+    starts = group_starts(np.hstack([X, y])[order])
     merged = np.add.reduceat(weight[order], starts)
     return order[starts], merged, np.minimum.reduceat(first[order], starts)
 
 
-def _group_starts(rows: NDArray) -> NDArray[np.intp]:
+def group_starts(rows: NDArray) -> NDArray[np.intp]:
     """Where runs of equal rows begin."""
     is_first = np.ones(len(rows), dtype=bool)
     is_first[1:] = np.any(rows[1:] != rows[:-1], axis=1)
@@ -250,7 +250,7 @@ def canonical_sample(
         weight = rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = merge_samples(inputs, target, weight, first)
         inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
-    starts = _group_starts(inputs)
+    starts = group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
     return TrainingSample(
         points=np.ascontiguousarray(inputs[starts]),
