@@ -34,7 +34,6 @@ from sklearn.utils.metadata_routing import (
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.network import deep_network_of
-from sklearn_wedge._core.neurons import NeuronClass
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
@@ -92,7 +91,7 @@ def _several(name: str, given: Any, caller: str) -> list:
     return list(given)
 
 
-def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | None, str, int]:
+def _canonical(options: FitOptions, n_inputs: int) -> tuple:
     """What tells networks apart on data of so many columns.
 
     A weight of one input is ±1 in either norm. Further blocks have more inputs than columns: there
@@ -101,7 +100,7 @@ def _canonical(options: FitOptions, n_inputs: int) -> tuple[NeuronClass, int | N
     neurons = options.neuron_class(n_inputs, wedge=False)
     order = neurons.order if options.n_blocks == 1 else options.interaction_order
     norm = "l1" if order == 1 else options.norm
-    return replace(neurons, norm="l1"), order, norm, options.n_blocks
+    return replace(neurons, norm="l1"), order, norm, options.n_blocks, options.encoding
 
 
 def simplest_best(combinations: Sequence[Combination], means: Sequence[NDArray]) -> tuple[int, int]:
@@ -176,7 +175,12 @@ class AlphaByCV:
 
     def _chosen(self) -> dict[str, Any]:
         """The combination that was chosen, by name."""
-        chosen = self.interaction_order_, self.norm_, self.n_blocks_chosen_
+        chosen = (
+            self.interaction_order_,
+            self.norm_,
+            self.n_blocks_chosen_,
+            self.encoding_chosen_,
+        )
         return dict(zip(CANDIDATES, chosen, strict=True))
 
     def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> None:
@@ -213,7 +217,8 @@ class AlphaByCV:
         best, at = simplest_best(combinations, means)
         self._warn_at_an_end(combinations[best], means[best], at, paths[best])
         self.combinations_ = [combination.candidates for combination in combinations]
-        self.interaction_order_, self.norm_, self.n_blocks_chosen_ = self.combinations_[best]
+        chosen = self.combinations_[best]
+        self.interaction_order_, self.norm_, self.n_blocks_chosen_, self.encoding_chosen_ = chosen
         self.alpha_ = float(combinations[best].alphas[at])
         self.best_score_ = float(means[best][at])
         arrays = (

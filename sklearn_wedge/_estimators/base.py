@@ -105,6 +105,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self.coefs_ = network.coefs
         self.intercepts_ = network.intercepts
         self.clip_bounds_ = network.clip_bounds
+        self.encoding_ = network.encoding
         self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
         self.neurons_ = network.neurons
         self.n_neurons_ = len(network.neurons)

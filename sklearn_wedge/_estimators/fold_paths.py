@@ -26,7 +26,7 @@ FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
 # Parameters that may be several candidates, in the order of the combinations of these.
-CANDIDATES = ("interaction_order", "norm", "n_blocks")
+CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding")
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from sklearn_wedge._core.encoding import KINDS
+from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.neurons import NeuronClass, Norm
 from sklearn_wedge._core.pricing import SearchBudget, n_pencils
 from sklearn_wedge._core.restricted import Solver
+from sklearn_wedge._core.rows import SampleOptions
 from sklearn_wedge._core.solution import Watch, nobody_watches
 
 # Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
@@ -47,6 +50,7 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
     "clip_quantile": [NumberIn(Real, 0, 0.5, closed="left"), None],
+    "encoding": [StrOptions(set(KINDS)), None],
     "pricing": [StrOptions({"auto", "exact", "search"})],
     "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
     "tol": [NumberIn(Real, 0, None, closed="neither")],
@@ -72,6 +76,7 @@ class FitOptions:
     norm: Norm = "l1"
     standardize: bool = True
     clip_quantile: float | None = 0.005
+    encoding: str | None = None
     pricing: Literal["auto", "exact", "search"] = "auto"
     solver: Solver = "auto"
     tol: float = 1e-4
@@ -104,6 +109,12 @@ class FitOptions:
         if backend.nesting_level and current_thread() is not main_thread():
             return 1
         return _openmp_effective_n_threads()
+
+    def sample_options(self, loss: Loss) -> SampleOptions:
+        """How inputs and the target of a loss are prepared."""
+        return SampleOptions(
+            self.standardize, self.clip_quantile, loss.target_scaling, self.encoding
+        )
 
     def search_budget(self) -> SearchBudget:
         """How far a search goes, with caches within scikit-learn's ``working_memory``."""

@@ -18,7 +18,7 @@ from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.base import ClassifierMixin, TransformerMixin
 
 from sklearn_wedge.export._convertible import convertible_estimators
-from sklearn_wedge.export._layers import HiddenNetwork, unit_layers
+from sklearn_wedge.export._layers import HiddenNetwork, Pieces, unit_layers
 from sklearn_wedge.export._outputs import link_of
 
 OPTIONS = {
@@ -104,6 +104,19 @@ class _Graph:
         self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
         return name
 
+    def encoded(self, inputs: str, pieces: Pieces) -> str:
+        """Inputs with those that have pieces replaced by their sums."""
+        values = self.node(
+            "Gather", inputs, self.constant(pieces.column, TensorProto.INT64), axis=1
+        )
+        values = self.node("Sub", values, self.constant(pieces.start))
+        values = self.node("Max", values, self.constant(np.zeros(1)))
+        values = self.node("Min", values, self.constant(pieces.width))
+        values = self.node("MatMul", values, self.constant(pieces.slopes))
+        values = self.node("Add", values, self.constant(pieces.shift))
+        others = self.node("Mul", inputs, self.constant(pieces.others))
+        return self.node("Add", values, others)
+
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
@@ -112,6 +125,8 @@ class _Graph:
         values = self.node("Div", values, self.constant(units.scale))
         values = self.node("Max", values, self.constant(units.lower))
         values = self.node("Min", values, self.constant(units.upper))
+        if units.pieces is not None:
+            values = self.encoded(values, units.pieces)
         for number, layer in enumerate(layers):
             if number:
                 values = self.node("Relu", values)

@@ -12,7 +12,7 @@ from sklearn_wedge.export._outputs import link_of
 
 
 class ClippedInputs(torch.nn.Module):
-    """Inputs centred, scaled and clipped; nothing of it is trained.
+    """Inputs centred, scaled, clipped and encoded; nothing of it is trained.
 
     Parameters
     ----------
@@ -24,10 +24,19 @@ class ClippedInputs(torch.nn.Module):
         super().__init__()
         for name in ("center", "scale", "lower", "upper"):
             self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
+        self.encoded = units.pieces is not None
+        if self.encoded:
+            for name in ("start", "width", "slopes", "shift", "others"):
+                self.register_buffer(name, torch.tensor(getattr(units.pieces, name), dtype=dtype))
+            self.register_buffer("column", torch.tensor(units.pieces.column))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         values = (inputs - self.center) / self.scale
-        return torch.minimum(torch.maximum(values, self.lower), self.upper)
+        values = torch.minimum(torch.maximum(values, self.lower), self.upper)
+        if not self.encoded:
+            return values
+        pieces = torch.minimum((values[:, self.column] - self.start).clamp(min=0), self.width)
+        return values * self.others + pieces @ self.slopes + self.shift
 
 
 class Exponential(torch.nn.Module):

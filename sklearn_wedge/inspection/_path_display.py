@@ -117,7 +117,7 @@ class PathDisplay:
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
         choice = estimator.interaction_order_, estimator.norm_, estimator.n_blocks_chosen_
-        chosen = estimator.combinations_.index(choice)
+        chosen = estimator.combinations_.index((*choice, estimator.encoding_chosen_))
         neurons = np.reshape(estimator.n_neurons_path_, scores.shape)
         used = ~np.isnan(scores).all(axis=(0, 1))  # folds that were not left out
         scores, neurons = scores[:, :, used], neurons[:, :, used].mean(axis=2)
@@ -261,7 +261,9 @@ class PathDisplay:
 
 
 def _label(combination: tuple) -> str:
-    """A combination of order, norm and number of blocks, in words."""
-    order, norm, n_blocks = combination
+    """A combination of order, norm, number of blocks and encoding, in words."""
+    order, norm, n_blocks, encoding = combination
     words = [f"order {'any' if order is None else order}", norm]
-    return ", ".join(words if n_blocks == 1 else [*words, f"{n_blocks} blocks"])
+    if n_blocks > 1:
+        words.append(f"{n_blocks} blocks")
+    return ", ".join(words if encoding is None else [*words, encoding])
