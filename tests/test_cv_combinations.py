@@ -22,7 +22,13 @@ pytestmark = pytest.mark.newest
 
 ORDERS, NORMS = (1, 2, None), ["l1", "l2"]
 # Order 1 has the same neurons under both norms.
-TRIED = [(1, "l1", 1), (2, "l1", 1), (2, "l2", 1), (None, "l1", 1), (None, "l2", 1)]
+TRIED = [
+    (1, "l1", 1, None),
+    (2, "l1", 1, None),
+    (2, "l2", 1, None),
+    (None, "l1", 1, None),
+    (None, "l2", 1, None),
+]
 FITS = {"alphas": [0.3, 0.05], "cv": 2, "tol": 1e-6, "pricing": "search"}
 
 
@@ -56,7 +62,7 @@ def test_all_combinations_are_scored_like_separate_fits(kind, fitted):
     assert fitted.alphas_.shape == (5, 2)
     assert fitted.score_path_.shape == (5, 2, 2)
     best = []
-    for (order, norm, _), alphas, scores in zip(
+    for (order, norm, *_), alphas, scores in zip(
         TRIED, fitted.alphas_, fitted.score_path_, strict=True
     ):
         alone = with_cv(**FITS, interaction_order=order, norm=norm).fit(*data)
@@ -110,11 +116,11 @@ def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
     assert model.alphas_.shape == (3, 4)
     assert_allclose(model.alphas_[:, 1:] / model.alphas_[:, :-1], 0.1 ** (1 / 3), rtol=1e-10)
     assert model.alphas_[0, 0] < model.alphas_[2, 0]
-    for (order, norm, _), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
+    for (order, norm, *_), largest in zip(model.combinations_, model.alphas_[:, 0], strict=True):
         for factor, constant in ((1.0001, True), (0.98, False)):
             network = single(factor * largest, interaction_order=order, norm=norm).fit(*data)
             assert (network.n_neurons_ == 0) == constant
-    row = model.combinations_.index((model.interaction_order_, model.norm_, 1))
+    row = model.combinations_.index((model.interaction_order_, model.norm_, 1, None))
     assert model.alpha_ in model.alphas_[row]
 
 
@@ -137,7 +143,7 @@ def test_each_combination_has_a_grid_from_where_its_network_is_constant(kind):
 def test_the_same_neurons_are_tried_once(parameters, tried):
     X, y = table(False, d=2)
     model = WedgeReLURegressorCV(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
-    assert model.combinations_ == [(*pair, 1) for pair in tried]
+    assert model.combinations_ == [(*pair, 1, None) for pair in tried]
     # Several were given: the leading axis does not depend on the data.
     assert model.alphas_.shape == (len(tried), 2)
     assert model.score_path_.shape == (len(tried), 2, 2)
@@ -157,7 +163,7 @@ def test_ties_go_to_the_network_with_more_blocks_or_inputs_or_a_smaller_penalty(
         return -1e5
 
     model = with_cv([0.1, 0.5], **options, norm=("l2", "l1"), scoring=all_alike).fit(*data)
-    assert model.combinations_[0] == (None, "l2", 2)
+    assert model.combinations_[0] == (None, "l2", 2, None)
     chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_, model.alpha_
     assert chosen == (1, "l2", 1, 0.5)
 
@@ -192,14 +198,19 @@ def test_depths_are_not_scored_like_separate_fits(kind):
     data, with_cv, single = kind
     fits = {**FITS, "alphas": [0.05, 0.01]}
     model = with_cv(**fits, n_blocks=(1, 2), interaction_order=[1, 2]).fit(*data)
-    assert model.combinations_ == [(1, "l1", 1), (1, "l1", 2), (2, "l1", 1), (2, "l1", 2)]
-    for (order, _, depth), scores in zip(model.combinations_, model.score_path_, strict=True):
+    assert model.combinations_ == [
+        (1, "l1", 1, None),
+        (1, "l1", 2, None),
+        (2, "l1", 1, None),
+        (2, "l1", 2, None),
+    ]
+    for (order, _, depth, _), scores in zip(model.combinations_, model.score_path_, strict=True):
         alone = with_cv(**fits, n_blocks=depth, interaction_order=order).fit(*data)
         assert_array_equal(scores, alone.score_path_)
     assert np.any(model.score_path_[2] != model.score_path_[3])
-    chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_
+    chosen = model.interaction_order_, model.norm_, model.n_blocks_chosen_, None
     assert chosen == model.combinations_[np.argmax(model.score_path_.mean(axis=2).max(axis=1))]
-    order, _, depth = chosen
+    order, _, depth, _ = chosen
     final = single(
         model.alpha_, interaction_order=order, n_blocks=depth, pricing="search", tol=1e-6
     )
@@ -223,11 +234,11 @@ def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
 @pytest.mark.parametrize(
     ("parameters", "tried"),
     [
-        ({"interaction_order": (2, 3), "n_blocks": 2}, [(2, "l1", 2), (3, "l1", 2)]),
-        ({"interaction_order": 1, "norm": NORMS, "n_blocks": [2]}, [(1, "l1", 2)]),
+        ({"interaction_order": (2, 3), "n_blocks": 2}, [(2, "l1", 2, None), (3, "l1", 2, None)]),
+        ({"interaction_order": 1, "norm": NORMS, "n_blocks": [2]}, [(1, "l1", 2, None)]),
         (
             {"interaction_order": (2, None), "n_blocks": (1, 2)},
-            [(2, "l1", 1), (2, "l1", 2), (None, "l1", 2)],
+            [(2, "l1", 1, None), (2, "l1", 2, None), (None, "l1", 2, None)],
         ),
     ],
     ids=str,
@@ -267,7 +278,7 @@ def test_constraints_hold_for_every_combination():
     model = WedgeReLURegressorCV(
         [0.1, 0.02], cv=2, interaction_order=(1, 2, 3), monotonic_cst=[0, 0, 1]
     ).fit(X, y)
-    assert model.combinations_ == [(1, "l1", 1), (2, "l1", 1), (3, "l1", 1)]
+    assert model.combinations_ == [(1, "l1", 1, None), (2, "l1", 1, None), (3, "l1", 1, None)]
     assert np.all(model.predict(X + [0, 0, 0.1]) >= model.predict(X) - 1e-9)
 
 
@@ -300,7 +311,7 @@ def test_candidates_in_an_array_are_refused(kind):
     options = {"alphas": [0.1], "cv": 2}
     candidates = {"interaction_order": np.array([1, 2]), "norm": np.array(["l2", "l1"])}
     model = clone(with_cv(**options, **candidates)).fit(*data)
-    assert model.combinations_ == [(1, "l2", 1), (2, "l2", 1), (2, "l1", 1)]
+    assert model.combinations_ == [(1, "l2", 1, None), (2, "l2", 1, None), (2, "l1", 1, None)]
     assert type(model.interaction_order_) is int
 
 
@@ -369,7 +380,7 @@ def test_a_second_fit_forgets_the_choice_of_the_first():
     model = WedgeReLURegressorCV([0.3, 0.1], cv=2, interaction_order=(2, 1), norm=("l2", "l1"))
     assert model.fit(X, y).score_path_.ndim == 3
     model.set_params(interaction_order=1, norm="l1").fit(X, y)
-    assert model.combinations_ == [(1, "l1", 1)]
+    assert model.combinations_ == [(1, "l1", 1, None)]
     assert (model.interaction_order_, model.norm_) == (1, "l1")
     assert model.neurons_.inputs.shape[1] == 1
 
@@ -393,7 +404,7 @@ def test_a_long_choice_is_silent(capfd):
     model = WedgeReLURegressorCV(**parameters, verbose=1).fit(X, y)
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "cross-validation: 2 combinations, 3 folds, up to 2 penalties each"
-    words = "interaction_order={}, norm='l1', n_blocks=1"
+    words = "interaction_order={}, norm='l1', n_blocks=1, encoding=None"
     expected = [
         f"{words.format(order)}, fold {fold + 1} of 3: alpha {alpha:g} ({k + 1} of 2), "
         f"score {model.score_path_[i, k, fold]:.6g}, {model.n_neurons_path_[i, k, fold]} neurons"

@@ -20,7 +20,7 @@ Quantiles = Callable[[tuple[float, ...]], Array]
 
 KINDS = ("uniform", "normal", "robust")
 # Knots of an input at most. Errors on California housing are those of a thousand knots.
-MOST_KNOTS = 33
+MOST_KNOTS = 65
 # Normal scores of the least and the largest value, where all values differ: the median of the
 # largest of a thousand.
 EXTREME_SCORE = 3.2

@@ -23,6 +23,7 @@ from sklearn_wedge._core.rows import LocalChunks, Rows, Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._estimators.callbacks import FitTask, fit_task
 from sklearn_wedge._estimators.fold_paths import (
+    CANDIDATES,
     Combination,
     FoldPath,
     Score,
@@ -200,7 +201,7 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
         return None, sample
     n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(FACTOR))
     alphas = first * FACTOR ** np.arange(n_alphas)
-    candidates = options.interaction_order, options.norm, options.n_blocks
+    candidates = tuple(getattr(options, name) for name in CANDIDATES)
     return Combination(candidates, loose, alphas, PATIENCE, options.verbose), sample
 
 

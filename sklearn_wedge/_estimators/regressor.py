@@ -90,7 +90,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
         that the network is constant outside of it. None: no clipping.
     encoding : {"uniform", "normal", "robust"} or None, default=None
-        Map each clipped input by a piecewise linear curve of at most 33 knots, which rises over the
+        Map each clipped input by a piecewise linear curve of at most 65 knots, which rises over the
         range of the training data and is constant beyond. ``"uniform"``, ``"normal"``: to uniform
         or normal scores of its weighted quantiles. ``"robust"``: to its distance from the median in
         interquartile ranges, compressed the more the farther away, to at most 3. Columns of two

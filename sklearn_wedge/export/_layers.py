@@ -9,7 +9,7 @@ a piecewise linear map is a sum, and what is not negative passes a layer unchang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,19 +36,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Inputs as sums of pieces: ``shift + clip(x[column] - start, 0, width) @ slopes``.
+    """Inputs as sums of pieces: ``shift + clip((x[column] - start) / width, 0, 1) @ rises``.
 
-    The pieces of an input lie one after the other, and each is a number between 0 and its width:
-    nothing cancels, however far outside a value is.
+    The pieces of an input lie one after the other, and each is a number between 0 and 1: nothing
+    cancels, however far outside a value is.
 
     Attributes
     ----------
     column : int ndarray of shape (n_pieces,)
         The input of each piece.
     start, width : ndarray of shape (n_pieces,)
-        From where on it rises, and how far.
-    slopes : ndarray of shape (n_pieces, d)
-        How steeply, in the column of its input.
+        From where on it rises, and over which distance.
+    rises : ndarray of shape (n_pieces, d)
+        By how much, in the column of its input.
     shift : ndarray of shape (d,)
         What each input is at the start of its first piece; 0 if it has none.
     """
@@ -56,13 +56,18 @@ class Pieces:
     column: NDArray[np.intp]
     start: Array
     width: Array
-    slopes: Array
+    rises: Array
     shift: Array
 
     @property
-    def others(self) -> Array:
-        """1 for each input without pieces, else 0."""
-        return 1.0 * (np.bincount(self.column, minlength=len(self.shift)) == 0)
+    def near_start(self) -> Array:
+        """``start`` in single precision: from an x that is close, the difference is exact."""
+        return _single_precision(self.start)
+
+    @property
+    def rest_of_start(self) -> Array:
+        """What is to be taken off that difference still."""
+        return self.start - self.near_start
 
     @classmethod
     def of(cls, knots: Sequence[Array], values: Sequence[Array]) -> Pieces:
@@ -72,20 +77,19 @@ class Pieces:
         column = np.repeat(with_pieces, [len(knots[k]) - 1 for k in with_pieces]).astype(np.intp)
         width = np.concatenate([none, *map(np.diff, knots)])
         rise = np.concatenate([none, *map(np.diff, values)])
-        slopes = np.zeros((len(column), len(knots)))
-        slopes[np.arange(len(column)), column] = rise / width
+        rises = np.zeros((len(column), len(knots)))
+        rises[np.arange(len(column)), column] = rise
         shift = np.array([own[0] if len(own) else 0.0 for own in values])
-        return cls(
-            column, np.concatenate([none, *(own[:-1] for own in knots)]), width, slopes, shift
-        )
+        start = np.concatenate([none, *(own[:-1] for own in knots)])
+        return cls(column, start, width, rises, shift)
 
 
 @dataclass(frozen=True)
 class InputUnits:
-    """``clip((x - center) / scale, lower, upper)``, all four of shape (d,), then ``pieces``.
+    """``clip((x - center) / scale, lower, upper)``, all four of shape (d,), plus ``pieces`` of x.
 
     In this order it loses nothing in single precision: ``center`` is a number of it, and a
-    difference of two that are close is exact. Inputs without pieces stay as they then are;
+    difference of two that are close is exact. Inputs that have pieces are clipped to 0 otherwise;
     ``pieces`` is None if no input is encoded.
     """
 
@@ -177,21 +181,14 @@ def unit_layers(model: Any) -> tuple[InputUnits, list[Layer]]:
 
 
 def _input_units(model: Any) -> InputUnits:
-    """Inputs that are encoded have their middle knot as the centre, and are in units of the way
-    from there to the farthest one; others those of the network.
-    """
     encoding, bounds = model.encoding_, model.clip_bounds_.copy()
-    center, scale = model.x_mean_.copy(), model.x_scale_.copy()
-    for k in encoding.columns:
-        knots = encoding.knots[k]
-        center[k], bounds[:, k] = knots[len(knots) // 2], knots[[0, -1]]
-    center = _single_precision(center)
-    scale[encoding.columns] = np.abs(bounds - center).max(axis=0)[encoding.columns]
-    reduced = InputUnits(center, scale, *((bounds - center) / scale))
-    if not encoding.columns:
-        return reduced
-    knots = [(own - center[k]) / scale[k] for k, own in enumerate(encoding.knots)]
-    return replace(reduced, pieces=Pieces.of(knots, encoding.values))
+    center, scale = _single_precision(model.x_mean_), model.x_scale_.copy()
+    encoded = encoding.columns
+    if not encoded:
+        return InputUnits(center, scale, *((bounds - center) / scale))
+    center[encoded], scale[encoded], bounds[:, encoded] = 0.0, 1.0, 0.0
+    pieces = Pieces.of(encoding.knots, encoding.values)
+    return InputUnits(center, scale, *((bounds - center) / scale), pieces)
 
 
 def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
@@ -254,7 +251,7 @@ def _bounding(model: Any, used: NDArray[np.bool_]) -> tuple[list[Layer], Signals
     """
     lower, upper = model.clip_bounds_
     pieces = _pieces(model, used)
-    whole = used & (pieces.others > 0)
+    whole = used & (np.bincount(pieces.column, minlength=len(used)) == 0)
     low, high = np.isfinite(lower), np.isfinite(upper)
     above, below, free = (np.flatnonzero(whole & kind) for kind in (low, high, ~low & ~high))
     unit = np.eye(len(lower))
@@ -269,8 +266,9 @@ def _bounding(model: Any, used: NDArray[np.bool_]) -> tuple[list[Layer], Signals
         np.diag(np.concatenate([-np.ones(len(pieces.start)), others])),
         np.concatenate([pieces.width, 0.0 * others]),
     )
-    decode = np.vstack([-pieces.slopes, unit[above], -unit[below], unit[free], -unit[free]])
-    shift, least = pieces.shift + pieces.width @ pieces.slopes, lower.copy()
+    slopes = pieces.rises / pieces.width[:, None]
+    decode = np.vstack([-slopes, unit[above], -unit[below], unit[free], -unit[free]])
+    shift, least = pieces.shift + pieces.rises.sum(axis=0), lower.copy()
     shift[above], shift[below] = lower[above], upper[below]
     least[model.encoding_.columns] = pieces.shift[model.encoding_.columns]
     return [first, second], Signals(decode, shift, least)

@@ -105,28 +105,28 @@ class _Graph:
         return name
 
     def encoded(self, inputs: str, pieces: Pieces) -> str:
-        """Inputs with those that have pieces replaced by their sums."""
+        """The sums of the pieces of inputs; 0 of those that have none."""
         values = self.node(
             "Gather", inputs, self.constant(pieces.column, TensorProto.INT64), axis=1
         )
-        values = self.node("Sub", values, self.constant(pieces.start))
+        values = self.node("Sub", values, self.constant(pieces.near_start))
+        values = self.node("Sub", values, self.constant(pieces.rest_of_start))
+        values = self.node("Div", values, self.constant(pieces.width))
         values = self.node("Max", values, self.constant(np.zeros(1)))
-        values = self.node("Min", values, self.constant(pieces.width))
-        values = self.node("MatMul", values, self.constant(pieces.slopes))
-        values = self.node("Add", values, self.constant(pieces.shift))
-        others = self.node("Mul", inputs, self.constant(pieces.others))
-        return self.node("Add", values, others)
+        values = self.node("Min", values, self.constant(np.ones(1)))
+        values = self.node("MatMul", values, self.constant(pieces.rises))
+        return self.node("Add", values, self.constant(pieces.shift))
 
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
-        values = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
-        values = self.node("Sub", values, self.constant(units.center))
+        inputs = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
+        values = self.node("Sub", inputs, self.constant(units.center))
         values = self.node("Div", values, self.constant(units.scale))
         values = self.node("Max", values, self.constant(units.lower))
         values = self.node("Min", values, self.constant(units.upper))
         if units.pieces is not None:
-            values = self.encoded(values, units.pieces)
+            values = self.node("Add", values, self.encoded(inputs, units.pieces))
         for number, layer in enumerate(layers):
             if number:
                 values = self.node("Relu", values)

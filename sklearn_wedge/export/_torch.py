@@ -10,6 +10,9 @@ import torch
 from sklearn_wedge.export._layers import InputUnits, Layer, unit_layers
 from sklearn_wedge.export._outputs import link_of
 
+# What is known of pieces, to be kept as buffers.
+PIECES = ("near_start", "rest_of_start", "width", "rises", "shift")
+
 
 class ClippedInputs(torch.nn.Module):
     """Inputs centred, scaled, clipped and encoded; nothing of it is trained.
@@ -26,7 +29,7 @@ class ClippedInputs(torch.nn.Module):
             self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
         self.encoded = units.pieces is not None
         if self.encoded:
-            for name in ("start", "width", "slopes", "shift", "others"):
+            for name in PIECES:
                 self.register_buffer(name, torch.tensor(getattr(units.pieces, name), dtype=dtype))
             self.register_buffer("column", torch.tensor(units.pieces.column))
 
@@ -35,8 +38,9 @@ class ClippedInputs(torch.nn.Module):
         values = torch.minimum(torch.maximum(values, self.lower), self.upper)
         if not self.encoded:
             return values
-        pieces = torch.minimum((values[:, self.column] - self.start).clamp(min=0), self.width)
-        return values * self.others + pieces @ self.slopes + self.shift
+        pieces = inputs[:, self.column] - self.near_start - self.rest_of_start
+        pieces = pieces / self.width
+        return values + pieces.clamp(0, 1) @ self.rises + self.shift
 
 
 class Exponential(torch.nn.Module):
