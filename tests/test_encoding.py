@@ -100,6 +100,14 @@ def test_the_robust_curve_is_not_linear_inside_and_bounded_outside():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_an_astronomic_outlier_makes_a_curve_of_no_numbers(kind):
+    x = np.concatenate([np.linspace(0, 1e-10, 50), [1e300]])[:, None]
+    encoding = encoding_of(kind, x)
+    assert np.isfinite(encoding.transform(x)).all()
+    assert np.all(np.diff(encoding.values[0]) > 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_curve_does_not_rise_or_is_not_constant_beyond_its_ends(kind):
     X, _ = table(500)
     encoding = encoding_of(kind, X)

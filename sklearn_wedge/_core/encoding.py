@@ -19,11 +19,14 @@ Array = NDArray[np.float64]
 Quantiles = Callable[[tuple[float, ...]], Array]
 
 KINDS = ("uniform", "normal", "robust")
-# Knots of an input at most. Errors on California housing are those of a thousand knots.
+# Knots of an input at most. On five splits of California housing errors are 0.3 % below those of 33,
+# and those of 129 and of 1,000 are no smaller.
 MOST_KNOTS = 65
 # Normal scores of the least and the largest value, where all values differ: the median of the
 # largest of a thousand.
 EXTREME_SCORE = 3.2
+# Distances from the median beyond this, in interquartile ranges, are as good as infinite.
+FARTHEST = 1e150
 # Values that are closer than this fraction of their size differ by rounding: what has two others at
 # most is left as it is.
 ROUNDING = 2.0**-45
@@ -172,8 +175,9 @@ def _squashing(kind: str, at: Array) -> tuple[Array, Array]:
     if are_equal(first, third):  # as there: half the range
         first, third = at[0] / 2, at[-1] / 2
     spread = third - first
-    cuts = median + spread * np.concatenate([-CUTS[::-1], CUTS])
-    knots = np.concatenate([at[:1], cuts[(cuts > at[0]) & (cuts < at[-1])], at[-1:]])
-    knots = knots[_starts(knots)]
-    distances = (knots - median) / spread
+    with np.errstate(over="ignore"):
+        cuts = median + spread * np.concatenate([-CUTS[::-1], CUTS])
+        knots = np.concatenate([at[:1], cuts[(cuts > at[0]) & (cuts < at[-1])], at[-1:]])
+        knots = knots[_starts(knots)]
+        distances = np.clip((knots - median) / spread, -FARTHEST, FARTHEST)
     return knots, distances / np.hypot(1.0, distances / LIMIT)

@@ -262,7 +262,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``.
+            Inputs in original units; clipped to ``clip_bounds_``, then encoded.
 
         Returns
         -------
