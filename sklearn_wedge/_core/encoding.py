@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 Quantiles = Callable[[tuple[float, ...]], Array]
 
 KINDS = ("uniform", "normal", "robust")
-# Knots of an input at most. On five splits of California housing errors are 0.3 % below those of 33,
-# and those of 129 and of 1,000 are no smaller.
+# Knots of an input at most. On five splits of California housing errors are 0.3 % below those of
+# 33 knots, and those of 129 and of 1,000 are no smaller.
 MOST_KNOTS = 65
 # Normal scores of the least and the largest value, where all values differ: the median of the
 # largest of a thousand.
