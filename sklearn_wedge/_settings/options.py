@@ -76,7 +76,6 @@ class FitOptions:
     norm: Norm = "l1"
     standardize: bool = True
     clip_quantile: float | None = 0.005
-    encoding: str | None = None
     pricing: Literal["auto", "exact", "search"] = "auto"
     solver: Solver = "auto"
     tol: float = 1e-4
@@ -84,6 +83,7 @@ class FitOptions:
     n_jobs: int | None = None
     verbose: int = 0
     n_blocks: int = 1
+    encoding: str | None = None
     watch: Watch = nobody_watches
     proves: bool = True
     rough: bool = False
