@@ -1,5 +1,6 @@
 """Globally optimal ReLU networks for scikit-learn, trained by convex optimisation."""
 
+from sklearn_wedge._core.encoding import Encoding
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.network import Block, HiddenNeurons, Network
 from sklearn_wedge._core.solution import Certificate, Round
@@ -15,6 +16,7 @@ from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 __all__ = [
     "Block",
     "Certificate",
+    "Encoding",
     "HiddenNeurons",
     "Marginal",
     "Network",

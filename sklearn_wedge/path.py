@@ -101,6 +101,7 @@ def wedge_relu_path(
     dictionary: str = "full",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
+    encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
     pricing: str = "auto",
@@ -126,7 +127,7 @@ def wedge_relu_path(
         Non-negative weights.
     loss, quantile, epsilon, interaction_cst, monotonic_cst
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
-    interaction_order, norm, standardize, clip_quantile, pricing, solver
+    interaction_order, norm, standardize, clip_quantile, encoding, pricing, solver
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     tol, max_iter, n_jobs, verbose
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
@@ -181,6 +182,7 @@ def wedge_relu_path(
         norm=norm,
         standardize=standardize,
         clip_quantile=clip_quantile,
+        encoding=encoding,
         pricing=pricing,
         solver=solver,
         tol=tol,
@@ -229,6 +231,7 @@ def alpha_max(
     norm: str = "l1",
     standardize: bool = True,
     clip_quantile: float | None = 0.005,
+    encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
     pricing: str = "auto",
@@ -249,7 +252,7 @@ def alpha_max(
         Non-negative weights.
     loss, quantile, epsilon, interaction_cst, monotonic_cst
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
-    interaction_order, norm, standardize, clip_quantile, pricing, n_jobs
+    interaction_order, norm, standardize, clip_quantile, encoding, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
         priced, the result is a lower estimate.
 
@@ -282,6 +285,7 @@ def alpha_max(
         norm=norm,
         standardize=standardize,
         clip_quantile=clip_quantile,
+        encoding=encoding,
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")

@@ -61,6 +61,12 @@ def fitted():
         "poisson": WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
         "gamma": WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
         "two targets": WedgeReLURegressor(0.01).fit(X, both),
+        "encoded": WedgeReLURegressor(0.01, encoding="normal").fit(table(), y),
+        "encoded, not clipped": WedgeReLURegressor(0.01, encoding="robust", clip_quantile=None).fit(
+            X, y
+        ),
+        "encoded, two blocks": WedgeReLURegressor(**deep, encoding="uniform").fit(X, kinks),
+        "encoded classes": WedgeReLUClassifier(0.01, encoding="uniform").fit(X, names),
         "constant": WedgeReLURegressor(10.0).fit(X, y),
         "constant classes": WedgeReLUClassifier(10.0).fit(X, two),
         "two classes": WedgeReLUClassifier(0.01).fit(X, two),
@@ -108,6 +114,10 @@ def deepened(model, widths, seed=0):
 def forward(model, X):
     """The outputs as the documentation of ``coefs_`` says, an oracle for deep networks."""
     signals = np.clip(X, *model.clip_bounds_)
+    curves = zip(model.encoding_.knots, model.encoding_.values, strict=True)
+    for column, (knots, values) in enumerate(curves):
+        if len(knots):
+            signals[:, column] = np.interp(signals[:, column], knots, values)
     for coef, intercept in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
         hidden = np.maximum(signals @ coef + intercept, 0)
         signals = np.hstack([signals, hidden])
@@ -120,6 +130,7 @@ DEEP = {
     "two blocks": deepened(FITTED["clipped hard"], [4]),
     "two blocks, not clipped": deepened(FITTED["not clipped"], [4]),
     "three blocks": deepened(FITTED["clipped hard"], [5, 3]),
+    "three blocks, encoded": deepened(FITTED["encoded"], [5, 3]),
     "three blocks, not clipped": deepened(FITTED["not clipped"], [5, 3]),
     "a block without neurons first": deepened(FITTED["constant"], [4], seed=2),
     "no neurons in the last block": deepened(FITTED["regression"], [3, 0]),
@@ -132,7 +143,7 @@ ALL = sorted(MODELS)
 def case(name):
     """The model, rows, and outputs (n, q) of its network on them."""
     model = MODELS[name]
-    X = rows(bool(np.isfinite(model.clip_bounds_).any()))
+    X = rows(bool(np.isfinite(model.clip_bounds_).any() or model.encoding_.columns))
     output = about_all_classes(model, forward(model, X))
     if hasattr(model, "feature_names_in_"):
         return model, pd.DataFrame(X, columns=model.feature_names_in_), output

@@ -7,6 +7,7 @@ PLAIN = {
     "interaction_order": 2,
     "norm": "l1",
     "n_blocks": 1,
+    "encoding": None,
     "clip_quantile": 0.005,
 }
 

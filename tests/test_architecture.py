@@ -22,10 +22,17 @@ ALLOWED = {
     "geometry": set(),
     "_core.threads": set(),
     "_core.marginals": set(),
+    "_core.encoding": set(),
     "_core.losses": set(),
-    "_core.kernels": set(),
+    "_core.kernels": {"_core.threads"},
     "_core.neurons": {"geometry", "_core.kernels"},
-    "_core.rows": {"_core.kernels", "_core.losses", "_core.neurons", "_core.threads"},
+    "_core.rows": {
+        "_core.encoding",
+        "_core.kernels",
+        "_core.losses",
+        "_core.neurons",
+        "_core.threads",
+    },
     "_core.restricted": {"_core.kernels", "_core.losses", "_core.rows"},
     "_core.pricing": {"_core.kernels", "_core.neurons", "_core.rows", "_core.threads"},
     "_core.solution": {"_core.neurons"},
@@ -72,6 +79,7 @@ ALLOWED = {
     # The solution and the sample are what it turns into layers.
     "_core.network": {
         "_core.deep",
+        "_core.encoding",
         "_core.rows",
         "_core.solution",
         "_core.neurons",

@@ -397,7 +397,7 @@ def test_a_long_choice_is_silent(capfd):
     model = regressor_cv(**parameters, verbose=1).fit(X, y)
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "cross-validation, stage 1: 2 combinations, 3 folds, up to 2 penalties each"
-    words = "interaction_order={}, norm='l1', n_blocks=1"
+    words = "interaction_order={}, norm='l1', n_blocks=1, encoding=None, clip_quantile=0.005"
     expected = [
         f"{words.format(order)}, fold {fold + 1} of 3: alpha {alpha:g} ({k + 1} of 2), "
         f"score {model.score_path_[i, k, fold]:.6g}, {model.n_neurons_path_[i, k, fold]} neurons"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_wedge._core.rows import OneChunk, SampleOptions, canonical_sample, range_of
-from sklearn_wedge._core.rows.quantiles import weighted_quantile
+from sklearn_wedge._core.rows.quantiles import weighted_quantiles
 from sklearn_wedge._core.rows.samples import RESOLUTION
-from sklearn_wedge._core.rows.scaling import clip_bounds, mean_and_scale
+from sklearn_wedge._core.rows.scaling import clip_bounds, standardized, units_of
 
 pytestmark = pytest.mark.newest
 
@@ -180,7 +180,7 @@ def test_a_quantile_is_not_the_inverse_of_the_distribution(pairs, twentieths):
     values, weight = (np.array(column) for column in zip(*pairs, strict=True))
     total = weight.sum()
     reached = [v for v in values if 20 * weight[values <= v].sum() >= twentieths * total]
-    found = weighted_quantile(values.astype(float), weight / total, twentieths / 20)
+    (found,) = weighted_quantiles(values.astype(float), weight / total, [twentieths / 20])
     assert found == min(reached)
 
 
@@ -207,7 +207,7 @@ def test_clipping_deletes_a_rare_indicator():
     weight = np.full(1000, 1e-3)
 
     def quantiles(levels):
-        return np.array([[weighted_quantile(x, weight, q) for x in X.T] for q in levels])
+        return np.array([weighted_quantiles(x, weight, levels) for x in X.T]).T
 
     lower, upper = clip_bounds((X.min(axis=0), X.max(axis=0)), 0.005, quantiles)
     assert_array_equal(np.isinf(lower), [True, False, True])
@@ -266,9 +266,10 @@ def test_an_offset_drowns_the_variance():
     X = 1e9 + np.array([[0.0], [1.0], [2.0]])
     rows = OneChunk(X, X, np.full(3, 1 / 3))
     unbounded, extremes = (np.array([-np.inf]), np.array([np.inf])), range_of(rows.chunk).inputs
-    mean, scale = mean_and_scale(rows, "inputs", extremes, unbounded, 1.0, standardize=True)
-    assert_allclose(mean, 1e9 + 1)
-    assert_allclose(scale, np.sqrt(2 / 3), rtol=1e-12)
+    units = units_of(unbounded)
+    scaling = standardized(rows, "inputs", extremes, units, 1.0, standardize=True)
+    assert_allclose(scaling.mean, 1e9 + 1)
+    assert_allclose(scaling.scale, np.sqrt(2 / 3), rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e300, -1e-300])

@@ -272,11 +272,8 @@ def improved(problem: Problem, state: State, rule: StoppingRule) -> State:
 
 
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
-    """One round: re-optimise, then price, with more effort once less has nothing to add."""
-    if state.priced is not None:
-        state = improved(problem, state, rule)
-    # What was priced before is of another dual point.
-    before = state = replace(state, priced=None)
+    """One round of pricing, with more effort once less has nothing to add."""
+    before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
     for effort in efforts:
         if state is before or last_round or _is_quiet(problem, state, rule):
@@ -364,11 +361,12 @@ def solve_penalty(
         done = finished(problem, state, rule, efforts)
         if rule.watch(_progress(problem, state, rule, done)) or done:
             return state
-        if rule.rough:
-            before, state = state.objective, improved(problem, state, rule)
-            if before - state.objective <= ENOUGH * rule.gap_wanted(problem, state.objective):
-                return state
-            state = replace(state, priced=None)
+        before, state = state.objective, improved(problem, state, rule)
+        gained = before - state.objective
+        if rule.rough and gained <= ENOUGH * rule.gap_wanted(problem, state.objective):
+            return state
+        # What was priced is of another dual point.
+        state = replace(state, priced=None)
 
 
 def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
@@ -446,7 +444,10 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
     return fewer if lost <= LOST_TO_ROUNDING * problem.scale else state
 
 
-def largest_value_of_constant(problem: Problem) -> float:
-    """``M(v)`` at the best constant model: the least penalty at which it is optimal."""
-    effort = problem.efforts(proves=False)[-1]
+def largest_value_of_constant(problem: Problem, effort: Effort | None = None) -> float:
+    """``M(v)`` at the best constant model: the least penalty at which it is optimal.
+
+    As far as an effort of pricing finds it, by default the last one without proof.
+    """
+    effort = effort or problem.efforts(proves=False)[-1]
     return price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound

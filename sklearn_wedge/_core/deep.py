@@ -20,7 +20,7 @@ from sklearn_wedge._core.pricing import diverse
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample, TrainingSample
 from sklearn_wedge._core.solution import Solution
-from sklearn_wedge._core.stopping import StoppingRule
+from sklearn_wedge._core.stopping import StoppingRule, above_floor
 from sklearn_wedge._core.warm_path import solve_from
 
 # Neurons of a block whose activations the next ones have as inputs.
@@ -151,6 +151,5 @@ def _given(n_activations: int, last: SolvedBlock) -> str:
 
 def _gain(last: SolvedBlock, block: SolvedBlock) -> float:
     """How much of the objective a block takes off, counted from what no loss can be below."""
-    floor = last.problem.constant.objective - last.problem.scale
-    left = last.objective - floor
+    left = above_floor(last.problem, last.objective)
     return (last.objective - block.objective) / left if left > 0 else 0.0

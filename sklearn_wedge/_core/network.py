@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.encoding import Encoding
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Certificate, Round, Solution
@@ -27,10 +28,10 @@ SPARSE = 0.25
 class HiddenNeurons:
     """A hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
 
-    Here ``x`` are the inputs in the units of the problem solved: clipped, centred and, with
-    ``standardize=True``, scaled; in a further block of a deep network they are followed by the
-    activations ``(weights · x + offset)_+`` of the neurons in the layers before, as they are.
-    Neurons come by descending ``|coef|``.
+    Here ``x`` are the inputs in the units of the problem solved: clipped, encoded if there is an
+    encoding, centred and, with ``standardize=True``, scaled; in a further block of a deep network
+    they are followed by the activations ``(weights · x + offset)_+`` of the neurons in the layers
+    before, as they are. Neurons come by descending ``|coef|``.
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class Block:
 
 @dataclass(frozen=True, repr=False)
 class Network:
-    """A ReLU network in original units, applied to clipped inputs.
+    """A ReLU network in original units, applied to inputs that are clipped and encoded.
 
     With one hidden layer; or with several, one per block, each of which has the inputs and all
     hidden layers before it as its inputs, while the output sees the last one only.
@@ -125,6 +126,8 @@ class Network:
         Layer biases.
     clip_bounds : ndarray of shape (2, d)
         Lower and upper bounds that inputs are clipped to first; infinite where they are not.
+    encoding : Encoding
+        What is done to clipped inputs next; it leaves columns as they are unless asked for.
     neurons : HiddenNeurons
         The last hidden layer in the units of the problem solved.
     blocks : tuple of Block
@@ -144,6 +147,7 @@ class Network:
     coefs: list[Array]
     intercepts: list[Array]
     clip_bounds: Array
+    encoding: Encoding
     neurons: HiddenNeurons
     blocks: tuple[Block, ...]
 
@@ -152,6 +156,7 @@ class Network:
         # A row for each input, so that its bounds are the same along it: several times faster.
         inputs = np.array(np.asarray(X).T, dtype=np.float64, order="C")
         np.clip(inputs, *self.clip_bounds[:, :, None], out=inputs)
+        self.encoding.transform_in_place(inputs)
         hidden = inputs[:0]
         *layers, output = self._weights
         for weights, bias in zip(layers, self.intercepts[:-1], strict=True):
@@ -302,6 +307,7 @@ def _network(layers: list[_Layer]) -> Network:
         coefs=[*(weights for weights, _ in hidden), out * output.scale],
         intercepts=[*(b for _, b in hidden), solution.intercept * output.scale + output.mean],
         clip_bounds=np.stack([inputs.lower, inputs.upper])[:, : last.n_columns],
+        encoding=inputs.encoding,
         neurons=blocks[-1].neurons,
         blocks=blocks,
     )

@@ -36,6 +36,15 @@ def length(vectors: NDArray[np.float64], norm: Norm) -> NDArray[np.float64]:
     return np.linalg.norm(vectors, ord=1 if norm == "l1" else 2, axis=-1)
 
 
+def widened(table: NDArray, width: int, padding: float) -> NDArray:
+    """A table of so many columns, the new ones filled."""
+    if table.shape[1] == width:
+        return table
+    found = np.full((len(table), width), padding, dtype=table.dtype)
+    found[:, : table.shape[1]] = table
+    return found
+
+
 @dataclass(frozen=True)
 class NeuronClass:
     """Which neurons a network may have.
@@ -196,14 +205,11 @@ class Neurons:
 
     def padded(self, order: int) -> Neurons:
         """The same neurons in arrays of ``order`` columns."""
-        extra = ((0, 0), (0, order - self.inputs.shape[1]))
-        if extra[1][1] == 0:
-            return self
         return Neurons(
-            np.pad(self.inputs, extra, constant_values=-1),
-            np.pad(self.weights, extra),
+            widened(self.inputs, order, -1),
+            widened(self.weights, order, 0.0),
             self.offsets,
-            np.pad(self.points, extra, constant_values=-1),
+            widened(self.points, order, -1),
         )
 
     def join(self, other: Neurons) -> Neurons:

@@ -48,7 +48,7 @@ class StoppingRule:
     def gap_wanted(self, problem: Problem, objective: float) -> float:
         """The gap at which a network of this objective is good enough."""
         if self.rough:
-            return max(self.tolerance * problem.scale, ROUGHLY * _above_floor(problem, objective))
+            return max(self.tolerance * problem.scale, ROUGHLY * above_floor(problem, objective))
         return min(self.tolerance * problem.scale, self._of_own(problem, objective))
 
     def gap_allowed(self, problem: Problem, objective: float) -> float:
@@ -66,10 +66,10 @@ class StoppingRule:
         fraction = _fraction_of_own(self.tolerance)
         if not self.proves or fraction is None:
             return np.inf
-        return fraction * _above_floor(problem, objective)
+        return fraction * above_floor(problem, objective)
 
 
-def _above_floor(problem: Problem, objective: float) -> float:
+def above_floor(problem: Problem, objective: float) -> float:
     """An objective, counted from what no loss can be below."""
     return max(objective - (problem.constant.objective - problem.scale), 0.0)
 

@@ -11,7 +11,7 @@ from sklearn_wedge._core.column_generation import (
     Array,
     State,
     at_penalty,
-    price,
+    largest_value_of_constant,
     solution,
     solve_penalty,
     start,
@@ -124,8 +124,8 @@ def solve_path(
     loose = replace(rule, tolerance=tolerance, max_rounds=rounds, proves=False)
     quick = rule.efforts(problem)[:1]
     if after is None:
-        constant = price(problem, start(problem, 1.0), quick[0], conclusive=True)
-        state = start(problem, max(constant.priced.bound, float(alphas[0])))
+        of_constant = largest_value_of_constant(problem, quick[0])
+        state = start(problem, max(of_constant, float(alphas[0])))
     else:
         state = _left_at(problem, after)
     for alpha in map(float, alphas):

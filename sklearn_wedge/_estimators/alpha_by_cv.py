@@ -312,8 +312,10 @@ class AlphaByCV:
         self.combinations_ = [combination.candidates for combination in combinations]
         self.best_params_ = {"alpha": best.alpha, **best.combination.parameters}
         self.alpha_, self.best_score_ = best.alpha, best.score
-        self.interaction_order_, self.norm_ = best.combination.candidates[:2]
-        self.n_blocks_chosen_, self.clip_quantile_ = best.combination.candidates[2:4]
+        chosen = best.combination.parameters
+        self.interaction_order_, self.norm_ = chosen["interaction_order"], chosen["norm"]
+        self.n_blocks_chosen_ = chosen["n_blocks"]
+        self.encoding_chosen_, self.clip_quantile_ = chosen["encoding"], chosen["clip_quantile"]
         paths, folds = [each.paths for each in last], best.folds
         arrays = (
             np.array([combination.alphas for combination in combinations]),

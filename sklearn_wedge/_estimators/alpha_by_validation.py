@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_wedge._core.column_generation import price, start
+from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
@@ -31,7 +31,7 @@ from sklearn_wedge._estimators.fold_paths import (
 )
 from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.found import Earlier, Found
-from sklearn_wedge._estimators.parts import DistinctRows, dealt, rows_to_choose_on
+from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
 from sklearn_wedge._settings.options import FitOptions, NumberIn
 from sklearn_wedge._training.chunked import rows_at_once
 from sklearn_wedge._training.dask import DaskChunks
@@ -155,10 +155,9 @@ def chosen_alpha(
 
 
 def _task(rows: DistinctRows, loss: Loss, by_class: bool) -> Task:
-    target = rows.target
-    codes = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
-    classes = np.unique(codes) if by_class else None
-    return Task(rows.X, codes, target, rows.weight, loss, classes)
+    labels = labels_of(rows.target)
+    classes = np.unique(labels) if by_class else None
+    return Task(rows.X, labels, rows.target, rows.weight, loss, classes)
 
 
 def _folds(rows: DistinctRows, by_class: bool) -> list[Fold]:
@@ -175,10 +174,7 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
     tol = max(TOLERANCE, options.tol)
     loose = replace(options, pricing="search", tol=tol, verbose=0, proves=False, rough=True)
     problem, sample = task.problem(slice(None), loose)
-    constant = price(
-        problem, start(problem, 1.0), problem.efforts(proves=False)[0], conclusive=True
-    )
-    first = constant.priced.bound
+    first = largest_value_of_constant(problem, problem.efforts(proves=False)[0])
     if not first > 0:
         return None, sample
     n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(FACTOR))
@@ -250,7 +246,8 @@ class AlphaByValidation:
                 choice = chosen_alpha(rows, loss, options, is_classifier(self), told)
             self._publish_choice(choice)
             with task.subtask("refit", None) as refit:
-                self._fit_problem(choice.alpha, problem, sample, options, refit, choice.found)
+                after = choice.found.carried_to(problem) if choice.found else None
+                self._fit_problem(choice.alpha, problem, sample, options, refit, after)
 
     def _publish_choice(self, choice: Choice) -> None:
         """Fitted attributes that say what was chosen, and how."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from sklearn_wedge._core.rows import Chunk, Sample, range_of, release, whole_ran
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.stopping import shortfall
 from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher
+from sklearn_wedge._estimators.found import Found
 from sklearn_wedge._estimators.reading import ReadableNetwork
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.constraints import constrained
@@ -50,9 +51,6 @@ from sklearn_wedge.export._mixin import ExportMixin
 
 # A penalty as small as this is what rounding leaves of none.
 ROUNDING = 1e-10
-
-# Where the fit of a problem starts, instead of at the constant model.
-Begin = Callable[[Problem], Solution]
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -108,6 +106,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self.coefs_ = network.coefs
         self.intercepts_ = network.intercepts
         self.clip_bounds_ = network.clip_bounds
+        self.encoding_ = network.encoding
         self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
         self.neurons_ = network.neurons
         self.n_neurons_ = len(network.neurons)
@@ -128,10 +127,12 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         weight: NDArray,
         loss: Loss,
         task: FitTask,
-        begin: Begin | None = None,
+        found: Found | None = None,
     ) -> None:
         """Fit on validated data."""
-        self._fit_problem(alpha, *self._problem(X, y, weight, loss), task, begin)
+        problem, sample, options = self._problem(X, y, weight, loss)
+        after = None if found is None else found.carried_to(problem)
+        self._fit_problem(alpha, problem, sample, options, task, after)
 
     def _problem(
         self, X: NDArray, y: NDArray, weight: NDArray, loss: Loss
@@ -156,14 +157,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         sample: Sample,
         options: FitOptions,
         task: FitTask,
-        begin: Begin | None = None,
+        after: Solution | None = None,
     ) -> None:
         """Fit: the last point of the path that ends at ``alpha``, from the constant or a start."""
         watcher = Watcher(task, partial(self._attributes_with, sample))
         options = replace(options, watch=watcher)
         self._publish_marginals(sample)
         alphas = np.array([alpha], dtype=np.float64)
-        after = None if begin is None else begin(problem)
         (blocks,) = solve_blocks(problem, sample, alphas, options, after)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
@@ -238,9 +238,9 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         weight: NDArray,
         loss: Loss,
         task: FitTask,
-        begin: Begin | None = None,
+        found: Found | None = None,
     ) -> None:
-        self._fit_network(alpha, X, y, weight, loss, task, begin)
+        self._fit_network(alpha, X, y, weight, loss, task, found)
 
     def _fit_on_dask(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         """Fit where the chunks of dask arrays are."""
@@ -267,7 +267,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``.
+            Inputs in original units; clipped to ``clip_bounds_``, then encoded.
 
         Returns
         -------

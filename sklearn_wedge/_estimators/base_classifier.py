@@ -14,8 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.rows import Chunk
-from sklearn_wedge._estimators.base import Begin, _WedgeNetwork
+from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.callbacks import FitTask
+from sklearn_wedge._estimators.found import Found
 from sklearn_wedge._settings.inputs import is_one_target, validated_weight
 from sklearn_wedge._settings.labels import refuse_odd_labels, warn_of_many_classes
 from sklearn_wedge._settings.objectives import (
@@ -123,11 +124,11 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         y: NDArray,
         weight: NDArray,
         task: FitTask,
-        begin: Begin | None = None,
+        found: Found | None = None,
     ) -> None:
         """Fit on validated data; the weights are those of rows times those of classes."""
         target = class_targets(y, self.fitted_classes_)
-        self._fit_network(alpha, X, target, weight, self._loss(), task, begin)
+        self._fit_network(alpha, X, target, weight, self._loss(), task, found)
 
     def _loss(self) -> Loss:
         loss = classification_loss(self.loss, len(self.fitted_classes_))
@@ -141,7 +142,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``.
+            Inputs in original units; clipped to ``clip_bounds_``, then encoded.
 
         Returns
         -------

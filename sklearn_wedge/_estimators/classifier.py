@@ -72,6 +72,13 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
         Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
         that the network is constant outside of it. None: no clipping.
+    encoding : {"uniform", "normal", "robust"} or None, default=None
+        Map each clipped input by a piecewise linear curve of at most 65 knots, which rises over the
+        range of the training data and is constant beyond. ``"uniform"``, ``"normal"``: to uniform
+        or normal scores of its weighted quantiles. ``"robust"``: to its distance from the median in
+        interquartile ranges, compressed the more the farther away, to at most 3. Columns of two
+        values, as far as such quantiles tell, are left as they are. Such a curve is a layer of
+        ReLUs that is not trained: ``encoding_``. None: no input is encoded.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -130,16 +137,19 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``. With more, hidden layer l has as
         inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
         ``n_features_in_`` rows and one for each neuron of these; the output sees the last hidden
-        layer only. Clip inputs to ``clip_bounds_`` first. Two fitted classes have one output, else
-        each has one.
+        layer only. Clip inputs to ``clip_bounds_`` and encode them by ``encoding_`` first. Two
+        fitted classes have one output, else each has one.
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     clip_bounds_ : ndarray of shape (2, n_features_in_)
         Lower and upper bounds of the inputs, in original units; infinite where not clipped,
         equal where a column is constant but for rounding.
+    encoding_ : Encoding
+        What is done to clipped inputs next, column by column: ``kind``, ``knots``, ``values`` and
+        ``transform``; leaves all columns as they are without ``encoding``.
     x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
-        Centre and scale of the clipped inputs: ``(clip(x) - x_mean_) / x_scale_`` are the inputs
-        in the units of the problem solved.
+        Centre and scale of the inputs clipped and encoded: ``(encoding_.transform(clip(x)) -
+        x_mean_) / x_scale_`` are the inputs in the units of the problem solved.
     neurons_ : HiddenNeurons
         The last hidden layer to be read: per neuron its inputs, unit-norm weights, offset, output
         coefficient, and the rows of ``X`` that define it. Units of the problem solved. Inputs from
@@ -230,6 +240,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         n_blocks: int = 1,
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
+        encoding: str | None = None,
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
@@ -247,6 +258,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         self.n_blocks = n_blocks
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.encoding = encoding
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight

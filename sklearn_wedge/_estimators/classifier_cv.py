@@ -54,6 +54,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         As in :class:`WedgeReLUClassifier`.
     clip_quantile : float or None, default=0.005
         As in :class:`WedgeReLUClassifier`.
+    encoding : {"uniform", "normal", "robust"}, None, or list or tuple of these, default=None
+        As in :class:`WedgeReLUClassifier`, by quantiles of the rows fitted: on a fold its training
+        part. Several, such as ``(None, "normal")``: candidates.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         As in :class:`WedgeReLUClassifier`.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
@@ -101,7 +104,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         combination given first, and the larger alpha.
     n_blocks_chosen_ : int
         The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
-    combinations_ : list of tuples (interaction_order, norm, n_blocks)
+    encoding_chosen_ : {"uniform", "normal", "robust"} or None
+        The encoding chosen.
+    combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding)
         The combinations tried, all norms with the first order before the second, and all depths
         with the first norm before the second. Of those that have the same networks on the data (one
         block: orders beyond the number of columns; both norms at order 1) only the first is.
@@ -115,8 +120,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where
         there is no score.
     best_score_ : float
-        Mean score at ``alpha_``, ``interaction_order_``, ``norm_`` and ``n_blocks_chosen_``.
-    coefs_, intercepts_, clip_bounds_, x_mean_, x_scale_
+        Mean score at ``alpha_`` and the combination chosen.
+    coefs_, intercepts_, clip_bounds_, encoding_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
         As in :class:`WedgeReLUClassifier`.
@@ -183,6 +188,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         n_blocks: str | int | Sequence[int] = "auto",
         standardize: bool = True,
         clip_quantile: str | float | Sequence[float | None] | None = "auto",
+        encoding: str | Sequence[str | None] | None = "auto",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
@@ -205,6 +211,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.n_blocks = n_blocks
         self.standardize = standardize
         self.clip_quantile = clip_quantile
+        self.encoding = encoding
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight

@@ -20,7 +20,7 @@ from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.inputs import read_inputs
-from sklearn_wedge._text.names import hidden_names
+from sklearn_wedge._text.names import encoded_names, hidden_names
 from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
 from sklearn_wedge._training.dask import chunkwise, is_dask
 from sklearn_wedge.export._convertible import Convertible
@@ -222,10 +222,11 @@ class WedgeFeatures(
         check_is_fitted(self)
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
-        inputs = np.clip(X.astype(np.float64, copy=False), *self.estimator_.clip_bounds_)
-        if not self.estimator_.n_neurons_:
+        network = self.estimator_
+        inputs = network.encoding_.transform(np.clip(X, *network.clip_bounds_))
+        if not network.n_neurons_:
             self._warn_of_no_features()
-        coefs, intercepts = unit_norm_layers(self.estimator_)
+        coefs, intercepts = unit_norm_layers(network)
         with single_threaded_blas():
             return hidden_activations(inputs, coefs, intercepts)
 
@@ -266,7 +267,8 @@ class WedgeFeatures(
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
         coefs, intercepts = unit_norm_layers(self.estimator_)
-        names += hidden_names(names, len(coefs[-1]) - len(names))
+        hidden = hidden_names(names, len(coefs[-1]) - len(names))
+        names = encoded_names(self.estimator_, names) + hidden
         ranges = signal_ranges(self.estimator_)
         words = distinct_formulas(coefs[-1], intercepts[-1], names, ranges)
         return np.array(words, dtype=object)

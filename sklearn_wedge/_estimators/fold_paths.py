@@ -28,7 +28,7 @@ FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
 # Parameters that may be several candidates, in the order of the combinations of these.
-CANDIDATES = ("interaction_order", "norm", "n_blocks", "clip_quantile")
+CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding", "clip_quantile")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Combination:
     def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:
         """What the path of a fold starts from."""
         earlier = self.starts[fold.place] if fold.place < len(self.starts) else None
-        return None if earlier is None else earlier.found(task)(problem)
+        return None if earlier is None else earlier.found(task).carried_to(problem)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())

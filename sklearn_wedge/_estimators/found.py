@@ -31,8 +31,8 @@ class Found:
     sample: Sample
     inputs: NDArray[np.float64]
 
-    def __call__(self, problem: Problem) -> Solution:
-        """A start of the fit of another problem of the same kind."""
+    def carried_to(self, problem: Problem) -> Solution:
+        """The same network as a start of another problem of the same kind."""
         return carried(self.solution, self.sample, self.inputs, problem)
 
 

@@ -90,9 +90,13 @@ def _hashes(chunk: Chunk) -> tuple[Hashes, NDArray[np.intp]]:
     found = np.zeros(len(weight), dtype=np.uint64)
     for column in (*inputs.T, *target.T):
         found = mixed(found ^ np.ascontiguousarray(column).view(np.uint64))
-    codes = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
     with np.errstate(invalid="ignore"):  # numbers of a regression are none of classes
-        return found, codes.astype(np.intp)
+        return found, labels_of(target).astype(np.intp)
+
+
+def labels_of(target: Array) -> Array:
+    """One number per row: the target, or the place of its class."""
+    return target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
 
 
 def mixed(values: Hashes) -> Hashes:

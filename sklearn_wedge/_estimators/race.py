@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.column_generation import price, start
+from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
@@ -187,8 +187,7 @@ class Race:
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
         problem, _ = self.task.problem(fold.train, options)
-        effort = problem.efforts(proves=False)[0]
-        largest = price(problem, start(problem, 1.0), effort, conclusive=True).priced.bound
+        largest = largest_value_of_constant(problem, problem.efforts(proves=False)[0])
         n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(COARSE))
         # A constant target has no scale; any penalty gives the constant model.
         return (largest if largest > 0 else 1.0) * COARSE ** np.arange(n_alphas)

@@ -18,7 +18,10 @@ ALL_KINDS = ((2, "l2", 1), (3, "l1", 2), (1, "l1", 2))
 # Of tables that can tell few apart.
 FEW_KINDS = ((1, "l1", 1), (2, "l1", 1))
 # Values of other parameters that are tried after the kind, one parameter after the other.
-VARIANTS: dict[str, tuple] = {"clip_quantile": (0.005, None)}
+VARIANTS: dict[str, tuple] = {
+    "encoding": (None, "normal", "uniform", "robust"),
+    "clip_quantile": (0.005, None),
+}
 # Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
 # most so many pairs.
 MOST_TRIPLES = 400_000
@@ -26,8 +29,10 @@ MOST_PAIRS = 20_000
 # Distinct rows below which nothing is validated, and below which few kinds run.
 LEAST_ROWS = 10
 FEW_ROWS = 100
+# Distinct rows below which no deep networks run.
+DEEP_ROWS = 250
 # What a path costs besides its rows, in rows.
-OF_A_PATH = 1_000
+OF_A_PATH = 300
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,11 @@ class Effort:
 BY_EFFORT = {
     "fast": Effort((800, 4_000), (800, 4_000), (1, 1), 5, KINDS),
     "balanced": Effort(
-        (1_200, 4_000, 10_000), (2_400, 8_000, 20_000), (3, 2, 1), 10, KINDS + MORE_KINDS
+        (1_200, 4_000, 10_000), (2_500, 3_000, 10_000), (3, 2, 1), 10, KINDS + MORE_KINDS
     ),
     "thorough": Effort(
         (2_400, 8_000, 10_000),
-        (7_200, 24_000, 60_000),
+        (8_000, 16_000, 60_000),
         (5, 3, 1),
         20,
         KINDS + MORE_KINDS + ALL_KINDS,
@@ -123,27 +128,27 @@ def planned(
 
 def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
     """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
-    counts = BY_EFFORT[effort]
-    rows = [int(min(each / size.cost, size.n_rows)) for each in counts.rows]
-    # What has all rows already goes straight on to the last one.
-    which = [k for k in range(len(rows)) if k in (0, len(rows) - 1) or rows[k] < size.n_rows]
+    counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
     names = list(auto) if size.n_rows >= FEW_ROWS else []
     stages = []
-    for number, k in enumerate(which):
-        of_all = int(counts.rows_of_folds[k] / size.cost) // (rows[k] + OF_A_PATH)
+    for k in range(n_stages):
+        n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
+        of_all = int(counts.rows_of_folds[k] / size.cost) // (n_rows + OF_A_PATH)
         n_folds = min(max(of_all, 1), counts.n_folds)
-        is_last = number == len(which) - 1
-        mine = names[max(number - 1, 0) :] if is_last else names[:number][-1:]
+        is_last = k == n_stages - 1
+        mine = names[max(k - 1, 0) :] if is_last else names[:k][-1:]
         variants = {name: auto[name] for name in mine}
-        # As many as would take part in the last one.
-        n_kept = counts.n_kept[which[number + 1] - 1] if not is_last else 1
-        stages.append(Stage(rows[k], n_folds, n_kept, variants))
+        stages.append(Stage(n_rows, n_folds, counts.n_kept[k], variants))
     return stages
 
 
 def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
     """The kinds of networks that run on a table of this size, as parameters."""
-    kinds = BY_EFFORT[effort].kinds if size.n_rows >= FEW_ROWS else FEW_KINDS
+    kinds = BY_EFFORT[effort].kinds
+    if size.n_rows < DEEP_ROWS:
+        kinds = [kind for kind in kinds if kind[2] == 1]
+    if size.n_rows < FEW_ROWS:
+        kinds = FEW_KINDS
     return [
         dict(zip(("interaction_order", "norm", "n_blocks"), kind, strict=True))
         for kind in kinds

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._estimators.folds import Fold, Task, judged
-from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, mixed
+from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, labels_of, mixed
 
 # Parts of the rows; a fold holds out one of them.
 PARTS = 5
@@ -85,8 +85,7 @@ def rows_of(task: Task) -> RaceRows:
 def _codes(task: Task, target: NDArray) -> NDArray[np.intp]:
     if task.classes is None:
         return np.zeros(len(target), dtype=np.intp)
-    codes = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
-    return codes.astype(np.intp)
+    return labels_of(target).astype(np.intp)
 
 
 def folds_by_content(

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_wedge._core.marginals import marginal
 from sklearn_wedge._core.network import Network
 from sklearn_wedge._core.rows import Sample
-from sklearn_wedge._text.sums import NEGLIGIBLE, spreads
+from sklearn_wedge._text.sums import NEGLIGIBLE, encoded_marginals, spreads
 from sklearn_wedge._text.words import neurons_frame, summary
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge.inspection._effects import Layers
@@ -47,7 +47,8 @@ class ReadableNetwork(Documented):
 
     def _publish_marginals(self, sample: Sample) -> None:
         """The fitted attribute that says how the training inputs are distributed."""
-        points, weight = _clipped_points(sample)
+        weight = sample.point_weight / sample.point_weight.sum()
+        points = _tidy(sample.input_scaling.original(sample.points), weight)
         self.marginals_ = tuple(marginal(column, weight) for column in points.T)
 
     def _publish_importances(self, network: Network, sample: Sample) -> None:
@@ -56,8 +57,10 @@ class ReadableNetwork(Documented):
         if len(network.coefs) == 2:
             (weights, coef), (biases, intercept) = network.coefs, network.intercepts
             layers = Layers(weights, biases, coef, intercept)
-            points, weight = _clipped_points(sample)
-            self._importances = importances(layers, self.marginals_, points, weight)
+            weight = sample.point_weight / sample.point_weight.sum()
+            points = sample.input_scaling.encoded(sample.input_scaling.original(sample.points))
+            marginals = encoded_marginals(self.marginals_, network.encoding)
+            self._importances = importances(layers, marginals, _tidy(points, weight), weight)
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
@@ -209,11 +212,7 @@ class ReadableNetwork(Documented):
         return params
 
 
-def _clipped_points(
-    sample: Sample,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Clipped inputs in original units, (n, d), and weights that sum to 1."""
-    scaling, weight = sample.input_scaling, sample.point_weight / sample.point_weight.sum()
-    points = scaling.clip(sample.points * scaling.scale + scaling.mean)
+def _tidy(points: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inputs, (n, d), with zero for what only rounding keeps from it."""
     is_rounding = np.abs(points) <= NEGLIGIBLE * spreads(points, weight)
-    return np.where(is_rounding, 0.0, points), weight
+    return np.where(is_rounding, 0.0, points)

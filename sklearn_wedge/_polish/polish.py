@@ -138,8 +138,8 @@ def polish(
     on these cannot have a higher objective, and column generation goes on from there to a
     certificate. So ``polish`` says how far from optimal the network was.
 
-    Inputs are used as they are given, neither scaled nor clipped, and so is the target: give what
-    the network was trained on.
+    Inputs are used as they are given, neither scaled, clipped nor encoded, and so is the target:
+    give what the network was trained on.
 
     Parameters
     ----------

@@ -19,9 +19,12 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from sklearn_wedge._core.encoding import KINDS
+from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.neurons import NeuronClass, Norm
 from sklearn_wedge._core.pricing import SearchBudget, n_pencils
 from sklearn_wedge._core.restricted import Solver
+from sklearn_wedge._core.rows import SampleOptions
 from sklearn_wedge._core.solution import Watch, nobody_watches
 
 # Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
@@ -47,6 +50,7 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
     "norm": [StrOptions({"l1", "l2"})],
     "standardize": ["boolean"],
     "clip_quantile": [NumberIn(Real, 0, 0.5, closed="left"), None],
+    "encoding": [StrOptions(set(KINDS)), None],
     "pricing": [StrOptions({"auto", "exact", "search"})],
     "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
     "tol": [NumberIn(Real, 0, None, closed="neither")],
@@ -79,6 +83,7 @@ class FitOptions:
     n_jobs: int | None = None
     verbose: int = 0
     n_blocks: int = 1
+    encoding: str | None = None
     watch: Watch = nobody_watches
     proves: bool = True
     rough: bool = False
@@ -104,6 +109,12 @@ class FitOptions:
         if backend.nesting_level and current_thread() is not main_thread():
             return 1
         return _openmp_effective_n_threads()
+
+    def sample_options(self, loss: Loss) -> SampleOptions:
+        """How inputs and the target of a loss are prepared."""
+        return SampleOptions(
+            self.standardize, self.clip_quantile, loss.target_scaling, self.encoding
+        )
 
     def search_budget(self) -> SearchBudget:
         """How far a search goes, with caches within scikit-learn's ``working_memory``."""

@@ -29,6 +29,13 @@ def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> l
     return [str(name) for name in feature_names]
 
 
+def encoded_names(estimator: Any, names: Sequence[str]) -> list[str]:
+    """What encoded columns of these names are called, such as ``normal(age)``; others as before."""
+    encoding = estimator.encoding_
+    encoded = set(encoding.columns)
+    return [f"{encoding.kind}({name})" if k in encoded else name for k, name in enumerate(names)]
+
+
 def hidden_names(inputs: Sequence[str], n_neurons: int) -> list[str]:
     """Names of hidden neurons, layer after layer: ``h0``, ``h1``, ...
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._text.names import hidden_names, input_names
+from sklearn_wedge._text.names import encoded_names, hidden_names, input_names
 from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
 
 Array = NDArray[np.float64]
@@ -79,7 +79,8 @@ def readable_neurons(
     As inputs, neurons are called ``h0``, ``h1``, ...; see ``hidden_names``.
     """
     names = input_names(estimator, feature_names)
-    names += hidden_names(names, sum(map(len, estimator.intercepts_[:-1])))
+    hidden = hidden_names(names, sum(map(len, estimator.intercepts_[:-1])))
+    names = encoded_names(estimator, names) + hidden
     ranges, n_layers = signal_ranges(estimator), len(estimator.coefs_) - 1
     layers = [_layer(estimator, block, names, ranges) for block in range(n_layers)]
     return [*layers[-1], *(neuron for layer in layers[:-1] for neuron in layer)]

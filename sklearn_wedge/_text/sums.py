@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, inf, log10
 from typing import Any
 
@@ -87,12 +87,20 @@ class Ranges:
         return kept, np.where(np.abs(biases) > least + ROUNDING * added.sum(axis=0), biases, 0.0)
 
 
+def encoded_marginals(marginals: Sequence[Any], encoding: Any) -> tuple[Any, ...]:
+    """The distributions of inputs as a network sees them: ``marginals_``, encoded."""
+    return tuple(
+        replace(each, values=encoding.transform_column(each.values, column))
+        for column, each in enumerate(marginals)
+    )
+
+
 def signal_ranges(estimator: Any) -> Ranges:
     """Ranges of the inputs of a fitted estimator, then of its hidden neurons before the last layer.
 
-    In the order of the rows of ``coefs_``.
+    In the order of the rows of ``coefs_``; of encoded inputs.
     """
-    own = estimator.marginals_
+    own = encoded_marginals(estimator.marginals_, estimator.encoding_)
     ranges = Ranges(
         np.array([each.values[0] for each in own]),
         np.array([each.values[-1] for each in own]),

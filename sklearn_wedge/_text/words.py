@@ -75,6 +75,24 @@ def _chosen(estimator: Any) -> list[str]:
     return [f"Chosen: alpha {estimator.alpha_:.3g}, {listed} ({how})"]
 
 
+# What is done to inputs, by kind of encoding.
+ENCODINGS = {
+    "uniform": "uniform scores of their quantiles",
+    "normal": "normal scores of their quantiles",
+    "robust": "distances from their medians in interquartile ranges, far ones compressed",
+}
+
+
+def _encoding(estimator: Any) -> list[str]:
+    """A line on how inputs are encoded, if any is."""
+    encoding = estimator.encoding_
+    if not encoding.columns:
+        return []
+    few = f"{len(encoding.columns)} of " if len(encoding.columns) < len(encoding.knots) else ""
+    inputs = _count(len(encoding.knots), "input")
+    return [f"Encoding: {few}{inputs} as {ENCODINGS[encoding.kind]}"]
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -105,6 +123,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
         f"Network: {network_in_words(estimator, neurons)}",
+        *_encoding(estimator),
         *_left_out(estimator),
         *_chosen(estimator),
         f"Certificate: {estimator.certificate_}",

@@ -15,7 +15,6 @@ from sklearn_wedge._core.rows import (
     ChunkedSample,
     LocalChunks,
     Rows,
-    SampleOptions,
     chunked_sample,
     rows_per_chunk,
 )
@@ -120,8 +119,7 @@ def chunked_problem(
             f"{wrong[0]} and a fit in chunks of rows do not combine: {wrong[1]}. A dask array is "
             "always fitted in chunks; fit on a sample of its rows as a NumPy array instead."
         )
-    prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
-    sample = chunked_sample(rows, prepared)
+    sample = chunked_sample(rows, options.sample_options(loss))
     restricted = restricted_problem(
         loss.rescaled(sample.target_scaling.scale),
         sample.rows,

@@ -13,7 +13,7 @@ from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.restricted import restricted_problem
-from sklearn_wedge._core.rows import Sample, SampleOptions, TrainingSample, canonical_sample
+from sklearn_wedge._core.rows import Sample, TrainingSample, canonical_sample
 from sklearn_wedge._core.solution import Progress, Solution
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.warm_path import solve_path
@@ -41,8 +41,7 @@ def build_problem(
     neuron_class = options.neuron_class(n_inputs, wedge)
     if not wedge and goes_in_chunks(n_rows, loss, options, neuron_class, n_inputs):
         return chunked_problem(local_chunks(X, y, sample_weight), options, loss, neuron_class)
-    prepared = SampleOptions(options.standardize, options.clip_quantile, loss.target_scaling)
-    sample = canonical_sample(X, y, sample_weight, prepared)
+    sample = canonical_sample(X, y, sample_weight, options.sample_options(loss))
     loss = loss.rescaled(sample.target_scaling.scale)
     if options.n_blocks > 1 and options.pricing == "exact":
         _refuse_uncertain_blocks(options, len(sample.points), n_inputs)

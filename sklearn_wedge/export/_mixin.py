@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class ExportMixin(Convertible):
     """Methods of a fitted estimator: the same network elsewhere.
 
-    They read public fitted attributes only. Clipping of the inputs is part of what they return.
+    They read public fitted attributes only. Clipping and encoding of the inputs are part of what
+    they return.
     """
 
     def to_mlp(self) -> MLPRegressor | MLPClassifier:
@@ -29,7 +30,7 @@ class ExportMixin(Convertible):
         MLPRegressor or MLPClassifier
             Predicts the same up to rounding, probabilities included. Without clipping a network of
             one block has one hidden layer with ``coefs_`` and ``intercepts_`` as they are here; two
-            more layers before it clip.
+            more layers before it clip and encode.
 
         Raises
         ------
@@ -67,7 +68,7 @@ class ExportMixin(Convertible):
         It takes inputs in original units and returns a tensor of shape (n_samples, n_outputs): for
         regression predictions (under a log link with the exponential), for classification what
         ``decision_function`` returns, in a column for two classes. Weights and biases can be
-        trained further; clipping and scaling of the inputs are buffers.
+        trained further; clipping, encoding and scaling of the inputs are buffers.
 
         Parameters
         ----------
@@ -161,21 +162,23 @@ class ExportMixin(Convertible):
         """The network as plain data, in original units, that ``json.dumps`` writes.
 
         To predict, put the inputs in a table of values by name, each clipped to ``lower`` and
-        ``upper``; add the neurons in their order; read off the outputs. A neuron is
+        ``upper`` and, if it has an ``encoding``, mapped to what the straight lines from knot to
+        knot say; add the neurons in their order; read off the outputs. A neuron is
         ``max(0, bias + Σ weight · value)`` and an output ``bias + Σ weight · value``, over the
         names in its ``weights``.
 
         Returns
         -------
         dict
-            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 1.
+            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 2.
             - ``estimator``: name of the class.
             - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
               are log probabilities up to a constant; ``"margin"``, as the last two without
               probabilities (the second class if positive, or the class of the largest).
-            - ``inputs``: ``name``, ``lower`` and ``upper`` of each column in order; None where not
-              clipped.
+            - ``inputs``: ``name``, ``lower`` and ``upper`` of each column in order, None where not
+              clipped; ``encoding``, None or ``kind``, ``knots`` (ascending) and ``values`` at the
+              knots, those of the first and the last also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from
               1), ``bias`` and ``weights`` of each, a dict by name of inputs and neurons of earlier
               blocks.
@@ -197,7 +200,7 @@ class ExportMixin(Convertible):
         >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> record = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0])).to_dict()
         >>> record["inputs"]
-        [{'name': 'x0', 'lower': -1.0, 'upper': 1.0}]
+        [{'name': 'x0', 'lower': -1.0, 'upper': 1.0, 'encoding': None}]
         >>> [list(neuron["weights"]) for neuron in record["neurons"]]
         [['x0'], ['x0']]
         >>> json.loads(json.dumps(record, allow_nan=False)) == record

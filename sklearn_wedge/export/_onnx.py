@@ -18,7 +18,7 @@ from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.base import ClassifierMixin, TransformerMixin
 
 from sklearn_wedge.export._convertible import convertible_estimators
-from sklearn_wedge.export._layers import HiddenNetwork, unit_layers
+from sklearn_wedge.export._layers import HiddenNetwork, Pieces, unit_layers
 from sklearn_wedge.export._outputs import link_of
 
 OPTIONS = {
@@ -104,14 +104,29 @@ class _Graph:
         self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
         return name
 
+    def encoded(self, inputs: str, pieces: Pieces) -> str:
+        """The sums of the pieces of inputs; 0 of those that have none."""
+        values = self.node(
+            "Gather", inputs, self.constant(pieces.column, TensorProto.INT64), axis=1
+        )
+        values = self.node("Sub", values, self.constant(pieces.near_start))
+        values = self.node("Sub", values, self.constant(pieces.rest_of_start))
+        values = self.node("Div", values, self.constant(pieces.width))
+        values = self.node("Max", values, self.constant(np.zeros(1)))
+        values = self.node("Min", values, self.constant(np.ones(1)))
+        values = self.node("MatMul", values, self.constant(pieces.rises))
+        return self.node("Add", values, self.constant(pieces.shift))
+
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
-        values = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
-        values = self.node("Sub", values, self.constant(units.center))
+        inputs = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
+        values = self.node("Sub", inputs, self.constant(units.center))
         values = self.node("Div", values, self.constant(units.scale))
         values = self.node("Max", values, self.constant(units.lower))
         values = self.node("Min", values, self.constant(units.upper))
+        if units.pieces is not None:
+            values = self.node("Add", values, self.encoded(inputs, units.pieces))
         for number, layer in enumerate(layers):
             if number:
                 values = self.node("Relu", values)

@@ -12,7 +12,7 @@ from sklearn_wedge._text.names import hidden_names, input_names
 from sklearn_wedge._text.sums import signal_ranges
 from sklearn_wedge.export._outputs import link_of, with_output_layer
 
-FORMAT, VERSION = "sklearn_wedge.network", 1
+FORMAT, VERSION = "sklearn_wedge.network", 2
 
 
 def to_dict(model: Any) -> dict[str, Any]:
@@ -32,8 +32,10 @@ def to_dict(model: Any) -> dict[str, Any]:
         "estimator": type(model).__name__,
         "link": link_of(model),
         "inputs": [
-            {"name": name, "lower": _finite(low), "upper": _finite(high)}
-            for name, low, high in zip(inputs, *model.clip_bounds_, strict=True)
+            {"name": name, "lower": _finite(low), "upper": _finite(high), "encoding": encoding}
+            for name, low, high, encoding in zip(
+                inputs, *model.clip_bounds_, _encodings(model.encoding_), strict=True
+            )
         ],
         "neurons": neurons,
         "outputs": [
@@ -59,6 +61,17 @@ def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, A
             for name, column, bias in zip(own, coef.T, intercept, strict=True)
         ]
     return names, neurons
+
+
+def _encodings(encoding: Any) -> list[dict[str, Any] | None]:
+    """The curve of each column, if it has one."""
+    curves = zip(encoding.knots, encoding.values, strict=True)
+    return [
+        {"kind": encoding.kind, "knots": knots.tolist(), "values": values.tolist()}
+        if len(knots)
+        else None
+        for knots, values in curves
+    ]
 
 
 def _weights(names: list[str], column: NDArray[np.float64]) -> dict[str, float]:

@@ -10,9 +10,12 @@ import torch
 from sklearn_wedge.export._layers import InputUnits, Layer, unit_layers
 from sklearn_wedge.export._outputs import link_of
 
+# What is known of pieces, to be kept as buffers.
+PIECES = ("near_start", "rest_of_start", "width", "rises", "shift")
+
 
 class ClippedInputs(torch.nn.Module):
-    """Inputs centred, scaled and clipped; nothing of it is trained.
+    """Inputs centred, scaled, clipped and encoded; nothing of it is trained.
 
     Parameters
     ----------
@@ -24,10 +27,20 @@ class ClippedInputs(torch.nn.Module):
         super().__init__()
         for name in ("center", "scale", "lower", "upper"):
             self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
+        self.encoded = units.pieces is not None
+        if self.encoded:
+            for name in PIECES:
+                self.register_buffer(name, torch.tensor(getattr(units.pieces, name), dtype=dtype))
+            self.register_buffer("column", torch.tensor(units.pieces.column))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         values = (inputs - self.center) / self.scale
-        return torch.minimum(torch.maximum(values, self.lower), self.upper)
+        values = torch.minimum(torch.maximum(values, self.lower), self.upper)
+        if not self.encoded:
+            return values
+        pieces = inputs[:, self.column] - self.near_start - self.rest_of_start
+        pieces = pieces / self.width
+        return values + pieces.clamp(0, 1) @ self.rises + self.shift
 
 
 class Exponential(torch.nn.Module):

@@ -43,8 +43,8 @@ class EffectGrid:
     names : tuple of str
         Its one or two inputs.
     ticks : tuple of ndarray
-        Values of each input, in original units: over the training data, clipped. Of an input that
-        takes two values these two.
+        Values of each input, in original units: over the training data, clipped, and the knots of
+        its encoding, if it has one. Of an input that takes two values these two.
     values : ndarray of shape (n,) or (m, n)
         The effect; rows go with the second input.
     deciles : tuple of ndarray
@@ -360,14 +360,21 @@ def _mesh(ticks: Sequence[Array]) -> Array:
 def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Inputs]:
     """The effects of the largest standard deviation, largest first."""
     spread = {}
-    for inputs, effect in network.effects.items():
+    for inputs in network.effects:
         few = [marginals[k].compressed(VALUES_JUDGED) for k in inputs]
-        values = effect(_mesh([marginal.values for marginal in few]))[:, output]
+        values = network.at(inputs, _mesh([marginal.values for marginal in few]))[:, output]
         weights = np.prod(_mesh([marginal.weights for marginal in few]), axis=1)
         spread[inputs] = np.sqrt(weights @ values**2)
     least = NEGLIGIBLE * max(spread.values(), default=0.0)
     largest = sorted(spread, key=spread.__getitem__, reverse=True)[:MOST_EFFECTS]
     return [inputs for inputs in largest if spread[inputs] >= least]
+
+
+def _ticks(ends: Array, resolution: int, knots: Array) -> Array:
+    """Evenly spaced values of an input, and those within at which its encoding bends."""
+    even = np.linspace(*ends, resolution)
+    inside = knots[(knots > ends[0]) & (knots < ends[1])]
+    return np.union1d(even, inside) if len(inside) else even
 
 
 def _on_grid(
@@ -382,10 +389,10 @@ def _on_grid(
     own = [marginals[k] for k in inputs]
     two_valued = tuple(len(m.values) == 2 for m in own)
     ticks = tuple(
-        m.values if two else np.linspace(m.values[0], m.values[-1], resolution)
-        for m, two in zip(own, two_valued, strict=True)
+        m.values if two else _ticks(m.values[[0, -1]], resolution, network.encoding.knots[k])
+        for m, two, k in zip(own, two_valued, inputs, strict=True)
     )
-    values = network.effects[inputs](_mesh(ticks))[:, output]
+    values = network.at(inputs, _mesh(ticks))[:, output]
     deciles = tuple(m.compressed(10).values for m in own)
     return EffectGrid(
         names=tuple(names[k] for k in inputs),

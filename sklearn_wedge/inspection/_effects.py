@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,21 +134,30 @@ class Effects:
     ----------
     intercept : ndarray of shape (q,)
     effects : dict of tuple of int to MainEffect or Interaction
-        By their inputs: main effects by column, then interactions. Of clipped inputs.
+        By their inputs: main effects by column, then interactions. Of inputs as the network sees
+        them: clipped and encoded.
     clip_bounds : ndarray of shape (2, d)
+    encoding : Encoding
     """
 
     intercept: Array
     effects: dict[Inputs, MainEffect | Interaction]
     clip_bounds: Array
+    encoding: Any
 
     def __call__(self, X: NDArray) -> Array:
         """Contributions, (n, n_effects, q), at inputs (n, d) in original units."""
-        X = np.clip(np.asarray(X, dtype=np.float64), *self.clip_bounds)
+        X = self.encoding.transform(np.clip(X, *self.clip_bounds))
         values = np.empty((len(X), len(self.effects), len(self.intercept)))
         for i, (inputs, effect) in enumerate(self.effects.items()):
             values[:, i] = effect(X[:, inputs])
         return values
+
+    def at(self, inputs: Inputs, x: Array) -> Array:
+        """One effect, (n, q), at values of its inputs, (n, s), in original units."""
+        clipped = np.clip(x, *self.clip_bounds[:, inputs])
+        seen = map(self.encoding.transform_column, clipped.T, inputs)
+        return self.effects[inputs](np.column_stack(list(seen)))
 
 
 @dataclass(frozen=True)
@@ -175,17 +184,15 @@ class Layers:
 
 
 def functional_anova(
-    layers: Layers, clip_bounds: Array, marginals: Sequence[Distribution]
-) -> Effects:
-    """The effects of a network whose neurons have at most two inputs.
+    layers: Layers, marginals: Sequence[Distribution]
+) -> tuple[Array, dict[Inputs, MainEffect | Interaction]]:
+    """The intercept, (q,), and the effects of a network whose neurons have at most two inputs.
 
     Parameters
     ----------
     layers : Layers
-        In original units, of clipped inputs.
-    clip_bounds : ndarray of shape (2, d)
     marginals : sequence of Distribution
-        One per input.
+        One per input, of these as the layers have them.
     """
     intercept = layers.intercept.copy()
     curves: dict[int, list[Curve]] = {}
@@ -207,7 +214,7 @@ def functional_anova(
         mean = sum(_mean(curve, marginals[k]) for curve in curves[k])
         effects[(k,)] = MainEffect(tuple(curves[k]), mean)
         intercept += mean
-    return Effects(intercept, {**effects, **interactions}, clip_bounds)
+    return intercept, {**effects, **interactions}
 
 
 def _interaction(hinges: Hinges, marginals: Sequence[Distribution]) -> Interaction:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._text.dependencies import import_pandas
 from sklearn_wedge._text.names import input_names, output_names
+from sklearn_wedge._text.sums import encoded_marginals
 from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._effects import Effects, Layers, functional_anova
 
@@ -203,7 +204,9 @@ def effects_of(estimator: Any) -> Effects:
             "as sklearn.inspection.partial_dependence."
         )
     layers = Layers(weights, biases, coef, intercept)
-    return functional_anova(layers, estimator.clip_bounds_, estimator.marginals_)
+    marginals = encoded_marginals(estimator.marginals_, estimator.encoding_)
+    found = functional_anova(layers, marginals)
+    return Effects(*found, estimator.clip_bounds_, estimator.encoding_)
 
 
 def explained(

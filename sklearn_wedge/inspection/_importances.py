@@ -32,9 +32,9 @@ def importances(
     layers : Layers
         The network, in the units of the points.
     marginals : sequence of Distribution
-        One per input.
+        One per input, of these as the network sees them.
     points : ndarray of shape (n, d)
-        Inputs, clipped.
+        Inputs as the network sees them.
     weight : ndarray of shape (n,)
         Summing to 1.
     """
@@ -66,8 +66,7 @@ def _of_effects(
 ) -> Array:
     """Covariances of main effects and half interactions with the output."""
     covariances = np.zeros(points.shape[1])
-    unbounded = np.array([[-np.inf], [np.inf]])
-    effects = functional_anova(layers, unbounded, marginals).effects
+    _, effects = functional_anova(layers, marginals)
     for inputs, effect in effects.items():
         covariances[list(inputs)] += np.sum(direction * effect(points[:, inputs])) / len(inputs)
     return covariances

@@ -50,7 +50,8 @@ class NeuronDisplay:
         What is predicted there. Two inputs: rows go with the second one; of a classifier the number
         of the class. One input: a curve for each output.
     lines : ndarray of shape (n_lines, 2, 2) or (n_lines, 1)
-        Ends of the line of each neuron within the picture and the clipping bounds; or its knot.
+        Ends of the line of each neuron within the picture and the clipping bounds, where inputs
+        are encoded of its straight pieces; or its knot.
     X : ndarray of shape (n_samples, n_inputs)
         Training inputs.
     defining : ndarray of shape (n_defining, n_inputs)
@@ -189,8 +190,8 @@ class NeuronDisplay:
         check_at_least(2, "grid_resolution", grid_resolution)
         ticks = _ticks(X, grid_resolution)
         lines = _lines(estimator, ticks)
-        if len(ticks) == 1:  # curves bend exactly at their knots
-            ticks = (np.union1d(ticks[0], lines),)
+        if len(ticks) == 1:  # curves bend exactly at their knots, and at those of an encoding
+            ticks = (np.union1d(ticks[0], [*lines[:, 0], *estimator.encoding_.knots[0]]),)
         grid = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, X.shape[1])
         is_classifier = hasattr(estimator, "classes_")
         chosen = _chosen(estimator, output)
@@ -451,16 +452,29 @@ def _ticks(X: Array, resolution: int) -> tuple[Array, ...]:
 def _lines(estimator: Any, ticks: Sequence[Array]) -> Array:
     """Where neurons set in: knots, (m, 1), or ends of line segments, (m, 2, 2)."""
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
+    encoding = estimator.encoding_
     if len(ticks) == 1:
         knots = np.sort(-biases / weights[:, 0])
         # Neurons through one row that point either way differ by rounding.
         apart = np.diff(knots, prepend=-np.inf) > ROUNDING * estimator.x_scale_
-        return knots[apart, None]
-    lower, upper = estimator.clip_bounds_
-    lower = np.maximum(lower, [values[0] for values in ticks])
-    upper = np.minimum(upper, [values[-1] for values in ticks])
+        return encoding.inverse_transform(knots[apart, None])
+    box = np.clip(np.array([values[[0, -1]] for values in ticks]).T, *estimator.clip_bounds_)
+    lower, upper = encoding.transform(box)
     segments = [_segment(w, b, lower, upper) for w, b in zip(weights, biases, strict=True)]
-    return np.array([each for each in segments if each is not None]).reshape(-1, 2, 2)
+    segments = [_pieces(each, encoding) for each in segments if each is not None]
+    return np.concatenate([np.empty((0, 2, 2)), *segments])
+
+
+def _pieces(segment: Array, encoding: Any) -> Array:
+    """The pieces, straight in original units, of a segment of encoded inputs, (2, 2)."""
+    start, way = segment[0], segment[1] - segment[0]
+    breaks = [
+        (values - start[k]) / way[k] for k, values in enumerate(encoding.values) if way[k] != 0
+    ]
+    within = np.concatenate([np.empty(0), *breaks])
+    parts = np.unique([0.0, *within[(within > 0) & (within < 1)], 1.0])
+    corners = encoding.inverse_transform(start + parts[:, None] * way)
+    return np.stack([corners[:-1], corners[1:]], axis=1)
 
 
 def _segment(normal: Array, bias: float, lower: Array, upper: Array) -> Array | None:

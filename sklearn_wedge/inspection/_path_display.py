@@ -267,8 +267,9 @@ def _labels(combinations: Sequence[tuple]) -> list[str]:
 
 
 def _label(combination: tuple, with_clip: bool) -> str:
-    order, norm, n_blocks, clip = combination
+    order, norm, n_blocks, encoding, clip = combination
     words = [f"order {'any' if order is None else order}", norm]
     words += [f"{n_blocks} blocks"] if n_blocks > 1 else []
+    words += [] if encoding is None else [encoding]
     clipped = "not clipped" if clip is None else f"clipped at {clip:g}"
     return ", ".join([*words, clipped] if with_clip else words)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sklearn_wedge._text.names import column_number, input_names
 from sklearn_wedge.inspection._axes import GREY, ORANGE, as_it_is, one_axes
-from sklearn_wedge.inspection._training import training_inputs
+from sklearn_wedge.inspection._training import network_inputs, training_inputs
 
 Array = NDArray[np.float64]
 
@@ -22,8 +22,8 @@ class SupportDisplay:
     """The training rows that neurons pass through, among all rows, in a plane.
 
     The plane is that of two columns, or of the first two principal components of the inputs as the
-    network sees them: clipped and standardised. A ring is the larger, the more of the network rests
-    on its row. It is recommended to use :meth:`from_estimator`.
+    network sees them: clipped, encoded and standardised. A ring is the larger, the more of the
+    network rests on its row. It is recommended to use :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ class SupportDisplay:
 
 def _principal_plane(estimator: Any, X: Array) -> tuple[Array, tuple[str, str]]:
     """Rows in the plane of the first two principal components, and what its axes are called."""
-    inputs = (np.clip(X, *estimator.clip_bounds_) - estimator.x_mean_) / estimator.x_scale_
+    inputs = (network_inputs(estimator, X) - estimator.x_mean_) / estimator.x_scale_
     centred = inputs - inputs.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     # Components are defined up to their sign: the largest weight is positive.

@@ -52,12 +52,17 @@ def _farthest(estimator: Any, X: Array) -> float:
     rows = estimator.neurons_.rows
     if len(estimator.coefs_) > 2 or rows.size == 0:
         return 0.0
-    inputs = np.clip(X, *estimator.clip_bounds_)
+    inputs = network_inputs(estimator, X)
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
     distances = np.einsum("jd,jsd->js", weights, inputs[rows]) + biases[:, None]
     spread = estimator.x_scale_ + ROUNDING * np.abs(inputs).max(axis=0)
     size = np.abs(weights) @ spread
     return float(np.max(np.abs(distances) / size[:, None], where=rows >= 0, initial=0.0))
+
+
+def network_inputs(estimator: Any, X: Array) -> Array:
+    """Inputs as the network sees them, (n, d): clipped and encoded."""
+    return estimator.encoding_.transform(np.clip(X, *estimator.clip_bounds_))
 
 
 def predicted(method: Callable, X: Array) -> NDArray:

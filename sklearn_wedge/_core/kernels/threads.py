@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sklearn_wedge._core.threads import single_threaded_blas
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -33,7 +35,8 @@ class Threads:
             return [work(task) for task in tasks]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="sklearn_wedge")
-        return list(self._pool.map(work, tasks))
+        # A limit on linear algebra may be one of the thread that set it.
+        return list(self._pool.map(single_threaded_blas()(work), tasks))
 
 
 SERIAL = Threads(1)

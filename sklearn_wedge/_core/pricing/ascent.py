@@ -18,7 +18,7 @@ from sklearn_wedge._core.kernels import SERIAL, Threads, ready
 from sklearn_wedge._core.kernels.rounding import TIE
 from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, inputs_in_use
 from sklearn_wedge._core.pricing.budget import DEFAULT, SearchBudget
-from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable
+from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable, first_of_equal_rows
 from sklearn_wedge._core.pricing.sweep import ascending_order
 
 Array = NDArray[np.float64]
@@ -173,7 +173,7 @@ def _climb(
 
 def _apart(directions: Array) -> Array:
     """One of those directions that are nearly the same: many climbs end at one place."""
-    first = np.unique(np.round(directions, SAME_PLACE) + 0.0, axis=0, return_index=True)[1]
+    first = first_of_equal_rows(np.round(directions, SAME_PLACE) + 0.0)
     return directions[np.sort(first)]
 
 

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.kernels import SERIAL, Threads
 from sklearn_wedge._core.neurons import NeuronClass, Neurons, Norm, neurons_at, neurons_through
-from sklearn_wedge._core.pricing.pencils import Hyperplanes, PointTable, significant
+from sklearn_wedge._core.pricing.pencils import (
+    Hyperplanes,
+    PointTable,
+    first_of_equal_rows,
+    significant,
+)
 
 # Two columns that correlate more than this do the same work in one round.
 SAME_DIRECTION = 0.95
@@ -70,7 +75,7 @@ def _distinct(neurons: Neurons, size: float) -> NDArray[np.intp]:
     # One hyperplane has two orientations: that with a positive first weight names it.
     rounded *= np.where(neurons.weights[:, :1] < 0, -1.0, 1.0)
     keys = np.column_stack([neurons.inputs, rounded + 0.0])
-    return np.sort(np.unique(keys, axis=0, return_index=True)[1])
+    return np.sort(first_of_equal_rows(keys))
 
 
 def evaluate(
@@ -238,7 +243,9 @@ def _similar(first: NDArray, second: NDArray) -> NDArray[np.bool_]:
 def _first_of_their_kind(similar: NDArray[np.bool_]) -> list[int]:
     """Greedily the rows that are not similar to one taken before."""
     taken: list[int] = []
+    passed = np.zeros(len(similar), dtype=bool)
     for row in range(len(similar)):
-        if not similar[row, taken].any():
+        if not passed[row]:
             taken.append(row)
+            passed |= similar[:, row]
     return taken

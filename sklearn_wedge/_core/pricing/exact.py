@@ -16,7 +16,6 @@ from sklearn_wedge._core.pricing.budget import DEFAULT
 from sklearn_wedge._core.pricing.hinges import price_hinges
 from sklearn_wedge._core.pricing.pencils import Hyperplanes, Pencils, PointTable
 from sklearn_wedge._core.pricing.sweep import Orders, completed, orders, sweep_pencils
-from sklearn_wedge._core.threads import single_threaded_blas
 
 # Pencils × positions swept at a time, by one thread: a hundredth of a second.
 STEPS_AT_ONCE = 1_000_000
@@ -70,7 +69,6 @@ def _sorted_before(
     return table.orders.get(key, lambda _: orders(positions, pencils, neuron_class))
 
 
-@single_threaded_blas()  # a limit may be one of the thread
 def _price(
     table: PointTable, dual: NDArray, task: _Task, neuron_class: NeuronClass, kept: int
 ) -> Hyperplanes:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.neurons import widened
 from sklearn_wedge._core.pricing.budget import DEFAULT
+from sklearn_wedge._core.rows import group_starts
 
 
 class KeptWhileThereIsRoom:
@@ -162,7 +164,8 @@ class Pencils:
 
     def distinct(self) -> Pencils:
         """Every pencil once, in lexicographic order."""
-        table = np.unique(np.hstack([self.inputs, np.sort(self.points, axis=1)]), axis=0)
+        table = np.hstack([self.inputs, np.sort(self.points, axis=1)])
+        table = table[first_of_equal_rows(table)]
         return Pencils(table[:, : self.order], table[:, self.order :])
 
 
@@ -205,13 +208,7 @@ class Hyperplanes:
         """All of these, padded to one order."""
 
         def stacked(arrays: list[NDArray], padding: float) -> NDArray:
-            missing = [((0, 0), (0, order - a.shape[1])) for a in arrays]
-            return np.concatenate(
-                [
-                    np.pad(a, width, constant_values=padding) if width[1][1] else a
-                    for a, width in zip(arrays, missing, strict=True)
-                ]
-            )
+            return np.concatenate([widened(each, order, padding) for each in arrays])
 
         parts = [part for part in parts if len(part)] or [cls.empty(order)]
         return cls(
@@ -232,6 +229,12 @@ class Hyperplanes:
         # Rounded: values that differ by rounding only must not change places from run to run.
         order = np.argsort(-significant(self.values), kind="stable")
         return self.take(order[:at_most])
+
+
+def first_of_equal_rows(table: NDArray) -> NDArray[np.intp]:
+    """Indices of the first of each kind of rows, in lexicographic order of these."""
+    order = np.lexsort(table.T[::-1])
+    return order[group_starts(table[order])]
 
 
 def significant(values: NDArray[np.float64], digits: int = 9) -> NDArray[np.float64]:

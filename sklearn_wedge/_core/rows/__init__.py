@@ -21,6 +21,7 @@ from sklearn_wedge._core.rows.samples import (
     Sample,
     TrainingSample,
     canonical_sample,
+    group_starts,
     merge_samples,
     rounded,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "added",
     "canonical_sample",
     "chunked_sample",
+    "group_starts",
     "merge_samples",
     "range_of",
     "release",

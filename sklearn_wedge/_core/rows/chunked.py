@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.encoding import fitted_encoding
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows import passes
@@ -19,10 +20,11 @@ from sklearn_wedge._core.rows.scaling import (
     SampleOptions,
     Scaling,
     clip_bounds,
-    mean_and_scale,
     range_of,
     shares,
+    standardized,
     target_scalings,
+    units_of,
     whole_range,
 )
 
@@ -118,10 +120,8 @@ def chunked_sample(rows: Rows, options: SampleOptions) -> ChunkedSample:
     total = float(rows.sum(total_weight)[0][0])
     quantiles = partial(column_quantiles, rows, total)
     bounds = clip_bounds(ranges.inputs, options.clip_quantile, quantiles)
-    inputs = Scaling(
-        *bounds,
-        *mean_and_scale(rows, "inputs", ranges.inputs, bounds, total, options.standardize),
-    )
+    units = units_of(bounds, fitted_encoding(options.encoding, bounds, ranges.inputs, quantiles))
+    inputs = standardized(rows, "inputs", ranges.inputs, units, total, options.standardize)
     target, output = target_scalings(rows, ranges.target, total, options)
     rows = rows.with_targets(prepared, target, total)
     return ChunkedSample(*_points(rows, inputs), inputs, target, output, rows)

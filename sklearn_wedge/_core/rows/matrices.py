@@ -9,7 +9,6 @@ import numpy as np
 
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.rows.chunks import Array
-from sklearn_wedge._core.threads import single_threaded_blas
 
 # Rows of the first factor in a block.
 BLOCK = 128
@@ -26,7 +25,6 @@ def product(first: Array, second: Array, threads: Threads) -> Array:
     """``first @ second.T``, (m, k), of arrays of shapes (m, r) and (k, r)."""
     result = np.empty((len(first), len(second)))
 
-    @single_threaded_blas()  # a limit may be one of the thread
     def work(begin: int) -> None:
         block = slice(begin, begin + BLOCK)
         np.matmul(first[block], second.T, out=result[block])
@@ -39,7 +37,6 @@ def gram(rows: Array, threads: Threads) -> Array:
     """``rows @ rows.T``, (m, m): half of it is computed."""
     result = np.empty((len(rows), len(rows)))
 
-    @single_threaded_blas()  # a limit may be one of the thread
     def work(begin: int) -> None:
         block = rows[begin : begin + BLOCK]
         end = begin + len(block)

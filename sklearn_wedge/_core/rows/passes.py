@@ -13,7 +13,6 @@ from sklearn_wedge._core.losses import Loss, SmoothLoss
 from sklearn_wedge._core.rows import matrices
 from sklearn_wedge._core.rows.activations import Activations
 from sklearn_wedge._core.rows.chunks import Array, Chunk, added
-from sklearn_wedge._core.threads import single_threaded_blas
 
 
 def target_mean(chunk: Chunk) -> tuple[Array]:
@@ -154,7 +153,6 @@ def hessian_product(
     values = activations.values(chunk)
     change = change.astype(values.dtype)
 
-    @single_threaded_blas()  # a limit may be one of the thread
     def work(part: tuple[slice, Callable[[Array], Array]]) -> tuple[Array, Array]:
         rows, operator = part
         effect = operator(values[:, rows].T @ change + shift)

@@ -8,6 +8,8 @@ is fixed, and the result is one of the values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,18 +19,20 @@ from sklearn_wedge._core.rows.chunks import Array, Chunk, Rows
 # and must not move a quantile from one data value to the next.
 QUANTILE_TIE_TOLERANCE = 1e-9
 DIGIT_BITS = 11
+# Columns times levels that are looked for in the same passes: their sums take 64 MB.
+QUANTILES_AT_ONCE = 4096
 
 
-def weighted_quantile(values: NDArray, weight: NDArray, quantile: float) -> float:
-    """The inverse-CDF quantile: the least value whose cumulative weight reaches ``quantile``.
+def weighted_quantiles(values: NDArray, weight: NDArray, levels: Sequence[float]) -> Array:
+    """Inverse-CDF quantiles: the least values whose cumulative weights reach the ``levels``.
 
-    Weights must be positive and sum to 1. The result is always one of the values, copies of a row
+    Weights must be positive and sum to 1. Results are always some of the values, copies of a row
     equal its weight, and a tie within ``QUANTILE_TIE_TOLERANCE`` counts as reached.
     """
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(weight[order])
-    reached = np.searchsorted(cumulative, quantile - QUANTILE_TIE_TOLERANCE)
-    return float(values[order[min(reached, values.shape[0] - 1)]])
+    reached = np.searchsorted(cumulative, np.asarray(levels) - QUANTILE_TIE_TOLERANCE)
+    return values[order[np.minimum(reached, values.shape[0] - 1)]].astype(np.float64)
 
 
 def _width(dtype: np.dtype) -> int:
@@ -60,20 +64,25 @@ def input_width(chunk: Chunk) -> int:
 def digit_weights(
     chunk: Chunk, prefixes: list[list[int]], shift: int, bits: int, width: int
 ) -> tuple[Array]:
-    """Weight by next digit of the rows that agree with the digits so far: (d, targets, 2^bits)."""
-    sums = np.zeros((len(prefixes), len(prefixes[0]), 1 << bits))
-    for column, of_column, prefix in zip(chunk.inputs.T, sums, prefixes, strict=True):
+    """Weight by next digit of the rows that agree with the digits so far: (d, most, 2^bits).
+
+    Each column has as many distinct prefixes, ascending, as it may have: ``most`` at most.
+    """
+    sums = np.zeros((len(prefixes), max(map(len, prefixes)), 1 << bits))
+    for column, of_column, wanted in zip(chunk.inputs.T, sums, prefixes, strict=True):
         keys = ordered_keys(column, width)
         digit = ((keys >> keys.dtype.type(shift)) & keys.dtype.type((1 << bits) - 1)).astype(
             np.intp
         )
-        if shift + bits >= width:  # no digit is known yet: the same for all targets
-            of_column[:] = np.bincount(digit, chunk.weight, minlength=1 << bits)
-            continue
-        known = keys >> keys.dtype.type(shift + bits)
-        for target, wanted in enumerate(prefix):
-            agree = np.flatnonzero(known == wanted)
-            of_column[target] = np.bincount(digit[agree], chunk.weight[agree], minlength=1 << bits)
+        known = np.zeros_like(keys)  # no digit yet: a shift by all bits is undefined
+        if shift + bits < width:
+            known = keys >> keys.dtype.type(shift + bits)
+        wanted = np.array(wanted, dtype=keys.dtype)
+        place = np.minimum(np.searchsorted(wanted, known), len(wanted) - 1)
+        agree = np.flatnonzero(wanted[place] == known)
+        cell = (place[agree] << bits) + digit[agree]
+        found = np.bincount(cell, chunk.weight[agree], minlength=len(wanted) << bits)
+        of_column[: len(wanted)] = found.reshape(len(wanted), -1)
     return (sums,)
 
 
@@ -86,9 +95,16 @@ def column_quantiles(rows: Rows, total: float, levels: tuple[float, ...]) -> Arr
     total : float
         Sum of the weights.
     levels : tuple of float
-        Between 0 and 1.
+        Between 0 and 1, ascending.
     """
     width = max(rows.map(input_width))
+    at_once = max(1, QUANTILES_AT_ONCE // rows.n_inputs)
+    parts = [levels[begin : begin + at_once] for begin in range(0, len(levels), at_once)]
+    return np.concatenate([_quantiles_together(rows, total, part, width) for part in parts])
+
+
+def _quantiles_together(rows: Rows, total: float, levels: tuple[float, ...], width: int) -> Array:
+    """All levels in the same passes."""
     d = rows.n_inputs
     prefixes = [[0] * len(levels) for _ in range(d)]
     below = np.zeros((d, len(levels)))
@@ -96,10 +112,11 @@ def column_quantiles(rows: Rows, total: float, levels: tuple[float, ...]) -> Arr
     while shift > 0:
         bits = min(DIGIT_BITS, shift)
         shift -= bits
-        (sums,) = rows.sum(digit_weights, prefixes, shift, bits, width)
+        distinct = [sorted(set(prefix)) for prefix in prefixes]
+        (sums,) = rows.sum(digit_weights, distinct, shift, bits, width)
         for column in range(d):
             for target, level in enumerate(levels):
-                weight = sums[column, target]
+                weight = sums[column, distinct[column].index(prefixes[column][target])]
                 reached = below[column, target] + np.cumsum(weight)
                 wanted = (level - QUANTILE_TIE_TOLERANCE) * total
                 filled = np.flatnonzero(weight)

@@ -14,19 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.encoding import fitted_encoding
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows.activations import Activations, KeptActivations
 from sklearn_wedge._core.rows.chunks import Array, Kept, OneChunk, Rows
-from sklearn_wedge._core.rows.quantiles import weighted_quantile
+from sklearn_wedge._core.rows.quantiles import weighted_quantiles
 from sklearn_wedge._core.rows.scaling import (
     SampleOptions,
     Scaling,
     clip_bounds,
-    mean_and_scale,
     range_of,
     shares,
+    standardized,
     target_scalings,
+    units_of,
 )
 
 # Scaled values are rounded to multiples of this (a fraction of a standard deviation): a change of
@@ -164,6 +166,7 @@ class TrainingSample(Sample):
                 np.append(before.upper, none),
                 np.append(before.mean, mean),
                 np.append(before.scale, one),
+                before.encoding,  # of columns, which come first
             ),
         )
 
@@ -176,12 +179,12 @@ def merge_samples(
     # order of the rows was.
     keys = (weight, *y.T[::-1], *X.T[::-1])
     order = np.lexsort(keys)
-    starts = _group_starts(np.hstack([X, y])[order])
+    starts = group_starts(np.hstack([X, y])[order])
     merged = np.add.reduceat(weight[order], starts)
     return order[starts], merged, np.minimum.reduceat(first[order], starts)
 
 
-def _group_starts(rows: NDArray) -> NDArray[np.intp]:
+def group_starts(rows: NDArray) -> NDArray[np.intp]:
     """Where runs of equal rows begin."""
     is_first = np.ones(len(rows), dtype=bool)
     is_first[1:] = np.any(rows[1:] != rows[:-1], axis=1)
@@ -201,7 +204,7 @@ def _rounded_to_size(columns: Array) -> Array:
 
 def _quantiles(X: Array, weight: Array, levels: tuple[float, ...]) -> Array:
     """Weighted quantiles of every column, (levels, d)."""
-    return np.array([[weighted_quantile(column, weight, q) for column in X.T] for q in levels])
+    return np.array([weighted_quantiles(column, weight, levels) for column in X.T]).T
 
 
 def canonical_sample(
@@ -232,7 +235,9 @@ def canonical_sample(
     rows, weight, first = merge_samples(X, y, weight, present)
     X, y = X[rows], y[rows]
     share, extremes = shares(weight, weight.sum()), (X.min(axis=0), X.max(axis=0))
-    bounds = clip_bounds(extremes, options.clip_quantile, partial(_quantiles, X, share))
+    quantiles = partial(_quantiles, X, share)
+    bounds = clip_bounds(extremes, options.clip_quantile, quantiles)
+    units = units_of(bounds, fitted_encoding(options.encoding, bounds, extremes, quantiles))
     X = np.clip(X, *bounds)
     # Clipping can make rows equal that were not: merge again.
     rows, weight, first = merge_samples(X, y, weight, first)
@@ -240,8 +245,7 @@ def canonical_sample(
 
     table = OneChunk(X, y, weight)
     extremes, scaled = range_of(table.chunk), options.standardize
-    moments = mean_and_scale(table, "inputs", extremes.inputs, bounds, 1.0, scaled)
-    input_scaling = Scaling(*bounds, *moments)
+    input_scaling = standardized(table, "inputs", extremes.inputs, units, 1.0, scaled)
     target_scaling, output_scaling = target_scalings(table, extremes.target, 1.0, options)
     inputs, target = input_scaling.transform(X), target_scaling.transform(y)
     if options.standardize:
@@ -250,7 +254,7 @@ def canonical_sample(
         weight = rounded(np.frexp(weight)[0]) * np.ldexp(1.0, np.frexp(weight)[1])
         rows, weight, first = merge_samples(inputs, target, weight, first)
         inputs, target, weight = inputs[rows], target[rows], shares(weight, weight.sum())
-    starts = _group_starts(inputs)
+    starts = group_starts(inputs)
     lengths = np.diff(np.append(starts, len(inputs)))
     return TrainingSample(
         points=np.ascontiguousarray(inputs[starts]),

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.encoding import PLAIN, Encoding, are_equal
 from sklearn_wedge._core.rows.chunks import Array, Chunk, Rows
 
 Bounds = tuple[Array, Array]
 
-# A column whose range is at most this fraction of its size (128 units in the last place) is taken
-# for constant. By range, not by variance: weights and copies cannot matter.
-ROUNDING = 2.0**-45
-
 
 @dataclass(frozen=True)
 class Scaling:
-    """Clip, centre, scale: an affine change of units after clipping.
+    """Clip, encode, centre, scale: an affine change of units after clipping and encoding.
 
     Attributes
     ----------
@@ -28,27 +25,40 @@ class Scaling:
         Clipping bounds in original units, ``-inf`` and ``inf`` where a column is not clipped. They
         are equal where it is constant but for rounding.
     mean, scale : ndarray of shape (d,)
-        Of the clipped columns, in original units.
+        Of the columns clipped and encoded.
+    encoding : Encoding
+        Of clipped columns; targets have none.
     """
 
     lower: Array
     upper: Array
     mean: Array
     scale: Array
+    encoding: Encoding = PLAIN
 
     def clip(self, X: NDArray) -> Array:
         """``X`` within the bounds, in original units."""
         return np.clip(np.asarray(X, dtype=np.float64), self.lower, self.upper)
 
+    def encoded(self, X: NDArray) -> Array:
+        """``X`` clipped and encoded."""
+        clipped = self.clip(X)
+        return self.encoding.transform(clipped) if self.encoding.columns else clipped
+
     def transform(self, X: NDArray) -> Array:
         """Original units to the units of the problem solved."""
-        return (self.clip(X) - self.mean) / self.scale
+        return (self.encoded(X) - self.mean) / self.scale
+
+    def original(self, points: Array) -> Array:
+        """The way back, to clipped inputs in original units."""
+        return self.clip(self.encoding.inverse_transform(points * self.scale + self.mean))
 
     def columns(self, X: NDArray) -> Array:
         """The same by columns, (d, r)."""
         # In place, and the same operations as ``transform``: a point lies on its own hyperplanes.
         columns = np.array(X.T, dtype=np.float64, order="C")
         np.clip(columns, self.lower[:, None], self.upper[:, None], out=columns)
+        self.encoding.transform_in_place(columns)
         columns -= self.mean[:, None]
         columns /= self.scale[:, None]
         return columns
@@ -65,6 +75,7 @@ class SampleOptions:
     standardize: bool = True
     clip_quantile: float | None = 0.005
     target_scaling: Literal["standardize", "mean", "none"] = "standardize"
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,6 @@ def whole_range(parts: list[Range]) -> Range:
         joined([part.target for part in parts]),
         max(part.weight for part in parts),
     )
-
-
-def are_equal(low: Array, high: Array) -> NDArray[np.bool_]:
-    """Where two values, the second not below the first, differ by rounding at their size only."""
-    # Halves: the difference must not overflow.
-    return high / 2 - low / 2 <= ROUNDING / 2 * np.maximum(np.abs(low), np.abs(high))
 
 
 def bounds_of_rounding(low: Array, high: Array) -> Bounds:
@@ -145,29 +150,36 @@ def clip_bounds(
     return np.where(clipped, low, lower), np.where(clipped, high, upper)
 
 
-def _reduced(columns: NDArray, bounds: Bounds, centre: Array, unit: Array) -> Array:
-    return (np.clip(np.asarray(columns, dtype=np.float64), *bounds) - centre) / unit
+def units_of(bounds: Bounds, encoding: Encoding = PLAIN) -> Scaling:
+    """Clipping and encoding alone: neither centred nor scaled."""
+    return Scaling(*bounds, np.zeros_like(bounds[0]), np.ones_like(bounds[0]), encoding)
 
 
-def sums(chunk: Chunk, part: str, *reduction: Array) -> tuple[Array]:
+def _reduced(columns: NDArray, units: Scaling, centre: Array, unit: Array) -> Array:
+    return (units.encoded(columns) - centre) / unit
+
+
+def sums(chunk: Chunk, part: str, *reduction: Any) -> tuple[Array]:
     """Weighted sums of reduced columns."""
     return (chunk.weight @ _reduced(getattr(chunk, part), *reduction),)
 
 
-def squares(chunk: Chunk, part: str, mean: Array, *reduction: Array) -> tuple[Array]:
+def squares(chunk: Chunk, part: str, mean: Array, *reduction: Any) -> tuple[Array]:
     """Weighted sums of squared deviations of reduced columns."""
     return (chunk.weight @ (_reduced(getattr(chunk, part), *reduction) - mean) ** 2,)
 
 
-def mean_and_scale(
+def standardized(
     rows: Rows,
     part: Literal["inputs", "target"],
     extremes: Bounds,
-    bounds: Bounds,
+    units: Scaling,
     total: float,
     standardize: bool,
-) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation of each column, in two passes; constant: scale 1.
+) -> Scaling:
+    """With the weighted mean and standard deviation of each column, in two passes.
+
+    The scale of a constant column is 1.
 
     Parameters
     ----------
@@ -176,40 +188,41 @@ def mean_and_scale(
         Which columns.
     extremes : tuple of ndarrays of shape (d,)
         Least and largest values.
-    bounds : tuple of ndarrays of shape (d,)
-        What the columns are clipped to.
+    units : Scaling
+        How the columns are clipped and encoded.
     total : float
         Sum of the weights.
     standardize : bool
         If not, every scale is 1.
     """
-    low, high = (np.clip(end, *bounds) for end in extremes)
+    low, high = units.encoded(np.stack(extremes))
     # Midpoint and half range first: neither overflows nor loses the variance of a tiny column.
     middle, half_range = low / 2 + high / 2, high / 2 - low / 2
     constant = low == high
     unit = np.where(constant | (half_range == 0), 1.0, half_range)
-    (first,) = rows.sum(sums, part, bounds, middle, unit)
+    (first,) = rows.sum(sums, part, units, middle, unit)
     mean = first / total
     scale = np.ones_like(mean)
     if standardize:
-        (second,) = rows.sum(squares, part, mean, bounds, middle, unit)
+        (second,) = rows.sum(squares, part, mean, units, middle, unit)
         scale = np.sqrt(second / total) * unit
     usable = ~constant & (scale > 0)
-    return np.where(constant, low, middle + mean * unit), np.where(usable, scale, 1.0)
+    mean = np.where(constant, low, middle + mean * unit)
+    return replace(units, mean=mean, scale=np.where(usable, scale, 1.0))
 
 
 def target_scalings(
     rows: Rows, extremes: Bounds, total: float, options: SampleOptions
 ) -> tuple[Scaling, Scaling]:
     """Scaling of the target, and of what the network predicts of it."""
-    q = len(extremes[0])
-    bounds, zero, one = bounds_of_rounding(*extremes), np.zeros(q), np.ones(q)
-    kind = options.target_scaling
+    units, kind = units_of(bounds_of_rounding(*extremes)), options.target_scaling
     if kind == "none" or (kind == "mean" and not options.standardize):
-        return Scaling(*bounds, zero, one), Scaling(*bounds, zero, one)
+        return units, units
     scaled = kind == "standardize" and options.standardize
-    mean, scale = mean_and_scale(rows, "target", extremes, bounds, total, scaled)
-    if kind == "mean":
-        unbounded = np.full(q, np.inf)
-        return Scaling(*bounds, zero, mean), Scaling(-unbounded, unbounded, np.log(mean), one)
-    return Scaling(*bounds, mean, scale), Scaling(*bounds, mean, scale)
+    scaling = standardized(rows, "target", extremes, units, total, scaled)
+    if kind == "standardize":
+        return scaling, scaling
+    unbounded = np.full_like(scaling.mean, np.inf)
+    return replace(units, scale=scaling.mean), Scaling(
+        -unbounded, unbounded, np.log(scaling.mean), units.scale
+    )
