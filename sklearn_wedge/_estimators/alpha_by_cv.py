@@ -247,7 +247,10 @@ class AlphaByCV:
             tuple(parameters[name] for name in CANDIDATES), options, alphas, None
         )
         return Outcome(
-            combination, [Fold(everything, everything[:0], 0, 1)], [FoldPath((np.nan,), (0,))]
+            combination,
+            [Fold(everything, everything[:0], 0, 1)],
+            [FoldPath((np.nan,), (0,))],
+            len(everything),
         )
 
     @property

@@ -66,11 +66,15 @@ class Runner:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a candidate achieved in a stage: its paths on the folds, and the best penalty."""
+    """What a candidate achieved in a stage: its paths on the folds, and the best penalty.
+
+    ``n_rows`` is how many distinct rows a fold is fitted on, at most.
+    """
 
     combination: Combination
     folds: Sequence[Fold]
     paths: Sequence[FoldPath]
+    n_rows: int
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -97,11 +101,6 @@ class Outcome:
     def scores(self) -> NDArray[np.float64]:
         """Its score on each fold."""
         return np.array([path.scores[self.at] for path in self.paths])
-
-    @property
-    def n_rows(self) -> int:
-        """Rows that a fold is fitted on, at most."""
-        return max(len(fold.train) for fold in self.folds)
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -164,15 +163,21 @@ class Race:
         folds = self.folds
         if self.rows is not None:
             folds = fewer(folds, self.rows, stage.n_rows, stage.n_folds)
-        combinations = [self._combination(each, folds) for each in runners]
+        n_rows = max(self._n_distinct(fold) for fold in folds)
+        combinations = [self._combination(each, folds, n_rows) for each in runners]
         scorings = [self.scoring_of(each) for each in combinations]
-        paths = paths_in_step(self.task, combinations, folds, scorings, self.n_jobs, told, name)
+        paths = paths_in_step(
+            self.task, combinations, folds, scorings, self.n_jobs, told, f"cross-validation, {name}"
+        )
         return [
-            Outcome(combination, folds, of_combination)
+            Outcome(combination, folds, of_combination, n_rows)
             for combination, of_combination in zip(combinations, paths, strict=True)
         ]
 
-    def _combination(self, runner: Runner, folds: Sequence[Fold]) -> Combination:
+    def _n_distinct(self, fold: Fold) -> int:
+        return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
+
+    def _combination(self, runner: Runner, folds: Sequence[Fold], n_rows: int) -> Combination:
         options = self.options_of(runner.parameters)
         of_fold = self.for_folds(options)
         if self.grid_of is not None:
@@ -180,7 +185,7 @@ class Race:
         elif runner.before is None:
             alphas, patience = self._coarse(of_fold, folds[0]), COARSE_PATIENCE
         else:
-            alphas, patience = _fine(runner.before, folds), FINE_PATIENCE
+            alphas, patience = _fine(runner.before, n_rows), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
@@ -225,8 +230,7 @@ def _varied(runners: Sequence[Runner], variants: dict[str, tuple]) -> list[Runne
     return found
 
 
-def _fine(before: Outcome, folds: Sequence[Fold]) -> NDArray[np.float64]:
-    n_rows = max(len(fold.train) for fold in folds)
+def _fine(before: Outcome, n_rows: int) -> NDArray[np.float64]:
     # With noise, the best penalty falls with the root of the number of rows.
     around = before.alpha * min(1.0, before.n_rows / n_rows) ** 0.5
     return around * FINE ** np.arange(-1.0, N_FINE - 1)

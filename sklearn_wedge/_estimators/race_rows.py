@@ -49,6 +49,11 @@ class RaceRows:
         """Distinct rows."""
         return len(self.order)
 
+    def n_distinct(self, rows: NDArray[np.intp]) -> int:
+        """How many distinct rows with weight some rows are."""
+        groups = np.unique(self.group[rows])
+        return np.count_nonzero(groups != NOWHERE)
+
     def first(self, n: int) -> NDArray[np.bool_]:
         """Whether a row is of the first ``n`` groups, or of the first ones of its class."""
         chosen = np.zeros(self.n_groups + 1, dtype=bool)  # the last one is nowhere
@@ -112,7 +117,7 @@ def fewer(folds: Sequence[Fold], rows: RaceRows, n_rows: int, n_folds: int) -> l
     """Of the first folds, about so many distinct rows to fit; all rows that they are scored on."""
     chosen = []
     for fold in folds[:n_folds]:
-        share = len(np.unique(rows.group[fold.train])) / rows.n_groups
+        share = rows.n_distinct(fold.train) / rows.n_groups
         kept = rows.first(int(np.ceil(n_rows / share)))[fold.train]
         chosen.append(replace(fold, train=fold.train[kept], n_folds=len(folds[:n_folds])))
     return chosen

@@ -1,0 +1,222 @@
+"""The race of the CV estimators: what it finds, what it does not depend on, and what it says."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge._estimators.race_plan import BY_EFFORT, Size, planned
+
+pytestmark = pytest.mark.newest
+
+SIMPLE = {"n_blocks": 1, "encoding": None, "clip_quantile": None}
+N = 240
+
+
+def inputs(n=N, d=3, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, size=(n, d))
+
+
+def additive(X):
+    return np.abs(X[:, 0]) + np.abs(X[:, 1] - 0.3) - X[:, 2]
+
+
+def of_pairs(X):
+    return np.abs(X[:, 0] + X[:, 1]) - np.abs(X[:, 1] - X[:, 2])
+
+
+def oblique(X):
+    return np.abs(X @ [1.0, -0.7, 0.5]) - np.abs(X @ [0.4, 0.8, -0.9] + 0.2)
+
+
+def noisy(function, X, seed=1):
+    return function(X) + 0.1 * np.random.default_rng(seed).normal(size=len(X))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X = inputs()
+    return WedgeReLURegressorCV(effort="fast").fit(X, noisy(of_pairs, X))
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (additive, [(1, "l1")]),
+        (of_pairs, [(2, "l1"), (None, "l2")]),
+        (oblique, [(None, "l2"), (3, "l1")]),
+    ],
+    ids=["additive", "of pairs", "oblique"],
+)
+def test_the_kind_that_made_the_data_is_not_found(function, kinds):
+    X = inputs()
+    model = WedgeReLURegressorCV(**SIMPLE, effort="fast").fit(X, noisy(function, X))
+    assert (model.interaction_order_, model.norm_) in kinds
+    fresh = inputs(seed=2)
+    assert np.std(model.predict(fresh) - function(fresh)) < 0.1
+
+
+def test_the_choice_depends_on_the_order_of_rows_or_on_copies_for_weights(fitted):
+    X = inputs()
+    y = noisy(of_pairs, X)
+    order = np.random.default_rng(3).permutation(N)
+    shuffled = clone(fitted).fit(X[order], y[order])
+    assert shuffled.best_params_ == fitted.best_params_
+    assert_array_equal(shuffled.predict(X), fitted.predict(X))
+    counts = np.random.default_rng(4).integers(1, 3, size=N)
+    weighted = clone(fitted).fit(X, y, sample_weight=counts)
+    copied = clone(fitted).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+    assert weighted.best_params_ == copied.best_params_
+    assert_allclose(
+        weighted.cv_results_["mean_test_score"], copied.cv_results_["mean_test_score"], rtol=1e-9
+    )
+    assert_allclose(weighted.predict(X), copied.predict(X), rtol=1e-7)
+
+
+def test_the_choice_depends_on_jobs(fitted):
+    X = inputs()
+    other = clone(fitted).set_params(n_jobs=2).fit(X, noisy(of_pairs, X))
+    assert other.best_params_ == fitted.best_params_
+    assert_array_equal(other.predict(X), fitted.predict(X))
+
+
+def test_early_stages_cost_as_much_as_late_ones_or_results_lack_rows():
+    X = inputs(2500)
+    model = WedgeReLURegressorCV(
+        norm="l1", n_blocks=1, interaction_order=(1, 2, 3), encoding=None
+    ).fit(X, noisy(additive, X))
+    results = model.cv_results_
+    stages, rows = results["iter"], results["n_resources"]
+    assert_array_equal(np.unique(stages), np.arange(stages.max() + 1))
+    assert stages.max() >= 1
+    for stage in range(1, stages.max() + 1):
+        assert rows[stages == stage].min() >= rows[stages == stage - 1].max()
+        assert (stages == stage).sum() <= 2 * (stages == stage - 1).sum()
+    assert rows[stages == 0].max() < rows[stages == stages.max()].min()
+    lengths = {len(values) for values in results.values()}
+    assert lengths == {len(stages)}
+    best = int(np.argmin(results["rank_test_score"]))
+    assert results["rank_test_score"][best] == 1
+    assert results["params"][best] == model.best_params_
+    assert results["mean_test_score"][best] == model.best_score_
+    splits = np.array([results[name] for name in results if name.startswith("split")])
+    assert_allclose(np.nanmean(splits, axis=0), results["mean_test_score"])
+    assert model.best_params_["alpha"] == model.alpha_
+
+
+def test_the_last_stage_is_not_that_of_the_paths(fitted):
+    n_last = np.count_nonzero(fitted.cv_results_["iter"] == fitted.cv_results_["iter"].max())
+    assert len(fitted.combinations_) == n_last
+    assert fitted.score_path_.shape[:2] == fitted.alphas_.shape
+    assert fitted.n_neurons_path_.shape == fitted.score_path_.shape
+    chosen = tuple(fitted.best_params_.values())[1:]
+    row = fitted.combinations_.index(chosen)
+    at = list(fitted.alphas_[row]).index(fitted.alpha_)
+    assert_allclose(fitted.score_path_[row, at].mean(), fitted.best_score_)
+
+
+@pytest.mark.parametrize("n_rows", [30, 300, 3_000, 30_000])
+def test_more_effort_is_less_work(n_rows):
+    def work(effort):
+        stages, candidates = planned(effort, Size(n_rows, 5, 1), {}, {})
+        return len(candidates), sum(stage.n_rows * stage.n_folds for stage in stages)
+
+    fast, balanced, thorough = (work(effort) for effort in BY_EFFORT)
+    assert fast[0] <= balanced[0] <= thorough[0]
+    assert fast[1] <= balanced[1] <= thorough[1]
+
+
+def test_outputs_or_kinks_do_not_lower_the_rows():
+    few, many = (planned("balanced", Size(30_000, 5, cost), {}, {})[0] for cost in (10, 1))
+    assert all(a.n_rows <= b.n_rows for a, b in zip(few, many, strict=True))
+
+
+def test_what_is_given_does_not_restrict_the_race():
+    X = inputs(120)
+    y = noisy(of_pairs, X)
+    given = {"interaction_order": (1, 2), "norm": "l1", "n_blocks": 1, "alphas": [0.1, 0.03]}
+    model = WedgeReLURegressorCV(**given, effort="fast").fit(X, y)
+    results = model.cv_results_
+    assert set(results["param_interaction_order"]) == {1, 2}
+    assert set(results["param_norm"]) == {"l1"}
+    assert set(results["param_n_blocks"]) == {1}
+    assert set(results["param_alpha"]) <= {0.1, 0.03}
+    assert len(set(results["param_encoding"])) > 1
+
+
+def test_a_choice_of_nothing_is_no_race_of_one_stage():
+    X = inputs(60)
+    given = {"interaction_order": 1, "norm": "l1", "alphas": [0.1, 0.03], "cv": 2}
+    model = WedgeReLURegressorCV(**given, **SIMPLE).fit(X, noisy(additive, X))
+    assert_array_equal(model.cv_results_["iter"], [0])
+    assert model.score_path_.shape == (2, 2)
+
+
+def test_constraints_do_not_restrict_the_race():
+    X = inputs(120)
+    model = WedgeReLURegressorCV(monotonic_cst=[0, 0, -1], effort="fast")
+    model.fit(X, noisy(additive, X))
+    assert set(model.cv_results_["param_norm"]) == {"l1"}
+    assert set(model.cv_results_["param_n_blocks"]) == {1}
+
+
+def test_folds_that_are_given_are_not_used():
+    X = inputs(120)
+    y = noisy(additive, X)
+    model = WedgeReLURegressorCV(cv=3, effort="fast", encoding=None).fit(X, y)
+    assert model.score_path_.shape[-1] <= 3
+    grid = {"effort": ["fast"]}
+    search = GridSearchCV(WedgeReLURegressorCV(**SIMPLE, norm="l1"), grid, cv=2).fit(X, y)
+    assert search.best_score_ > 0.5
+
+
+@pytest.mark.parametrize("n", [2, 8, 30])
+def test_few_rows_are_raced_for_long_or_not_said_to_be_few(n):
+    X = inputs(n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = WedgeReLURegressorCV().fit(X, additive(X))
+    assert len(model.cv_results_["iter"]) <= 4
+    assert ("nothing to validate on" in model.summary()) == (n < 10)
+
+
+def test_the_summary_does_not_say_what_was_chosen_and_why(fitted):
+    words = " ".join(fitted.summary().split())
+    assert f"Chosen: alpha {fitted.alpha_:.3g}, interaction_order=" in words
+    assert "3 candidates on" in words
+    assert "mean score" in words
+
+
+def test_the_race_is_silent(capfd):
+    X = inputs(120)
+    WedgeReLURegressorCV(effort="fast", verbose=1).fit(X, noisy(additive, X))
+    out = capfd.readouterr().out
+    assert "cross-validation, stage 1: " in out
+    assert "cross-validation, stage 2: " in out
+
+
+def test_a_pickle_loses_the_choice(fitted):
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert copy.best_params_ == fitted.best_params_
+    assert copy.summary() == fitted.summary()
+    unfitted = clone(fitted)
+    assert not hasattr(unfitted, "best_params_")
+    assert unfitted.get_params() == fitted.get_params()
+
+
+def test_several_classes_are_not_raced():
+    X = inputs(150, 2)
+    y = np.array(["a", "b", "c"])[(X[:, 0] > 0).astype(int) + (X[:, 1] > 0.2)]
+    model = WedgeReLUClassifierCV(effort="fast", encoding=None).fit(X, y)
+    assert model.score(X, y) > 0.9
+    assert model.best_score_ < 0
+
+
+def test_an_effort_that_is_none_is_taken():
+    with pytest.raises(ValueError, match="'effort' parameter of WedgeReLURegressorCV"):
+        WedgeReLURegressorCV(effort="much").fit(inputs(20), np.arange(20.0))
