@@ -24,7 +24,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tables import baseline_scores, load, standard_error
+from tables import ONE_KIND, baseline_scores, load, standard_error
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
 
@@ -39,7 +39,12 @@ def choose(X, y, jobs: int | None) -> WedgeReLUClassifier:
     """The best penalty and order by cross-validation, fitted to the final tolerance."""
     tried = [
         WedgeReLUClassifierCV(
-            ALPHAS, interaction_order=order, pricing="search", tol=CHOOSING, cv=5, n_jobs=jobs
+            ALPHAS,
+            **(ONE_KIND | {"interaction_order": order}),
+            pricing="search",
+            tol=CHOOSING,
+            cv=5,
+            n_jobs=jobs,
         ).fit(X, y)
         for order in ORDERS
     ]
@@ -76,7 +81,9 @@ def breast_cancer(jobs: int | None) -> None:
     """The CV estimators beside each other on the same folds."""
     X, y = load_breast_cancer(return_X_y=True)
     models = {
-        "wedge network": WedgeReLUClassifierCV(ALPHAS, pricing="search", tol=CHOOSING, n_jobs=jobs),
+        "wedge network": WedgeReLUClassifierCV(
+            ALPHAS, **ONE_KIND, pricing="search", tol=CHOOSING, n_jobs=jobs
+        ),
         "LogisticRegressionCV": make_pipeline(
             StandardScaler(), LogisticRegressionCV(scoring="neg_log_loss", max_iter=5000)
         ),

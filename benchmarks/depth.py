@@ -32,7 +32,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
 from suite import read
-from tables import load, n_splits, standard_error
+from tables import ONE_KIND, load, n_splits, standard_error
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
 
@@ -70,7 +70,7 @@ def chosen_alphas(X, y, jobs: int | None) -> list[float]:
     held_out = len(y) // 5
     model = WedgeReLURegressorCV(
         ALPHAS if len(y) <= FEW_ROWS else ALPHAS[:FOR_MORE_ROWS],
-        n_blocks=DEPTHS,
+        **(ONE_KIND | {"n_blocks": DEPTHS}),
         pricing="search",
         tol=network(1.0, 1, len(y)).tol,
         cv=[(rows[held_out:], rows[:held_out])],

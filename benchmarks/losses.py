@@ -22,7 +22,7 @@ from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import make_scorer, mean_pinball_loss, mean_poisson_deviance
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tables import load, standard_error
+from tables import ONE_KIND, load, standard_error
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
 
@@ -64,8 +64,10 @@ def counts(folder: Path, splits: int) -> None:
     """Poisson deviance on held-out rows."""
     scoring = make_scorer(poisson_deviance, greater_is_better=False)
     models = {
-        "wedge, Poisson": WedgeReLURegressorCV(loss="poisson", scoring=scoring, **COUNT_FIT),
-        "wedge, squared error": WedgeReLURegressorCV(scoring=scoring, **COUNT_FIT),
+        "wedge, Poisson": WedgeReLURegressorCV(
+            loss="poisson", scoring=scoring, **(ONE_KIND | COUNT_FIT)
+        ),
+        "wedge, squared error": WedgeReLURegressorCV(scoring=scoring, **(ONE_KIND | COUNT_FIT)),
         "boosting, Poisson": HistGradientBoostingRegressor(loss="poisson"),
         "linear, Poisson": make_pipeline(StandardScaler(), PoissonRegressor(alpha=1e-3)),
     }

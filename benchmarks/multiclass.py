@@ -34,7 +34,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from tables import standard_error
+from tables import ONE_KIND, standard_error
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLUClassifierCV
 
@@ -87,7 +87,7 @@ def network_for_digits(X, y, loss: str, tol: float, jobs: int | None) -> WedgeRe
 def network_with_cv(jobs: int | None) -> WedgeReLUClassifierCV:
     """A network that chooses its penalty by cross-validation."""
     return WedgeReLUClassifierCV(
-        N_ALPHAS, **ANY_INPUTS, pricing="search", tol=TOLERANCE, cv=5, n_jobs=jobs
+        N_ALPHAS, **(ONE_KIND | ANY_INPUTS), pricing="search", tol=TOLERANCE, cv=5, n_jobs=jobs
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import KFold
-from tables import baseline_scores, load, published_rmse, standard_error
+from tables import ONE_KIND, baseline_scores, load, published_rmse, standard_error
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
 
@@ -50,8 +50,7 @@ def choose(protocol: Protocol, X, y, jobs: int | None) -> WedgeReLURegressor:
     def tried(order: int, clip: float | None) -> WedgeReLURegressorCV:
         return WedgeReLURegressorCV(
             protocol.alphas,
-            interaction_order=order,
-            clip_quantile=clip,
+            **(ONE_KIND | {"interaction_order": order, "clip_quantile": clip}),
             pricing="search",
             tol=TOLERANCE,
             cv=KFold(10, shuffle=True, random_state=0),

@@ -27,7 +27,7 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tables import baseline_scores, load, standard_error
+from tables import ONE_KIND, baseline_scores, load, standard_error
 from threadpoolctl import threadpool_limits
 
 from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV, alpha_max, wedge_relu_path
@@ -50,7 +50,9 @@ def least_seconds(run: Callable[[], object]) -> float:
 def chosen_alpha(X, y, tol: float, jobs: int | None) -> float:
     """The penalty that cross-validation chooses."""
     folds = KFold(10, shuffle=True, random_state=0)
-    model = WedgeReLURegressorCV(pricing="search", tol=tol, cv=folds, patience=None, n_jobs=jobs)
+    model = WedgeReLURegressorCV(
+        30, **ONE_KIND, pricing="search", tol=tol, cv=folds, patience=None, n_jobs=jobs
+    )
     return model.fit(X, y).alpha_
 
 

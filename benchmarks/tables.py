@@ -11,6 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+# One kind of network for the CV estimators, of which they choose the penalty.
+ONE_KIND = {
+    "interaction_order": 2,
+    "norm": "l1",
+    "n_blocks": 1,
+    "encoding": None,
+    "clip_quantile": 0.005,
+}
+
 
 def load(folder: Path, name: str, split: int):
     """Training and test part of one split."""

@@ -49,7 +49,7 @@ columns = make_column_transformer(
     verbose_feature_names_out=False,
 ).set_output(transform="pandas")
 
-network = WedgeReLURegressorCV(alphas=6, eps=4e-3, cv=3, tol=1e-3)
+network = WedgeReLURegressorCV(interaction_order=2, norm="l1", n_blocks=1, encoding=None)
 models = {
     "WedgeReLURegressorCV": make_pipeline(columns, network).fit(X_train, y_train),
     "RidgeCV": make_pipeline(columns, RidgeCV()).fit(X_train, y_train),

@@ -16,7 +16,9 @@ from sklearn_wedge import WedgeReLURegressorCV
 from sklearn_wedge.inspection import CertificateDisplay, PathDisplay, SupportDisplay
 
 X, y = load_diabetes(return_X_y=True, as_frame=True)
-model = WedgeReLURegressorCV(alphas=8, eps=0.01, interaction_order=(1, 2), cv=5).fit(X, y)
+kinds = {"interaction_order": (1, 2), "norm": "l1", "n_blocks": 1}
+inputs = {"encoding": None, "clip_quantile": 0.005}
+model = WedgeReLURegressorCV(alphas=8, eps=0.01, cv=5, **kinds, **inputs).fit(X, y)
 print(f"alpha {model.alpha_:.3g}, order {model.interaction_order_}: {model.certificate_}")
 
 # %%

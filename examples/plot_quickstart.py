@@ -25,7 +25,9 @@ X_train, X_test, y_train, y_test = train_test_split(
     diabetes.data, diabetes.target, test_size=0.2, random_state=0
 )
 
-wedge = WedgeReLURegressorCV(alphas=12, eps=1e-2, n_jobs=-1).fit(X_train, y_train)
+wedge = WedgeReLURegressorCV(
+    interaction_order=2, norm="l1", n_blocks=1, encoding=None, n_jobs=-1
+).fit(X_train, y_train)
 lasso = make_pipeline(StandardScaler(), LassoCV()).fit(X_train, y_train)
 network = MLPRegressor(hidden_layer_sizes=(50,), solver="lbfgs", max_iter=10000, random_state=0)
 mlp = GridSearchCV(

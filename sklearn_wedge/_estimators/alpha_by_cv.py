@@ -211,8 +211,10 @@ class AlphaByCV:
         ``weight`` are the sample weights, for a scorer that is given some.
         """
         params = {name: np.asarray(values) for name, values in routed.scorer.score.items()}
-        if "sample_weight" in params:
-            params["sample_weight"] = weight
+        # The loss that is minimised counts classes as the fits do.
+        of_loss = self.scoring is None and np.any(task.fit_weight != weight)
+        if of_loss or "sample_weight" in params:
+            params["sample_weight"] = task.fit_weight if self.scoring is None else weight
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
         if not race.folds:
             self._publish_race([], self._not_raced(task, candidates))

@@ -24,48 +24,58 @@ from sklearn_wedge._settings.objectives import (
 class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     """Globally optimal ReLU network with the penalty chosen by cross-validation.
 
-    On every fold one warm path of networks is fitted to its training part, which is clipped and
-    standardised on its own; the alpha of the best mean score is then used on all the data. Several
-    orders, norms or depths may be given: every combination is tried on the same folds.
+    By default everything is chosen, in a race: networks of several kinds run on few rows, the better
+    ones on more, with variants of their inputs, and at last on all rows (up to some 10,000); each
+    goes on from the neurons that it found before, and so does the fit of the winner on all the
+    data. Where candidates are given for every parameter, all combinations of them are tried on all
+    the folds instead.
 
     Parameters
     ----------
-    alphas : int or array-like, default=30
-        Penalties to try. An int: so many, equally spaced in the logarithm from the least penalty
-        at which the network is constant down to ``eps`` times that, for each combination of order,
-        norm and number of blocks.
+    alphas : "auto", int or array-like, default="auto"
+        Penalties to try. ``"auto"``: a coarse path for a network that nothing is known of, then
+        finer ones around the best penalty of the stage before. An int: so many, equally spaced in
+        the logarithm from the least penalty at which the network is constant down to ``eps`` times
+        that, for each combination.
     eps : float, default=1e-4
         Length of the path if ``alphas`` is an int: smallest over largest alpha.
     patience : int or None, default=10
-        Paths end, on all folds at the same penalty, after so many penalties in a row without a
-        better mean score: the small ones that follow take the most time. None tries all.
+        Paths of penalties that are given end, on all folds at the same penalty, after so many in a
+        row without a better mean score: the small ones that follow take the most time. None tries
+        all.
     loss : str or callable, default="squared_error"
         As in :class:`WedgeReLURegressor`.
     quantile : float, default=0.5
         As in :class:`WedgeReLURegressor`.
     epsilon : float, default=1.35
         As in :class:`WedgeReLURegressor`.
-    interaction_order : int, None, or list, tuple or array of these, default=2
+    interaction_order : "auto", int, None, or list, tuple or array of these, default="auto"
         The largest number of inputs that a neuron combines; None sets no limit. Several, such as
-        ``(1, 2, None)``: candidates.
-    norm : {"l1", "l2"}, or list, tuple or array of these, default="l1"
+        ``(1, 2, None)``: candidates. ``"auto"``: orders 1, 2 and, of few columns, 3 under the l1
+        norm, and none under the l2 norm.
+    norm : {"auto", "l1", "l2"}, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several: candidates.
-    n_blocks : int, or list, tuple or array of these, default=1
+    n_blocks : "auto", int, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
-        further blocks start from the first one on the path.
+        further blocks start from the first one on the path. ``"auto"``: up to 3 of order 2, and 2
+        without order; 1 of tables of a few hundred rows, and under constraints.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
-    clip_quantile : float or None, default=0.005
-        As in :class:`WedgeReLURegressor`.
-    encoding : {"uniform", "normal", "robust"}, None, or list or tuple of these, default=None
+    clip_quantile : "auto", float, None, or list, tuple or array of these, default="auto"
+        As in :class:`WedgeReLURegressor`. Several: candidates. ``"auto"``: 0.005 or None.
+    encoding : {"auto", "uniform", "normal", "robust"}, None, or list or tuple of these, default="auto"
         As in :class:`WedgeReLURegressor`, by quantiles of the rows fitted: on a fold its training
-        part. Several, such as ``(None, "normal")``: candidates.
+        part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: all of them.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         As in :class:`WedgeReLURegressor`.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         As in :class:`WedgeReLURegressor`.
+    effort : {"fast", "balanced", "thorough"}, default="balanced"
+        How far a race goes: how many kinds of networks run, on how many rows and folds. Counts of
+        work, no clock: the same data give the same network on every machine.
     cv : int, cross-validation generator or iterable, default=None
-        The folds: None for 5-fold, an int for the number of folds, a splitter, or an iterable of
+        The folds. None: of a race, parts of the rows by their content, so that their order does not
+        count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the number of folds, a splitter, or an iterable of
         (train, test) indices. A number is one of folds of the rows with weight. A fold that cannot
         be fitted or scored is left out, with a warning.
     scoring : str, callable or None, default=None
@@ -78,7 +88,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     tol : float, default=1e-4
         As in :class:`WedgeReLURegressor`, of the final fit; folds, whose networks are only
-        scored, are solved to ten times that.
+        scored, are solved to ten times that. After a race the final fit is, too, and the networks
+        of the race are rough.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
@@ -90,24 +101,37 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
 
     Attributes
     ----------
+    best_params_ : dict
+        What was chosen: ``"alpha"`` and the parameters of ``combinations_``, by name.
     alpha_ : float
         The alpha chosen.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
-        The norm chosen. Equal mean scores go to fewer blocks, then to fewer inputs per neuron, the
-        combination given first, and the larger alpha.
+        The norm chosen. Equal mean scores, of a race those that differ by less than half a standard
+        error over the folds, go to fewer blocks, then to fewer inputs per neuron, the combination
+        that comes first, and the larger alpha.
     n_blocks_chosen_ : int
         The number of blocks chosen, as given; ``n_blocks_`` is how many were kept in the end.
     encoding_chosen_ : {"uniform", "normal", "robust"} or None
         The encoding chosen.
-    combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding)
-        The combinations tried, all norms with the first order before the second, and all depths
-        with the first norm before the second. Of those that have the same networks on the data (one
-        block: orders beyond the number of columns; both norms at order 1) only the first is.
+    clip_quantile_ : float or None
+        The clipping chosen.
+    cv_results_ : dict of arrays
+        An entry per candidate and stage, as of scikit-learn's ``HalvingGridSearchCV``: ``iter`` (the
+        stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on), ``param_alpha``
+        (the best penalty of the candidate) and the other parameters, ``params``,
+        ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
+        ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
+        ``mean_n_neurons``.
+    combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding, clip_quantile)
+        The combinations tried, of a race those of its last stage. Of candidates that are given, all
+        values of a later parameter come with the first one of an earlier before the second. Of
+        those that have the same networks on the data (one block: orders beyond the number of
+        columns; both norms at order 1) only the first is tried.
     alphas_ : ndarray of shape (n_alphas,) or (n_combinations, n_alphas)
-        The alphas tried, descending. The leading axis goes with ``combinations_`` and is there if
-        and only if more than one combination was given.
+        The alphas tried, descending. The leading axis goes with ``combinations_`` and is there
+        unless every parameter was one value.
     score_path_ : ndarray of shape (n_alphas, n_folds) or (n_combinations, n_alphas, n_folds)
         Held-out score of each alpha on each fold; the axes are those of ``alphas_``, then folds.
         NaN at alphas after the end of a path (``patience``), and on folds that were left out.
@@ -134,9 +158,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     Warns
     -----
     ConvergenceWarning
-        If fold fits or the final fit end above the tolerance.
+        If fold fits, where nothing is chosen but by candidates given, or the final fit end above the
+        tolerance.
     UserWarning
-        If folds are left out, the penalty chosen is the smallest or the largest of several, or the
+        If folds are left out, the penalty chosen is the smallest or the largest given, or the
         network is constant: no candidate with neurons has a better score.
 
     See Also
@@ -155,16 +180,18 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-1, 1, size=(60, 2))
     >>> y = np.maximum(X[:, 0], 0) + 0.05 * rng.normal(size=60)
-    >>> model = WedgeReLURegressorCV(alphas=10, cv=3).fit(X, y)
-    >>> model.score_path_.shape
-    (10, 3)
+    >>> model = WedgeReLURegressorCV().fit(X, y)
+    >>> model.interaction_order_
+    1
     >>> bool(model.score(X, y) > 0.95)
     True
-    >>> both = WedgeReLURegressorCV(alphas=10, interaction_order=(1, 2), cv=3).fit(X, y)
-    >>> both.combinations_, both.score_path_.shape
-    ([(1, 'l1', 1, None), (2, 'l1', 1, None)], (2, 10, 3))
-    >>> both.interaction_order_
-    1
+
+    Candidates for everything: all combinations, on all folds.
+
+    >>> one = {"norm": "l1", "n_blocks": 1, "encoding": None, "clip_quantile": None}
+    >>> model = WedgeReLURegressorCV(alphas=10, interaction_order=(1, 2), cv=3, **one).fit(X, y)
+    >>> [order for order, *_ in model.combinations_], model.score_path_.shape
+    ([1, 2], (2, 10, 3))
     """
 
     _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
