@@ -22,11 +22,11 @@ from sklearn_wedge._settings.objectives import (
 
 
 class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
-    """Globally optimal ReLU network with the penalty chosen by cross-validation.
+    """Globally optimal ReLU network chosen by cross-validation.
 
-    By default everything is chosen, in a race: networks of several kinds run on few rows, the better
-    ones on more, with variants of their inputs, and at last on all rows (up to some 10,000); each
-    goes on from the neurons that it found before, and so does the fit of the winner on all the
+    By default everything is chosen, in a race: networks of several kinds run on few rows, the
+    better ones on more, with variants of their inputs, and at last on all rows (up to some 10,000);
+    each goes on from the neurons that it found before, and so does the fit of the winner on all the
     data. Where candidates are given for every parameter, all combinations of them are tried on all
     the folds instead.
 
@@ -63,7 +63,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     clip_quantile : "auto", float, None, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several: candidates. ``"auto"``: 0.005 or None.
-    encoding : {"auto", "uniform", "normal", "robust"}, None, or list or tuple of these, default="auto"
+    encoding : {"auto", "uniform", "normal", "robust"}, None, or list of these, default="auto"
         As in :class:`WedgeReLURegressor`, by quantiles of the rows fitted: on a fold its training
         part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: all of them.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
@@ -75,9 +75,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         work, no clock: the same data give the same network on every machine.
     cv : int, cross-validation generator or iterable, default=None
         The folds. None: of a race, parts of the rows by their content, so that their order does not
-        count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the number of folds, a splitter, or an iterable of
-        (train, test) indices. A number is one of folds of the rows with weight. A fold that cannot
-        be fitted or scored is left out, with a warning.
+        count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the
+        number of folds, a splitter, or an iterable of (train, test) indices. A number is one of
+        folds of the rows with weight. A fold that cannot be fitted or scored is left out, with a
+        warning.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: by the
         loss, for example minus the mean squared error.
@@ -118,8 +119,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     clip_quantile_ : float or None
         The clipping chosen.
     cv_results_ : dict of arrays
-        An entry per candidate and stage, as of scikit-learn's ``HalvingGridSearchCV``: ``iter`` (the
-        stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on), ``param_alpha``
+        An entry per candidate and stage, as of scikit-learn's ``HalvingGridSearchCV``: ``iter``
+        (the stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on), ``param_alpha``
         (the best penalty of the candidate) and the other parameters, ``params``,
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
@@ -158,8 +159,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     Warns
     -----
     ConvergenceWarning
-        If fold fits, where nothing is chosen but by candidates given, or the final fit end above the
-        tolerance.
+        If the final fit, or fold fits of a grid of candidates, end above the tolerance.
     UserWarning
         If folds are left out, the penalty chosen is the smallest or the largest given, or the
         network is constant: no candidate with neurons has a better score.
