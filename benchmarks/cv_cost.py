@@ -27,7 +27,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold
-from tables import load
+from tables import ONE_KIND, load
 
 from sklearn_wedge import (
     WedgeReLUClassifier,
@@ -67,7 +67,7 @@ def compare(name: str, X, y, kind: tuple, n_alphas: int, tol: float, scores: boo
     with_cv, single, constant, folds, scoring = kind
     options = {"pricing": "search", "tol": tol}
     folds, scorer = list(folds.split(X, y)), get_scorer(scoring)
-    model = with_cv(n_alphas, patience=None, cv=folds, **options)
+    model = with_cv(n_alphas, patience=None, cv=folds, **(ONE_KIND | options))
     whole = timed(model, X, y)
     last = timed(single(model.alpha_, **options), X, y)
     cold = np.zeros_like(model.score_path_)

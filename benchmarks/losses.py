@@ -62,7 +62,7 @@ def quantiles(folder: Path) -> None:
 
 def counts(folder: Path, splits: int) -> None:
     """Poisson deviance on held-out rows."""
-    scoring, fit = make_scorer(poisson_deviance, greater_is_better=False), ONE_KIND | COUNT_FIT
+    scoring = make_scorer(poisson_deviance, greater_is_better=False)
     models = {
         "wedge, Poisson": WedgeReLURegressorCV(
             loss="poisson", scoring=scoring, **(ONE_KIND | COUNT_FIT)

@@ -125,8 +125,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         The clipping chosen.
     cv_results_ : dict of arrays
         An entry per candidate and stage, as of scikit-learn's ``HalvingGridSearchCV``: ``iter``
-        (the stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on), ``param_alpha``
-        (the best penalty of the candidate) and the other parameters, ``params``,
+        (the stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on),
+        ``param_alpha`` (the best penalty of the candidate) and the other parameters, ``params``,
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
         ``mean_n_neurons``.
