@@ -8,6 +8,7 @@ import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import regressor_cv
 from scipy.stats import norm
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import QuantileTransformer
@@ -306,10 +307,10 @@ def test_encodings_are_no_candidates_of_cross_validation():
     X, y = table(120)
     options = {"alphas": [0.1, 0.03, 0.01], "cv": 3}
     kinds = [None, "normal", "robust"]
-    model = WedgeReLURegressorCV(**options, encoding=kinds).fit(X, y)
-    assert [each[-1] for each in model.combinations_] == kinds
+    model = regressor_cv(**options, encoding=kinds).fit(X, y)
+    assert [each[3] for each in model.combinations_] == kinds
     for kind, scores in zip(kinds, model.score_path_, strict=True):
-        alone = WedgeReLURegressorCV(**options, encoding=kind).fit(X, y)
+        alone = regressor_cv(**options, encoding=kind).fit(X, y)
         assert_array_equal(scores, alone.score_path_)
     best = np.argmax(model.score_path_.mean(axis=2).max(axis=1))
     assert model.encoding_chosen_ == kinds[best] == model.encoding_.kind
