@@ -19,7 +19,12 @@ from sklearn.datasets import make_regression
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from tables import load
 
-from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
 
 SETS = ("yacht", "bostonHousing", "concrete", "german_credit", "phoneme")
 
@@ -29,11 +34,15 @@ def contenders(is_classification: bool) -> dict[str, Any]:
     if is_classification:
         found = {
             "wedge network": WedgeReLUClassifier(),
+            "wedge network, fast CV": WedgeReLUClassifierCV(effort="fast"),
+            "wedge network, CV": WedgeReLUClassifierCV(),
             "histogram boosting": HistGradientBoostingClassifier(random_state=0),
         }
     else:
         found = {
             "wedge network": WedgeReLURegressor(),
+            "wedge network, fast CV": WedgeReLURegressorCV(effort="fast"),
+            "wedge network, CV": WedgeReLURegressorCV(),
             "histogram boosting": HistGradientBoostingRegressor(random_state=0),
         }
     if importlib.util.find_spec("catboost"):
@@ -56,6 +65,16 @@ def measured(model: Any, data: tuple) -> tuple[float, float]:
     return float(np.mean(predicted != y_test)), seconds
 
 
+def chosen(model: Any) -> str:
+    """What was chosen on the last split, if anything."""
+    if not hasattr(model, "alpha_"):
+        return ""
+    words = [f"alpha {model.alpha_:.2g}"]
+    others = getattr(model, "best_params_", {})
+    words += [f"{name} {value}" for name, value in others.items() if name != "alpha"]
+    return f", {', '.join(words)} at last"
+
+
 def compile_loops() -> None:
     """What numba compiles, once for all fits."""
     X, y = make_regression(200, 3, random_state=0)
@@ -69,8 +88,10 @@ def compare(folder: Path, name: str, splits: int) -> None:
     for title, model in contenders(is_classification).items():
         pairs = [measured(model, load(folder, name, split)) for split in range(splits)]
         error, seconds = np.mean(pairs, axis=0)
-        alpha = f", alpha {model.alpha_:.2g} at last" if hasattr(model, "alpha_") else ""
-        print(f"{name:16} {title:20} error {error:8.4g}   CPU {seconds:7.2f} s{alpha}", flush=True)
+        print(
+            f"{name:18} {title:22} error {error:8.4g}   CPU {seconds:7.2f} s{chosen(model)}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -7,34 +7,12 @@
 ``PATH`` is described in ``tables.py``. Results are appended to a file of JSON lines as they come,
 and what is there is skipped: a run may be interrupted. The tables are printed from that file.
 
-The wedge network has one protocol for all tables, by the size of the training part (n rows, d
-inputs, q outputs) and never by a clock; test parts are not looked at. A combination of interaction
-order and norm, ``alpha``, and whether inputs are clipped or given by their quantiles are chosen by
-mean squared error or log loss:
-
-- on at most 3,000 rows of the training part (of several classes: 1,500), by ten folds up to
-  n = 300, by five up to n = 1,200 and beyond by a validation part of a fifth;
-- from orders 1 and 2 under l1 and no limit under l2; of several classes order 2 only, and beyond
-  10,000 pairs of inputs order 1 instead of it; of one output from order 3 too if n times triples of
-  inputs is at most 20,000;
-- from two penalties a decade, two decades down from alpha_max, then one more as long as the
-  smallest is best, up to five times (of several classes: three; under l2: once), for each
-  combination;
-- for the best combination inputs by their quantiles, uniform or normal (unless all inputs are
-  binary), then two penalties between, then order 3 (of one output, if order 2 is best and n times
-  triples of inputs is at most 200,000), then no clipping;
-- if rows were left out, more rows need less: ``alpha`` is halved up to four times as long as this
-  is better (of a validation part of a fifth) on all rows, or on 40,000 / q if these are fewer but
-  at least twice as many as before; then it is multiplied by the root of the share of rows that it
-  was chosen on.
-
-Tolerances are 1e-3 while choosing and 1e-4 for the fit on all the training part if n d q is at most
-20,000, else 5e-3 and 2e-3, of several classes 2e-2 and 1e-2; pricing rounds at most 30 and 200.
-They are relative to the loss of the constant model: but for larger tables of several classes, both
-are at most 2 % of what the best network leaves of it in validation.
+The wedge network is ``WedgeReLURegressorCV()`` or ``WedgeReLUClassifierCV()``, which choose
+everything on the training part.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by
-validation, histogram gradient boosting, random forest and extra trees. If ``PATH`` has a
+validation, histogram gradient boosting, random forest and extra trees; CatBoost, LightGBM and
+XGBoost at their defaults, where they are installed (extra ``bench``). If ``PATH`` has a
 ``baselines.json``, scores are read from it: its models are tuned by validation too, but some are
 fitted on 10,000 rows of larger tables (marked *), and of its two MLPs (lbfgs, Adam) the better *on
 the test parts* counts. ``--fit-missing`` fits the models and splits that it lacks here, ``--rerun``

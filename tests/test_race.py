@@ -136,7 +136,7 @@ def test_outputs_or_kinks_do_not_lower_the_rows():
 
 
 def test_what_is_given_does_not_restrict_the_race():
-    X = inputs(120)
+    X = inputs(260)
     y = noisy(of_pairs, X)
     given = {"interaction_order": (1, 2), "norm": "l1", "n_blocks": 1, "alphas": [0.1, 0.03]}
     model = WedgeReLURegressorCV(**given, effort="fast").fit(X, y)

@@ -148,7 +148,8 @@ class Race:
         for stage in stages:
             runners = self._distinct(_varied(runners, stage.variants))
             is_last = stage is stages[-1]
-            if len(runners) <= stage.n_kept and not is_last:
+            knows_penalties = results or self.grid_of is not None
+            if len(runners) <= stage.n_kept and knows_penalties and not is_last:
                 continue  # nothing to find out
             name = f"stage {len(results) + 1}"
             with told.subtask(name, None, sequential_subtasks=False) as task:

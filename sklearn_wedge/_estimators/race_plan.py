@@ -12,11 +12,11 @@ AUTO = "auto"
 EFFORTS = ("fast", "balanced", "thorough")
 
 # Kinds of networks: order, norm, number of blocks. Simple ones first.
-KINDS = ((1, "l1", 1), (2, "l1", 1), (None, "l2", 1), (2, "l1", 2))
+FEW_KINDS = ((1, "l1", 1), (2, "l1", 1))
+SHALLOW_KINDS = (*FEW_KINDS, (None, "l2", 1))
+KINDS = (*SHALLOW_KINDS, (2, "l1", 2))
 MORE_KINDS = ((3, "l1", 1), (2, "l1", 3), (None, "l2", 2))
 ALL_KINDS = ((2, "l2", 1), (3, "l1", 2), (1, "l1", 2))
-# Of tables that can tell few apart.
-FEW_KINDS = ((1, "l1", 1), (2, "l1", 1))
 # Values of other parameters that are tried after the kind, one parameter after the other.
 VARIANTS: dict[str, tuple] = {
     "encoding": (None, "normal", "uniform", "robust"),
@@ -26,11 +26,12 @@ VARIANTS: dict[str, tuple] = {
 # most so many pairs.
 MOST_TRIPLES = 400_000
 MOST_PAIRS = 20_000
-# Distinct rows below which nothing is validated, and below which few kinds run.
+# Distinct rows below which nothing is validated, and below which the fewest kinds run.
 LEAST_ROWS = 10
 FEW_ROWS = 100
-# Distinct rows below which no deep networks run.
-DEEP_ROWS = 250
+# Distinct rows below which only shallow networks of the first kinds run, on inputs as they are: of
+# so few no quantile of a half per cent is inside.
+SMALL_ROWS = 250
 # What a path costs besides its rows, in rows.
 OF_A_PATH = 300
 
@@ -129,7 +130,7 @@ def planned(
 def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
     """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
     counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
-    names = list(auto) if size.n_rows >= FEW_ROWS else []
+    names = list(auto) if size.n_rows >= SMALL_ROWS else []
     stages = []
     for k in range(n_stages):
         n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
@@ -145,10 +146,8 @@ def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
 def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
     """The kinds of networks that run on a table of this size, as parameters."""
     kinds = BY_EFFORT[effort].kinds
-    if size.n_rows < DEEP_ROWS:
-        kinds = [kind for kind in kinds if kind[2] == 1]
-    if size.n_rows < FEW_ROWS:
-        kinds = FEW_KINDS
+    if size.n_rows < SMALL_ROWS:
+        kinds = FEW_KINDS if size.n_rows < FEW_ROWS else SHALLOW_KINDS
     return [
         dict(zip(("interaction_order", "norm", "n_blocks"), kind, strict=True))
         for kind in kinds
