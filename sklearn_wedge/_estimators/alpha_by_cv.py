@@ -59,6 +59,7 @@ from sklearn_wedge._estimators.found import Found
 from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
 from sklearn_wedge._estimators.race_plan import (
     AUTO,
+    CLIP,
     EFFORTS,
     LEAST_ROWS,
     Size,
@@ -272,7 +273,9 @@ class AlphaByCV:
         rows, stages, candidates = None, [ALL], with_given([{}], given)
         if self._races:
             rows = rows_of(task)
-            stages, candidates = planned(self.effort, self._size(task, rows), given, self._limits())
+            stages, candidates = planned(
+                self.effort, self._size(task, rows), given, self._limits(rows)
+            )
         race = Race(
             task,
             self._folds(task, rows, params, split),
@@ -289,9 +292,11 @@ class AlphaByCV:
         cost = task.target.shape[1] * (OF_KINKS if isinstance(task.loss, KinkedLoss) else 1)
         return Size(rows.n_groups, task.X.shape[1], cost)
 
-    def _limits(self) -> dict[str, Any]:
-        """Values of parameters that constraints leave no choice of."""
+    def _limits(self, rows: RaceRows) -> dict[str, Any]:
+        """Values of parameters that the data or constraints leave no choice of."""
         limits: dict[str, Any] = {}
+        if not rows.has_outside(CLIP):
+            limits["clip_quantile"] = CLIP
         if self.interaction_cst is not None or self.monotonic_cst is not None:
             limits["n_blocks"] = 1
         if self.monotonic_cst is not None:

@@ -53,10 +53,15 @@ class Combination:
         return dict(zip(CANDIDATES, self.candidates, strict=True))
 
     @property
-    def complexity(self) -> tuple[float, float]:
+    def complexity(self) -> tuple[float, float, bool]:
         """What makes its networks hard to read, in order of importance."""
         order = self.options.interaction_order
-        return self.options.n_blocks, np.inf if order is None else order
+        return self.options.n_blocks, np.inf if order is None else order, self.is_encoded
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether inputs are encoded first."""
+        return self.options.encoding is not None
 
     def n_more(self, mean_scores: NDArray) -> int:
         """How many penalties after these are tried in any case; 0: the path has ended."""

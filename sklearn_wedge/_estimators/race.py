@@ -98,6 +98,11 @@ class Outcome:
         return float(self.means[self.at])
 
     @property
+    def finite_score(self) -> float:
+        """The same to sort by."""
+        return float(np.nan_to_num(self.score, nan=-np.inf))
+
+    @property
     def scores(self) -> NDArray[np.float64]:
         """Its score on each fold."""
         return np.array([path.scores[self.at] for path in self.paths])
@@ -251,13 +256,17 @@ def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
-    """Those that go on, the best first; of equal ones the simplest."""
-    scores = np.array([each.score for each in outcomes])
-    order = sorted(
-        range(len(outcomes)),
-        key=lambda k: (-np.nan_to_num(scores[k], nan=-np.inf), outcomes[k].combination.complexity),
-    )
-    return [outcomes[k] for k in order[: stage.n_kept]]
+    """Those that go on, the best first; of equal ones the simplest.
+
+    If there are several, one of them is without an encoding: early stages are too noisy to rule
+    that out.
+    """
+    ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
+    kept = ranked[: stage.n_kept]
+    plain = [each for each in ranked if not each.combination.is_encoded]
+    if len(kept) > 1 and plain and all(each.combination.is_encoded for each in kept):
+        kept[-1] = plain[0]
+    return kept
 
 
 def chosen(outcomes: Sequence[Outcome], noise: float) -> Outcome:

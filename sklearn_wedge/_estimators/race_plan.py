@@ -17,10 +17,12 @@ SHALLOW_KINDS = (*FEW_KINDS, (None, "l2", 1))
 KINDS = (*SHALLOW_KINDS, (2, "l1", 2))
 MORE_KINDS = ((3, "l1", 1), (2, "l1", 3), (None, "l2", 2))
 ALL_KINDS = ((2, "l2", 1), (3, "l1", 2), (1, "l1", 2))
+# What inputs are clipped to, if they are.
+CLIP = 0.005
 # Values of other parameters that are tried after the kind, one parameter after the other.
 VARIANTS: dict[str, tuple] = {
     "encoding": (None, "normal", "uniform", "robust"),
-    "clip_quantile": (0.005, None),
+    "clip_quantile": (CLIP, None),
 }
 # Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
 # most so many pairs.
@@ -33,7 +35,7 @@ FEW_ROWS = 100
 # so few no quantile of a half per cent is inside.
 SMALL_ROWS = 250
 # What a path costs besides its rows, in rows.
-OF_A_PATH = 300
+OF_A_PATH = 500
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Size:
     n_rows: int
     n_inputs: int
     cost: float
+
+    @property
+    def rows_per_cost(self) -> float:
+        """Rows, of several outputs or of a costly loss fewer."""
+        return self.n_rows / self.cost
 
 
 @dataclass(frozen=True)
@@ -119,18 +126,18 @@ def planned(
     limits : dict
         Values of parameters that the other ones leave no choice of, unless users give some.
     """
+    given = {**{name: [value] for name, value in limits.items()}, **given}
     auto = {name: values for name, values in VARIANTS.items() if name not in given}
     stages = _stages(effort, size, auto)
     kinds = _kinds(effort, size, stages[0].n_rows)
-    fixed = {name: [value] for name, value in limits.items()}
     first = {name: [values[0]] for name, values in auto.items()}
-    return stages, with_given(kinds, {**fixed, **first, **given})
+    return stages, with_given(kinds, {**first, **given})
 
 
 def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
     """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
     counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
-    names = list(auto) if size.n_rows >= SMALL_ROWS else []
+    names = list(auto) if size.rows_per_cost >= SMALL_ROWS else []
     stages = []
     for k in range(n_stages):
         n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
@@ -146,8 +153,8 @@ def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
 def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
     """The kinds of networks that run on a table of this size, as parameters."""
     kinds = BY_EFFORT[effort].kinds
-    if size.n_rows < SMALL_ROWS:
-        kinds = FEW_KINDS if size.n_rows < FEW_ROWS else SHALLOW_KINDS
+    if size.rows_per_cost < SMALL_ROWS:
+        kinds = FEW_KINDS if size.rows_per_cost < FEW_ROWS else SHALLOW_KINDS
     return [
         dict(zip(("interaction_order", "norm", "n_blocks"), kind, strict=True))
         for kind in kinds

@@ -54,6 +54,12 @@ class RaceRows:
         groups = np.unique(self.group[rows])
         return np.count_nonzero(groups != NOWHERE)
 
+    def has_outside(self, quantile: float) -> bool:
+        """Whether clipping of the inputs to these quantiles changes any."""
+        X = self.distinct.X
+        low, high = np.quantile(X, [quantile, 1 - quantile], axis=0, method="inverted_cdf")
+        return bool(np.any(((low > X) | (high < X)) & (low < high)))
+
     def first(self, n: int) -> NDArray[np.bool_]:
         """Whether a row is of the first ``n`` groups, or of the first ones of its class."""
         chosen = np.zeros(self.n_groups + 1, dtype=bool)  # the last one is nowhere
