@@ -312,7 +312,7 @@ def test_keys_are_in_the_order_of_the_numbers_and_lead_back_to_them(width):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("unit", [1.0, 0.1, 1e5])
-def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
+def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit, monkeypatch):
     rng = np.random.default_rng(4)
     X = np.column_stack(
         [rng.normal(size=1000), np.round(rng.normal(size=1000)), rng.integers(0, 2, 1000)]
@@ -325,6 +325,8 @@ def test_quantiles_by_digits_are_those_of_sorted_columns(dtype, unit):
     shares = weight[present] / weight.sum()
     expected = [weighted_quantiles(column[present], shares, levels) for column in X.T]
     assert_array_equal(found.T, expected)
+    monkeypatch.setattr("sklearn_wedge._core.rows.quantiles.QUANTILES_AT_ONCE", 5)
+    assert_array_equal(column_quantiles(chunks, weight.sum(), levels), found)
 
 
 @pytest.mark.parametrize("scaling", ["standardize", "mean", "none"])

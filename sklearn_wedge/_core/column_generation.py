@@ -24,6 +24,10 @@ Array = NDArray[np.float64]
 # Neurons added in one round: half as many as there are samples, between these.
 LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
+# Of more rows than this cross products of columns take longer than rounds: fewer columns enter, and
+# fewer stay that have no coefficient (two thirds of the time on California; nothing below).
+MANY_ROWS = 10_000
+COLUMNS_PER_ROUND_OF_MANY_ROWS = 100
 # Columns without a coefficient stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
@@ -225,8 +229,7 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     kept = np.flatnonzero(_worth_keeping(problem, state))
     violating = np.flatnonzero(state.priced.values > _least_violation(problem, state, rule))
     candidates = state.priced.neurons.take(violating)
-    at_most = min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, problem.sample.rows.n_rows // 2))
-    chosen = candidates.take(problem.diverse(candidates, at_most))
+    chosen = candidates.take(problem.diverse(candidates, _columns_per_round(problem)))
     q = state.coef.shape[1]
     return replace(
         state,
@@ -234,6 +237,13 @@ def add_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
         columns=problem.extend(state.columns, chosen, kept),
         coef=np.concatenate([state.coef[kept], np.zeros((len(chosen), q))]),
     )
+
+
+def _columns_per_round(problem: Problem) -> int:
+    n_rows = problem.sample.rows.n_rows
+    if n_rows > MANY_ROWS:
+        return COLUMNS_PER_ROUND_OF_MANY_ROWS
+    return min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, n_rows // 2))
 
 
 def slide_in_turn(problem: Problem, state: State, rule: StoppingRule) -> State:
@@ -309,13 +319,15 @@ def _gained(state: State) -> float:
 
 
 def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
-    """Columns in use, and those closest to being so: at most half as many."""
+    """Columns in use, and those closest to being so: at most half as many, or an eighth."""
     in_use = state.coef.any(axis=1)
     if not problem.dual_is_unique and _gained(state) <= 0.0:
         # Columns may be there for the dual point alone, which would return to where it was.
         return np.ones_like(in_use)
     spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
     at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
+    if problem.sample.rows.n_rows > MANY_ROWS:
+        at_most //= 4
     in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
     return in_use
 

@@ -27,8 +27,8 @@ MOST_KNOTS = 65
 EXTREME_SCORE = 3.2
 # Distances from the median beyond this, in interquartile ranges, are as good as infinite.
 FARTHEST = 1e150
-# Values that are closer than this fraction of their size differ by rounding: what has two others at
-# most is left as it is.
+# Values that are closer than this fraction of their size (128 units in the last place) are one but
+# for rounding. By values, not by variance: weights and copies cannot matter.
 ROUNDING = 2.0**-45
 # Where the curve t / sqrt(1 + (t / 3)²) is cut into lines, in interquartile ranges from the median
 # (D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default", arXiv 2407.04491).

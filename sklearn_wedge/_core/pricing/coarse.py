@@ -62,7 +62,8 @@ def _sweep_pair(
     cells, columns = grids.cells(pair), grids.table.columns[list(pair)]
     # The points of the pencils come after the representatives of the cells, and weigh nothing.
     points = np.concatenate([cells.representatives(round_number), pencils.points[:, 0]])
-    sums = np.pad(cells.sums(dual, columns), ((0, 0), (0, 0), (0, len(pencils))))
+    sums = np.zeros((len(dual), 3, len(points)))
+    sums[:, :, : len(cells)] = cells.sums(dual, columns)
     renamed = Pencils(
         np.broadcast_to(np.arange(2), pencils.inputs.shape),
         len(cells) + np.arange(len(pencils))[:, None],
