@@ -8,7 +8,7 @@ import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from plain_cv import regressor_cv
+from plain_cv import classifier_cv, regressor_cv
 from scipy.stats import norm
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import QuantileTransformer
@@ -17,7 +17,6 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
     WedgeReLURegressorCV,
     alpha_max,
@@ -321,7 +320,7 @@ def test_encodings_are_no_candidates_of_cross_validation():
 
 def test_classes_are_not_chosen_with_an_encoding():
     X, y = table(80)
-    model = WedgeReLUClassifierCV([0.1, 0.03], cv=2, encoding="uniform").fit(X, y > 0.8)
+    model = classifier_cv([0.1, 0.03], cv=2, encoding="uniform").fit(X, y > 0.8)
     assert model.encoding_chosen_ == model.encoding_.kind == "uniform"
 
 
