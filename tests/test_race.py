@@ -108,6 +108,16 @@ def test_early_stages_cost_as_much_as_late_ones_or_results_lack_rows():
     assert model.best_params_["alpha"] == model.alpha_
 
 
+def test_a_penalty_of_a_sample_is_not_lowered_for_all_rows(monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._estimators.race_rows.MOST_ROWS", 100)
+    X = inputs(400)
+    given = {"norm": "l1", "interaction_order": 1, "n_blocks": 1, "encoding": None}
+    model = WedgeReLURegressorCV(**given, effort="fast").fit(X, noisy(additive, X))
+    rows = model.cv_results_["n_resources"][-1]
+    assert rows < 100
+    assert_allclose(model.alpha_, model.best_params_["alpha"] * (rows / 320) ** 0.5)
+
+
 def test_the_last_stage_is_not_that_of_the_paths(fitted):
     n_last = np.count_nonzero(fitted.cv_results_["iter"] == fitted.cv_results_["iter"].max())
     assert len(fitted.combinations_) == n_last

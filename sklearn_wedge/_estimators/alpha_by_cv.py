@@ -56,7 +56,7 @@ from sklearn_wedge._estimators.fold_paths import (
 )
 from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
 from sklearn_wedge._estimators.found import Found
-from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
+from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen, for_rows
 from sklearn_wedge._estimators.race_plan import (
     AUTO,
     CLIP,
@@ -68,7 +68,13 @@ from sklearn_wedge._estimators.race_plan import (
     planned,
     with_given,
 )
-from sklearn_wedge._estimators.race_rows import RaceRows, folds_by_content, placed, rows_of
+from sklearn_wedge._estimators.race_rows import (
+    OF_A_FOLD,
+    RaceRows,
+    folds_by_content,
+    placed,
+    rows_of,
+)
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
@@ -235,6 +241,8 @@ class AlphaByCV:
         if not is_auto(self.alphas):
             self._warn_at_an_end(best)
         self._publish_race(results, best)
+        if race.rows is not None and is_auto(self.alphas):
+            self.alpha_ = for_rows(best.alpha, best.n_rows, OF_A_FOLD * race.rows.n_groups)
         return best.earlier().found(task) if self._races else None
 
     def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
@@ -289,7 +297,7 @@ class AlphaByCV:
         return race, stages, candidates
 
     def _size(self, task: Task, rows: RaceRows) -> Size:
-        cost = task.target.shape[1] * (OF_KINKS if isinstance(task.loss, KinkedLoss) else 1)
+        cost = task.target.shape[1] ** 0.5 * (OF_KINKS if isinstance(task.loss, KinkedLoss) else 1)
         return Size(rows.n_groups, task.X.shape[1], cost)
 
     def _limits(self, rows: RaceRows) -> dict[str, Any]:

@@ -236,10 +236,13 @@ def _varied(runners: Sequence[Runner], variants: dict[str, tuple]) -> list[Runne
     return found
 
 
+def for_rows(alpha: float, n_rows: int, more: float) -> float:
+    """A penalty chosen on some rows for more of them: with noise it falls with their root."""
+    return alpha * min(1.0, n_rows / more) ** 0.5
+
+
 def _fine(before: Outcome, n_rows: int) -> NDArray[np.float64]:
-    # With noise, the best penalty falls with the root of the number of rows.
-    around = before.alpha * min(1.0, before.n_rows / n_rows) ** 0.5
-    return around * FINE ** np.arange(-1.0, N_FINE - 1)
+    return for_rows(before.alpha, before.n_rows, n_rows) * FINE ** np.arange(-1.0, N_FINE - 1)
 
 
 def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:

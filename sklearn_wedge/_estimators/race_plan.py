@@ -64,7 +64,7 @@ class Stage:
 class Size:
     """What the cost of a fit depends on: distinct rows, inputs, and how many rows one row is worth.
 
-    ``cost`` is the number of outputs, more for losses that are hard to minimise.
+    ``cost`` is the root of the number of outputs, more for losses that are hard to minimise.
     """
 
     n_rows: int

@@ -105,7 +105,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     best_params_ : dict
         What was chosen: ``"alpha"`` and the parameters of ``combinations_``, by name.
     alpha_ : float
-        The alpha chosen.
+        The alpha of the fit on all the data: the one chosen, or where it was chosen on a sample of
+        the rows, that times the root of the share of these.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
