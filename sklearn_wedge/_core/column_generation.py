@@ -427,7 +427,11 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return rule.criterion(problem, state.objective)
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    return "no progress" if finished(problem, state, rule, rule.efforts(problem)) else "request"
+    return (
+        "no progress"
+        if rule.rough or finished(problem, state, rule, rule.efforts(problem))
+        else "request"
+    )
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:

@@ -31,7 +31,8 @@ class StoppingRule:
     The gap is at most ``tolerance`` × the scale of the problem and, where a fit has something to
     prove, small beside the objective reached: where a network explains nearly everything, the
     constant model is no measure of how good it is. A ``rough`` network is one to be scored: local
-    moves find its neurons, and its gap may be a part of its own objective if this is more.
+    moves find its neurons, and its gap may be ``roughly`` this part of its own objective if this is
+    more.
     """
 
     tolerance: float
@@ -39,6 +40,7 @@ class StoppingRule:
     watch: Watch = nobody_watches
     proves: bool = True
     rough: bool = False
+    roughly: float = ROUGHLY
 
     def efforts(self, problem: Problem) -> list[Effort]:
         """What a round may have to go through."""
@@ -48,7 +50,9 @@ class StoppingRule:
     def gap_wanted(self, problem: Problem, objective: float) -> float:
         """The gap at which a network of this objective is good enough."""
         if self.rough:
-            return max(self.tolerance * problem.scale, ROUGHLY * above_floor(problem, objective))
+            return max(
+                self.tolerance * problem.scale, self.roughly * above_floor(problem, objective)
+            )
         return min(self.tolerance * problem.scale, self._of_own(problem, objective))
 
     def gap_allowed(self, problem: Problem, objective: float) -> float:

@@ -90,8 +90,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         As in :class:`WedgeReLUClassifier`.
     tol : float, default=1e-4
         As in :class:`WedgeReLUClassifier`, of the final fit; folds, whose networks are only
-        scored, are solved to ten times that. After a race the final fit is, too, and the networks
-        of the race are rough.
+        scored, are solved to ten times that. After a race the final fit is, too, if it can be
+        certified; else it ends at about a hundredth of its own loss, and the networks of the race
+        are rough.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None

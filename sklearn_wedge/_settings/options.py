@@ -26,6 +26,7 @@ from sklearn_wedge._core.pricing import SearchBudget, n_pencils
 from sklearn_wedge._core.restricted import Solver
 from sklearn_wedge._core.rows import SampleOptions
 from sklearn_wedge._core.solution import Watch, nobody_watches
+from sklearn_wedge._core.stopping import ROUGHLY
 
 # Of scikit-learn's working memory, what pricing may keep between rounds: activations need the rest.
 SHARE_OF_CACHES = 0.25
@@ -67,7 +68,8 @@ class FitOptions:
     ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
     ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
     not validated again. ``proves`` says whether the gap must be small beside the objective of the
-    network too, ``rough`` whether a network is only to be scored; see ``StoppingRule``.
+    network too, ``rough`` whether a network is only to be scored, ``roughly`` what its gap may be;
+    see ``StoppingRule``.
     Up to ``certified_up_to`` pencils × points ``pricing="auto"`` is exact; None: up to
     ``AUTO_EXACT_LIMIT``.
     """
@@ -87,6 +89,7 @@ class FitOptions:
     watch: Watch = nobody_watches
     proves: bool = True
     rough: bool = False
+    roughly: float = ROUGHLY
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
     certified_up_to: float | None = None

@@ -74,11 +74,22 @@ def problem_on(
     return Problem(sample, restricted, pricing, certified, words)
 
 
+def _rule(options: FitOptions) -> StoppingRule:
+    """When fits are over; nobody is told of further blocks."""
+    return StoppingRule(
+        options.tol,
+        options.max_iter,
+        proves=options.proves,
+        rough=options.rough,
+        roughly=options.roughly,
+    )
+
+
 def solve_alphas(
     problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
 ) -> Iterator[Solution]:
     """Solutions at descending penalties, as the path goes on ``after`` one of them."""
-    rule = StoppingRule(options.tol, options.max_iter, options.watch, options.proves, options.rough)
+    rule = replace(_rule(options), watch=options.watch)
     yield from solve_path(problem, alphas, rule, options.verbose, after)
 
 
@@ -105,7 +116,7 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule = StoppingRule(options.tol, options.max_iter, proves=options.proves, rough=options.rough)
+    rule = _rule(options)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = first_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
