@@ -427,11 +427,9 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return rule.criterion(problem, state.objective)
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    return (
-        "no progress"
-        if rule.rough or finished(problem, state, rule, rule.efforts(problem))
-        else "request"
-    )
+    if rule.rough or finished(problem, state, rule, rule.efforts(problem)):
+        return "no progress"
+    return "request"
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:

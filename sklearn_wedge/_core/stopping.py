@@ -50,9 +50,8 @@ class StoppingRule:
     def gap_wanted(self, problem: Problem, objective: float) -> float:
         """The gap at which a network of this objective is good enough."""
         if self.rough:
-            return max(
-                self.tolerance * problem.scale, self.roughly * above_floor(problem, objective)
-            )
+            of_own = self.roughly * above_floor(problem, objective)
+            return max(self.tolerance * problem.scale, of_own)
         return min(self.tolerance * problem.scale, self._of_own(problem, objective))
 
     def gap_allowed(self, problem: Problem, objective: float) -> float:
