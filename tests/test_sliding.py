@@ -242,7 +242,7 @@ def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
     added = column_generation.add_columns(problem, state, rule)
     state = column_generation.solve_for(problem, added, rule)
 
-    def worse(self, neurons, coef, intercept, alpha, n_steps):
+    def worse(self, neurons, coef, intercept, alpha, gained):
         return neurons.take(np.arange(1)), coef[:1], intercept
 
     assert column_generation.slide(problem, state, rule).objective < state.objective
@@ -277,7 +277,7 @@ def test_a_long_search_forgets_what_is_known_or_finds_no_more():
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
     nothing = state.neurons.take(np.arange(0))
-    longer = problem.price(state.dual, Effort.LONG_SEARCH, nothing, 0, state.priced)
+    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, 0, state.priced)
     assert longer.bound >= state.priced.bound
     known = {tuple(weights) for weights in state.priced.neurons.weights}
     assert len(known - {tuple(weights) for weights in longer.neurons.weights}) == 0

@@ -50,10 +50,8 @@ CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
-# Neurons slide after so many additions of columns as long as that is of use, for so many steps:
-# more of them cost what new columns would gain sooner.
+# Neurons slide after so many additions of columns as long as that is of use.
 ADDITIONS_PER_SLIDE = 1
-STEPS_PER_SLIDE = 50
 
 
 @dataclass(frozen=True)
@@ -181,6 +179,12 @@ def resume(
     return solve_for(problem, given, rule)
 
 
+def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
+    """A start from a network trained from random weights."""
+    neurons, coef, intercept = problem.drafted(alpha, 0)
+    return resume(problem, alpha, neurons, rule, coef, intercept)
+
+
 def _largest_value(state: State) -> float:
     """Of all that was priced, and of the columns at hand, which a search need not find again."""
     return float(np.max(state.values, initial=state.priced.bound))
@@ -197,7 +201,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     # The tight columns rather than those in use: the dual point is unique and decides which are
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
-    priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
+    priced = problem.price(state.dual, state.alpha, effort, tight, state.turn, state.priced)
     state = replace(state, priced=priced)
     bound = _bound(state, _largest_value(state))
     check_bound(problem, state.objective, bound)
@@ -262,7 +266,8 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Move the neurons in use as a network; the same state if that is no better."""
     used = np.flatnonzero(state.coef.any(axis=1))
     start = state.neurons.take(used), state.coef[used], state.intercept
-    neurons, coef, intercept = problem.slid(*start, state.alpha, STEPS_PER_SLIDE)
+    gained = state.rounds[-1].objective - state.objective
+    neurons, coef, intercept = problem.slid(*start, state.alpha, gained)
     given = replace(
         state,
         neurons=neurons,

@@ -16,9 +16,23 @@ from sklearn_wedge._core.pricing import Priced, diverse_neurons
 from sklearn_wedge._core.pricing.pencils import PointTable
 from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._core.rows import Sample, TrainingSample, passes
-from sklearn_wedge._core.sliding import NetworkLoss, as_neurons, balanced_weights, slid
+from sklearn_wedge._core.sliding import (
+    NetworkLoss,
+    as_neurons,
+    balanced_weights,
+    random_weights,
+    slid,
+)
 
 Array = NDArray[np.float64]
+
+
+# Steps of a slide at most: nearly all end sooner.
+STEPS_PER_SLIDE = 400
+# A network trained from random weights: enough neurons to find those of a small network, and as
+# many steps as find most of what more of them find.
+NEURONS_OF_DRAFT = 200
+STEPS_OF_DRAFT = 150
 
 
 class Effort(Enum):
@@ -79,7 +93,9 @@ class Pricing(Protocol):
     ) -> Priced:
         """Good neurons by search, also around neurons given."""
 
-    def search_on(self, dual: Any, neurons: Neurons, turn: int, known: Priced) -> Priced:
+    def search_on(
+        self, dual: Any, neurons: Neurons, drafted: Neurons, turn: int, known: Priced
+    ) -> Priced:
         """What is known, and what a search in many more directions finds."""
 
 
@@ -172,7 +188,13 @@ class Problem:
         return Restricted(found.coef, found.intercept, objective, dual, values)
 
     def price(
-        self, dual: DualPoint, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+        self,
+        dual: DualPoint,
+        alpha: float,
+        effort: Effort,
+        tight: Neurons,
+        turn: int,
+        known: Priced | None,
     ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn.
 
@@ -182,7 +204,8 @@ class Problem:
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
         if effort is Effort.LONG_SEARCH:
-            return self.pricing.search_on(to_price, tight, turn, known)
+            drafted = self.drafted(alpha, turn)[0] if self.drafts else tight.take([])
+            return self.pricing.search_on(to_price, tight, drafted, turn, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -205,14 +228,37 @@ class Problem:
         return NetworkLoss(chunk.inputs, chunk.target, chunk.weight, self.loss)
 
     def slid(
-        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, n_steps: int
+        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float
     ) -> tuple[Neurons, Array, Array]:
-        """Neurons in use, their coefficients and the intercept after some steps as a network."""
+        """Neurons in use, their coefficients and the intercept after a slide, as a network.
+
+        ``gained`` is what was gained since the last one.
+        """
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
-        dense = self.neuron_class.order >= d and self.neuron_class.groups is None
-        moved = slid(self._network_loss, start, alpha, dense, n_steps)
+        moved = slid(self._network_loss, start, alpha, self._dense, STEPS_PER_SLIDE, gained)
         return as_neurons(moved, self.sample.points, self.neuron_class)
+
+    @property
+    def _dense(self) -> bool:
+        """Whether any neuron may use any input."""
+        return self.neuron_class.order >= self.sample.n_inputs and self.neuron_class.groups is None
+
+    @property
+    def drafts(self) -> bool:
+        """Whether a network trained from random weights is of the class of neurons."""
+        return self.slides and self._dense
+
+    def drafted(self, alpha: float, seed: int) -> tuple[Neurons, Array, Array]:
+        """Neurons, their coefficients and the intercept of a network trained from random weights.
+
+        It is trained for so few steps that it is but a start; its neurons are of directions that no
+        climb at a dual point finds.
+        """
+        points = self.sample.points
+        start = random_weights(points, self.constant.intercept, NEURONS_OF_DRAFT, seed)
+        moved = slid(self._network_loss, start, alpha, True, STEPS_OF_DRAFT)
+        return as_neurons(moved, points, self.neuron_class)
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""
