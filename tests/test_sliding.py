@@ -269,7 +269,7 @@ def test_a_proof_ends_with_less_than_a_long_search_or_a_score_needs_one(proves):
     problem, rule = problem_of(), StoppingRule(1e-3, 100, proves=proves)
     (reached,) = solve_path(problem, np.array([0.01]), rule)
     assert reached.converged
-    assert (reached.history[-1].pricing == "long search") == proves
+    assert (reached.history[-1].pricing == "second long search") == proves
 
 
 def test_a_long_search_forgets_what_is_known_or_finds_no_more():

@@ -52,6 +52,8 @@ CONFIRM_AT = 0.5
 ENOUGH = 0.5
 # Neurons slide after so many additions of columns as long as that is of use.
 ADDITIONS_PER_SLIDE = 1
+# Seed of the network that a fit starts from.
+START = (0,)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def resume(
 
 def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
     """A start from a network trained from random weights."""
-    neurons, coef, intercept = problem.drafted(alpha, 0)
+    neurons, coef, intercept = problem.drafted(alpha, START)
     return resume(problem, alpha, neurons, rule, coef, intercept)
 
 

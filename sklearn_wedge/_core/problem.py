@@ -41,6 +41,7 @@ class Effort(Enum):
     LOCAL_MOVES = "local moves"
     SEARCH = "search"
     LONG_SEARCH = "long search"
+    CONFIRMATION = "second long search"
     EXACT = "exact"
 
 
@@ -94,7 +95,7 @@ class Pricing(Protocol):
         """Good neurons by search, also around neurons given."""
 
     def search_on(
-        self, dual: Any, neurons: Neurons, drafted: Neurons, turn: int, known: Priced
+        self, dual: Any, neurons: Neurons, drafted: Neurons, seed: tuple[int, int], known: Priced
     ) -> Priced:
         """What is known, and what a search in many more directions finds."""
 
@@ -161,14 +162,16 @@ class Problem:
     def efforts(self, proves: bool) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts.
 
-        Of a fit that proves something, an estimate is of a search that misses little.
+        Of a fit that proves something, an estimate is of two searches that miss little: what one
+        of them found to be the end was the luck of its directions as often as not.
         """
         if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         if self.exact:
             return [*searches, Effort.EXACT]
-        return [*searches, Effort.LONG_SEARCH] if proves and self.climbs else searches
+        long = [Effort.LONG_SEARCH, Effort.CONFIRMATION] if proves and self.climbs else []
+        return [*searches, *long]
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
@@ -203,9 +206,10 @@ class Problem:
         to_price = self.sample.dual_to_price(dual.kept)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
-        if effort is Effort.LONG_SEARCH:
-            drafted = self.drafted(alpha, turn)[0] if self.drafts else tight.take([])
-            return self.pricing.search_on(to_price, tight, drafted, turn, known)
+        if effort in (Effort.LONG_SEARCH, Effort.CONFIRMATION):
+            seed = turn, int(effort is Effort.CONFIRMATION)
+            drafted = self.drafted(alpha, seed)[0] if self.drafts else tight.take([])
+            return self.pricing.search_on(to_price, tight, drafted, seed, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -249,7 +253,7 @@ class Problem:
         """Whether a network trained from random weights is of the class of neurons."""
         return self.slides and self._dense
 
-    def drafted(self, alpha: float, seed: int) -> tuple[Neurons, Array, Array]:
+    def drafted(self, alpha: float, seed: tuple[int, ...]) -> tuple[Neurons, Array, Array]:
         """Neurons, their coefficients and the intercept of a network trained from random weights.
 
         It is trained for so few steps that it is but a start; its neurons are of directions that no

@@ -136,7 +136,9 @@ def balanced_weights(neurons: Neurons, coef: Array, intercept: Array, n_inputs: 
     return Weights(hidden, coef / size[:, None], intercept)
 
 
-def random_weights(points: Array, intercept: Array, n_neurons: int, seed: int) -> Weights:
+def random_weights(
+    points: Array, intercept: Array, n_neurons: int, seed: tuple[int, ...]
+) -> Weights:
     """A network of no particular neurons, each bent at one of the points, (p, d).
 
     Both layers of a neuron have the same norm, and all coefficients together are about 1.

@@ -194,18 +194,18 @@ class Pricing:
         dual: NDArray,
         neurons: Neurons,
         drafted: Neurons,
-        round_number: int,
+        seed: tuple[int, int],
         known: Priced,
     ) -> Priced:
         """What is known of a dual point, and what climbs from many more directions find.
 
-        They start from those of the drafted neurons, too. The other parameters are those of
-        ``propose``.
+        They start from those of the drafted neurons, too. The seed is of the number of the round
+        and of the search; the other parameters are those of ``propose``.
         """
-        sketch = sketched(dual, round_number, self.budget)
+        sketch = sketched(dual, seed[0], self.budget)
         at_most = self.budget.positions_of_climbs // self.table.n_points
         how_many = min(self.budget.climbs_at_the_end, at_most)
-        new = self._new_directions(neurons, how_many, (round_number, 2))
+        new = self._new_directions(neurons, how_many, (*seed, 2))
         of_draft = drafted.weight_matrix(self.table.n_inputs).T
         found = self._climb(sketch, np.concatenate([of_draft, new]))
         return merged(self._evaluate(found, dual, self.budget.evaluated), known)
