@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing import Priced, significant
-from sklearn_wedge._core.problem import Effort, Problem
+from sklearn_wedge._core.problem import NEURONS_OF_DRAFT, Effort, Problem
 from sklearn_wedge._core.restricted import Columns, DualPoint, independent_support
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
 from sklearn_wedge._core.stopping import StoppingRule, check_bound
@@ -50,8 +50,6 @@ CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
-# Neurons slide after so many additions of columns as long as that is of use.
-ADDITIONS_PER_SLIDE = 1
 # Seed of the network that a fit starts from.
 START = (0,)
 
@@ -62,8 +60,7 @@ class State:
 
     ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
     must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
-    limited budget leaves out in one round has its turn in another. ``additions`` of columns have
-    been made since neurons were last slid; after ``patience`` of them they are again.
+    limited budget leaves out in one round has its turn in another.
     """
 
     alpha: float
@@ -78,8 +75,6 @@ class State:
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
     turn: int = 0
-    additions: int = 0
-    patience: int = ADDITIONS_PER_SLIDE
 
 
 def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
@@ -132,7 +127,6 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
         priced=None,
         lower_bound=-np.inf,
         rounds=(),
-        patience=ADDITIONS_PER_SLIDE,
     )
     return solve_for(problem, fresh, rule)
 
@@ -183,7 +177,7 @@ def resume(
 
 def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
     """A start from a network trained from random weights."""
-    neurons, coef, intercept = problem.drafted(alpha, START)
+    neurons, coef, intercept = problem.drafted(alpha, NEURONS_OF_DRAFT, START)
     return resume(problem, alpha, neurons, rule, coef, intercept)
 
 
@@ -252,18 +246,6 @@ def _columns_per_round(problem: Problem) -> int:
     return min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, n_rows // 2))
 
 
-def slide_in_turn(problem: Problem, state: State, rule: StoppingRule) -> State:
-    """Slide after some additions of columns: after twice as many if the last slide was no use."""
-    state = replace(state, additions=state.additions + 1)
-    if not problem.slides or state.additions < state.patience or not state.coef.any():
-        return state
-    moved = slide(problem, state, rule)
-    gained = state.objective - moved.objective
-    useful = gained > WORTHWHILE * rule.gap_wanted(problem, state.objective)
-    patience = ADDITIONS_PER_SLIDE if useful else 2 * state.patience
-    return replace(moved, additions=0, patience=patience)
-
-
 def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Move the neurons in use as a network; the same state if that is no better."""
     used = np.flatnonzero(state.coef.any(axis=1))
@@ -285,7 +267,7 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
 def improved(problem: Problem, state: State, rule: StoppingRule) -> State:
     """With the best of the columns just priced."""
     state = solve_for(problem, add_columns(problem, state, rule), rule)
-    return slide_in_turn(problem, state, rule)
+    return slide(problem, state, rule) if problem.slides and state.coef.any() else state
 
 
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:

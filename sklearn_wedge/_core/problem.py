@@ -32,7 +32,10 @@ STEPS_PER_SLIDE = 400
 # A network trained from random weights: enough neurons to find those of a small network, and as
 # many steps as find most of what more of them find.
 NEURONS_OF_DRAFT = 200
+NEURONS_TO_CLIMB_FROM = 100
 STEPS_OF_DRAFT = 150
+# Of more rows it sees so many; with half of the rows of a small table it finds much less.
+ROWS_OF_DRAFT = 20_000
 
 
 class Effort(Enum):
@@ -95,7 +98,13 @@ class Pricing(Protocol):
         """Good neurons by search, also around neurons given."""
 
     def search_on(
-        self, dual: Any, neurons: Neurons, drafted: Neurons, seed: tuple[int, int], known: Priced
+        self,
+        dual: Any,
+        alpha: float,
+        neurons: Neurons,
+        drafted: Neurons,
+        seed: tuple[int, int],
+        known: Priced,
     ) -> Priced:
         """What is known, and what a search in many more directions finds."""
 
@@ -208,8 +217,10 @@ class Problem:
             return self.pricing.price_exactly(to_price)
         if effort in (Effort.LONG_SEARCH, Effort.CONFIRMATION):
             seed = turn, int(effort is Effort.CONFIRMATION)
-            drafted = self.drafted(alpha, seed)[0] if self.drafts else tight.take([])
-            return self.pricing.search_on(to_price, tight, drafted, seed, known)
+            drafted = (
+                self._others(alpha, effort, len(tight), seed) if self.drafts else tight.take([])
+            )
+            return self.pricing.search_on(to_price, alpha, tight, drafted, seed, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -253,16 +264,29 @@ class Problem:
         """Whether a network trained from random weights is of the class of neurons."""
         return self.slides and self._dense
 
-    def drafted(self, alpha: float, seed: tuple[int, ...]) -> tuple[Neurons, Array, Array]:
+    def drafted(
+        self, alpha: float, n_neurons: int, seed: tuple[int, ...]
+    ) -> tuple[Neurons, Array, Array]:
         """Neurons, their coefficients and the intercept of a network trained from random weights.
 
         It is trained for so few steps that it is but a start; its neurons are of directions that no
         climb at a dual point finds.
         """
-        points = self.sample.points
-        start = random_weights(points, self.constant.intercept, NEURONS_OF_DRAFT, seed)
-        moved = slid(self._network_loss, start, alpha, True, STEPS_OF_DRAFT)
+        points, rows = self.sample.points, self.sample.rows.chunk
+        loss = self._network_loss
+        if len(rows.weight) > ROWS_OF_DRAFT:
+            some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
+            weight = rows.weight[some] / rows.weight[some].sum()
+            loss = NetworkLoss(rows.inputs[some], rows.target[some], weight, self.loss)
+        start = random_weights(points, self.constant.intercept, n_neurons, seed)
+        moved = slid(loss, start, alpha, True, STEPS_OF_DRAFT)
         return as_neurons(moved, points, self.neuron_class)
+
+    def _others(self, alpha: float, effort: Effort, n_tight: int, seed: tuple[int, ...]) -> Neurons:
+        """Those of another network; to confirm, of one that is as large as the one at hand."""
+        confirms = effort is Effort.CONFIRMATION
+        n_neurons = max(NEURONS_TO_CLIMB_FROM, n_tight if confirms else 0)
+        return self.drafted(alpha, n_neurons, seed)[0]
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""
