@@ -24,11 +24,12 @@ Array = NDArray[np.float64]
 # Neurons added in one round: half as many as there are samples, between these.
 LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
-# Of more rows than this cross products of columns take longer than rounds: fewer columns enter, and
-# fewer stay that have no coefficient (two thirds of the time on California; nothing below).
+# Of more rows than this cross products of columns take longer than rounds: fewer columns enter.
 MANY_ROWS = 10_000
 COLUMNS_PER_ROUND_OF_MANY_ROWS = 100
-# Columns without a coefficient stay while their value is at least this fraction of alpha.
+# Columns without a coefficient that stay, as a part of those in use, and at least.
+SPARE, LEAST_SPARE = 1 / 8, 50
+# They stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
 TIGHT = 1 - 1e-6
@@ -44,8 +45,8 @@ TOO_COARSE = 2.0
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
 LOST_TO_ROUNDING = 1e-12
-# The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
-# is asked to confirm it.
+# Before exact pricing is asked to confirm it, the estimated gap must be this fraction of the
+# tolerance; before a longer search, the tolerance itself.
 CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
@@ -283,7 +284,8 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
-    allowed = CONFIRM_AT * rule.gap_wanted(problem, state.objective)
+    enough = CONFIRM_AT if problem.exact else 1.0
+    allowed = enough * rule.gap_wanted(problem, state.objective)
     gap_seen = state.objective - _bound(state, _largest_value(state))
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
@@ -308,15 +310,13 @@ def _gained(state: State) -> float:
 
 
 def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
-    """Columns in use, and those closest to being so: at most half as many, or an eighth."""
+    """Columns in use, and some of those closest to being so."""
     in_use = state.coef.any(axis=1)
     if not problem.dual_is_unique and _gained(state) <= 0.0:
         # Columns may be there for the dual point alone, which would return to where it was.
         return np.ones_like(in_use)
     spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
-    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
-    if problem.sample.rows.n_rows > MANY_ROWS:
-        at_most //= 4
+    at_most = max(LEAST_SPARE, int(SPARE * in_use.sum()))
     in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
     return in_use
 
