@@ -32,6 +32,7 @@ from sklearn_wedge._core.sliding import (
     Weights,
     as_neurons,
     balanced_weights,
+    random_weights,
     slid,
 )
 from sklearn_wedge._core.stopping import StoppingRule
@@ -242,14 +243,12 @@ def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
     added = column_generation.add_columns(problem, state, rule)
     state = column_generation.solve_for(problem, added, rule)
 
-    def worse(self, neurons, coef, intercept, alpha, n_steps):
+    def worse(self, neurons, coef, intercept, alpha, gained):
         return neurons.take(np.arange(1)), coef[:1], intercept
 
     assert column_generation.slide(problem, state, rule).objective < state.objective
     monkeypatch.setattr(Problem, "slid", worse)
     assert column_generation.slide(problem, state, rule) is state
-    waiting = replace(state, patience=4, additions=3)
-    assert column_generation.slide_in_turn(problem, waiting, rule).patience == 8
 
 
 def test_an_estimate_that_a_network_refutes_is_kept():
@@ -269,7 +268,7 @@ def test_a_proof_ends_with_less_than_a_long_search_or_a_score_needs_one(proves):
     problem, rule = problem_of(), StoppingRule(1e-3, 100, proves=proves)
     (reached,) = solve_path(problem, np.array([0.01]), rule)
     assert reached.converged
-    assert (reached.history[-1].pricing == "long search") == proves
+    assert (reached.history[-1].pricing == "second long search") == proves
 
 
 def test_a_long_search_forgets_what_is_known_or_finds_no_more():
@@ -277,8 +276,36 @@ def test_a_long_search_forgets_what_is_known_or_finds_no_more():
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
     nothing = state.neurons.take(np.arange(0))
-    longer = problem.price(state.dual, Effort.LONG_SEARCH, nothing, 0, state.priced)
+    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, 0, state.priced)
     assert longer.bound >= state.priced.bound
     known = {tuple(weights) for weights in state.priced.neurons.weights}
     assert len(known - {tuple(weights) for weights in longer.neurons.weights}) == 0
     assert len(longer.neurons) > len(state.priced.neurons)
+
+
+def test_a_slide_goes_on_that_gains_less_than_what_came_before():
+    X, target, weight, loss = rows_of("squared")
+    start = random_weights(X, target.mean(axis=0), 20, (0,))
+    data = X, target, weight, loss
+    little, much, all_steps = (
+        objective(slid(NetworkLoss(*data), start, 1e-3, True, 400, gained), *data, 1e-3)
+        for gained in (0.0, 10.0, None)
+    )
+    assert all_steps <= little < much < objective(start, *data, 1e-3)
+
+
+def test_a_network_from_random_weights_is_another_one_each_time_or_as_random():
+    problem = problem_of(interaction_order=None)
+    assert problem.drafts and not problem_of(interaction_order=2).drafts
+    first, again, other = (problem.drafted(1e-3, 30, (seed,)) for seed in (0, 0, 1))
+    assert_array_equal(first[0].weights, again[0].weights)
+    assert not np.array_equal(first[0].offsets, other[0].offsets)
+    state = column_generation.resume(problem, 1e-3, first[0], StoppingRule(1e-3, 5), *first[1:])
+    assert state.objective < 0.5 * problem.constant.objective
+
+
+def test_more_rows_than_a_network_needs_are_all_read(monkeypatch):
+    problem = problem_of(interaction_order=None)
+    whole = problem.drafted(1e-3, 30, (0,))[0]
+    monkeypatch.setattr("sklearn_wedge._core.problem.ROWS_OF_DRAFT", 50)
+    assert not np.array_equal(problem.drafted(1e-3, 30, (0,))[0].offsets, whole.offsets)

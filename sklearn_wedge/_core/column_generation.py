@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing import Priced, significant
-from sklearn_wedge._core.problem import Effort, Problem
+from sklearn_wedge._core.problem import NEURONS_OF_DRAFT, Effort, Problem
 from sklearn_wedge._core.restricted import Columns, DualPoint, independent_support
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
 from sklearn_wedge._core.stopping import StoppingRule, check_bound
@@ -24,11 +24,12 @@ Array = NDArray[np.float64]
 # Neurons added in one round: half as many as there are samples, between these.
 LEAST_COLUMNS_PER_ROUND = 10
 COLUMNS_PER_ROUND = 150
-# Of more rows than this cross products of columns take longer than rounds: fewer columns enter, and
-# fewer stay that have no coefficient (two thirds of the time on California; nothing below).
+# Of more rows than this cross products of columns take longer than rounds: fewer columns enter.
 MANY_ROWS = 10_000
 COLUMNS_PER_ROUND_OF_MANY_ROWS = 100
-# Columns without a coefficient stay while their value is at least this fraction of alpha.
+# Columns without a coefficient that stay, as a part of those in use, and at least.
+SPARE, LEAST_SPARE = 1 / 8, 50
+# They stay while their value is at least this fraction of alpha.
 NEARLY_ACTIVE = 0.9
 # A column is tight if its value is at least this fraction of alpha.
 TIGHT = 1 - 1e-6
@@ -44,16 +45,14 @@ TOO_COARSE = 2.0
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
 LOST_TO_ROUNDING = 1e-12
-# The search goes on until its estimated gap is this fraction of the tolerance; then exact pricing
-# is asked to confirm it.
+# Before exact pricing is asked to confirm it, the estimated gap must be this fraction of the
+# tolerance; before a longer search, the tolerance itself.
 CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
-# Neurons slide after so many additions of columns as long as that is of use, for so many steps:
-# more of them cost what new columns would gain sooner.
-ADDITIONS_PER_SLIDE = 1
-STEPS_PER_SLIDE = 50
+# Seed of the network that a fit starts from.
+START = (0,)
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,7 @@ class State:
 
     ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
     must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
-    limited budget leaves out in one round has its turn in another. ``additions`` of columns have
-    been made since neurons were last slid; after ``patience`` of them they are again.
+    limited budget leaves out in one round has its turn in another.
     """
 
     alpha: float
@@ -78,8 +76,6 @@ class State:
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
     turn: int = 0
-    additions: int = 0
-    patience: int = ADDITIONS_PER_SLIDE
 
 
 def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
@@ -132,7 +128,6 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
         priced=None,
         lower_bound=-np.inf,
         rounds=(),
-        patience=ADDITIONS_PER_SLIDE,
     )
     return solve_for(problem, fresh, rule)
 
@@ -181,6 +176,12 @@ def resume(
     return solve_for(problem, given, rule)
 
 
+def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
+    """A start from a network trained from random weights."""
+    neurons, coef, intercept = problem.drafted(alpha, NEURONS_OF_DRAFT, START)
+    return resume(problem, alpha, neurons, rule, coef, intercept)
+
+
 def _largest_value(state: State) -> float:
     """Of all that was priced, and of the columns at hand, which a search need not find again."""
     return float(np.max(state.values, initial=state.priced.bound))
@@ -197,7 +198,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
     # The tight columns rather than those in use: the dual point is unique and decides which are
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
-    priced = problem.price(state.dual, effort, tight, state.turn, state.priced)
+    priced = problem.price(state.dual, state.alpha, effort, tight, state.turn, state.priced)
     state = replace(state, priced=priced)
     bound = _bound(state, _largest_value(state))
     check_bound(problem, state.objective, bound)
@@ -246,23 +247,12 @@ def _columns_per_round(problem: Problem) -> int:
     return min(COLUMNS_PER_ROUND, max(LEAST_COLUMNS_PER_ROUND, n_rows // 2))
 
 
-def slide_in_turn(problem: Problem, state: State, rule: StoppingRule) -> State:
-    """Slide after some additions of columns: after twice as many if the last slide was no use."""
-    state = replace(state, additions=state.additions + 1)
-    if not problem.slides or state.additions < state.patience or not state.coef.any():
-        return state
-    moved = slide(problem, state, rule)
-    gained = state.objective - moved.objective
-    useful = gained > WORTHWHILE * rule.gap_wanted(problem, state.objective)
-    patience = ADDITIONS_PER_SLIDE if useful else 2 * state.patience
-    return replace(moved, additions=0, patience=patience)
-
-
 def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Move the neurons in use as a network; the same state if that is no better."""
     used = np.flatnonzero(state.coef.any(axis=1))
     start = state.neurons.take(used), state.coef[used], state.intercept
-    neurons, coef, intercept = problem.slid(*start, state.alpha, STEPS_PER_SLIDE)
+    gained = state.rounds[-1].objective - state.objective
+    neurons, coef, intercept = problem.slid(*start, state.alpha, gained)
     given = replace(
         state,
         neurons=neurons,
@@ -278,7 +268,7 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
 def improved(problem: Problem, state: State, rule: StoppingRule) -> State:
     """With the best of the columns just priced."""
     state = solve_for(problem, add_columns(problem, state, rule), rule)
-    return slide_in_turn(problem, state, rule)
+    return slide(problem, state, rule) if problem.slides and state.coef.any() else state
 
 
 def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
@@ -294,7 +284,8 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
-    allowed = CONFIRM_AT * rule.gap_wanted(problem, state.objective)
+    enough = CONFIRM_AT if problem.exact else 1.0
+    allowed = enough * rule.gap_wanted(problem, state.objective)
     gap_seen = state.objective - _bound(state, _largest_value(state))
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
@@ -319,15 +310,13 @@ def _gained(state: State) -> float:
 
 
 def _worth_keeping(problem: Problem, state: State) -> NDArray[np.bool_]:
-    """Columns in use, and those closest to being so: at most half as many, or an eighth."""
+    """Columns in use, and some of those closest to being so."""
     in_use = state.coef.any(axis=1)
     if not problem.dual_is_unique and _gained(state) <= 0.0:
         # Columns may be there for the dual point alone, which would return to where it was.
         return np.ones_like(in_use)
     spare = np.flatnonzero(~in_use & (state.values >= NEARLY_ACTIVE * state.alpha))
-    at_most = max(COLUMNS_PER_ROUND, int(in_use.sum()) // 2)
-    if problem.sample.rows.n_rows > MANY_ROWS:
-        at_most //= 4
+    at_most = max(LEAST_SPARE, int(SPARE * in_use.sum()))
     in_use[spare[np.argsort(-significant(state.values[spare]), kind="stable")[:at_most]]] = True
     return in_use
 

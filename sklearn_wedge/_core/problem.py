@@ -16,9 +16,26 @@ from sklearn_wedge._core.pricing import Priced, diverse_neurons
 from sklearn_wedge._core.pricing.pencils import PointTable
 from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._core.rows import Sample, TrainingSample, passes
-from sklearn_wedge._core.sliding import NetworkLoss, as_neurons, balanced_weights, slid
+from sklearn_wedge._core.sliding import (
+    NetworkLoss,
+    as_neurons,
+    balanced_weights,
+    random_weights,
+    slid,
+)
 
 Array = NDArray[np.float64]
+
+
+# Steps of a slide at most: nearly all end sooner.
+STEPS_PER_SLIDE = 400
+# A network trained from random weights: enough neurons to find those of a small network, and as
+# many steps as find most of what more of them find.
+NEURONS_OF_DRAFT = 200
+NEURONS_TO_CLIMB_FROM = 100
+STEPS_OF_DRAFT = 150
+# Of more rows it sees so many; with half of the rows of a small table it finds much less.
+ROWS_OF_DRAFT = 20_000
 
 
 class Effort(Enum):
@@ -27,6 +44,7 @@ class Effort(Enum):
     LOCAL_MOVES = "local moves"
     SEARCH = "search"
     LONG_SEARCH = "long search"
+    CONFIRMATION = "second long search"
     EXACT = "exact"
 
 
@@ -79,7 +97,15 @@ class Pricing(Protocol):
     ) -> Priced:
         """Good neurons by search, also around neurons given."""
 
-    def search_on(self, dual: Any, neurons: Neurons, turn: int, known: Priced) -> Priced:
+    def search_on(
+        self,
+        dual: Any,
+        alpha: float,
+        neurons: Neurons,
+        drafted: Neurons,
+        seed: tuple[int, int],
+        known: Priced,
+    ) -> Priced:
         """What is known, and what a search in many more directions finds."""
 
 
@@ -145,14 +171,16 @@ class Problem:
     def efforts(self, proves: bool) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts.
 
-        Of a fit that proves something, an estimate is of a search that misses little.
+        Of a fit that proves something, an estimate is of two searches that miss little: what one
+        of them found to be the end was the luck of its directions as often as not.
         """
         if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         if self.exact:
             return [*searches, Effort.EXACT]
-        return [*searches, Effort.LONG_SEARCH] if proves and self.climbs else searches
+        long = [Effort.LONG_SEARCH, Effort.CONFIRMATION] if proves and self.climbs else []
+        return [*searches, *long]
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
@@ -172,7 +200,13 @@ class Problem:
         return Restricted(found.coef, found.intercept, objective, dual, values)
 
     def price(
-        self, dual: DualPoint, effort: Effort, tight: Neurons, turn: int, known: Priced | None
+        self,
+        dual: DualPoint,
+        alpha: float,
+        effort: Effort,
+        tight: Neurons,
+        turn: int,
+        known: Priced | None,
     ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn.
 
@@ -181,8 +215,12 @@ class Problem:
         to_price = self.sample.dual_to_price(dual.kept)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
-        if effort is Effort.LONG_SEARCH:
-            return self.pricing.search_on(to_price, tight, turn, known)
+        if effort in (Effort.LONG_SEARCH, Effort.CONFIRMATION):
+            seed = turn, int(effort is Effort.CONFIRMATION)
+            drafted = (
+                self._others(alpha, effort, len(tight), seed) if self.drafts else tight.take([])
+            )
+            return self.pricing.search_on(to_price, alpha, tight, drafted, seed, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -205,14 +243,50 @@ class Problem:
         return NetworkLoss(chunk.inputs, chunk.target, chunk.weight, self.loss)
 
     def slid(
-        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, n_steps: int
+        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float
     ) -> tuple[Neurons, Array, Array]:
-        """Neurons in use, their coefficients and the intercept after some steps as a network."""
+        """Neurons in use, their coefficients and the intercept after a slide, as a network.
+
+        ``gained`` is what was gained since the last one.
+        """
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
-        dense = self.neuron_class.order >= d and self.neuron_class.groups is None
-        moved = slid(self._network_loss, start, alpha, dense, n_steps)
+        moved = slid(self._network_loss, start, alpha, self._dense, STEPS_PER_SLIDE, gained)
         return as_neurons(moved, self.sample.points, self.neuron_class)
+
+    @property
+    def _dense(self) -> bool:
+        """Whether any neuron may use any input."""
+        return self.neuron_class.order >= self.sample.n_inputs and self.neuron_class.groups is None
+
+    @property
+    def drafts(self) -> bool:
+        """Whether a network trained from random weights is of the class of neurons."""
+        return self.slides and self._dense
+
+    def drafted(
+        self, alpha: float, n_neurons: int, seed: tuple[int, ...]
+    ) -> tuple[Neurons, Array, Array]:
+        """Neurons, their coefficients and the intercept of a network trained from random weights.
+
+        It is trained for so few steps that it is but a start; its neurons are of directions that no
+        climb at a dual point finds.
+        """
+        points, rows = self.sample.points, self.sample.rows.chunk
+        loss = self._network_loss
+        if len(rows.weight) > ROWS_OF_DRAFT:
+            some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
+            weight = rows.weight[some] / rows.weight[some].sum()
+            loss = NetworkLoss(rows.inputs[some], rows.target[some], weight, self.loss)
+        start = random_weights(points, self.constant.intercept, n_neurons, seed)
+        moved = slid(loss, start, alpha, True, STEPS_OF_DRAFT)
+        return as_neurons(moved, points, self.neuron_class)
+
+    def _others(self, alpha: float, effort: Effort, n_tight: int, seed: tuple[int, ...]) -> Neurons:
+        """Those of another network; to confirm, of one that is as large as the one at hand."""
+        confirms = effort is Effort.CONFIRMATION
+        n_neurons = max(NEURONS_TO_CLIMB_FROM, n_tight if confirms else 0)
+        return self.drafted(alpha, n_neurons, seed)[0]
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from sklearn_wedge._core.losses import SmoothLoss
 from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, Neurons, inputs_in_use
@@ -26,6 +26,10 @@ ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**16, 64
 MEMORY = 20
 # Evaluations of the objective that a step may take on average.
 EVALUATIONS_PER_STEP = 1.5
+# A slide goes on as long as its latest steps, so many, gain more each than was gained on average;
+# what comes between two slides costs as much as so many steps.
+LATEST_STEPS = 25
+PRICE_IN_STEPS = 30
 # Neurons whose penalty is below this fraction of the largest are dropped.
 NEGLIGIBLE_PENALTY = 1e-8
 
@@ -132,6 +136,23 @@ def balanced_weights(neurons: Neurons, coef: Array, intercept: Array, n_inputs: 
     return Weights(hidden, coef / size[:, None], intercept)
 
 
+def random_weights(
+    points: Array, intercept: Array, n_neurons: int, seed: tuple[int, ...]
+) -> Weights:
+    """A network of no particular neurons, each bent at one of the points, (p, d).
+
+    Both layers of a neuron have the same norm, and all coefficients together are about 1.
+    """
+    rng, size = np.random.default_rng(seed), n_neurons**-0.5
+    unit = rng.standard_normal((n_neurons, points.shape[1]))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    outer = rng.standard_normal((n_neurons, len(intercept)))
+    outer /= np.linalg.norm(outer, axis=1, keepdims=True)
+    bends = points[rng.integers(len(points), size=n_neurons)]
+    hidden = np.vstack([unit.T, -(unit * bends).sum(axis=1)])
+    return Weights(size * hidden, size * outer, intercept)
+
+
 @dataclass(frozen=True)
 class _Packing:
     """Weights as one vector, first those of the hidden layer that are free, (d + 1, m)."""
@@ -149,7 +170,39 @@ class _Packing:
         return Weights(hidden, vector[n_hidden:-q].reshape(-1, q), vector[-q:])
 
 
-def slid(loss: NetworkLoss, start: Weights, alpha: float, dense: bool, n_steps: int) -> Weights:
+class _WhileItPays:
+    """Ends a slide once its last steps gain less each than all since the last slide on average.
+
+    That average has in it what was gained before the slide, for the price of some steps.
+
+    Parameters
+    ----------
+    gained : float
+        Between the last slide and this one.
+    """
+
+    def __init__(self, gained: float):
+        self.gained, self.values = gained, []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        """Called by SciPy after each step."""
+        self.values.append(intermediate_result.fun)
+        if len(self.values) <= LATEST_STEPS:
+            return
+        latest = (self.values[-1 - LATEST_STEPS] - self.values[-1]) / LATEST_STEPS
+        gained = self.gained + self.values[0] - self.values[-1]
+        if latest < gained / (PRICE_IN_STEPS + len(self.values)):
+            raise StopIteration
+
+
+def slid(
+    loss: NetworkLoss,
+    start: Weights,
+    alpha: float,
+    dense: bool,
+    n_steps: int,
+    gained: float | None = None,
+) -> Weights:
     """Some steps of L-BFGS on mean loss ``+ α/2 Σ_j (‖w_j‖₂² + ‖a_j‖₂²)``.
 
     Parameters
@@ -161,6 +214,10 @@ def slid(loss: NetworkLoss, start: Weights, alpha: float, dense: bool, n_steps: 
     dense : bool
         Whether any neuron may use any input; else weights that are zero stay so.
     n_steps : int
+        At most.
+    gained : float, default=None
+        What was gained since the last slide, which tells when this one has gained enough; None: it
+        takes all its steps.
 
     Returns
     -------
@@ -187,6 +244,7 @@ def slid(loss: NetworkLoss, start: Weights, alpha: float, dense: bool, n_steps: 
         packing.pack(start),
         jac=True,
         method="L-BFGS-B",
+        callback=None if gained is None else _WhileItPays(gained),
         options={
             "maxiter": n_steps,
             "maxfun": int(EVALUATIONS_PER_STEP * n_steps),

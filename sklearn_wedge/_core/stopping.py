@@ -45,6 +45,9 @@ class StoppingRule:
     def efforts(self, problem: Problem) -> list[Effort]:
         """What a round may have to go through."""
         efforts = problem.efforts(self.proves)
+        if efforts[-1] is Effort.CONFIRMATION and _fraction_of_own(self.tolerance) is None:
+            # Who asks for little is not kept waiting.
+            efforts = efforts[:-1]
         return efforts[:1] if self.rough else efforts
 
     def gap_wanted(self, problem: Problem, objective: float) -> float:

@@ -11,6 +11,7 @@ from sklearn_wedge._core.column_generation import (
     Array,
     State,
     at_penalty,
+    draft,
     largest_value_of_constant,
     solution,
     solve_penalty,
@@ -129,7 +130,13 @@ def solve_path(
     else:
         state = _left_at(problem, after)
     for alpha in map(float, alphas):
-        for between in _warm_up(state.alpha, alpha):
-            state = solve_penalty(problem, at_penalty(problem, state, between, loose), loose, quick)
-        state, reached = solve_from(problem, at_penalty(problem, state, alpha, rule), rule, verbose)
+        on_the_way = _warm_up(state.alpha, alpha)
+        if problem.drafts and on_the_way and not len(state.columns):
+            state = draft(problem, alpha, rule)
+        else:
+            for between in on_the_way:
+                state = at_penalty(problem, state, between, loose)
+                state = solve_penalty(problem, state, loose, quick)
+            state = at_penalty(problem, state, alpha, rule)
+        state, reached = solve_from(problem, state, rule, verbose)
         yield reached

@@ -45,6 +45,10 @@ __all__ = [
 ]
 
 
+# Of alpha: where a climb ends is not looked at closely below.
+NEARLY = 0.95
+
+
 def sketched(
     dual: NDArray, round_number: int, budget: SearchBudget = DEFAULT
 ) -> NDArray[np.float64]:
@@ -190,16 +194,28 @@ class Pricing:
         return priced if known is None else merged(priced, known)
 
     def search_on(
-        self, dual: NDArray, neurons: Neurons, round_number: int, known: Priced
+        self,
+        dual: NDArray,
+        alpha: float,
+        neurons: Neurons,
+        drafted: Neurons,
+        seed: tuple[int, int],
+        known: Priced,
     ) -> Priced:
         """What is known of a dual point, and what climbs from many more directions find.
 
-        The parameters are those of ``propose``.
+        They start from those of the drafted neurons, too; neurons well below ``alpha`` are of no
+        interest. The seed is of the number of the round and of the search; the other parameters
+        are those of ``propose``.
         """
-        sketch = sketched(dual, round_number, self.budget)
+        sketch = sketched(dual, seed[0], self.budget)
         at_most = self.budget.positions_of_climbs // self.table.n_points
         how_many = min(self.budget.climbs_at_the_end, at_most)
-        found = self._climb(sketch, self._new_directions(neurons, how_many, (round_number, 2)))
+        new = self._new_directions(neurons, how_many, (*seed, 2))
+        of_draft = drafted.weight_matrix(self.table.n_inputs).T
+        # The best of some offsets is nearly as good as the best of all.
+        least = NEARLY * alpha if sketch is dual else 0.0
+        found = self._climb(sketch, np.concatenate([of_draft, new]), least)
         return merged(self._evaluate(found, dual, self.budget.evaluated), known)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
@@ -228,8 +244,9 @@ class Pricing:
         near = tight.weight_matrix(self.table.n_inputs).T
         return varied_directions(self.table.points, near, self.neuron_class, how_many, seed)
 
-    def _climb(self, dual: NDArray, directions: NDArray) -> Hyperplanes:
-        return ascend(self.table, dual, directions, self.neuron_class, self.threads, self.budget)
+    def _climb(self, dual: NDArray, directions: NDArray, least: float = 0.0) -> Hyperplanes:
+        kind, threads = self.neuron_class, self.threads
+        return ascend(self.table, dual, directions, kind, threads, self.budget, least)
 
     def _pencils_at_most(self, n_positions: int) -> int:
         """How many pencils a move may sweep over so many positions."""

@@ -117,6 +117,7 @@ def ascend(
     neuron_class: NeuronClass,
     threads: Threads = SERIAL,
     budget: SearchBudget = DEFAULT,
+    least: float = 0.0,
 ) -> Hyperplanes:
     """Climb from each of these directions; returns where each climb ended.
 
@@ -133,6 +134,8 @@ def ascend(
         Over which directions are shared out.
     budget : SearchBudget
         Steps of a climb, and the offsets it tries.
+    least : float, default=0
+        Climbs that end below this value are of no interest.
 
     Returns
     -------
@@ -143,8 +146,9 @@ def ascend(
 
     def work(begin: int) -> Hyperplanes:
         start = _sparse_unit(directions[begin : begin + batch], neuron_class)
-        reached = _climb(table.points, dual, start, neuron_class, budget).directions
-        return _through_best_samples(table.points, dual, _apart(reached), neuron_class.order)
+        reached = _climb(table.points, dual, start, neuron_class, budget)
+        promising = reached.directions[reached.values >= least]
+        return _through_best_samples(table.points, dual, _apart(promising), neuron_class.order)
 
     parts = threads.map(work, range(0, len(directions), batch))
     return Hyperplanes.concatenate(parts, neuron_class.order)
