@@ -29,11 +29,13 @@ class Expectile:
         return "expectile"
 
 
+NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
+RACE = {} if NEWEST else {"effort": "fast"}
 ESTIMATORS = [
     WedgeReLURegressor(),
-    WedgeReLURegressorCV(),
+    WedgeReLURegressorCV(**RACE),
     WedgeReLUClassifier(),
-    WedgeReLUClassifierCV(),
+    WedgeReLUClassifierCV(**RACE),
     WedgeFeatures(WedgeReLURegressor(0.01)),
 ]
 VARIANTS = [
@@ -45,7 +47,6 @@ VARIANTS = [
     classifier_cv(**SMALL),
     WedgeReLURegressor(n_blocks=2, alpha=0.1),
 ]
-NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
 
 
 @parametrize_with_checks([*ESTIMATORS, *(VARIANTS if NEWEST else [])])

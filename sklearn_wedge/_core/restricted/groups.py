@@ -9,6 +9,7 @@ Newton steps make them fast, also on dependent columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +78,11 @@ class _Descent:
         if curvature <= 0:
             return
         without = self.quadratic.own_effect(row, z) - self.gradient[row]
-        if np.linalg.norm(without) <= self.alpha:
+        if sqrt(without @ without) <= self.alpha:
             new = np.zeros_like(z)
         else:
             pull = curvature * z - self.gradient[row]
-            length = float(np.linalg.norm(pull))
+            length = sqrt(pull @ pull)
             new = max(0.0, 1.0 - self.alpha / length) * pull / curvature if length else 0.0 * z
         change = new - z
         if np.any(change):
@@ -136,8 +137,8 @@ class _Descent:
 
 
 def _length(rows: Array) -> Array:
-    """Norms of rows, (k, 1)."""
-    return np.linalg.norm(rows, axis=1, keepdims=True)
+    """Norms of rows, (k, 1): as of ``np.linalg.norm``, which takes three times as long for few."""
+    return np.sqrt(np.add.reduce(rows * rows, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,9 @@ class _Line:
 
     def derivative(self, share: float) -> float:
         """At ``start + share step``; behind the kink if a row is zero there."""
-        length = np.linalg.norm(self.start + share * self.step, axis=1)
-        towards = (self.step * (self.start + share * self.step)).sum(axis=1)
-        behind = np.linalg.norm(self.step, axis=1)
+        reached = self.start + share * self.step
+        length, behind = _length(reached)[:, 0], _length(self.step)[:, 0]
+        towards = (self.step * reached).sum(axis=1)
         turn = np.divide(towards, length, out=behind, where=length > 0)
         return self.slope + share * self.curvature + self.alpha * float(turn.sum())
 
@@ -210,7 +211,7 @@ def solve_quadratic_groups(
     at_once = ENTER_AT_ONCE if precision <= STATIONARITY_TOLERANCE else len(coef)
     for _ in range(MAX_ROUNDS):
         _descend(at)
-        excess = np.linalg.norm(at.gradient, axis=1) - alpha
+        excess = _length(at.gradient)[:, 0] - alpha
         excess[at.active] = 0.0
         # Rounded: of dependent columns, rounding must not choose.
         worst = np.argsort(-np.round(excess / alpha, 9), kind="stable")[:at_once]
