@@ -10,6 +10,7 @@ from sklearn_wedge._estimators.features import WedgeFeatures
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.regressor_cv import WedgeReLURegressorCV
 from sklearn_wedge._polish.polish import PolishedNetwork, polish
+from sklearn_wedge._tables import TableEncoding
 from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 
@@ -22,6 +23,7 @@ __all__ = [
     "Network",
     "PolishedNetwork",
     "Round",
+    "TableEncoding",
     "WedgeFeatures",
     "WedgePath",
     "WedgeReLUClassifier",

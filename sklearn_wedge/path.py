@@ -82,7 +82,7 @@ def _validated(
         )
     refuse_bad_targets(y, caller, numeric=True)
     options = {"y_numeric": True, "multi_output": True, "ensure_all_finite": False}
-    read = partial(check_X_y, X, y, dtype=(np.float64, np.float32), **options)
+    read = partial(check_X_y, y=y, dtype=(np.float64, np.float32), **options)
     X, y = read_inputs(read, X, caller)
     return X, as_columns(y), validated_weight(sample_weight, len(X), caller)
 

@@ -29,6 +29,13 @@ def table():
     return pd.DataFrame(X, columns=["year", "h1", "is_new"])
 
 
+def incomplete():
+    """The same with missing values in two of the columns."""
+    X, y = data()
+    gaps = np.random.default_rng(2).random(X.shape) < [0.2, 0.0, 0.1]
+    return np.where(gaps, np.nan, X), y + gaps[:, 0]
+
+
 def rows(clipped):
     """A thousand rows; of clipped columns some far outside."""
     X, _ = data()
@@ -88,6 +95,12 @@ def fitted():
         "two blocks, two targets": WedgeReLURegressor(**deep).fit(X, np.column_stack([kinks, y])),
         "two blocks, two classes": WedgeReLUClassifier(**deep).fit(X, kinks > np.median(kinks)),
         "two blocks, classes": WedgeReLUClassifier(**deep).fit(X, np.digitize(kinks, thirds)),
+        "missing values": WedgeReLURegressor(0.01, encoding="normal").fit(*incomplete()),
+        "missing values, not clipped": WedgeReLURegressor(0.01, clip_quantile=None).fit(
+            *incomplete()
+        ),
+        "missing values, two blocks": WedgeReLURegressor(**deep).fit(*incomplete()),
+        "missing values, classes": WedgeReLUClassifier(0.02).fit(incomplete()[0], names),
         "regression by CV": regressor_cv(**short).fit(X, y),
         "classes by CV": classifier_cv(**short).fit(X, two),
     }
@@ -111,9 +124,15 @@ def deepened(model, widths, seed=0):
     return deep
 
 
+def completed(model, X):
+    """Medians for what is missing, and then the indicators, as ``table_`` says."""
+    gaps, table = np.isnan(X), model.table_
+    return np.hstack([np.where(gaps, table.medians, X), gaps[:, table.with_indicator]])
+
+
 def forward(model, X):
     """The outputs as the documentation of ``coefs_`` says, an oracle for deep networks."""
-    signals = np.clip(X, *model.clip_bounds_)
+    signals = np.clip(completed(model, X), *model.clip_bounds_)
     curves = zip(model.encoding_.knots, model.encoding_.values, strict=True)
     for column, (knots, values) in enumerate(curves):
         if len(knots):
@@ -144,6 +163,8 @@ def case(name):
     """The model, rows, and outputs (n, q) of its network on them."""
     model = MODELS[name]
     X = rows(bool(np.isfinite(model.clip_bounds_).any() or model.encoding_.columns))
+    if len(model.table_.with_indicator):  # a column that was complete in training lacks some, too
+        X[np.random.default_rng(3).random(X.shape) < 0.2] = np.nan
     output = about_all_classes(model, forward(model, X))
     if hasattr(model, "feature_names_in_"):
         return model, pd.DataFrame(X, columns=model.feature_names_in_), output

@@ -312,17 +312,6 @@ def test_class_weights_may_be_negative_infinite_or_all_zero(class_weight):
         WedgeReLUClassifier(0.01, class_weight=class_weight).fit(X, y)
 
 
-def test_missing_inputs_do_not_point_to_simple_imputer():
-    X, y, _, _ = table()
-    missing = np.where(np.arange(240).reshape(60, 4) == 30, np.nan, X)
-    for call in (
-        lambda: WedgeReLUClassifier(0.01).fit(missing, y),
-        lambda: reference().predict(missing),
-    ):
-        with pytest.raises(ValueError, match=r"NaN.*row 7, column 2.*SimpleImputer"):
-            call()
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [

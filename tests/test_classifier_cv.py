@@ -161,7 +161,7 @@ def test_tags_claim_what_is_not_supported():
         assert tags.classifier_tags.multi_class
         assert not tags.classifier_tags.multi_label
         assert tags.target_tags.required
-        assert not tags.input_tags.allow_nan
+        assert tags.input_tags.allow_nan
 
 
 def test_breast_cancer_is_hard_to_tell():

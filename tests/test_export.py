@@ -83,6 +83,10 @@ def mlp_of(name):
     if model.loss == "squared_hinge":
         with pytest.warns(UserWarning, match="predict_proba is of no use"):
             return model.to_mlp(), model, X, output
+    if len(model.table_.with_indicator):
+        complete = ~np.isnan(X).any(axis=1)
+        with pytest.warns(UserWarning, match="refuse rows with missing values"):
+            return model.to_mlp(), model, X[complete], output[complete]
     return model.to_mlp(), model, X, output
 
 
@@ -305,11 +309,11 @@ def test_another_dtype_is_taken_for_onnx():
             FITTED["regression"].to_onnx(dtype)
 
 
-def test_operators_too_old_for_clipping_are_taken_for_onnx():
+def test_operators_too_old_for_missing_values_are_taken_for_onnx():
     model, X, output = case("regression")
-    agree(run_onnx(model.to_onnx("float32", 8), X, "float32")[0], output, SINGLE)
-    with pytest.raises(ValueError, match=r"target_opset=7 cannot clip.*8 or newer"):
-        model.to_onnx("float32", 7)
+    agree(run_onnx(model.to_onnx("float32", 9), X, "float32")[0], output, SINGLE)
+    with pytest.raises(ValueError, match=r"target_opset=8 cannot prepare.*9 or newer"):
+        model.to_onnx("float32", 8)
 
 
 # --- plain data ---------------------------------------------------------------------------------
@@ -317,15 +321,21 @@ def test_operators_too_old_for_clipping_are_taken_for_onnx():
 
 def outputs_by_hand(record, row):
     """Some lines that anyone could write in another language."""
-    values = {}
-    for column, x in zip(record["inputs"], row, strict=True):
-        if column["lower"] is not None:
-            x = max(x, column["lower"])
-        if column["upper"] is not None:
-            x = min(x, column["upper"])
-        if column["encoding"] is not None:
-            x = on_the_line(x, **column["encoding"])
-        values[column["name"]] = x
+    values, given = {}, dict(zip((c["name"] for c in record["columns"]), row, strict=True))
+    medians = {column["name"]: column["median"] for column in record["columns"]}
+    for unit in record["inputs"]:
+        x = given[unit["column"]]
+        if unit["is_missing"]:
+            x = 1.0 if math.isnan(x) else 0.0
+        elif math.isnan(x):
+            x = medians[unit["column"]]
+        if unit["lower"] is not None:
+            x = max(x, unit["lower"])
+        if unit["upper"] is not None:
+            x = min(x, unit["upper"])
+        if unit["encoding"] is not None:
+            x = on_the_line(x, **unit["encoding"])
+        values[unit["name"]] = x
 
     def total(unit):
         return unit["bias"] + sum(w * values[name] for name, w in unit["weights"].items())
@@ -360,7 +370,7 @@ def predict_by_hand(record, row):
 def test_some_lines_of_python_predict_something_else_from_the_json(name):
     model, X, output = case(name)
     record = json.loads(json.dumps(model.to_dict(), allow_nan=False))
-    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 2)
+    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 3)
     got = [predict_by_hand(record, row) for row in np.asarray(X).tolist()]
     if is_classifier(model):
         assert np.array_equal(got, labels(model, output))

@@ -271,10 +271,10 @@ def test_a_hidden_neuron_of_a_deep_network_is_taken_for_a_column_of_that_name():
     assert LinearRegression().fit(values, predicted).score(values, predicted) > 1 - 1e-10
 
 
-def test_missing_values_or_another_number_of_columns_pass():
+def test_infinite_values_or_another_number_of_columns_pass():
     fitted = WedgeFeatures(network).fit(X, y)
-    with pytest.raises(ValueError, match="contains NaN"):
-        fitted.transform(np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match="contains infinity"):
+        fitted.transform(np.full((2, 3), np.inf))
     with pytest.raises(ValueError, match="X has 2 features, but WedgeFeatures is expecting 3"):
         fitted.transform(X[:, :2])
 

@@ -487,7 +487,7 @@ def test_missing_values_point_to_simple_imputer(data):
     X = X.copy()
     X[5, 1] = np.nan
     with pytest.raises(ValueError, match=r"row 5, column 1.*SimpleImputer"):
-        regressor_cv(alphas=2, cv=2).fit(X, y)
+        wedge_relu_path(X, y, [0.1])
 
 
 def test_unconverged_folds_warn_once_with_their_number(data):

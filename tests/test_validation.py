@@ -50,6 +50,10 @@ ENTRANCES = {
     "alpha_max": lambda X, y: alpha_max(X, y),
 }
 THROUGH = pytest.mark.parametrize("enter", ENTRANCES.values(), ids=ENTRANCES)
+# Functions take complete tables only; estimators those with missing values (test_missing.py).
+THROUGH_FUNCTIONS = pytest.mark.parametrize(
+    "enter", [ENTRANCES[name] for name in ("path", "alpha_max")], ids=["path", "alpha_max"]
+)
 
 
 def in_date_columns():
@@ -108,7 +112,7 @@ def test_a_target_or_a_weight_of_dates_is_taken_as_integers():
             WedgeReLUClassifier(0.01).fit(X, y > 0.5, dates)
 
 
-@THROUGH
+@THROUGH_FUNCTIONS
 def test_a_missing_value_of_pandas_in_a_column_of_objects_is_not_located(enter):
     X, y = table()
     X = X.astype(object)
@@ -121,7 +125,7 @@ def test_the_advice_on_missing_values_of_pandas_does_not_work():
     X, y = table()
     X = X.astype(object)
     X.iloc[3, 1] = pd.NA
-    assert WedgeReLURegressor(0.01).fit(SimpleImputer().fit_transform(X.astype("Float64")), y)
+    assert wedge_relu_path(SimpleImputer().fit_transform(X.astype("Float64")), y, [0.1])
 
 
 @THROUGH
@@ -160,14 +164,24 @@ def test_an_object_that_is_no_number_is_not_located(value):
         WedgeReLURegressor(0.01).fit(X, y)
 
 
-@THROUGH
-@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
-def test_a_value_that_is_not_finite_is_not_located(enter, value, word):
+def in_rate(value):
     X, y = table()
     X = X.copy()
     X.iloc[[7, 9], 2] = value
-    with pytest.raises(ValueError, match=rf"{word}.*2 value.*row 7, column 'rate'"):
-        enter(X, y)
+    return X, y
+
+
+@THROUGH
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_value_is_not_located(enter, value):
+    with pytest.raises(ValueError, match=r"inf.*2 value.*row 7, column 'rate'"):
+        enter(*in_rate(value))
+
+
+@THROUGH_FUNCTIONS
+def test_a_missing_value_is_not_located(enter):
+    with pytest.raises(ValueError, match=r"NaN.*2 value.*row 7, column 'rate'.*SimpleImputer"):
+        enter(*in_rate(np.nan))
 
 
 def test_a_value_in_a_later_block_of_a_long_table_is_not_located():
@@ -250,7 +264,7 @@ def dask_table():
 def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
     X, y = dask_table()
     word = "NaN" if np.isnan(value) else "infinity"
-    bad, message = blocks(put(X, (34, 2), value)), f"X contains {word}: 1 value.*row 34, column 2"
+    bad, message = blocks(put(X, (34, 2), np.inf)), "X contains infinity: 1 val.*row 34, column 2"
     with pytest.raises(ValueError, match=message):
         WedgeReLURegressor(0.01).fit(bad, blocks(y))
     classifier = WedgeReLUClassifier(0.1).fit(X, y > 0.5)
@@ -267,8 +281,8 @@ def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
 def test_a_row_of_a_dask_array_with_blocks_of_unknown_size_is_taken_for_one_of_the_array():
     X, y = dask_table()
     network = WedgeReLURegressor(0.1).fit(X, y)
-    bad = blocks(put(X, (34, 2), np.nan))
-    unknown = bad[bad[:, 0] < np.inf]
+    bad = blocks(put(X, (34, 2), np.inf))
+    unknown = bad[bad[:, 0] < 1e9]
     with pytest.raises(ValueError, match=r"block 2 of the rows: .*row 4, column 2"):
         network.predict(unknown).compute(scheduler="synchronous")
 

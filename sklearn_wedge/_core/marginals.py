@@ -52,6 +52,12 @@ class Marginal:
         """The weighted mean."""
         return float(self.weights @ (self.values - self.values[0]) + self.values[0])
 
+    @property
+    def median(self) -> float:
+        """The least value that half of the weight does not exceed, as far as values are kept."""
+        reached = np.searchsorted(np.cumsum(self.weights), 0.5 - TIE_TOLERANCE)
+        return float(self.values[min(reached, len(self) - 1)])
+
     def compressed(self, at_most: int) -> Marginal:
         """The same mean on fewer values, each standing for its neighbours.
 

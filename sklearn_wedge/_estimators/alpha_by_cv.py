@@ -173,7 +173,7 @@ class ByScorer:
             solution = blocks[-1].solution
             model = copy(unfitted).set_params(alpha=solution.alpha)
             model._publish(deep_network_of(blocks), sample, solution)
-            return float(self.scorer(model, task.X[rows], task.labels[rows], **held_out))
+            return float(self.scorer(model, task.given[rows], task.labels[rows], **held_out))
 
         return score
 

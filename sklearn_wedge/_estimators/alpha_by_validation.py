@@ -218,12 +218,15 @@ class AlphaByValidation:
 
         ``target``, (n, q), and ``fit_weight`` are what the loss sees of these.
         """
-        X = data[0]
-        rows = LocalChunks(X, target, fit_weight, rows_at_once(X.shape[1]))
-        self._fit_rows(rows, partial(self._problem, X, target, fit_weight, loss), loss, data)
+        inputs = self._inputs_to_fit(data[0], fit_weight)
+        rows = LocalChunks(inputs, target, fit_weight, rows_at_once(inputs.shape[1]))
+        self._fit_rows(rows, partial(self._problem, inputs, target, fit_weight, loss), loss, data)
 
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
+        self._fit_table(chunks)
+        if len(self.table_.with_indicator):
+            chunks = chunks.with_inputs(self.table_.transform, self.table_.n_inputs)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
 
     def _fit_rows(

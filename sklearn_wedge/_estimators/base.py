@@ -20,7 +20,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import Network, deep_network_of, network_of
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.rows import Chunk, Sample, range_of, release, whole_range
+from sklearn_wedge._core.rows import (
+    Chunk,
+    LocalChunks,
+    Rows,
+    Sample,
+    range_of,
+    release,
+    whole_range,
+)
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.stopping import shortfall
 from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, FitTask, Watcher
@@ -44,7 +52,9 @@ from sklearn_wedge._settings.objectives import (
     regression_loss,
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._training.chunked import chunked_problem
+from sklearn_wedge._tables import fitted_table
+from sklearn_wedge._text.names import column_names
+from sklearn_wedge._training.chunked import chunked_problem, rows_at_once
 from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._training.problems import build_problem, solve_blocks
 from sklearn_wedge.export._mixin import ExportMixin
@@ -67,14 +77,34 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
-        """What the fit is told, with constraints in terms of the columns of X.
+        """What the fit is told, with constraints in terms of the inputs of the network.
 
         ``instead`` of parameters of the estimator others may be given.
         """
         parameters = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
         options = FitOptions(**{**parameters, **instead})
         columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
-        return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
+        options = constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
+        groups, monotone = (
+            self.table_.groups(options.groups),
+            self.table_.directions(options.monotone),
+        )
+        return replace(options, groups=groups, monotone=monotone)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _fit_table(self, rows: Rows) -> None:
+        """Set ``table_``: what the inputs of the network are, in terms of the columns of X."""
+        self.table_ = fitted_table(rows, column_names(self))
+
+    def _inputs_to_fit(self, X: NDArray, fit_weight: NDArray[np.float64]) -> NDArray:
+        """Set ``table_``; the inputs of the network on validated rows."""
+        rows = LocalChunks(X, fit_weight[:, None], fit_weight, rows_at_once(X.shape[1]))
+        self._fit_table(rows)
+        return self.table_.of_rows(X)
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
         if is_dask(X):
@@ -85,7 +115,8 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         if "y" in kwargs:
             refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
-        return read_inputs(partial(validate_data, self, X, **options, **kwargs), X, self)
+        read = partial(validate_data, self, **options, **kwargs)
+        return read_inputs(read, X, self, missing=True)
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in chunks of rows that stay in the cache.
@@ -95,13 +126,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         check_is_fitted(self)
         X = self._validated_inputs(X, reset=False)
         n_hidden = sum(map(len, self.intercepts_[:-1]))
-        row_bytes = 8 * (X.shape[1] + 2 * max(n_hidden, 1))
+        row_bytes = 8 * (self.table_.n_inputs + 2 * max(n_hidden, 1))
         chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(chunk_bytes // row_bytes))
         return np.concatenate([self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)])
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
-        output = self._network.predict(X[rows])
+        output = self._network.predict(self.table_.transform(X[rows]))
         release(X)
         return output
 
@@ -278,7 +309,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``, then encoded.
+            Inputs in original units. Missing values are replaced by the median of their column in
+            training, also in columns that lacked none there; then inputs are clipped and encoded.
 
         Returns
         -------

@@ -142,7 +142,8 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units; clipped to ``clip_bounds_``, then encoded.
+            Inputs in original units. Missing values are replaced by the median of their column in
+            training, also in columns that lacked none there; then inputs are clipped and encoded.
 
         Returns
         -------

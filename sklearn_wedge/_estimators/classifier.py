@@ -133,27 +133,32 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         all other rows gives, and its outputs are about these classes; the others have probability
         0 and are never predicted. If only one class has weight, the network is constant.
     coefs_ : list of n_blocks_ + 1 ndarrays
-        Layer weights in original units. With one block, of shapes ``(n_features_in_, n_neurons_)``
+        Layer weights in original units. With one block, of shapes ``(n_inputs, n_neurons_)``
         and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``. With more, hidden layer l has as
         inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
-        ``n_features_in_`` rows and one for each neuron of these; the output sees the last hidden
-        layer only. Clip inputs to ``clip_bounds_`` and encode them by ``encoding_`` first. Two
+        ``n_inputs`` rows and one for each neuron of these; the output sees the last hidden
+        layer only. Of rows with missing values ``table_`` makes
+        inputs; clip these to ``clip_bounds_`` and encode them by ``encoding_`` first. Two
         fitted classes have one output, else each has one.
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
-    clip_bounds_ : ndarray of shape (2, n_features_in_)
+    table_ : TableEncoding
+        What the ``n_inputs`` inputs are, in terms of the columns of ``X``: those, with medians for
+        missing values, then an indicator for each column that lacked a value. ``transform``,
+        ``input_names()``; see ``inputs_frame``.
+    clip_bounds_ : ndarray of shape (2, n_inputs)
         Lower and upper bounds of the inputs, in original units; infinite where not clipped,
         equal where a column is constant but for rounding.
     encoding_ : Encoding
         What is done to clipped inputs next, column by column: ``kind``, ``knots``, ``values`` and
         ``transform``; leaves all columns as they are without ``encoding``.
-    x_mean_, x_scale_ : ndarrays of shape (n_features_in_,)
+    x_mean_, x_scale_ : ndarrays of shape (n_inputs,)
         Centre and scale of the inputs clipped and encoded: ``(encoding_.transform(clip(x)) -
         x_mean_) / x_scale_`` are the inputs in the units of the problem solved.
     neurons_ : HiddenNeurons
         The last hidden layer to be read: per neuron its inputs, unit-norm weights, offset, output
         coefficient, and the rows of ``X`` that define it. Units of the problem solved. Inputs from
-        ``n_features_in_`` on are hidden neurons of earlier blocks.
+        ``n_inputs`` on are hidden neurons of earlier blocks.
     support_ : int ndarray
         All rows of the ``X`` given to ``fit`` that define a neuron, ascending. Under l2 neurons of
         three and more inputs may pass through none.
@@ -174,7 +179,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     n_iter_ : int
         Pricing rounds of the last block.
     feature_importances_ : ndarray of shape (n_features_in_,)
-        Share of each input in the variance of the network's output over the training data,
+        Share of each column in the variance of the network's output over the training data,
         ``Cov(main effect + half of its interactions, f) / Var(f)``; see ``explain``. They sum to 1
         (0 if the network is constant), and may be negative where inputs are correlated.
     marginals_ : tuple of Marginal
@@ -183,7 +188,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         neighbours are merged into 1,000 of about equal weight; after a fit in chunks of rows they
         are those of a sample of the rows.
     n_features_in_ : int
-        Number of input columns.
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
 
@@ -278,14 +283,19 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs. A dask array is fitted in chunks of rows; so is an array whose activations would
-            exceed scikit-learn's ``working_memory``, if losses and parameters allow it, and a
-            memory-mapped file is then not copied. What cannot be fitted in chunks (a loss without a
-            gradient, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
-            ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and a mapped file copied.
-            In chunks of more than 8,192 rows hyperplanes pass through a sample of them that depends
-            on their order: other orders, or copies instead of weights, then give the same fit only
-            up to ``tol``, and a column that is constant on the sample is not used.
+            Inputs; NaN, None, ``pd.NA`` and nulls are missing values. They are replaced by the
+            weighted median of their column, and the network has one more input for each column that
+            lacks a value in some row with weight: 1 where it is missing, else 0. Such an indicator
+            counts as an input for ``interaction_order``, is in the groups of its column, and free
+            of ``monotonic_cst``. A dask array is fitted in chunks of rows; so is an array whose
+            activations would exceed scikit-learn's ``working_memory``, if losses and parameters
+            allow it, and a memory-mapped file is then not copied. What cannot be fitted in chunks
+            (a loss without a gradient, ``norm="l2"``, neurons of more than two inputs,
+            ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and
+            a mapped file copied. In chunks of more than 8,192 rows hyperplanes pass through a
+            sample of them that depends on their order: other orders, or copies instead of weights,
+            then give the same fit only up to ``tol``, and a column that is constant on the sample
+            is not used.
         y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
@@ -300,7 +310,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Raises
         ------
         ValueError
-            If the data are malformed or contain missing values, labels are of one class only, no
+            If the data are malformed, a column has no value, labels are of one class only, no
             class has a weight, parameters do not combine, ``pricing="exact"`` is out of reach for
             data of this size, or something does not combine with a fit in chunks of rows.
         """

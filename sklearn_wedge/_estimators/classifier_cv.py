@@ -148,7 +148,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         there is no score.
     best_score_ : float
         Mean score at ``alpha_`` and the combination chosen.
-    coefs_, intercepts_, clip_bounds_, encoding_, x_mean_, x_scale_
+    coefs_, intercepts_, table_, clip_bounds_, encoding_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
         As in :class:`WedgeReLUClassifier`.
@@ -157,7 +157,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLUClassifier`.
     n_features_in_ : int
-        Number of input columns.
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
 
@@ -267,7 +267,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs.
+            Inputs; values may be missing, as in :class:`WedgeReLUClassifier`: replaced by medians
+            of all rows with weight, on the folds too.
         y : array-like of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -289,11 +290,12 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         routed = self._routed(sample_weight, params)
         X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
         target = class_targets(y, self.fitted_classes_)
-        data = Task(X, y, target, fit_weight, self._loss(), self.fitted_classes_)
+        inputs = self._inputs_to_fit(X, fit_weight)
+        data = Task(inputs, y, target, fit_weight, self._loss(), self.fitted_classes_, X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, fit_weight, refit, found)
+                self._fit_at(self.alpha_, inputs, y, fit_weight, refit, found)
         return self
 
     def _default_scoring(self) -> Any:
@@ -303,6 +305,6 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     def _unfitted(self) -> WedgeReLUClassifier:
         shared = self._shared_parameters()
         model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **shared)
-        model.n_features_in_ = self.n_features_in_
+        model.n_features_in_, model.table_ = self.n_features_in_, self.table_
         model.classes_, model.fitted_classes_ = self.classes_, self.fitted_classes_
         return model

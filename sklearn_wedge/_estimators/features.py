@@ -82,7 +82,7 @@ class WedgeFeatures(
     estimator_ : estimator
         The fitted network. Its certificate is ``estimator_.certificate_``.
     n_features_in_ : int
-        Number of input columns.
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
 
@@ -136,6 +136,7 @@ class WedgeFeatures(
         tags = super().__sklearn_tags__()
         tags.target_tags = get_tags(self._network()).target_tags
         tags.target_tags.required = True
+        tags.input_tags.allow_nan = get_tags(self._network()).input_tags.allow_nan
         return tags
 
     def _sk_visual_block_(self) -> SimpleNamespace:
@@ -161,7 +162,7 @@ class WedgeFeatures(
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs, in original units.
+            Inputs, in original units; values may be missing.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets or labels, as the network takes them.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
@@ -212,7 +213,8 @@ class WedgeFeatures(
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs, in original units; clipped to ``estimator_.clip_bounds_``.
+            Inputs, in original units, completed by ``estimator_.table_``, clipped to
+            ``estimator_.clip_bounds_``.
 
         Returns
         -------
@@ -221,9 +223,11 @@ class WedgeFeatures(
         """
         check_is_fitted(self)
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
-        X = read_inputs(partial(validate_data, self, X, reset=False, **options), X, self)
+        read = partial(validate_data, self, reset=False, **options)
+        X = read_inputs(read, X, self, missing=True)
         network = self.estimator_
-        inputs = network.encoding_.transform(np.clip(X, *network.clip_bounds_))
+        inputs = np.clip(network.table_.transform(X), *network.clip_bounds_)
+        inputs = network.encoding_.transform(inputs)
         if not network.n_neurons_:
             self._warn_of_no_features()
         coefs, intercepts = unit_norm_layers(network)
@@ -266,6 +270,7 @@ class WedgeFeatures(
         """
         check_is_fitted(self)
         names = list(_check_feature_names_in(self, input_features))
+        names = self.estimator_.table_.input_names(names)
         coefs, intercepts = unit_norm_layers(self.estimator_)
         hidden = hidden_names(names, len(coefs[-1]) - len(names))
         names = encoded_names(self.estimator_, names) + hidden

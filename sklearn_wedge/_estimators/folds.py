@@ -22,6 +22,7 @@ from sklearn_wedge._training.problems import build_problem
 class Task:
     """Validated training data: what is fitted, and what is scored.
 
+    ``X`` are the inputs of networks, ``given`` the table that they come from, as scorers see it.
     ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
     weight times that of the classes; ``classes`` are those fitted, None for a regression.
     """
@@ -32,10 +33,13 @@ class Task:
     fit_weight: NDArray[np.float64]
     loss: Loss
     classes: NDArray | None = None
+    given: NDArray | None = None
 
     def problem(self, rows: NDArray | slice, options: FitOptions) -> tuple[Problem, Sample]:
         """The training problem on some of the rows."""
-        data = self.X[rows], self.target[rows], self.fit_weight[rows]
+        # All rows of a mapped file stay where they are.
+        X = self.X if isinstance(rows, slice) and rows == slice(None) else self.X[rows]
+        data = X, self.target[rows], self.fit_weight[rows]
         return build_problem(*data, options, self.loss)
 
 
@@ -67,7 +71,8 @@ def folds_of(task: Task, cv: Any, params: dict[str, Any]) -> list[Fold]:
     else:
         splitter = check_cv(cv, task.labels, classifier=is_classification)
         rows = np.arange(len(task.labels))  # a part may be a list, or a mask
-        parts = splitter.split(task.X, task.labels, **params)
+        given = task.X if task.given is None else task.given
+        parts = splitter.split(given, task.labels, **params)
         parts = [(rows[train], rows[test]) for train, test in parts]
     return [Fold(*part, place, len(parts)) for place, part in enumerate(parts)]
 

@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_wedge._core.marginals import marginal
 from sklearn_wedge._core.network import Network
 from sklearn_wedge._core.rows import Sample
+from sklearn_wedge._text.dependencies import import_pandas
+from sklearn_wedge._text.names import input_names
 from sklearn_wedge._text.sums import NEGLIGIBLE, encoded_marginals, spreads
 from sklearn_wedge._text.words import neurons_frame, summary
 from sklearn_wedge._training.dask import is_dask
@@ -50,6 +52,7 @@ class ReadableNetwork(Documented):
         weight = sample.point_weight / sample.point_weight.sum()
         points = _tidy(sample.input_scaling.original(sample.points), weight)
         self.marginals_ = tuple(marginal(column, weight) for column in points.T)
+        self.table_ = self.table_.with_medians_of(self.marginals_)
 
     def _publish_importances(self, network: Network, sample: Sample) -> None:
         """What the property of that name returns; given the marginals."""
@@ -60,20 +63,20 @@ class ReadableNetwork(Documented):
             weight = sample.point_weight / sample.point_weight.sum()
             points = sample.input_scaling.encoded(sample.input_scaling.original(sample.points))
             marginals = encoded_marginals(self.marginals_, network.encoding)
-            self._importances = importances(layers, marginals, _tidy(points, weight), weight)
+            shares = importances(layers, marginals, _tidy(points, weight), weight)
+            self._importances = self.table_.sums_by_column(shares)
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
-        """The share of each input in the variance of the output, ``(n_features_in_,)``.
+        """The share of each column in the variance of the output, ``(n_features_in_,)``.
 
         ``Cov(share, f) / Var(f)`` over the training data, where ``f`` is the network's output
         (under a log link the logarithm, of a classifier the decision function) and the share of an
-        input its main effect and half of its interactions, as ``explain`` has them. Neurons of more
-        than two inputs are shared out along the straight line from the mean of the inputs.
+        column its main effect and half of its interactions, as ``explain`` has them. Neurons of
+        more than two inputs are shared out along the straight line from the mean of the inputs.
         Importances sum to 1, and are 0 if the network is constant. One is negative if the input
         works against inputs that it is correlated with. Of several outputs, covariances and
-        variances are summed. After a fit in chunks of rows they are those over a sample of
-        them.
+        variances are summed. After a fit in chunks of rows they are those over a sample of them.
 
         Raises
         ------
@@ -101,8 +104,9 @@ class ReadableNetwork(Documented):
 
         The effects are the functional ANOVA of the network, in closed form, with respect to
         independent inputs that are distributed as in training (``marginals_``): each has mean zero,
-        and an interaction is free of main effects. :class:`~sklearn_wedge.inspection.EffectDisplay`
-        draws them.
+        and an interaction is free of main effects. Those of a column and of its indicator of
+        missing values are one effect, that of the column.
+        :class:`~sklearn_wedge.inspection.EffectDisplay` draws them.
 
         Parameters
         ----------
@@ -131,13 +135,41 @@ class ReadableNetwork(Documented):
         index = X.index if hasattr(X, "iloc") else None
         return explained(self, self._validated_inputs(X, reset=False), feature_names, index)
 
+    def inputs_frame(self, X: ArrayLike) -> Any:
+        """The inputs of the network as a data frame: what it makes of a table first.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A table, as given to ``predict``. The index of a pandas data frame is kept.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Of shape (n_samples, n_inputs), in original units: the columns, with medians for missing
+            values, then an indicator for each column that lacked a value in training
+            (``bmi is missing``). As an array: ``table_.transform``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is malformed.
+        ImportError
+            If pandas is not installed.
+        """
+        check_is_fitted(self)
+        pandas = import_pandas("inputs_frame")
+        index = X.index if hasattr(X, "iloc") else None
+        inputs = self.table_.transform(self._validated_inputs(X, reset=False))
+        return pandas.DataFrame(inputs, index=index, columns=input_names(self))
+
     def neurons_frame(self, feature_names: Sequence[str] | None = None) -> Any:
         """The neurons as a data frame, a row for each, in original units.
 
         Neuron by neuron ``coefficient · (weights · inputs + bias)_+`` sum, with the intercept
         ``intercepts_[-1]``, to the output. Neurons are scaled so that the weight of the input that
         moves the neuron most is 1 or -1: ``coefficient`` is the slope along it. Apply them to
-        inputs clipped to ``clip_bounds_``.
+        ``inputs_frame`` clipped to ``clip_bounds_``.
 
         Of a deep network the neurons of the last hidden layer come first. Then come those of the
         layers before, in the order of the rows of ``coefs_``: their coefficients are 0, and

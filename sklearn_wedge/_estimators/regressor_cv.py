@@ -143,7 +143,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         there is no score.
     best_score_ : float
         Mean score at ``alpha_`` and the combination chosen.
-    coefs_, intercepts_, clip_bounds_, encoding_, x_mean_, x_scale_, y_mean_, y_scale_
+    coefs_, intercepts_, table_, clip_bounds_, encoding_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
         As in :class:`WedgeReLURegressor`.
@@ -152,7 +152,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLURegressor`.
     n_features_in_ : int
-        Number of input columns.
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if ``X`` had any.
     target_names_in_ : ndarray of shape (n_outputs,)
@@ -262,7 +262,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs.
+            Inputs; values may be missing, as in :class:`WedgeReLURegressor`: replaced by medians of
+            all rows with weight, on the folds too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several only for the squared error. A column is one target: predictions then
             have one dimension.
@@ -284,11 +285,12 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         X, y, weight, loss = self._validated_targets(X, y, sample_weight)
+        inputs = self._inputs_to_fit(X, weight)
+        data = Task(inputs, y, as_columns(y), weight, loss, given=X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            data = Task(X, y, as_columns(y), weight, loss)
             found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, X, y, weight, loss, refit, found)
+                self._fit_at(self.alpha_, inputs, y, weight, loss, refit, found)
         return self
 
     def _default_scoring(self) -> Any:
@@ -298,4 +300,5 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         objective = {"loss": self.loss, "quantile": self.quantile, "epsilon": self.epsilon}
         model = WedgeReLURegressor(**objective, **self._shared_parameters())
         model.n_features_in_, model._one_target = self.n_features_in_, self._one_target
+        model.table_ = self.table_
         return model

@@ -22,8 +22,10 @@ from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._polish.given_neurons import balanced_penalty, given_neurons, snapped
 from sklearn_wedge._polish.trained_network import TrainedNetwork, read_network
-from sklearn_wedge._settings.inputs import as_columns
+from sklearn_wedge._settings.inputs import as_columns, refuse_not_finite
 from sklearn_wedge._settings.objectives import class_targets
+from sklearn_wedge._tables import TableEncoding
+from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge._training.problems import build_problem
 
@@ -306,6 +308,8 @@ def _validated(
     else:
         X, y, weight, loss = estimator._validated_targets(X, y, sample_weight)
         target = as_columns(y)
+    refuse_not_finite(X, "polish", getattr(estimator, "feature_names_in_", None))
+    estimator.table_ = TableEncoding.of_numbers(column_names(estimator))
     if X.shape[1] != trained.n_inputs:
         raise ValueError(f"X has {X.shape[1]} features, and network takes {trained.n_inputs}.")
     if target.shape[1] != trained.n_outputs:

@@ -69,14 +69,16 @@ class Found:
         return Found(self.count + later.count, first.place, first.value)
 
 
-def not_finite(values: NDArray, first_row: int = 0) -> dict[str, Found]:
-    """NaN and infinity among floating-point values; there are none among others."""
+def not_finite(values: NDArray, first_row: int = 0, missing: bool = False) -> dict[str, Found]:
+    """NaN, unless values may be ``missing``, and infinity among floating-point values."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return {}
-    return {
-        "NaN": Found.among(values, np.isnan(values), first_row),
-        "infinity": Found.among(values, np.isinf(values), first_row),
-    }
+    infinite = {"infinity": Found.among(values, np.isinf(values), first_row)}
+    return (
+        infinite
+        if missing
+        else {"NaN": Found.among(values, np.isnan(values), first_row), **infinite}
+    )
 
 
 def joined(parts: Iterable[dict[str, Found]]) -> dict[str, Found]:
@@ -112,14 +114,11 @@ def _what_to_do(name: str, kind: str, caller: Caller) -> str:
             f"{who} needs finite numbers: replace them, for example by the largest finite value "
             "of their column, or leave these rows out."
         )
-    imputed = "SimpleImputer().fit_transform(X)"
-    if not isinstance(caller, str):
-        imputed = f"make_pipeline(SimpleImputer(), {who}())"
     # An imputer cannot read them in columns of type object.
     fill = "Take X.astype('Float64') and fill" if kind == "pd.NA" else "Fill"
     return (
-        f"{who} does not accept missing values. {fill} them in first, for example with {imputed} "
-        "(sklearn.impute.SimpleImputer)."
+        f"{who} does not accept missing values. {fill} them in first, for example with "
+        "SimpleImputer().fit_transform(X) (sklearn.impute.SimpleImputer)."
     )
 
 
@@ -317,17 +316,31 @@ def _refuse_entry(value: Any, where: str, name: str, caller: Caller, reason: Exc
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read_inputs(read: Callable[[], Any], X: ArrayLike, caller: Caller) -> Any:
+def _with_nan(X: Any) -> Any:
+    """Inputs with NaN for entries that stand for a missing value, and are not read as such."""
+    entries = np.array(X, dtype=object)
+    if entries.ndim != 2:
+        return X
+    entries[np.vectorize(_is_missing, otypes=[bool])(entries)] = np.nan
+    return type(X)(entries, index=X.index, columns=X.columns) if hasattr(X, "iloc") else entries
+
+
+def read_inputs(
+    read: Callable[[Any], Any], X: ArrayLike, caller: Caller, missing: bool = False
+) -> Any:
     """What scikit-learn makes of the inputs, alone or with targets, if all of them are finite.
 
     Parameters
     ----------
     read : callable
-        Calls the function of scikit-learn; returns X as an array, or a tuple that begins with it.
+        Calls the function of scikit-learn on the inputs; returns them as an array, or a tuple that
+        begins with it.
     X : array-like
         The inputs as given.
     caller : estimator or str
         Who needs them.
+    missing : bool, default=False
+        Whether values may be missing: they are NaN then.
 
     Raises
     ------
@@ -336,7 +349,7 @@ def read_inputs(read: Callable[[], Any], X: ArrayLike, caller: Caller) -> Any:
     """
     refuse_unreadable(X, "X", caller)
     try:
-        data = read()
+        data = _read(read, X, missing)
     except (TypeError, ValueError) as error:
         # Rows of different lengths have no columns to be named.
         if any(part in str(error) for part in FAILED_CONVERSIONS) and "homog" not in str(error):
@@ -345,8 +358,17 @@ def read_inputs(read: Callable[[], Any], X: ArrayLike, caller: Caller) -> Any:
     array = data[0] if isinstance(data, tuple) else data
     is_function = isinstance(caller, str)
     names = _get_feature_names(X) if is_function else getattr(caller, "feature_names_in_", None)
-    refuse_not_finite(array, caller, names)
+    refuse_not_finite(array, caller, names, missing=missing)
     return data
+
+
+def _read(read: Callable[[Any], Any], X: ArrayLike, missing: bool) -> Any:
+    try:
+        return read(X)
+    except (TypeError, ValueError) as error:
+        if missing and any(part in str(error) for part in ("NAType", "NA is ambiguous")):
+            return read(_with_nan(X))
+        raise
 
 
 def row_chunks(n_rows: int, at_most: int) -> list[slice]:
@@ -359,9 +381,13 @@ def row_chunks(n_rows: int, at_most: int) -> list[slice]:
 
 
 def refuse_not_finite(
-    X: NDArray, caller: Caller, names: Sequence | None = None, first_row: int = 0
+    X: NDArray,
+    caller: Caller,
+    names: Sequence | None = None,
+    first_row: int = 0,
+    missing: bool = False,
 ) -> None:
-    """Raise if inputs are missing or infinite, in chunks of rows: X may be a file.
+    """Raise if inputs are infinite, or missing unless they may be, in chunks: X may be a file.
 
     The first row of the array has the number ``first_row``.
 
@@ -374,7 +400,7 @@ def refuse_not_finite(
 
     def in_chunks() -> Iterator[dict[str, Found]]:
         for chunk in row_chunks(len(X), rows):
-            yield not_finite(X[chunk], first_row + chunk.start)
+            yield not_finite(X[chunk], first_row + chunk.start, missing)
             release(X)
 
     refuse_found("X", joined(in_chunks()), caller, names)

@@ -1,4 +1,4 @@
-"""What inputs, hidden neurons and outputs of a fitted estimator are called."""
+"""What columns, inputs, hidden neurons and outputs of a fitted estimator are called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> list[str]:
+def column_names(estimator: Any, feature_names: Sequence[str] | None = None) -> list[str]:
     """Names of the columns: given, those of the training data, or ``x0``, ``x1``, ...
 
     Raises
@@ -27,6 +27,11 @@ def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> l
             "columns: give one for each."
         )
     return [str(name) for name in feature_names]
+
+
+def input_names(estimator: Any, feature_names: Sequence[str] | None = None) -> list[str]:
+    """Names of the inputs of the network, such as ``bmi`` and ``bmi is missing``."""
+    return estimator.table_.input_names(column_names(estimator, feature_names))
 
 
 def encoded_names(estimator: Any, names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import input_names, output_label, output_names, target_names
+from sklearn_wedge._text.names import column_names, output_label, output_names, target_names
 from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
 
 # Neurons, importances and targets that a summary prints.
@@ -93,6 +93,16 @@ def _encoding(estimator: Any) -> list[str]:
     return [f"Encoding: {few}{inputs} as {ENCODINGS[encoding.kind]}"]
 
 
+def _missing(estimator: Any, names: Sequence[str]) -> list[str]:
+    """A line on the columns that lacked values in training, if there are any."""
+    lacking = [names[k] for k in estimator.table_.with_indicator]
+    if not lacking:
+        return []
+    listed = ", ".join(lacking[:MOST_IN_SUMMARY])
+    more = ", ..." if len(lacking) > MOST_IN_SUMMARY else ""
+    return [f"Missing values: in {listed}{more}; replaced by medians, with an input that says so"]
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -117,11 +127,12 @@ def chosen_lines(neurons: Sequence[ReadableNeuron], most: int) -> tuple[list, li
 def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     """See ``ReadableNetwork.summary``."""
     names, neurons = (
-        input_names(estimator, feature_names),
+        column_names(estimator, feature_names),
         readable_neurons(estimator, feature_names),
     )
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
+        *_missing(estimator, names),
         f"Network: {network_in_words(estimator, neurons)}",
         *_encoding(estimator),
         *_left_out(estimator),

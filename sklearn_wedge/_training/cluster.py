@@ -15,6 +15,9 @@ class Engine(Protocol):
     def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
         """A task; arguments may be handles, or lists of them."""
 
+    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
+        """What a function makes of chunks, each where that chunk is."""
+
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """The same handles, once their results are there and stay."""
 
@@ -55,6 +58,13 @@ class Cluster:
             allow_other_workers=workers is not None,
         )
 
+    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
+        """See ``Engine``."""
+        futures = [self.submit(function, chunk, near=chunk) for chunk in chunks]
+        for chunk, future in zip(chunks, futures, strict=True):
+            self._places[future.key] = self._places.get(chunk.key)
+        return futures
+
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """See ``Engine``: futures are computed once anyway."""
         return handles
@@ -76,6 +86,10 @@ class Scheduler:
         from dask import delayed
 
         return delayed(function, pure=False)(*args)
+
+    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
+        """See ``Engine``: made anew when they are needed, as chunks are."""
+        return [self.submit(function, chunk) for chunk in chunks]
 
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """See ``Engine``."""

@@ -7,8 +7,8 @@ the chunks are computed anew in every pass on dask's threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,10 @@ def _new_targets(
         return np.zeros_like(targets[0]), targets[1]
     changed = chunks.with_targets(function, *args)
     return changed.target, changed.weight
+
+
+def _new_inputs(function: Callable, inputs: NDArray) -> NDArray:
+    return function(np.asarray(inputs))
 
 
 def _labels(
@@ -157,6 +161,11 @@ class DaskChunks:
         labels, weights = zip(*(part for part in found if len(part[0])), strict=True)
         classes, codes = np.unique(np.concatenate(labels), return_inverse=True)
         return classes, np.bincount(codes, np.concatenate(weights))
+
+    def with_inputs(self, function: Callable[[NDArray], NDArray], n_inputs: int) -> DaskChunks:
+        """See ``Rows``."""
+        inputs = self.engine.changed(partial(_new_inputs, function), self.inputs)
+        return replace(self, inputs=inputs, n_inputs=n_inputs, at_most=rows_at_once(n_inputs))
 
     def with_targets(self, function: Callable, *args: Any) -> DaskChunks:
         """See ``Rows``."""
@@ -311,7 +320,7 @@ def check_chunk(inputs: Any, targets: tuple[NDArray, NDArray], first_row: int) -
     """Look for values that no fit takes."""
     y, weight = targets
     return Checked(
-        not_finite(dense(inputs), first_row),
+        not_finite(dense(inputs), first_row, missing=True),
         not_finite(y[:, 0] if y.shape[1] == 1 else y, first_row),
         bad_weights(weight, first_row),
         bool((weight > 0).any()),
@@ -421,5 +430,5 @@ def _predict(
         first_row, number = (block_info[0][f"{of}-location"][0] for of in ("array", "chunk"))
         if np.isnan(first_row[0]):  # sizes of chunks are not known
             raise ValueError(f"In block {number} of the rows: {error}") from error
-        refuse_not_finite(chunk, estimator, first_row=int(first_row[0]))
+        refuse_not_finite(chunk, estimator, first_row=int(first_row[0]), missing=True)
         raise

@@ -225,6 +225,7 @@ class HiddenNetwork:
     encoding_: Any
     x_mean_: Array
     x_scale_: Array
+    table_: Any
 
     @classmethod
     def of(cls, model: Any) -> HiddenNetwork:
@@ -232,7 +233,7 @@ class HiddenNetwork:
         coefs, intercepts = unit_norm_layers(model)
         width = len(intercepts[-1])
         output = np.eye(width), np.zeros(width)
-        units = model.clip_bounds_, model.encoding_, model.x_mean_, model.x_scale_
+        units = model.clip_bounds_, model.encoding_, model.x_mean_, model.x_scale_, model.table_
         return cls([*coefs, output[0]], [*intercepts, output[1]], *units)
 
 

@@ -30,7 +30,8 @@ class ExportMixin(Convertible):
         MLPRegressor or MLPClassifier
             Predicts the same up to rounding, probabilities included. Without clipping a network of
             one block has one hidden layer with ``coefs_`` and ``intercepts_`` as they are here; two
-            more layers before it clip and encode.
+            more layers before it clip and encode. It refuses rows with missing values, as all
+            networks of scikit-learn do.
 
         Raises
         ------
@@ -43,7 +44,8 @@ class ExportMixin(Convertible):
         -----
         UserWarning
             If the loss is ``"hinge"`` or ``"squared_hinge"``: labels agree, but ``predict_proba``
-            of the result means nothing.
+            of the result means nothing. If values were missing in training: predictions agree on
+            complete rows, and there are none of others.
 
         Examples
         --------
@@ -65,10 +67,11 @@ class ExportMixin(Convertible):
     def to_torch(self, dtype: torch.dtype | None = None) -> torch.nn.Sequential:
         """The network as a ``torch.nn.Sequential``.
 
-        It takes inputs in original units and returns a tensor of shape (n_samples, n_outputs): for
-        regression predictions (under a log link with the exponential), for classification what
-        ``decision_function`` returns, in a column for two classes. Weights and biases can be
-        trained further; clipping, encoding and scaling of the inputs are buffers.
+        It takes inputs in original units, NaN where they are missing, and returns a tensor of shape
+        (n_samples, n_outputs): for regression predictions (under a log link with the exponential),
+        for classification what ``decision_function`` returns, in a column for two classes. Weights
+        and biases can be trained further; medians, clipping, encoding and scaling of the inputs are
+        buffers.
 
         Parameters
         ----------
@@ -108,9 +111,9 @@ class ExportMixin(Convertible):
     def to_onnx(self, dtype: Any = "float32", target_opset: int | None = None) -> onnx.ModelProto:
         """The network as an ONNX model, through skl2onnx.
 
-        Its input is ``X``, of shape (n_samples, n_features). Outputs are ``variable``, of shape
-        (n_samples, n_outputs), for regression; ``label`` and ``probabilities``, both arrays, for
-        classification. To convert a pipeline, see
+        Its input is ``X``, of shape (n_samples, n_features), with NaN where values are missing.
+        Outputs are ``variable``, of shape (n_samples, n_outputs), for regression; ``label`` and
+        ``probabilities``, both arrays, for classification. To convert a pipeline, see
         :func:`~sklearn_wedge.export.register_onnx_converters`.
 
         Parameters
@@ -118,7 +121,7 @@ class ExportMixin(Convertible):
         dtype : {"float32", "float64"} or equivalent dtype, default="float32"
             Of the inputs, and of the arithmetic.
         target_opset : int or None, default=None
-            Version of the ONNX operators, 8 or newer; None for the newest that skl2onnx supports.
+            Version of the ONNX operators, 9 or newer; None for the newest that skl2onnx supports.
 
         Returns
         -------
@@ -161,24 +164,28 @@ class ExportMixin(Convertible):
     def to_dict(self) -> dict[str, Any]:
         """The network as plain data, in original units, that ``json.dumps`` writes.
 
-        To predict, put the inputs in a table of values by name, each clipped to ``lower`` and
-        ``upper`` and, if it has an ``encoding``, mapped to what the straight lines from knot to
-        knot say; add the neurons in their order; read off the outputs. A neuron is
+        To predict, put the inputs in a table of values by name. An input is the value of its
+        ``column``, the ``median`` of that if it is missing, or, if the input ``is_missing``, 1
+        where that value is missing and 0 elsewhere; clipped to ``lower`` and ``upper`` and, if it
+        has an ``encoding``, mapped to what the straight lines from knot to knot say. Then add the
+        neurons in their order; read off the outputs. A neuron is
         ``max(0, bias + Σ weight · value)`` and an output ``bias + Σ weight · value``, over the
         names in its ``weights``.
 
         Returns
         -------
         dict
-            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 2.
+            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 3.
             - ``estimator``: name of the class.
             - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
               are log probabilities up to a constant; ``"margin"``, as the last two without
               probabilities (the second class if positive, or the class of the largest).
-            - ``inputs``: ``name``, ``lower`` and ``upper`` of each column in order, None where not
-              clipped; ``encoding``, None or ``kind``, ``knots`` (ascending) and ``values`` at the
-              knots, those of the first and the last also beyond.
+            - ``columns``: ``name`` and ``median`` of each column in order.
+            - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each, the
+              columns first, bounds None where not clipped; ``encoding``, None or ``kind``,
+              ``knots`` (ascending) and ``values`` at the knots, those of the first and the last
+              also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from
               1), ``bias`` and ``weights`` of each, a dict by name of inputs and neurons of earlier
               blocks.
@@ -199,8 +206,10 @@ class ExportMixin(Convertible):
         >>> from sklearn_wedge import WedgeReLURegressor
         >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> record = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0])).to_dict()
-        >>> record["inputs"]
-        [{'name': 'x0', 'lower': -1.0, 'upper': 1.0, 'encoding': None}]
+        >>> record["columns"]
+        [{'name': 'x0', 'median': 0.0}]
+        >>> record["inputs"][0]["name"], record["inputs"][0]["upper"]
+        ('x0', 1.0)
         >>> [list(neuron["weights"]) for neuron in record["neurons"]]
         [['x0'], ['x0']]
         >>> json.loads(json.dumps(record, allow_nan=False)) == record

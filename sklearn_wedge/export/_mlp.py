@@ -18,7 +18,7 @@ from sklearn_wedge.export._outputs import link_of
 
 def to_mlp(model: Any) -> MLPRegressor | MLPClassifier:
     """See ``ExportMixin.to_mlp``."""
-    layers = plain_layers(model)
+    layers = _on_complete_rows(model, plain_layers(model))
     widths = tuple(len(layer.bias) for layer in layers[:-1])
     mlp = _classifier(model, widths) if is_classifier(model) else _regressor(model, widths)
     _set_layers(mlp, layers)
@@ -26,6 +26,22 @@ def to_mlp(model: Any) -> MLPRegressor | MLPClassifier:
     if hasattr(model, "feature_names_in_"):
         mlp.feature_names_in_ = model.feature_names_in_
     return mlp
+
+
+def _on_complete_rows(model: Any, layers: list[Layer]) -> list[Layer]:
+    """The layers on the columns of a table from which nothing is missing: indicators are 0."""
+    table = model.table_
+    if not len(table.with_indicator):
+        return layers
+    warnings.warn(
+        f"{[table.column_names[k] for k in table.with_indicator]} lacked values in training, and "
+        "networks of scikit-learn refuse rows with missing values: predictions agree on complete "
+        "rows. to_onnx, to_torch and to_dict take missing values.",
+        UserWarning,
+        stacklevel=4,
+    )
+    first, *others = layers
+    return [Layer(first.weights[: table.n_columns], first.bias), *others]
 
 
 def _regressor(model: Any, widths: tuple[int, ...]) -> MLPRegressor:

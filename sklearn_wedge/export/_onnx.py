@@ -29,8 +29,8 @@ OPTIONS = {
 }
 
 
-# From this version of the operators on, the larger of a row and of bounds is defined.
-OLDEST_OPSET = 8
+# From this version of the operators on, missing values can be replaced.
+OLDEST_OPSET = 9
 
 
 def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
@@ -83,7 +83,7 @@ class _Graph:
     def __init__(self, scope: Any, operator: Any, container: Any):
         if container.target_opset < OLDEST_OPSET:
             raise ValueError(
-                f"target_opset={container.target_opset} cannot clip the inputs of "
+                f"target_opset={container.target_opset} cannot prepare the inputs of "
                 f"{type(operator.raw_operator).__name__}: use {OLDEST_OPSET} or newer."
             )
         self.scope, self.operator, self.container = scope, operator, container
@@ -104,6 +104,17 @@ class _Graph:
         self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
         return name
 
+    def complete(self, table: str, encoding: Any) -> str:
+        """Inputs of the columns of a table: medians for missing values, then the indicators."""
+        missing = self.node("IsNaN", table)
+        inputs = self.node("Where", missing, self.constant(encoding.medians), table)
+        if not len(encoding.with_indicator):
+            return inputs
+        columns = self.constant(encoding.with_indicator, TensorProto.INT64)
+        indicators = self.node("Cast", missing, to=self.type)
+        indicators = self.node("Gather", indicators, columns, axis=1)
+        return self.node("Concat", inputs, indicators, axis=1)
+
     def encoded(self, inputs: str, pieces: Pieces) -> str:
         """The sums of the pieces of inputs; 0 of those that have none."""
         values = self.node(
@@ -120,7 +131,8 @@ class _Graph:
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
-        inputs = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
+        table = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
+        inputs = self.complete(table, model.table_)
         values = self.node("Sub", inputs, self.constant(units.center))
         values = self.node("Div", values, self.constant(units.scale))
         values = self.node("Max", values, self.constant(units.lower))

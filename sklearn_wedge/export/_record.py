@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from sklearn_wedge._text.names import hidden_names, input_names
+from sklearn_wedge._text.names import column_names, hidden_names, input_names
 from sklearn_wedge._text.sums import signal_ranges
 from sklearn_wedge.export._outputs import link_of, with_output_layer
 
-FORMAT, VERSION = "sklearn_wedge.network", 2
+FORMAT, VERSION = "sklearn_wedge.network", 3
 
 
 def to_dict(model: Any) -> dict[str, Any]:
     """See ``ExportMixin.to_dict``."""
-    inputs = input_names(model)
-    if len(set(inputs)) < len(inputs):
-        twice = sorted({name for name in inputs if inputs.count(name) > 1})
+    columns, inputs = column_names(model), input_names(model)
+    if len(set(columns)) < len(columns):
+        twice = sorted({name for name in columns if columns.count(name) > 1})
         raise ValueError(
             f"to_dict calls inputs by name, and several columns are called {twice}: rename them "
             "before the fit."
@@ -31,12 +31,11 @@ def to_dict(model: Any) -> dict[str, Any]:
         "version": VERSION,
         "estimator": type(model).__name__,
         "link": link_of(model),
-        "inputs": [
-            {"name": name, "lower": _finite(low), "upper": _finite(high), "encoding": encoding}
-            for name, low, high, encoding in zip(
-                inputs, *model.clip_bounds_, _encodings(model.encoding_), strict=True
-            )
+        "columns": [
+            {"name": name, "median": float(median)}
+            for name, median in zip(columns, model.table_.medians, strict=True)
         ],
+        "inputs": _inputs(model, columns, inputs),
         "neurons": neurons,
         "outputs": [
             {"bias": float(bias), "weights": _weights(names[-len(column) :], column)}
@@ -61,6 +60,23 @@ def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, A
             for name, column, bias in zip(own, coef.T, intercept, strict=True)
         ]
     return names, neurons
+
+
+def _inputs(model: Any, columns: list[str], inputs: list[str]) -> list[dict[str, Any]]:
+    """What each input is of a column, and what is done to it."""
+    table, (lower, upper) = model.table_, model.clip_bounds_
+    encodings = _encodings(model.encoding_)
+    return [
+        {
+            "name": name,
+            "column": columns[table.column_of_input[k]],
+            "is_missing": bool(table.is_indicator[k]),
+            "lower": _finite(lower[k]),
+            "upper": _finite(upper[k]),
+            "encoding": encodings[k],
+        }
+        for k, name in enumerate(inputs)
+    ]
 
 
 def _encodings(encoding: Any) -> list[dict[str, Any] | None]:

@@ -15,16 +15,19 @@ PIECES = ("near_start", "rest_of_start", "width", "rises", "shift")
 
 
 class ClippedInputs(torch.nn.Module):
-    """Inputs centred, scaled, clipped and encoded; nothing of it is trained.
+    """Inputs made complete, centred, scaled, clipped and encoded; nothing of it is trained.
 
     Parameters
     ----------
+    table : TableEncoding
     units : InputUnits
     dtype : torch.dtype
     """
 
-    def __init__(self, units: InputUnits, dtype: torch.dtype):
+    def __init__(self, table: Any, units: InputUnits, dtype: torch.dtype):
         super().__init__()
+        self.register_buffer("medians", torch.tensor(table.medians, dtype=dtype))
+        self.register_buffer("with_indicator", torch.tensor(table.with_indicator))
         for name in ("center", "scale", "lower", "upper"):
             self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
         self.encoded = units.pieces is not None
@@ -33,7 +36,12 @@ class ClippedInputs(torch.nn.Module):
                 self.register_buffer(name, torch.tensor(getattr(units.pieces, name), dtype=dtype))
             self.register_buffer("column", torch.tensor(units.pieces.column))
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, table: torch.Tensor) -> torch.Tensor:
+        missing = torch.isnan(table)
+        inputs = torch.where(missing, self.medians, table)
+        if len(self.with_indicator):
+            indicators = missing[:, self.with_indicator].to(inputs.dtype)
+            inputs = torch.cat([inputs, indicators], dim=1)
         values = (inputs - self.center) / self.scale
         values = torch.minimum(torch.maximum(values, self.lower), self.upper)
         if not self.encoded:
@@ -54,7 +62,7 @@ def to_torch(model: Any, dtype: torch.dtype | None) -> torch.nn.Sequential:
     """See ``ExportMixin.to_torch``."""
     dtype = torch.float64 if dtype is None else dtype
     units, layers = unit_layers(model)
-    modules = OrderedDict(inputs=ClippedInputs(units, dtype))
+    modules = OrderedDict(inputs=ClippedInputs(model.table_, units, dtype))
     for number, layer in enumerate(layers[:-1], start=1):
         modules[f"hidden_{number}"] = _linear(layer, dtype)
         modules[f"relu_{number}"] = torch.nn.ReLU()

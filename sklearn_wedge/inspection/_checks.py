@@ -27,6 +27,23 @@ def check_network(estimator: Any, needed_by: str) -> None:
         )
 
 
+def check_complete(estimator: Any, needed_by: str) -> None:
+    """Refuse networks of tables with missing values.
+
+    Raises
+    ------
+    ValueError
+        If inputs of the network say where they are.
+    """
+    table = estimator.table_
+    if len(table.with_indicator):
+        raise ValueError(
+            f"{needed_by} draws networks of tables without missing values, and this "
+            f"{type(estimator).__name__} has inputs that say where they are: "
+            f"{table.input_names()[table.n_columns :]}. Use EffectDisplay."
+        )
+
+
 def check_at_least(least: int, name: str, value: Any) -> None:
     """Refuse what is not an integer of at least so much.
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._text.names import (
+    column_names,
     column_number,
-    input_names,
     output_label,
     output_number,
 )
 from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
 from sklearn_wedge.inspection._checks import check_at_least, check_network
-from sklearn_wedge.inspection._effects import Effects, Inputs
+from sklearn_wedge.inspection._effects import Columns, Effects
 from sklearn_wedge.inspection._explanation import effects_of
 
 Array = NDArray[np.float64]
@@ -51,6 +51,8 @@ class EffectGrid:
         Of each input in the training data: the mean of each tenth.
     two_valued : tuple of bool
         Whether each input takes only two values in the training data, as an indicator does.
+    missing : float or None
+        Of one input, the effect where its value is missing; None if it never was in training.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class EffectGrid:
     values: Array
     deciles: tuple[Array, ...]
     two_valued: tuple[bool, ...]
+    missing: float | None = None
 
     def __repr__(self) -> str:
         return f"EffectGrid(names={self.names}, shape={self.values.shape})"
@@ -112,8 +115,9 @@ class EffectDisplay:
     """What each input, and each pair of inputs, contributes to the network's output.
 
     Main effects are curves and interactions maps; an input of two values, such as an indicator, is
-    drawn at these only. Together with the intercept all effects sum to
-    the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
+    drawn at these only. A dashed line is the effect where the value is missing, if it was in
+    training; maps are of rows in which both are known. Together with the intercept all effects sum
+    to the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
     recommended to use :meth:`from_estimator`.
 
     Parameters
@@ -212,14 +216,14 @@ class EffectDisplay:
         check_network(estimator, "EffectDisplay")
         check_at_least(2, "grid_resolution", grid_resolution)
         network = effects_of(estimator)
-        names = input_names(estimator, feature_names)
+        names = column_names(estimator, feature_names)
         chosen_output = output_number(estimator, output)
         if effects is None:
             chosen = _largest(network, estimator.marginals_, chosen_output)
         elif isinstance(effects, str | Integral):
             raise ValueError(f"effects must be a sequence, as [{effects!r}], got {effects!r}.")
         else:
-            chosen = [_inputs(effect, names, network) for effect in effects]
+            chosen = [_columns(effect, names, network) for effect in effects]
         if not chosen:
             why = "the network is constant" if effects is None else "effects is empty"
             raise ValueError(f"There is no effect to draw: {why}.")
@@ -302,6 +306,10 @@ class EffectDisplay:
             markersize=6,
             transform=panel.get_xaxis_transform(),
         )
+        if effect.missing is not None:
+            missing = {"color": BLUE, "linestyle": "--", "linewidth": 1, "label": "missing"}
+            panel.axhline(effect.missing, **missing)
+            panel.legend(loc="best", frameon=False)
         panel.set(xlabel=as_it_is(effect.names[0]))
         panel.set(ylabel=as_it_is(f"effect on {self.output_label}"))
         _set_ticks(panel, effect)
@@ -328,7 +336,7 @@ def _set_ticks(panel: Any, effect: EffectGrid) -> None:
             axis.set_ticks(ticks)
 
 
-def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
+def _columns(effect: Any, names: Sequence[str], network: Effects) -> Columns:
     """The columns of an effect that is given by number, by name or as a pair of these.
 
     Raises
@@ -340,10 +348,10 @@ def _inputs(effect: Any, names: Sequence[str], network: Effects) -> Inputs:
         effect = tuple(effect.split(" × "))  # as ``explain`` writes it
     one = isinstance(effect, str) or not isinstance(effect, Iterable)
     columns = [effect] if one else list(effect)
-    inputs = tuple(sorted(column_number(column, names) for column in columns))
-    if inputs in network.effects:
-        return inputs
-    alike = [other for other in network.effects if len(other) == len(inputs)]
+    found = tuple(sorted(column_number(column, names) for column in columns))
+    if found in network.effects:
+        return found
+    alike = [other for other in network.effects if len(other) == len(found)]
     there = [" × ".join(names[k] for k in other) for other in alike]
     raise ValueError(
         f"The network has no effect {effect!r}; of that many inputs it has "
@@ -357,17 +365,27 @@ def _mesh(ticks: Sequence[Array]) -> Array:
     return np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, len(ticks))
 
 
-def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Inputs]:
+def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Columns]:
     """The effects of the largest standard deviation, largest first."""
     spread = {}
-    for inputs in network.effects:
-        few = [marginals[k].compressed(VALUES_JUDGED) for k in inputs]
-        values = network.at(inputs, _mesh([marginal.values for marginal in few]))[:, output]
-        weights = np.prod(_mesh([marginal.weights for marginal in few]), axis=1)
-        spread[inputs] = np.sqrt(weights @ values**2)
+    for columns in network.effects:
+        few = [_judged(network, k, marginals) for k in columns]
+        values = network.at(columns, _mesh([values for values, _ in few]))[:, output]
+        weights = np.prod(_mesh([weights for _, weights in few]), axis=1)
+        spread[columns] = np.sqrt(weights @ values**2)
     least = NEGLIGIBLE * max(spread.values(), default=0.0)
     largest = sorted(spread, key=spread.__getitem__, reverse=True)[:MOST_EFFECTS]
-    return [inputs for inputs in largest if spread[inputs] >= least]
+    return [columns for columns in largest if spread[columns] >= least]
+
+
+def _judged(network: Effects, column: int, marginals: Sequence[Any]) -> tuple[Array, Array]:
+    """Few values of a column and their weights; NaN among them if it lacked some in training."""
+    first, *indicators = network.table.inputs_of(column)
+    few = marginals[first].compressed(VALUES_JUDGED)
+    if not indicators:
+        return few.values, few.weights
+    missing = marginals[indicators[0]].mean
+    return np.append(few.values, np.nan), np.append(few.weights * (1.0 - missing), missing)
 
 
 def _ticks(ends: Array, resolution: int, knots: Array) -> Array:
@@ -379,25 +397,29 @@ def _ticks(ends: Array, resolution: int, knots: Array) -> Array:
 
 def _on_grid(
     network: Effects,
-    inputs: Inputs,
+    columns: Columns,
     marginals: Sequence[Any],
     names: Sequence[str],
     output: int,
     resolution: int,
 ) -> EffectGrid:
-    """An effect over the range of its inputs."""
+    """An effect over the range of its columns."""
+    inputs = [network.table.inputs_of(k)[0] for k in columns]
     own = [marginals[k] for k in inputs]
     two_valued = tuple(len(m.values) == 2 for m in own)
     ticks = tuple(
         m.values if two else _ticks(m.values[[0, -1]], resolution, network.encoding.knots[k])
         for m, two, k in zip(own, two_valued, inputs, strict=True)
     )
-    values = network.at(inputs, _mesh(ticks))[:, output]
+    values = network.at(columns, _mesh(ticks))[:, output]
     deciles = tuple(m.compressed(10).values for m in own)
+    lacked = len(columns) == 1 and len(network.table.inputs_of(columns[0])) > 1
+    missing = network.at(columns, np.full((1, 1), np.nan))[0, output] if lacked else None
     return EffectGrid(
-        names=tuple(names[k] for k in inputs),
+        names=tuple(names[k] for k in columns),
         ticks=ticks,
         values=values.reshape([len(values_of_input) for values_of_input in reversed(ticks)]),
         deciles=deciles,
         two_valued=two_valued,
+        missing=None if missing is None else float(missing),
     )

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Inputs = tuple[int, ...]
+Columns = tuple[int, ...]
 
 
 class Distribution(Protocol):
@@ -130,34 +131,46 @@ class Interaction:
 class Effects:
     """The functional ANOVA of a network: ``intercept + Σ effects`` is its output.
 
+    Effects of inputs that are about the same columns of the table are one effect, their sum.
+
     Attributes
     ----------
     intercept : ndarray of shape (q,)
-    effects : dict of tuple of int to MainEffect or Interaction
-        By their inputs: main effects by column, then interactions. Of inputs as the network sees
-        them: clipped and encoded.
+    effects : dict of tuple of int to dict of tuple of int to MainEffect or Interaction
+        By their columns: main effects, then interactions. Each by the inputs of its parts, which
+        are as the network sees them: complete, clipped and encoded.
     clip_bounds : ndarray of shape (2, d)
     encoding : Encoding
+    table : TableEncoding
     """
 
     intercept: Array
-    effects: dict[Inputs, MainEffect | Interaction]
+    effects: dict[Columns, dict[Inputs, MainEffect | Interaction]]
     clip_bounds: Array
     encoding: Any
+    table: Any
 
     def __call__(self, X: NDArray) -> Array:
-        """Contributions, (n, n_effects, q), at inputs (n, d) in original units."""
-        X = self.encoding.transform(np.clip(X, *self.clip_bounds))
+        """Contributions, (n, n_effects, q), at rows (n, n_features) of the table."""
+        X = self.encoding.transform(np.clip(self.table.transform(X), *self.clip_bounds))
         values = np.empty((len(X), len(self.effects), len(self.intercept)))
-        for i, (inputs, effect) in enumerate(self.effects.items()):
-            values[:, i] = effect(X[:, inputs])
+        for i, parts in enumerate(self.effects.values()):
+            values[:, i] = sum(effect(X[:, inputs]) for inputs, effect in parts.items())
         return values
 
-    def at(self, inputs: Inputs, x: Array) -> Array:
-        """One effect, (n, q), at values of its inputs, (n, s), in original units."""
-        clipped = np.clip(x, *self.clip_bounds[:, inputs])
-        seen = map(self.encoding.transform_column, clipped.T, inputs)
-        return self.effects[inputs](np.column_stack(list(seen)))
+    def at(self, columns: Columns, x: Array) -> Array:
+        """One effect, (n, q), at values of its columns, (n, s); NaN where they are missing."""
+        values = dict(zip(columns, x.T, strict=True))
+        parts = self.effects[columns].items()
+        return sum(
+            effect(np.column_stack([self._seen(values, k) for k in inputs]))
+            for inputs, effect in parts
+        )
+
+    def _seen(self, values: dict[int, Array], which: int) -> Array:
+        """An input as the network sees it, of values of columns."""
+        own = self.table.input_from(values[int(self.table.column_of_input[which])], which)
+        return self.encoding.transform_column(np.clip(own, *self.clip_bounds[:, which]), which)
 
 
 @dataclass(frozen=True)
@@ -215,6 +228,18 @@ def functional_anova(
         effects[(k,)] = MainEffect(tuple(curves[k]), mean)
         intercept += mean
     return intercept, {**effects, **interactions}
+
+
+def by_columns(
+    effects: dict[Inputs, MainEffect | Interaction], column_of_input: NDArray[np.intp]
+) -> dict[Columns, dict[Inputs, MainEffect | Interaction]]:
+    """Effects of inputs, put together if they are about the same columns; by size and column."""
+    found: dict[Columns, dict[Inputs, MainEffect | Interaction]] = {}
+    for inputs, effect in effects.items():
+        columns = tuple(sorted({int(column_of_input[k]) for k in inputs}))
+        found.setdefault(columns, {})[inputs] = effect
+    ordered = sorted(found, key=lambda columns: (len(columns), columns))
+    return {columns: found[columns] for columns in ordered}
 
 
 def _interaction(hinges: Hinges, marginals: Sequence[Distribution]) -> Interaction:

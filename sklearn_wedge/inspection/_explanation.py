@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import input_names, output_names
+from sklearn_wedge._text.names import column_names, output_names
 from sklearn_wedge._text.sums import encoded_marginals
 from sklearn_wedge.inspection._checks import check_at_least
-from sklearn_wedge.inspection._effects import Effects, Layers, functional_anova
+from sklearn_wedge.inspection._effects import Effects, Layers, by_columns, functional_anova
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Explanation:
     Attributes
     ----------
     names : tuple of str
-        Of the effects: an input, or two inputs that interact as ``"a × b"``.
+        Of the effects: a column, or two columns that interact as ``"a × b"``.
     inputs : tuple of tuple of int
         The columns of each effect.
     contributions : ndarray of shape (n_samples, n_effects) or (n_samples, n_effects, n_outputs)
@@ -44,6 +44,10 @@ class Explanation:
         one.
     index : pandas.Index or None
         Labels of the rows, if they were given as a pandas data frame.
+    missing : bool ndarray of shape (n_samples, n_features)
+        Where values were missing: ``summary`` says so.
+    column_names : tuple of str
+        Names of the columns of ``X``.
 
     Examples
     --------
@@ -73,6 +77,8 @@ class Explanation:
     intercept: float | Array
     outputs: tuple[str, ...] = ()
     index: Any = None
+    missing: NDArray[np.bool_] | None = None
+    column_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         n, n_effects = self.contributions.shape[:2]
@@ -119,7 +125,7 @@ class Explanation:
         largest = np.argsort(-np.abs(own), kind="stable")
         most += len(largest) == most + 1
         numbers = [intercept, *own[largest[:most]]]
-        words = ["intercept", *(self.names[i] for i in largest[:most])]
+        words = ["intercept", *(self._in_words(row, i) for i in largest[:most])]
         if others := len(largest[most:]):
             numbers.append(own[largest[most:]].sum())
             words.append(f"{others} other effects")
@@ -129,6 +135,18 @@ class Explanation:
         of = f", {self.outputs[place]}" if self.outputs else ""
         lines = [f"  {text:{width}}  {word}" for text, word in zip(texts, words, strict=True)]
         return "\n".join([f"row {which}{of}: {intercept + own.sum():.4g}", *lines])
+
+    def _in_words(self, row: int, effect: int) -> str:
+        """An effect in one row: by name, and which of its values are missing there."""
+        columns = self.inputs[effect]
+        if self.missing is None or not self.missing[row, list(columns)].any():
+            return self.names[effect]
+        names = (self.column_names[k] for k in columns)
+        lacking = self.missing[row, list(columns)]
+        return " × ".join(
+            f"{name} is missing" if is_missing else name
+            for name, is_missing in zip(names, lacking, strict=True)
+        )
 
     def _output_number(self, output: int | str | None) -> int:
         n_outputs = max(len(self.outputs), 1)
@@ -205,22 +223,26 @@ def effects_of(estimator: Any) -> Effects:
         )
     layers = Layers(weights, biases, coef, intercept)
     marginals = encoded_marginals(estimator.marginals_, estimator.encoding_)
-    found = functional_anova(layers, marginals)
-    return Effects(*found, estimator.clip_bounds_, estimator.encoding_)
+    intercept, found = functional_anova(layers, marginals)
+    table = estimator.table_
+    found = by_columns(found, table.column_of_input)
+    return Effects(intercept, found, estimator.clip_bounds_, estimator.encoding_, table)
 
 
 def explained(
     estimator: Any, X: NDArray, feature_names: Sequence[str] | None = None, index: Any = None
 ) -> Explanation:
-    """The explanation of validated inputs, (n, d), whose rows have the labels ``index``."""
-    names, outputs = input_names(estimator, feature_names), output_names(estimator)
+    """The explanation of validated rows, (n, d), that have the labels ``index``."""
+    names, outputs = column_names(estimator, feature_names), output_names(estimator)
     effects = effects_of(estimator)
     contributions, intercept = effects(X), effects.intercept
     return Explanation(
-        names=tuple(" × ".join(names[k] for k in inputs) for inputs in effects.effects),
+        names=tuple(" × ".join(names[k] for k in columns) for columns in effects.effects),
         inputs=tuple(effects.effects),
         contributions=contributions if outputs else contributions[:, :, 0],
         intercept=intercept if outputs else float(intercept[0]),
         outputs=outputs,
         index=index,
+        missing=np.isnan(X),
+        column_names=tuple(names),
     )

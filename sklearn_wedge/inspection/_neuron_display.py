@@ -24,7 +24,7 @@ from sklearn_wedge.inspection._axes import (
     look,
     one_axes,
 )
-from sklearn_wedge.inspection._checks import check_at_least
+from sklearn_wedge.inspection._checks import check_at_least, check_complete
 from sklearn_wedge.inspection._training import predicted, training_inputs
 
 Array = NDArray[np.float64]
@@ -429,6 +429,7 @@ def _decisions(estimator: Any, grid: Array) -> Array:
 
 def _refuse_other_networks(estimator: Any) -> None:
     """More than two inputs, or several hidden layers: there are no lines to draw."""
+    check_complete(estimator, "NeuronDisplay")
     name, d = type(estimator).__name__, estimator.n_features_in_
     if d > 2:
         raise ValueError(

@@ -117,7 +117,8 @@ class SupportDisplay:
             If matplotlib is not installed.
         """
         X = training_inputs(estimator, X, needed_by="SupportDisplay")
-        if X.shape[1] == 1:
+        inputs = estimator.table_.transform(X)
+        if inputs.shape[1] == 1:
             raise ValueError("X has one column, and a plane needs two: use NeuronDisplay.")
         names = input_names(estimator, feature_names)
         if columns is None:
@@ -126,7 +127,7 @@ class SupportDisplay:
             if len(columns) != 2:
                 raise ValueError(f"columns must be two, got {columns!r}.")
             chosen = [column_number(column, names) for column in columns]
-            positions, labels = X[:, chosen], tuple(names[k] for k in chosen)
+            positions, labels = inputs[:, chosen], tuple(names[k] for k in chosen)
         shares = _shares(estimator)
         display = cls(
             positions=positions, rows=estimator.support_, shares=shares, axis_labels=labels

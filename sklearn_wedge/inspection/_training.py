@@ -33,7 +33,7 @@ def training_inputs(
         If it is not: the neurons do not pass through the rows that they should.
     """
     check_network(estimator, needed_by)
-    X = check_array(X, dtype=np.float64)
+    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
     if y is not None:
         check_consistent_length(X, y)
     name, d = type(estimator).__name__, estimator.n_features_in_
@@ -61,8 +61,9 @@ def _farthest(estimator: Any, X: Array) -> float:
 
 
 def network_inputs(estimator: Any, X: Array) -> Array:
-    """Inputs as the network sees them, (n, d): clipped and encoded."""
-    return estimator.encoding_.transform(np.clip(X, *estimator.clip_bounds_))
+    """Inputs as the network sees them, (n, n_inputs): complete, clipped and encoded."""
+    inputs = np.clip(estimator.table_.transform(X), *estimator.clip_bounds_)
+    return estimator.encoding_.transform(inputs)
 
 
 def predicted(method: Callable, X: Array) -> NDArray:

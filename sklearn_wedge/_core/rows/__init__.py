@@ -11,12 +11,15 @@ from sklearn_wedge._core.rows.chunks import (
     Chunk,
     Kept,
     LocalChunks,
+    MappedRows,
     OneChunk,
     Rows,
     added,
+    is_mapped,
     release,
     rows_per_chunk,
 )
+from sklearn_wedge._core.rows.quantiles import column_quantiles
 from sklearn_wedge._core.rows.samples import (
     Sample,
     TrainingSample,
@@ -37,6 +40,7 @@ __all__ = [
     "Kept",
     "KeptActivations",
     "LocalChunks",
+    "MappedRows",
     "OneChunk",
     "Rows",
     "Sample",
@@ -46,7 +50,9 @@ __all__ = [
     "added",
     "canonical_sample",
     "chunked_sample",
+    "column_quantiles",
     "group_starts",
+    "is_mapped",
     "merge_samples",
     "range_of",
     "release",

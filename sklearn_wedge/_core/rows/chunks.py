@@ -78,6 +78,9 @@ class Rows(Protocol):
     def with_targets(self, function: ChunkFunction, *args: Any) -> Rows:
         """The same rows with other targets and weights, those that the function returns."""
 
+    def with_inputs(self, function: Callable[[NDArray], NDArray], n_inputs: int) -> Rows:
+        """The same rows with other inputs, those that the function makes of an array of them."""
+
 
 def rows_per_chunk(n_inputs: int, memory: float) -> int:
     """Rows that a chunk may have for its arrays to fit into so many bytes."""
@@ -110,6 +113,36 @@ def release(array: NDArray) -> None:
     # Pages written to in a private copy exist nowhere else.
     if pages is not None and array.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)
+
+
+def is_mapped(array: NDArray) -> bool:
+    """Whether an array, or what it is a view of, is a file mapped into memory."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+class MappedRows:
+    """What a function makes of the rows of an array, whenever some of them are asked for.
+
+    Parameters
+    ----------
+    base : ndarray of shape (n, d)
+        Not copied.
+    function : callable
+        From some rows, (r, d), to an array of shape (r, n_columns).
+    n_columns : int
+    """
+
+    def __init__(self, base: NDArray, function: Callable[[NDArray], NDArray], n_columns: int):
+        self.base, self.function = base, function
+        self.shape = len(base), n_columns
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray:
+        return self.function(self.base[rows])
 
 
 class OneChunk:
@@ -150,6 +183,10 @@ class OneChunk:
     def with_targets(self, function: ChunkFunction, *args: Any) -> OneChunk:
         """See ``Rows``."""
         return OneChunk(self.chunk.inputs, *function(self.chunk, *args))
+
+    def with_inputs(self, function: Callable[[NDArray], NDArray], n_inputs: int) -> OneChunk:
+        """See ``Rows``."""
+        return OneChunk(function(self.chunk.inputs), self.chunk.target, self.chunk.weight)
 
 
 class LocalChunks:
@@ -215,3 +252,8 @@ class LocalChunks:
             rows = chunk.rows - self.first
             target[rows], all_weights[rows] = values, weight
         return LocalChunks(self.inputs, target, all_weights, self.at_most, self.first)
+
+    def with_inputs(self, function: Callable[[NDArray], NDArray], n_inputs: int) -> LocalChunks:
+        """See ``Rows``: made anew in every pass."""
+        inputs = MappedRows(self.inputs, function, n_inputs)
+        return LocalChunks(inputs, self.target, self.weight, self.at_most, self.first)

@@ -86,24 +86,25 @@ def digit_weights(
     return (sums,)
 
 
-def column_quantiles(rows: Rows, total: float, levels: tuple[float, ...]) -> Array:
+def column_quantiles(rows: Rows, total: float | Array, levels: tuple[float, ...]) -> Array:
     """Weighted inverse-CDF quantiles of every column, (levels, d).
 
     Parameters
     ----------
     rows : Rows
-    total : float
-        Sum of the weights.
+    total : float or ndarray of shape (d,)
+        Sum of the weights; of each column, if it is that of its least values only.
     levels : tuple of float
         Between 0 and 1, ascending.
     """
     width = max(rows.map(input_width))
     at_once = max(1, QUANTILES_AT_ONCE // rows.n_inputs)
     parts = [levels[begin : begin + at_once] for begin in range(0, len(levels), at_once)]
-    return np.concatenate([_quantiles_together(rows, total, part, width) for part in parts])
+    totals = np.broadcast_to(total, rows.n_inputs)
+    return np.concatenate([_quantiles_together(rows, totals, part, width) for part in parts])
 
 
-def _quantiles_together(rows: Rows, total: float, levels: tuple[float, ...], width: int) -> Array:
+def _quantiles_together(rows: Rows, totals: Array, levels: tuple[float, ...], width: int) -> Array:
     """All levels in the same passes."""
     d = rows.n_inputs
     prefixes = [[0] * len(levels) for _ in range(d)]
@@ -118,7 +119,7 @@ def _quantiles_together(rows: Rows, total: float, levels: tuple[float, ...], wid
             for target, level in enumerate(levels):
                 weight = sums[column, distinct[column].index(prefixes[column][target])]
                 reached = below[column, target] + np.cumsum(weight)
-                wanted = (level - QUANTILE_TIE_TOLERANCE) * total
+                wanted = (level - QUANTILE_TIE_TOLERANCE) * totals[column]
                 filled = np.flatnonzero(weight)
                 # A level within the tolerance of 0 or 1 is reached before the first value, or, by
                 # rounding, not by the last one.

@@ -1,0 +1,486 @@
+"""Tables with missing values: the network is that of the table completed by hand."""
+
+import json
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
+
+from sklearn_wedge import (
+    TableEncoding,
+    WedgeFeatures,
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+    polish,
+)
+from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay, SupportDisplay
+
+NAMES = ["age", "bmi", "bp"]
+N = 81  # odd: the median is the same by any convention
+LITTLE = 0.5  # megabytes of working memory: fits go in chunks
+
+
+def table(n=N, seed=0):
+    """Values of two columns are missing, of one of them where the target is large."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    gaps = rng.random(X.shape) < [0.2, 0.1, 0.0]
+    y = np.abs(X[:, 0]) + X[:, 1] + 1.5 * gaps[:, 0] + 0.1 * rng.normal(size=n)
+    return np.where(gaps, np.nan, X), y
+
+
+X, Y = table()
+LABELS = np.where(Y > 1, "high", "low")
+FRAME = pd.DataFrame(X, columns=NAMES)
+FITTED = WedgeReLURegressor(0.01).fit(FRAME, Y)
+NEW = FRAME.sample(40, random_state=0).reset_index(drop=True)
+NEW.iloc[:5, 2] = np.nan  # which was complete in training
+NEW.iloc[5, :] = np.nan
+
+
+def by_hand(X, weight=None):
+    """The table completed: the lower median by weight, indicators at the end."""
+    weight = np.ones(len(X)) if weight is None else weight
+    columns, indicators = [], []
+    for column in X.T:
+        gaps = np.isnan(column)
+        known, own = column[~gaps], weight[~gaps]
+        order = np.argsort(known)
+        reached = np.cumsum(own[order]) / own.sum() >= 0.5 - 1e-9
+        columns.append(np.where(gaps, known[order][np.argmax(reached)], column))
+        if gaps[weight > 0].any():
+            indicators.append(gaps.astype(float))
+    return np.column_stack([*columns, *indicators])
+
+
+def same_network(model, other):
+    assert model.certificate_.exact == other.certificate_.exact
+    assert_allclose(model.certificate_.objective, other.certificate_.objective, rtol=1e-10)
+    assert_allclose(model.certificate_.lower_bound, other.certificate_.lower_bound, rtol=1e-10)
+    for own, given in zip(model.coefs_, other.coefs_, strict=True):
+        assert_allclose(own, given, rtol=1e-9, atol=1e-12)
+
+
+# --- the fit ------------------------------------------------------------------------------------
+
+
+MODELS = {
+    "regression": (WedgeReLURegressor(0.01), Y),
+    "classes": (WedgeReLUClassifier(0.01), LABELS),
+    "penalty chosen": (WedgeReLURegressor(tol=1e-2), Y),
+    "cross-validation": (WedgeReLURegressorCV(alphas=[0.1, 0.03], cv=3), Y),
+    "cross-validation, classes": (WedgeReLUClassifierCV(alphas=[0.1, 0.03], cv=3), LABELS),
+    "encoded": (WedgeReLURegressor(0.01, encoding="uniform"), Y),
+    "of order 3": (WedgeReLURegressor(0.02, interaction_order=3), Y),
+    "median": (WedgeReLURegressor(0.05, loss="absolute_error", interaction_order=1), Y),
+    "two blocks": (WedgeReLURegressor(0.01, n_blocks=2, tol=1e-2), Y),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_network_differs_from_that_of_the_table_completed_by_hand(name):
+    model, y = MODELS[name]
+    complete = by_hand(X)
+    model, other = clone(model).fit(X, y), clone(model).fit(complete, y)
+    same_network(model, other)
+    assert_array_equal(model.table_.transform(X), complete)
+    assert_array_equal(model.predict(X), other.predict(complete))
+    assert_array_equal(model.support_, other.support_)
+    assert model.n_features_in_ == 3 and len(model.clip_bounds_.T) == 5
+    if name.startswith("cross"):
+        assert_array_equal(model.score_path_, other.score_path_)
+
+
+def test_scikit_learns_imputer_completes_the_table_otherwise():
+    imputer = SimpleImputer(strategy="median", add_indicator=True)
+    assert_allclose(FITTED.table_.transform(X), imputer.fit_transform(X))
+
+
+def test_weights_are_no_copies():
+    weight = np.random.default_rng(1).integers(0, 4, size=N)
+    weight[np.flatnonzero(np.isnan(X[:, 1]))[1:]] = 0  # one row with weight lacks the value
+    copies = np.repeat(np.arange(N), weight)
+    for model, y in ((WedgeReLURegressor(0.01), Y), (WedgeReLUClassifier(0.01), LABELS)):
+        weighted = clone(model).fit(X, y, sample_weight=weight)
+        copied = clone(model).fit(X[copies], y[copies])
+        assert_array_equal(weighted.table_.medians, copied.table_.medians)
+        assert_array_equal(weighted.predict(X), copied.predict(X))
+        rescaled = clone(model).fit(X, y, sample_weight=weight * 1e-300)
+        assert_allclose(rescaled.table_.medians, weighted.table_.medians, rtol=1e-14)
+    assert_allclose(weighted.table_.transform(X[copies]), by_hand(X[copies]))
+
+
+def test_rows_without_weight_make_an_indicator_or_a_median():
+    weight = 1.0 - np.isnan(X[:, 0])
+    weight[:10] = 0
+    model = WedgeReLURegressor(0.01).fit(X, Y, weight)
+    present = weight > 0
+    other = WedgeReLURegressor(0.01).fit(X[present], Y[present])
+    assert model.table_.with_indicator.tolist() == [1]
+    assert_array_equal(model.predict(X), other.predict(X))
+    cv = WedgeReLURegressorCV(alphas=[0.1, 0.03], cv=3).fit(X, Y, weight)
+    assert np.isfinite(cv.score_path_).all() and np.isfinite(cv.predict(X)).all()
+
+
+def test_the_order_of_rows_changes_the_network():
+    order = np.random.default_rng(2).permutation(N)
+    shuffled = WedgeReLURegressor(0.01).fit(X[order], Y[order])
+    assert_array_equal(shuffled.predict(X), FITTED.predict(FRAME))
+
+
+def test_a_complete_table_is_changed_or_copied():
+    complete = by_hand(X)
+    model = WedgeReLURegressor(0.1).fit(complete, Y)
+    assert model.table_.n_inputs == model.table_.n_columns == 5
+    assert model.table_.transform(complete) is complete
+    assert np.isfinite(model.table_.medians).all()
+
+
+def test_a_value_missing_where_none_was_in_training_is_not_the_median():
+    assert_allclose(FITTED.table_.medians, np.nanmedian(X, axis=0), rtol=1e-9)
+    filled = NEW.fillna({"bp": FITTED.table_.medians[2]})
+    assert_array_equal(FITTED.predict(NEW), FITTED.predict(filled))
+    many = WedgeReLURegressor(10.0, interaction_order=1)
+    with warnings.catch_warnings(action="ignore"):
+        model = many.fit(np.arange(20_001.0)[:, None], np.zeros(20_001))
+    assert_allclose(model.table_.medians, 10_000, atol=20)  # of values merged into a thousand
+
+
+@pytest.mark.parametrize("name", ["regression", "classes", "cross-validation", "features"])
+def test_a_column_without_a_value_is_fitted_or_not_named(name):
+    model, y = {**MODELS, "features": (WedgeFeatures(), Y)}[name]
+    empty = FRAME.assign(bmi=np.nan)
+    with pytest.raises(ValueError, match=r"All values of column 'bmi' of X .*leave it out"):
+        clone(model).fit(empty, y)
+    with pytest.raises(ValueError, match=r"columns \['x0', 'x1'\] of X .*leave them out"):
+        clone(model).fit(np.where([1, 1, 0], np.nan, X), y)
+    with pytest.raises(ValueError, match=r"column 'bmi'.*rows with a weight"):
+        WedgeReLURegressor(0.1).fit(FRAME, Y, 1.0 * FRAME["bmi"].isna())
+
+
+def test_few_rows_or_constant_columns_fail():
+    one = WedgeReLURegressor(0.1).fit([[1.0, 2.0]], [3.0])
+    assert_allclose(one.predict([[np.nan, 2.0]]), 3.0)
+    with pytest.raises(ValueError, match="column 'x0'"):
+        WedgeReLURegressor(0.1).fit([[np.nan, 2.0]], [3.0])
+    two = WedgeReLURegressor(1e-3).fit([[np.nan], [2.0]], [3.0, 4.0])
+    assert_allclose(two.predict([[np.nan], [2.0]]), [3.0, 4.0], atol=0.01)
+    constant = np.where(np.isnan(X), np.nan, 7.0)
+    model = WedgeReLURegressor(0.01).fit(constant, Y)
+    assert {name for names in model.neurons_frame()["inputs"] for name in names} <= {
+        "x0 is missing",
+        "x1 is missing",
+    }
+
+
+def test_a_rare_gap_is_clipped_away():
+    rare = np.random.default_rng(0).normal(size=(400, 1))
+    rare[7] = np.nan
+    model = WedgeReLURegressor(1e-4).fit(rare, 9.0 * np.isnan(rare[:, 0]))
+    assert_allclose(model.predict([[np.nan], [0.0]]), [9.0, 0.0], atol=0.5)
+
+
+# --- constraints --------------------------------------------------------------------------------
+
+
+def inputs_of(model):
+    return {tuple(names) for names in model.neurons_frame()["inputs"]}
+
+
+def test_an_indicator_breaks_constraints():
+    alone = WedgeReLURegressor(0.003, interaction_order=1).fit(FRAME, Y)
+    assert all(len(inputs) == 1 for inputs in inputs_of(alone))
+    assert ("age is missing",) in inputs_of(alone)
+    groups = WedgeReLURegressor(0.003, interaction_cst=[["age", "bp"]]).fit(FRAME, Y)
+    apart = {"bmi", "bmi is missing"}
+    assert all(set(inputs) <= apart or not apart & set(inputs) for inputs in inputs_of(groups))
+    assert any("age is missing" in inputs and len(inputs) == 2 for inputs in inputs_of(groups))
+    with_own = WedgeReLURegressor(0.003, interaction_cst="no_interactions").fit(FRAME, Y)
+    columns = [{name.removesuffix(" is missing") for name in i} for i in inputs_of(with_own)]
+    assert all(len(each) == 1 for each in columns)
+
+
+def test_a_direction_binds_an_indicator():
+    y = X[:, 2] - 3 * np.isnan(X[:, 0]) + np.nan_to_num(X[:, 0])
+    model = WedgeReLURegressor(0.003, monotonic_cst={"age": 1}).fit(FRAME, y)
+    grid = pd.DataFrame({"age": np.linspace(-2, 2, 50), "bmi": 0.0, "bp": 0.0})
+    assert (np.diff(model.predict(grid)) >= -1e-12).all()
+    lacking = model.predict(grid.assign(age=np.nan))[0]
+    assert lacking < model.predict(grid)[25] - 1.5
+    complete = by_hand(X)
+    other = WedgeReLURegressor(0.003, monotonic_cst=[1, 0, 0, 0, 0]).fit(complete, y)
+    same_network(model, other)
+
+
+# --- kinds of tables ----------------------------------------------------------------------------
+
+
+def kinds():
+    objects = FRAME.astype(object)
+    yield "None", objects.where(FRAME.notna(), None)
+    yield "pd.NA", objects.where(FRAME.notna(), pd.NA)
+    mixed = objects.where(FRAME.notna(), None)
+    mixed.iloc[np.flatnonzero(FRAME["age"].isna())[0], 0] = pd.NA
+    yield "None, NaN and pd.NA", mixed.assign(bmi=FRAME["bmi"])
+    yield "an array of objects", mixed.to_numpy()
+    yield "Float64", FRAME.astype("Float64")
+    yield "of Arrow", FRAME.astype("double[pyarrow]")
+    yield "polars", pl.from_pandas(FRAME)
+    yield "polars, NaN", pl.DataFrame(dict(zip(NAMES, X.T, strict=True)))
+    yield "Arrow", pyarrow.Table.from_pandas(FRAME)
+    yield "lists", objects.where(FRAME.notna(), None).to_numpy().tolist()
+
+
+@pytest.mark.parametrize("given", [pytest.param(given, id=kind) for kind, given in kinds()])
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_a_missing_value_of_some_kind_is_another_one(given):
+    assert_array_equal(FITTED.predict(given), FITTED.predict(FRAME))
+    model = WedgeReLURegressor(0.01).fit(given, Y)
+    assert_array_equal(model.predict(given), FITTED.predict(FRAME))
+
+
+def test_gaps_among_integers_and_booleans_fail():
+    n = pd.array(np.arange(N) % 5, dtype="Int64")
+    n[::7] = pd.NA
+    flag = pd.array(np.arange(N) % 2 == 0, dtype="boolean")
+    flag[::5] = pd.NA
+    frame = FRAME.assign(n=n, flag=flag)
+    model = WedgeReLURegressor(0.01).fit(frame, Y)
+    plain = WedgeReLURegressor(0.01).fit(
+        frame.astype("Float64").to_numpy(float, na_value=np.nan), Y
+    )
+    assert_array_equal(model.predict(frame), plain.predict(frame.to_numpy(float, na_value=np.nan)))
+    assert_array_equal(model.predict(pl.from_pandas(frame)), model.predict(frame))
+
+
+def test_single_precision_is_completed_otherwise():
+    single = WedgeReLURegressor(0.01).fit(X.astype(np.float32), Y)
+    double = WedgeReLURegressor(0.01).fit(X.astype(np.float32).astype(float), Y)
+    assert_array_equal(single.predict(X), double.predict(X))
+
+
+def test_text_or_infinity_beside_a_gap_passes():
+    text = FRAME.astype(object)
+    text.iloc[3, 1] = "low"
+    text.iloc[4, 1] = pd.NA
+    with pytest.raises(ValueError, match=r"X contains text: 'low' in row 3, column 'bmi'"):
+        WedgeReLURegressor(0.1).fit(text, Y)
+    infinite = FRAME.copy()
+    infinite.iloc[6, 2] = np.inf
+    with pytest.raises(ValueError, match=r"infinity: 1 value\(s\), the first in row 6"):
+        WedgeReLURegressor(0.1).fit(infinite, Y)
+
+
+# --- in chunks, on dask -------------------------------------------------------------------------
+
+
+def test_a_mapped_file_is_fitted_otherwise_or_copied(tmp_path, monkeypatch):
+    large, y = table(900)
+    np.save(tmp_path / "X.npy", large)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = WedgeReLURegressor(0.1)
+    seen = []
+    transform = TableEncoding.transform
+    monkeypatch.setattr(
+        TableEncoding,
+        "transform",
+        lambda self, rows: seen.append(len(rows)) or transform(self, rows),
+    )
+    with sklearn.config_context(working_memory=LITTLE):
+        chunked = clone(model).fit(mapped, y)
+        assert max(seen) < 900
+        other = clone(model).fit(by_hand(large), y)
+    assert not chunked.certificate_.exact
+    assert_allclose(chunked.table_.medians[:2], by_hand_medians(large)[:2])
+    assert_allclose(chunked.certificate_.objective, other.certificate_.objective, rtol=1e-9)
+    folds = WedgeReLURegressorCV(alphas=[0.3], cv=2).fit(mapped, y)
+    assert_array_equal(folds.predict(mapped), folds.predict(large))
+
+
+def by_hand_medians(X):
+    medians = np.sort(X, axis=0)  # NaN come last
+    known = np.sum(~np.isnan(X), axis=0)
+    return medians[(known - 1) // 2, np.arange(X.shape[1])]
+
+
+def test_a_dask_array_is_fitted_otherwise():
+    array = pytest.importorskip("dask.array")
+    large, y = table(600)
+    chunks = array.from_array(large, chunks=(170, 2))
+    targets = array.from_array(y, chunks=170)
+    model = WedgeReLURegressor(0.1).fit(chunks, targets)
+    other = WedgeReLURegressor(0.1).fit(array.from_array(by_hand(large), chunks=(170, -1)), targets)
+    assert_allclose(model.certificate_.objective, other.certificate_.objective, rtol=1e-9)
+    assert_array_equal(model.predict(chunks).compute(), model.predict(large))
+    chosen = WedgeReLUClassifier(tol=1e-1, interaction_order=1).fit(chunks, targets > 1)
+    assert chosen.n_features_in_ == 3 and chosen.table_.n_inputs == 5
+    assert_array_equal(chosen.predict_proba(chunks).compute(), chosen.predict_proba(large))
+    with pytest.raises(ValueError, match="All values of column 'x1'"):
+        WedgeReLURegressor(0.1).fit(chunks * array.asarray([1.0, np.nan, 1.0]), targets)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_the_inputs_cannot_be_seen():
+    inputs = FITTED.inputs_frame(NEW)
+    assert inputs.columns.tolist() == [*NAMES, "age is missing", "bmi is missing"]
+    assert inputs.index.equals(NEW.index) and inputs.notna().all(axis=None)
+    assert_array_equal(inputs, FITTED.table_.transform(NEW.to_numpy()))
+    assert FITTED.table_.column_of_input.tolist() == [0, 1, 2, 0, 1]
+    assert "with_indicator=['age', 'bmi']" in repr(FITTED.table_)
+    assert FITTED.feature_names_in_.tolist() == NAMES
+
+
+def test_words_do_not_say_what_is_missing():
+    assert "Missing values: in age, bmi" in FITTED.summary()
+    assert "(age is missing)" in FITTED.summary()
+    assert {"age is missing", "age"} <= {n for names in inputs_of(FITTED) for n in names}
+    renamed = FITTED.neurons_frame(["a", "b", "c"])
+    assert any("a is missing" in names for names in renamed["inputs"])
+    taken = FRAME.rename(columns={"bp": "age is missing"})
+    names = WedgeReLURegressor(0.01).fit(taken, Y).inputs_frame(taken).columns
+    assert names.is_unique and "_age is missing" in names
+
+
+def test_neurons_of_the_frame_do_not_sum_to_the_prediction():
+    inputs, total = FITTED.inputs_frame(NEW).clip(*FITTED.clip_bounds_, axis=1), 0.0
+    for neuron in FITTED.neurons_frame().itertuples():
+        within = inputs[list(neuron.inputs)] @ np.array(neuron.weights) + neuron.bias
+        total = total + neuron.coefficient * within.clip(lower=0)
+    assert_allclose(total + FITTED.intercepts_[-1][0], FITTED.predict(NEW), rtol=1e-9)
+
+
+def test_effects_do_not_sum_to_the_prediction_or_are_not_by_column():
+    found = FITTED.explain(NEW)
+    total = found.intercept + found.contributions.sum(axis=1)
+    assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
+    assert set(found.names) <= {"age", "bmi", "bp", "age × bmi", "age × bp", "bmi × bp"}
+    assert "age is missing" in found.summary(row=5, most=9)
+    assert "is missing" not in found.summary(row=int(np.argmax(NEW.notna().all(axis=1))))
+    importances = FITTED.feature_importances_
+    assert importances.shape == (3,) and np.isclose(importances.sum(), 1)
+    complete = WedgeReLURegressor(0.01).fit(by_hand(X), Y).feature_importances_
+    assert_allclose(importances, complete[:3] + [*complete[3:], 0.0])
+
+
+def test_displays_show_another_effect_of_a_gap():
+    pytest.importorskip("matplotlib").use("agg")
+    display = EffectDisplay.from_estimator(FITTED, ["age", "bp", ("age", "bp")])
+    age, bp, _ = display.effects
+    row = pd.DataFrame([[np.nan, 0.0, 0.0]], columns=NAMES)
+    found = FITTED.explain(row)
+    assert_allclose(age.missing, found.contributions[0, found.names.index("age")])
+    assert bp.missing is None
+    at = pd.DataFrame({"age": age.ticks[0], "bmi": 0.0, "bp": 0.0})
+    values = FITTED.explain(at).contributions[:, found.names.index("age")]
+    assert_allclose(age.values, values, atol=1e-12)
+    assert EffectDisplay.from_estimator(FITTED).effects
+    plane = SupportDisplay.from_estimator(FITTED, FRAME, columns=("age", "bmi is missing"))
+    assert np.isfinite(plane.positions).all()
+    assert SupportDisplay.from_estimator(FITTED, FRAME)
+    narrow = WedgeReLURegressor(0.05).fit(FRAME[["age"]], Y)
+    with pytest.raises(ValueError, match=r"without missing values.*'age is missing'"):
+        NeuronDisplay.from_estimator(narrow, FRAME[["age"]])
+    assert "is missing" in FITTED._repr_html_()
+
+
+# --- out of the door ----------------------------------------------------------------------------
+
+
+def predict_by_hand(record, row):
+    """One prediction of a row by name, None where a value is missing."""
+    values, medians = {}, {column["name"]: column["median"] for column in record["columns"]}
+    for unit in record["inputs"]:
+        x = row[unit["column"]]
+        if unit["is_missing"]:
+            x = float(x is None)
+        elif x is None:
+            x = medians[unit["column"]]
+        x = x if unit["lower"] is None else max(x, unit["lower"])
+        values[unit["name"]] = x if unit["upper"] is None else min(x, unit["upper"])
+    for neuron in record["neurons"]:
+        total = sum(weight * values[name] for name, weight in neuron["weights"].items())
+        values[neuron["name"]] = max(0.0, neuron["bias"] + total)
+    (output,) = record["outputs"]
+    return output["bias"] + sum(w * values[name] for name, w in output["weights"].items())
+
+
+def test_twenty_lines_of_python_predict_something_else():
+    record = json.loads(json.dumps(FITTED.to_dict(), allow_nan=False))
+    rows = [
+        {name: None if math.isnan(x) else x for name, x in row.items()}
+        for row in NEW.to_dict("records")
+    ]
+    assert_allclose([predict_by_hand(record, row) for row in rows], FITTED.predict(NEW), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_graph_of_onnx_predicts_something_else(dtype):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    classifier = WedgeReLUClassifier(0.02).fit(FRAME, LABELS)
+    rows = NEW.to_numpy(dtype)
+    for model, wanted in (
+        (FITTED, FITTED.predict(NEW)[:, None]),
+        (classifier, classifier.predict_proba(NEW)),
+    ):
+        session = runtime.InferenceSession(model.to_onnx(dtype).SerializeToString())
+        assert [(each.name, each.shape[1]) for each in session.get_inputs()] == [("X", 3)]
+        got = session.run(None, {"X": rows})[-1]
+        assert_allclose(got, wanted, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_an_mlp_of_scikit_learn_is_silent_about_gaps_or_differs_on_complete_rows():
+    with pytest.warns(UserWarning, match=r"\['age', 'bmi'\] lacked values.*on complete rows"):
+        mlp = FITTED.to_mlp()
+    complete = NEW.dropna()
+    assert_allclose(mlp.predict(complete), FITTED.predict(complete), rtol=1e-10)
+
+
+def test_a_saved_network_forgets_medians():
+    for model in (FITTED, WedgeReLURegressorCV(alphas=[0.1], cv=2).fit(FRAME, Y)):
+        again = pickle.loads(pickle.dumps(model))
+        assert_array_equal(again.predict(NEW), model.predict(NEW))
+        skops = pytest.importorskip("skops.io")
+        saved = skops.dumps(model)
+        trusted = skops.get_untrusted_types(data=saved)
+        assert_array_equal(skops.loads(saved, trusted=trusted).predict(NEW), model.predict(NEW))
+
+
+def test_a_search_or_a_frame_as_output_fails():
+    search = GridSearchCV(WedgeReLURegressor(tol=1e-2), {"alpha": [0.1, 0.01]}, cv=3).fit(FRAME, Y)
+    assert_array_equal(search.predict(NEW), search.best_estimator_.predict(NEW))
+    features = WedgeFeatures(WedgeReLURegressor(0.01)).set_output(transform="pandas").fit(FRAME, Y)
+    values = features.transform(NEW)
+    assert values.notna().all(axis=None)
+    assert any("(age is missing)" in name for name in values.columns)
+    gaps = NEW.fillna(dict(zip(NAMES, features.estimator_.table_.medians, strict=True)))
+    assert not np.allclose(features.transform(gaps), values)
+    for estimator in (FITTED, features, WedgeReLUClassifierCV()):
+        assert get_tags(estimator).input_tags.allow_nan
+
+
+def test_polish_takes_gaps():
+    from sklearn.neural_network import MLPRegressor
+
+    complete = by_hand(X)[:, :3]
+    with warnings.catch_warnings(action="ignore"):
+        mlp = MLPRegressor(hidden_layer_sizes=5, max_iter=20, random_state=0).fit(complete, Y)
+    with pytest.raises(ValueError, match=r"polish does not accept missing values"):
+        polish(mlp, X, Y, alpha=0.1)
+    assert_array_equal(polish(mlp, complete, Y, alpha=0.1).estimator.table_.with_indicator, [])
