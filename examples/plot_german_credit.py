@@ -9,41 +9,27 @@ search chooses among penalties, interaction orders, norms and losses.
 """
 
 # %%
-# Categories become indicator columns, numbers stay as they are: the network scales its inputs
+# The table is taken as it is: columns of text are categories, and numbers are scaled by the network
 # itself. The target is ``good`` or ``bad``; the weights are the costs of a mistake.
 
-import csv
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import sklearn
-from sklearn.compose import ColumnTransformer
 from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_wedge import WedgeReLUClassifier
 
 # Beside this script.
-with (Path(sys.argv[0]).parent / "data" / "german_credit.csv").open() as file:
-    names, *rows = csv.reader(file)
-table = np.array(rows, dtype=object)
-X, y = table[:, :-1], table[:, -1].astype(str)
+table = pd.read_csv(Path(sys.argv[0]).parent / "data" / "german_credit.csv")
+X, y = table.iloc[:, :-1], table.iloc[:, -1].to_numpy(str)
 cost = np.where(y == "bad", 5.0, 1.0)
 X_train, X_test, y_train, y_test, cost_train, cost_test = train_test_split(
     X, y, cost, test_size=0.25, stratify=y, random_state=0
-)
-
-numbers = [k for k, value in enumerate(X[0]) if value.isdigit()]
-categories = [k for k in range(X.shape[1]) if k not in numbers]
-columns = ColumnTransformer(
-    [
-        ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
-        ("numbers", "passthrough", numbers),
-    ]
 )
 
 # %%
@@ -62,15 +48,14 @@ grid = [
     {"loss": ["squared_hinge"], "alpha": [0.1], "interaction_order": [2], "norm": ["l2"]},
 ]
 search = GridSearchCV(
-    Pipeline([("columns", columns), ("network", classifier)]),
-    [{f"network__{name}": values for name, values in part.items()} for part in grid],
+    classifier,
+    grid,
     scoring=scoring,
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
 )
 search.fit(X_train, y_train, sample_weight=cost_train)
 
-best = {name.removeprefix("network__"): value for name, value in search.best_params_.items()}
-network = search.best_estimator_["network"]
+best, network = search.best_params_, search.best_estimator_
 print(f"Best of {len(search.cv_results_['params'])} by cost over 3 folds: {best}")
 print(f"{network.n_neurons_} neurons, {network.certificate_}")
 
@@ -78,21 +63,20 @@ print(f"{network.n_neurons_} neurons, {network.certificate_}")
 # Did the weights arrive? In the fit, if a classifier that is given them directly is the same and
 # one without them is another; in the score, if it is that of the folds done by hand.
 
-inputs = columns.fit_transform(X_train)
 direct = WedgeReLUClassifier(pricing="search", tol=1e-2, **best)
 searched = search.decision_function(X_train)
-with_costs = direct.fit(inputs, y_train, cost_train).decision_function(inputs)
-by_costs = direct.predict(columns.transform(X_test))
-without = direct.fit(inputs, y_train).decision_function(inputs)
-by_counts = direct.predict(columns.transform(X_test))
+with_costs = direct.fit(X_train, y_train, cost_train).decision_function(X_train)
+by_costs = direct.predict(X_test)
+without = direct.fit(X_train, y_train).decision_function(X_train)
+by_counts = direct.predict(X_test)
 print("\nLargest difference of the log odds or margins")
 print(f"  to a direct fit with the weights  {np.abs(searched - with_costs).max():.3f}")
 print(f"  to a direct fit without           {np.abs(searched - without).max():.3f}")
 
 scores = []
 for kept, held_out in search.cv.split(X_train, y_train):
-    direct.fit(columns.fit_transform(X_train[kept]), y_train[kept], cost_train[kept])
-    labels = direct.predict(columns.transform(X_train[held_out]))
+    direct.fit(X_train.iloc[kept], y_train[kept], cost_train[kept])
+    labels = direct.predict(X_train.iloc[held_out])
     scores.append(accuracy_score(y_train[held_out], labels, sample_weight=cost_train[held_out]))
 print(f"Best score {search.best_score_:.4f}, by hand {np.mean(scores):.4f}")
 

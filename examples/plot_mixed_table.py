@@ -3,8 +3,7 @@ From a CSV with categories and gaps to a network in words
 =========================================================
 
 Rents of 400 flats, as a file that a spreadsheet has written: numbers, categories, and cells that
-are empty. Transformers of scikit-learn make numbers of it; the network behind them still knows what
-its columns are called, and says what it has found.
+are empty. The network takes the table as it is, and says what it has found by its columns.
 """
 
 # %%
@@ -35,10 +34,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# Numbers: an empty cell becomes the mean, and a column more says that it was empty. Categories: a
-# column of 0 and 1 for each, also for "not known"; one column is enough for two categories. With
-# ``set_output`` the result is a data frame, which is how names get to the network. Nothing has to
-# be scaled: the network does that itself.
+# Columns of text are categories, each level of which becomes an input of its own; where a year is
+# not known, the median stands for it, and one more input says so. Nothing has to be scaled. For a
+# linear model and for boosting transformers make the same.
 
 columns = make_column_transformer(
     (SimpleImputer(add_indicator=True), make_column_selector(dtype_include="number")),
@@ -46,41 +44,40 @@ columns = make_column_transformer(
         OneHotEncoder(drop="if_binary", sparse_output=False, handle_unknown="ignore"),
         make_column_selector(dtype_exclude="number"),
     ),
-    verbose_feature_names_out=False,
-).set_output(transform="pandas")
-
+)
 network = WedgeReLURegressorCV(interaction_order=2, norm="l1", n_blocks=1, encoding=None)
 models = {
-    "WedgeReLURegressorCV": make_pipeline(columns, network).fit(X_train, y_train),
-    "RidgeCV": make_pipeline(columns, RidgeCV()).fit(X_train, y_train),
+    "WedgeReLURegressorCV": network,
+    "RidgeCV": make_pipeline(columns, RidgeCV()),
     "HistGradientBoosting": make_pipeline(columns, HistGradientBoostingRegressor(random_state=0)),
 }
-models["HistGradientBoosting"].fit(X_train, y_train)
+for model in models.values():
+    model.fit(X_train, y_train)
 print(f"\nHeld-out R² on {len(X_test)} flats")
 for name, model in models.items():
     print(f"  {name:22s} {model.score(X_test, y_test):.3f}")
 
 # %%
-# The network in words. ``heating_nan`` and ``missingindicator_year`` are the empty cells, and the
+# The network in words. ``heating is missing`` and ``year is missing`` are the empty cells, and the
 # target is called as its column was.
 
-*_, fitted = models["WedgeReLURegressorCV"]
+fitted = models["WedgeReLURegressorCV"]
 print(f"\n{fitted.summary()}")
 
 # %%
-# What moves the rent: the largest effects, and what area does in the centre and elsewhere.
+# What moves the rent: the largest effects, and what area does in each district. A dashed line is
+# the effect of a value that is not known.
 
-inputs = models["WedgeReLURegressorCV"][:-1]
-pairs = ["area", "year", "district_centre", ("area", "district_centre")]
+pairs = ["area", "year", "district", ("area", "district")]
 display = EffectDisplay.from_estimator(fitted, pairs, n_cols=2)
 if len(sys.argv) > 1:
     display.figure_.savefig(sys.argv[1], dpi=110)
 
 # %%
-# One flat: its rent as a sum of what each input contributes, the largest first.
+# One flat: its rent as a sum of what each column contributes, the largest first.
 
 flat = X_test.iloc[[0]]
-explanation = fitted.explain(inputs.transform(flat))
+explanation = fitted.explain(flat)
 print(f"\n{flat.to_string()}\n\n{explanation.summary(most=6)}")
 
 plt.show()

@@ -10,12 +10,13 @@ from sklearn_wedge._estimators.features import WedgeFeatures
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.regressor_cv import WedgeReLURegressorCV
 from sklearn_wedge._polish.polish import PolishedNetwork, polish
-from sklearn_wedge._tables import TableEncoding
+from sklearn_wedge._tables import Category, TableEncoding
 from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 
 __all__ = [
     "Block",
+    "Category",
     "Certificate",
     "Encoding",
     "HiddenNeurons",

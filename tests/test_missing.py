@@ -12,6 +12,7 @@ import pyarrow
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -21,9 +22,7 @@ from sklearn_wedge import (
     TableEncoding,
     WedgeFeatures,
     WedgeReLUClassifier,
-    WedgeReLUClassifierCV,
     WedgeReLURegressor,
-    WedgeReLURegressorCV,
     polish,
 )
 from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay, SupportDisplay
@@ -81,8 +80,8 @@ MODELS = {
     "regression": (WedgeReLURegressor(0.01), Y),
     "classes": (WedgeReLUClassifier(0.01), LABELS),
     "penalty chosen": (WedgeReLURegressor(tol=1e-2), Y),
-    "cross-validation": (WedgeReLURegressorCV(alphas=[0.1, 0.03], cv=3), Y),
-    "cross-validation, classes": (WedgeReLUClassifierCV(alphas=[0.1, 0.03], cv=3), LABELS),
+    "cross-validation": (regressor_cv(alphas=[0.1, 0.03], cv=3), Y),
+    "cross-validation, classes": (classifier_cv(alphas=[0.1, 0.03], cv=3), LABELS),
     "encoded": (WedgeReLURegressor(0.01, encoding="uniform"), Y),
     "of order 3": (WedgeReLURegressor(0.02, interaction_order=3), Y),
     "median": (WedgeReLURegressor(0.05, loss="absolute_error", interaction_order=1), Y),
@@ -132,7 +131,7 @@ def test_rows_without_weight_make_an_indicator_or_a_median():
     other = WedgeReLURegressor(0.01).fit(X[present], Y[present])
     assert model.table_.with_indicator.tolist() == [1]
     assert_array_equal(model.predict(X), other.predict(X))
-    cv = WedgeReLURegressorCV(alphas=[0.1, 0.03], cv=3).fit(X, Y, weight)
+    cv = regressor_cv(alphas=[0.1, 0.03], cv=3).fit(X, Y, weight)
     assert np.isfinite(cv.score_path_).all() and np.isfinite(cv.predict(X)).all()
 
 
@@ -307,7 +306,7 @@ def test_a_mapped_file_is_fitted_otherwise_or_copied(tmp_path, monkeypatch):
     assert not chunked.certificate_.exact
     assert_allclose(chunked.table_.medians[:2], by_hand_medians(large)[:2])
     assert_allclose(chunked.certificate_.objective, other.certificate_.objective, rtol=1e-9)
-    folds = WedgeReLURegressorCV(alphas=[0.3], cv=2).fit(mapped, y)
+    folds = regressor_cv(alphas=[0.3], cv=2).fit(mapped, y)
     assert_array_equal(folds.predict(mapped), folds.predict(large))
 
 
@@ -453,7 +452,7 @@ def test_an_mlp_of_scikit_learn_is_silent_about_gaps_or_differs_on_complete_rows
 
 
 def test_a_saved_network_forgets_medians():
-    for model in (FITTED, WedgeReLURegressorCV(alphas=[0.1], cv=2).fit(FRAME, Y)):
+    for model in (FITTED, regressor_cv(alphas=[0.1], cv=2).fit(FRAME, Y)):
         again = pickle.loads(pickle.dumps(model))
         assert_array_equal(again.predict(NEW), model.predict(NEW))
         skops = pytest.importorskip("skops.io")
@@ -471,7 +470,7 @@ def test_a_search_or_a_frame_as_output_fails():
     assert any("(age is missing)" in name for name in values.columns)
     gaps = NEW.fillna(dict(zip(NAMES, features.estimator_.table_.medians, strict=True)))
     assert not np.allclose(features.transform(gaps), values)
-    for estimator in (FITTED, features, WedgeReLUClassifierCV()):
+    for estimator in (FITTED, features, classifier_cv()):
         assert get_tags(estimator).input_tags.allow_nan
 
 

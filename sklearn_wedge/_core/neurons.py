@@ -64,6 +64,9 @@ class NeuronClass:
     monotone : tuple of int, or None
         Per input -1, 0 or 1: whether the output of every neuron, times its coefficient, must fall
         or rise with it. Under l1 and with one output only. None: no constraint.
+    apart : tuple of int, or None
+        Inputs of the same number of 0 or more never share a neuron: levels of a category, of which
+        one at most is 1. None: all may.
     """
 
     order: int
@@ -71,6 +74,7 @@ class NeuronClass:
     wedge: bool = False
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
+    apart: tuple[int, ...] | None = None
 
     @property
     def has_rejections(self) -> bool:
@@ -88,21 +92,37 @@ class NeuronClass:
 
     def within(self, inputs: Sequence[int]) -> NeuronClass:
         """The class over some inputs alone, numbered anew; they must go together."""
-        if self.groups is None and self.monotone is None:
+        if self.groups is None and self.monotone is None and self.apart is None:
             return self
         directions = tuple(self.monotone[k] for k in inputs) if self.monotone else ()
-        return replace(self, groups=None, monotone=directions if any(directions) else None)
+        monotone = directions if any(directions) else None
+        return replace(self, groups=None, monotone=monotone, apart=None)
 
     def input_sets(self, inputs: Sequence[int], size: int) -> Iterable[tuple[int, ...]]:
         """Every set of that many of these (ascending) inputs that go together, once, in order."""
         if self.groups is None:
-            return combinations(inputs, size)
+            return filter(self._may_share, combinations(inputs, size))
         members = ([k for k in inputs if k in group] for group in map(frozenset, self.groups))
-        return sorted({chosen for group in members for chosen in combinations(group, size)})
+        found = {chosen for group in members for chosen in combinations(group, size)}
+        return sorted(filter(self._may_share, found))
+
+    def _may_share(self, inputs: tuple[int, ...]) -> bool:
+        """Whether no two of these inputs are to be kept apart."""
+        if self.apart is None or len(inputs) < 2:
+            return True
+        kinds = [kind for kind in self.kinds_apart(max(inputs) + 1)[list(inputs)] if kind >= 0]
+        return len(set(kinds)) == len(kinds)
+
+    def kinds_apart(self, n_inputs: int) -> NDArray[np.intp]:
+        """``apart`` of so many inputs: later ones, activations of earlier neurons, are free."""
+        kinds = np.full(n_inputs, -1, dtype=np.intp)
+        own = (self.apart or ())[:n_inputs]
+        kinds[: len(own)] = own
+        return kinds
 
     def input_pairs(self, inputs: NDArray[np.intp]) -> NDArray[np.intp]:
         """Every pair of these (ascending) inputs that go together, (k, 2), in order."""
-        if self.groups is None:
+        if self.groups is None and self.apart is None:
             return np.asarray(inputs)[np.column_stack(np.triu_indices(len(inputs), 1))]
         pairs = self.input_sets([int(k) for k in inputs], 2)
         return np.array(list(pairs), dtype=np.intp).reshape(-1, 2)
@@ -112,24 +132,40 @@ class NeuronClass:
 
         An upper bound if groups overlap and have very many: each set then counts once per group.
         """
-        if self.groups is None:
+        if self.groups is None and self.apart is None:
             return comb(n_inputs, size)
+        if self.groups is None:
+            return self._n_apart(n_inputs, size)
         one_by_one = sum(comb(len(group), size) for group in self.groups)
         overlap = sum(map(len, self.groups)) > len(set().union(*self.groups))
         if overlap and one_by_one <= COUNTED_ONE_BY_ONE:
             return sum(1 for _ in self.input_sets(range(n_inputs), size))
         return min(one_by_one, comb(n_inputs, size))
 
+    def _n_apart(self, n_inputs: int, size: int) -> int:
+        """Sets of that many inputs of which none are to be kept apart, counted kind by kind."""
+        kinds, counts = np.unique(self.kinds_apart(n_inputs), return_counts=True)
+        free = int(counts[kinds < 0].sum())
+        ways = [comb(free, k) for k in range(size + 1)]
+        for count in counts[kinds >= 0].tolist():
+            ways = [ways[0], *(ways[k] + count * ways[k - 1] for k in range(1, size + 1))]
+        return ways[size]
+
     def joins(self, inputs: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether the inputs in each row, (..., s), go together; -1 is padding."""
+        apart = np.zeros(inputs.shape[:-1], dtype=bool)
+        if self.apart is not None:
+            # The last entry stands for the padding.
+            kinds = np.sort(self.kinds_apart(int(inputs.max(initial=0)) + 2)[inputs], axis=-1)
+            apart = np.any((kinds[..., 1:] == kinds[..., :-1]) & (kinds[..., 1:] >= 0), axis=-1)
         if self.groups is None:
-            return np.ones(inputs.shape[:-1], dtype=bool)
+            return ~apart
         together = np.zeros(inputs.shape[:-1], dtype=bool)
         for group in self.groups:
             member = np.zeros(max(int(inputs.max(initial=0)), *group) + 2, dtype=bool)
             member[[*group, -1]] = True  # the last entry stands for the padding
             together |= member[inputs].all(axis=-1)
-        return together
+        return together & ~apart
 
     @cached_property
     def _directions(self) -> NDArray[np.int8]:

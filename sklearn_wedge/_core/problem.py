@@ -257,7 +257,8 @@ class Problem:
     @property
     def _dense(self) -> bool:
         """Whether any neuron may use any input."""
-        return self.neuron_class.order >= self.sample.n_inputs and self.neuron_class.groups is None
+        kind = self.neuron_class
+        return kind.order >= self.sample.n_inputs and kind.groups is None and kind.apart is None
 
     @property
     def drafts(self) -> bool:

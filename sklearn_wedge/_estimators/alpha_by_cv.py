@@ -19,7 +19,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
@@ -173,7 +173,9 @@ class ByScorer:
             solution = blocks[-1].solution
             model = copy(unfitted).set_params(alpha=solution.alpha)
             model._publish(deep_network_of(blocks), sample, solution)
-            return float(self.scorer(model, task.given[rows], task.labels[rows], **held_out))
+            return float(
+                self.scorer(model, _safe_indexing(task.given, rows), task.labels[rows], **held_out)
+            )
 
         return score
 

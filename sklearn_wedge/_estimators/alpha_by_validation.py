@@ -33,6 +33,8 @@ from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
 from sklearn_wedge._settings.options import FitOptions, NumberIn
+from sklearn_wedge._tables import fitted_table
+from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import rows_at_once
 from sklearn_wedge._training.dask import DaskChunks
 
@@ -212,20 +214,25 @@ class AlphaByValidation:
         return replace(options, tol=tol, certified_up_to=CERTIFIED_UP_TO)
 
     def _fit_arrays(
-        self, data: tuple, target: NDArray[np.float64], fit_weight: NDArray[np.float64], loss: Loss
+        self,
+        X: NDArray,
+        target: NDArray[np.float64],
+        fit_weight: NDArray[np.float64],
+        loss: Loss,
+        data: tuple,
     ) -> None:
-        """Fit on validated data, ``X``, ``y`` and ``sample_weight`` as callbacks are told them.
+        """Fit on validated data: ``target``, (n, q), and ``fit_weight`` are what the loss sees.
 
-        ``target``, (n, q), and ``fit_weight`` are what the loss sees of these.
+        ``data`` are ``X``, ``y`` and ``sample_weight`` as callbacks are told them.
         """
-        inputs = self._inputs_to_fit(data[0], fit_weight)
+        inputs = self._inputs_to_fit(X, target, fit_weight)
         rows = LocalChunks(inputs, target, fit_weight, rows_at_once(inputs.shape[1]))
         self._fit_rows(rows, partial(self._problem, inputs, target, fit_weight, loss), loss, data)
 
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
-        self._fit_table(chunks)
-        if len(self.table_.with_indicator):
+        self.table_ = fitted_table(chunks, column_names(self))
+        if not self.table_.is_plain:
             chunks = chunks.with_inputs(self.table_.transform, self.table_.n_inputs)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
 

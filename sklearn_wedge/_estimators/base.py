@@ -15,7 +15,7 @@ from sklearn import get_config
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import Network, deep_network_of, network_of
@@ -23,7 +23,6 @@ from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import (
     Chunk,
     LocalChunks,
-    Rows,
     Sample,
     range_of,
     release,
@@ -52,7 +51,12 @@ from sklearn_wedge._settings.objectives import (
     regression_loss,
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._tables import fitted_table
+from sklearn_wedge._tables import (
+    categorical_columns,
+    fitted_categories,
+    fitted_levels,
+    fitted_table,
+)
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import chunked_problem, rows_at_once
 from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
@@ -85,26 +89,48 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         options = FitOptions(**{**parameters, **instead})
         columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
         options = constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
-        groups, monotone = (
-            self.table_.groups(options.groups),
-            self.table_.directions(options.monotone),
+        table = self.table_
+        return replace(
+            options,
+            groups=table.groups(options.groups),
+            monotone=table.directions(options.monotone),
+            # Without a limit neurons are of any inputs.
+            apart=None if options.interaction_order is None else table.apart(),
         )
-        return replace(options, groups=groups, monotone=monotone)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _fit_table(self, rows: Rows) -> None:
-        """Set ``table_``: what the inputs of the network are, in terms of the columns of X."""
-        self.table_ = fitted_table(rows, column_names(self))
-
-    def _inputs_to_fit(self, X: NDArray, fit_weight: NDArray[np.float64]) -> NDArray:
+    def _inputs_to_fit(
+        self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64]
+    ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
-        rows = LocalChunks(X, fit_weight[:, None], fit_weight, rows_at_once(X.shape[1]))
-        self._fit_table(rows)
-        return self.table_.of_rows(X)
+        names = column_names(self)
+        categories = fitted_categories(X, self._levels, target, fit_weight, names)
+        rows = LocalChunks(X, target, fit_weight, rows_at_once(X.shape[1]))
+        self.table_ = fitted_table(rows, names, categories.categories)
+        return categories.inputs(self.table_, X)
+
+    def _as_told(self, X: ArrayLike, table: NDArray) -> Any:
+        """What scorers and callbacks are told of: as given, if the table has categories."""
+        return X if self._levels.of_column else table
+
+    def _name_columns_of(self, model: _WedgeNetwork) -> None:
+        """Let another network take the same tables."""
+        model.table_ = self.table_
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_
+
+    def _coded(self, X: ArrayLike, fits: bool) -> Any:
+        """The table with numbers of levels for its categories; sets these if it is to be fitted."""
+        if fits:
+            names = _get_feature_names(X)
+            columns = categorical_columns(X, self.categorical_features, names)
+            self._levels = fitted_levels(X, columns, names)
+            return self._levels.codes(X)
+        return self.table_.codes(X) if self.table_.categories else X
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
         if is_dask(X):
@@ -116,7 +142,8 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             refuse_bad_targets(kwargs["y"], self, numeric=kwargs.get("y_numeric", False))
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         read = partial(validate_data, self, **options, **kwargs)
-        return read_inputs(read, X, self, missing=True)
+        fits = kwargs.get("reset", True)
+        return read_inputs(lambda X: read(self._coded(X, fits)), X, self, missing=True)
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in chunks of rows that stay in the cache.

@@ -63,6 +63,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     encoding : {"auto", "uniform", "normal", "robust"}, None, or list of these, default="auto"
         As in :class:`WedgeReLUClassifier`, by quantiles of the rows fitted: on a fold its training
         part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: all of them.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        As in :class:`WedgeReLUClassifier`.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         As in :class:`WedgeReLUClassifier`.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
@@ -218,6 +220,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         standardize: bool = True,
         clip_quantile: str | float | Sequence[float | None] | None = "auto",
         encoding: str | Sequence[str | None] | None = "auto",
+        categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         class_weight: dict | str | None = None,
@@ -241,6 +244,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.encoding = encoding
+        self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.class_weight = class_weight
@@ -288,9 +292,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
             combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
-        X, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
+        table, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
         target = class_targets(y, self.fitted_classes_)
-        inputs = self._inputs_to_fit(X, fit_weight)
+        inputs, X = self._inputs_to_fit(table, target, fit_weight), self._as_told(X, table)
         data = Task(inputs, y, target, fit_weight, self._loss(), self.fitted_classes_, X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
@@ -305,6 +309,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     def _unfitted(self) -> WedgeReLUClassifier:
         shared = self._shared_parameters()
         model = WedgeReLUClassifier(loss=self.loss, class_weight=self.class_weight, **shared)
-        model.n_features_in_, model.table_ = self.n_features_in_, self.table_
+        model.n_features_in_ = self.n_features_in_
+        self._name_columns_of(model)
         model.classes_, model.fitted_classes_ = self.classes_, self.fitted_classes_
         return model

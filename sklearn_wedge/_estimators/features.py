@@ -224,8 +224,8 @@ class WedgeFeatures(
         check_is_fitted(self)
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         read = partial(validate_data, self, reset=False, **options)
-        X = read_inputs(read, X, self, missing=True)
         network = self.estimator_
+        X = read_inputs(lambda X: read(network.table_.codes(X)), X, self, missing=True)
         inputs = np.clip(network.table_.transform(X), *network.clip_bounds_)
         inputs = network.encoding_.transform(inputs)
         if not network.n_neurons_:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import Chunk, Rows, merge_samples
+from sklearn_wedge._core.rows import Chunk, Rows, merge_samples, mixed
 
 Array = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
@@ -97,14 +97,6 @@ def _hashes(chunk: Chunk) -> tuple[Hashes, NDArray[np.intp]]:
 def labels_of(target: Array) -> Array:
     """One number per row: the target, or the place of its class."""
     return target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
-
-
-def mixed(values: Hashes) -> Hashes:
-    """Integers that look random, each always the same (the mixer of SplitMix64)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def dealt(rows: DistinctRows, n_parts: int, by_class: bool, time: int = 0) -> NDArray[np.intp]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.rows import mixed
 from sklearn_wedge._estimators.folds import Fold, Task, judged
-from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, labels_of, mixed
+from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, labels_of
 
 # Parts of the rows; a fold holds out one of them.
 PARTS = 5

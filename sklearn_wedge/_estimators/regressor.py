@@ -96,6 +96,16 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         interquartile ranges, compressed the more the farther away, to at most 3. Columns of two
         values, as far as such quantiles tell, are left as they are. Such a curve is a layer of
         ReLUs that is not trained: ``encoding_``. None: no input is encoded.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None,
+    default="from_dtype"
+        Columns that are categories: of a data frame those whose type is one of categories or of
+        text, or objects that all are text; or a mask, numbers or names of columns; None: none. As
+        in ``HistGradientBoosting`` models. Up to 20 levels, "missing" among them, become an
+        indicator each (one of two), and no two of a column share a neuron, unless
+        ``interaction_order`` is None. More become a mean of
+        the target, shrunk as by ten (of the lightest) rows, of other parts of the rows. A level
+        that is not known counts as the mean over the training rows: ``table_``. Not with dask
+        arrays.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -264,6 +274,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         standardize: bool = True,
         clip_quantile: float | None = 0.005,
         encoding: str | None = None,
+        categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         pricing: str = "auto",
@@ -283,6 +294,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.encoding = encoding
+        self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.pricing = pricing
@@ -336,6 +348,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             if is_dask(X):
                 self._fit_on_dask(X, y, sample_weight)
             else:
-                X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-                self._fit_arrays((X, y, weight), as_columns(y), weight, loss)
+                table, y, weight, loss = self._validated_targets(X, y, sample_weight)
+                told = self._as_told(X, table), y, weight
+                self._fit_arrays(table, as_columns(y), weight, loss, told)
         return self

@@ -66,6 +66,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     encoding : {"auto", "uniform", "normal", "robust"}, None, or list of these, default="auto"
         As in :class:`WedgeReLURegressor`, by quantiles of the rows fitted: on a fold its training
         part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: all of them.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        As in :class:`WedgeReLURegressor`.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         As in :class:`WedgeReLURegressor`.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
@@ -213,6 +215,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         standardize: bool = True,
         clip_quantile: str | float | Sequence[float | None] | None = "auto",
         encoding: str | Sequence[str | None] | None = "auto",
+        categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
         effort: str = "balanced",
@@ -237,6 +240,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         self.standardize = standardize
         self.clip_quantile = clip_quantile
         self.encoding = encoding
+        self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
         self.effort = effort
@@ -284,8 +288,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
             combination of them is not possible, or no alpha has a score, not NaN, on every fold.
         """
         routed = self._routed(sample_weight, params)
-        X, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        inputs = self._inputs_to_fit(X, weight)
+        table, y, weight, loss = self._validated_targets(X, y, sample_weight)
+        inputs, X = self._inputs_to_fit(table, as_columns(y), weight), self._as_told(X, table)
         data = Task(inputs, y, as_columns(y), weight, loss, given=X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
@@ -300,5 +304,5 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         objective = {"loss": self.loss, "quantile": self.quantile, "epsilon": self.epsilon}
         model = WedgeReLURegressor(**objective, **self._shared_parameters())
         model.n_features_in_, model._one_target = self.n_features_in_, self._one_target
-        model.table_ = self.table_
+        self._name_columns_of(model)
         return model

@@ -288,7 +288,8 @@ def _loss_name(trained: TrainedNetwork, loss: str) -> str:
 def _estimator(loss: str, **parameters: Any) -> WedgeReLURegressor | WedgeReLUClassifier:
     """The estimator to be filled, with valid parameters."""
     kind = WedgeReLUClassifier if loss == "log_loss" else WedgeReLURegressor
-    estimator = kind(loss=loss, standardize=False, clip_quantile=None, **parameters)
+    plain = {"standardize": False, "clip_quantile": None, "categorical_features": None}
+    estimator = kind(loss=loss, **plain, **parameters)
     estimator._validate_params()
     return estimator
 

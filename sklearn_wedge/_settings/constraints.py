@@ -19,6 +19,7 @@ from sklearn_wedge._settings.options import FitOptions
 CONSTRAINT_PARAMETERS: dict[str, list[Any]] = {
     "interaction_cst": ["array-like", StrOptions({"pairwise", "no_interactions"}), None],
     "monotonic_cst": ["array-like", dict, None],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
 }
 
 # Unknown names listed in an error; the others are counted.

@@ -23,6 +23,8 @@ CHUNK_BYTES = 2**21
 TEXT = {
     "X": "Encode categories first, for example with OneHotEncoder(sparse_output=False) in a "
     "ColumnTransformer;",
+    "table": "Of a data frame, columns of text alone are categories; name others, and those of an "
+    "array, in categorical_features, or",
     "y": "Labels are for WedgeReLUClassifier;",
     "sample_weight": "Give a weight for each row;",
 }
@@ -300,10 +302,11 @@ def explain_failure(data: Any, name: str, caller: Caller) -> None:
 
 def _refuse_entry(value: Any, where: str, name: str, caller: Caller, reason: Exception) -> None:
     needs = f"{name_of_caller(caller)} needs numbers"
+    what_to_do = TEXT["table" if name == "X" and not isinstance(caller, str) else name]
     if isinstance(value, str):
         raise ValueError(
             f"Input {name} contains text: {str(value)!r} in {where}. {needs}. "
-            f"{TEXT[name]} convert numbers that are written as text."
+            f"{what_to_do} convert numbers that are written as text."
         ) from reason
     if any(hasattr(value, method) for method in DATE_METHODS):
         _refuse_dates(name, caller, f"{value!r} in {where}")

@@ -65,13 +65,12 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
 class FitOptions:
     """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning.
 
-    ``watch`` is told of every pricing round, see ``Progress``. ``groups`` and ``monotone``, see
-    ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what users write, and
-    not validated again. ``proves`` says whether the gap must be small beside the objective of the
-    network too, ``rough`` whether a network is only to be scored, ``roughly`` what its gap may be;
-    see ``StoppingRule``.
-    Up to ``certified_up_to`` pencils × points ``pricing="auto"`` is exact; None: up to
-    ``AUTO_EXACT_LIMIT``.
+    ``watch`` is told of every pricing round, see ``Progress``. ``groups``, ``monotone`` and
+    ``apart``, see ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what
+    users write, and not validated again. ``proves`` says whether the gap must be small beside the
+    objective of the network too, ``rough`` whether a network is only to be scored, ``roughly`` what
+    its gap may be; see ``StoppingRule``. Up to ``certified_up_to`` pencils × points
+    ``pricing="auto"`` is exact; None: up to ``AUTO_EXACT_LIMIT``.
     """
 
     interaction_order: int | None = 2
@@ -92,6 +91,7 @@ class FitOptions:
     roughly: float = ROUGHLY
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
+    apart: tuple[int, ...] | None = None
     certified_up_to: float | None = None
 
     def validated(self, caller: str) -> FitOptions:
@@ -129,7 +129,7 @@ class FitOptions:
         order = n_inputs if self.interaction_order is None else self.interaction_order
         largest = n_inputs if self.groups is None else max(map(len, self.groups))
         order = min(order, largest, n_inputs)
-        return NeuronClass(order, self.norm, wedge, self.groups, self.monotone)
+        return NeuronClass(order, self.norm, wedge, self.groups, self.monotone, self.apart)
 
 
 def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:
@@ -183,6 +183,8 @@ def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
         networks += ", whose inputs share one of the interaction groups"
     if neuron_class.monotone is not None:
         networks += ", every neuron monotone as constrained"
+    if neuron_class.apart is not None:
+        networks += ", none of which has two levels of a category"
     if exact:
         return f"all {networks}"
     return f"{networks}, of which only the neurons found by search were priced"

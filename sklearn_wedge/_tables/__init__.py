@@ -1,6 +1,17 @@
 """From a table as it is given to the inputs of a network, which are complete numbers."""
 
+from sklearn_wedge._tables.categories import Category
 from sklearn_wedge._tables.encoding import TableEncoding
-from sklearn_wedge._tables.fitting import fitted_table
+from sklearn_wedge._tables.fitting import FittedCategories, fitted_categories, fitted_table
+from sklearn_wedge._tables.levels import Levels, categorical_columns, fitted_levels
 
-__all__ = ["TableEncoding", "fitted_table"]
+__all__ = [
+    "Category",
+    "FittedCategories",
+    "Levels",
+    "TableEncoding",
+    "categorical_columns",
+    "fitted_categories",
+    "fitted_levels",
+    "fitted_table",
+]

@@ -1,9 +1,9 @@
-"""What the inputs of a network are, in terms of the columns of a table with missing values."""
+"""What the inputs of a network are, in terms of the columns of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.rows import MappedRows, is_mapped
+from sklearn_wedge._tables.categories import Category
+from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
 
@@ -20,18 +22,20 @@ Array = NDArray[np.float64]
 class TableEncoding:
     """From the columns of a table to the inputs of a network, which are never missing.
 
-    The first inputs are the columns, with missing values replaced by the median of the column.
-    Then, for each column that lacked a value in training, comes an indicator: 1 where the value is
-    missing, 0 elsewhere.
+    The first inputs are the columns of numbers, with missing values replaced by the median of the
+    column. Then, for each of them that lacked a value in training, comes an indicator: 1 where the
+    value is missing, 0 elsewhere. Then come the inputs of the categories.
 
     Attributes
     ----------
     column_names : tuple of str
         Names of the columns of the table, or ``x0``, ``x1``, ... if they have none.
     medians : ndarray of shape (n_features,)
-        What stands for a missing value of each column.
+        What stands for a missing value of each column of numbers; NaN of categories.
     with_indicator : int ndarray
-        The columns that have an indicator, ascending.
+        The columns of numbers that have an indicator, ascending.
+    categories : tuple of Category
+        What is made of the columns that are categories.
 
     Examples
     --------
@@ -52,14 +56,17 @@ class TableEncoding:
     column_names: tuple[str, ...]
     medians: Array
     with_indicator: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    categories: tuple[Category, ...] = ()
 
     def __repr__(self) -> str:
         names = [self.column_names[k] for k in self.with_indicator]
-        return f"TableEncoding(n_columns={self.n_columns}, with_indicator={names})"
+        categories = [self.column_names[each.column] for each in self.categories]
+        others = f", categories={categories}" if categories else ""
+        return f"TableEncoding(n_columns={self.n_columns}, with_indicator={names}{others})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What is saved: nothing that can be computed again."""
-        return {name: getattr(self, name) for name in ("column_names", "medians", "with_indicator")}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def of_numbers(cls, column_names: Sequence[str]) -> TableEncoding:
@@ -78,12 +85,11 @@ class TableEncoding:
         -------
         TableEncoding
         """
-        known = ~np.isnan(self.medians)
-        if known.all():
-            return self
-        columns = zip(known, self.medians, marginals, strict=False)
-        medians = [own if is_known else each.median for is_known, own, each in columns]
-        return replace(self, medians=np.array(medians))
+        medians = self.medians.copy()
+        for which, column in enumerate(self.numbers):
+            if np.isnan(medians[column]):
+                medians[column] = marginals[which].median
+        return replace(self, medians=medians)
 
     @property
     def n_columns(self) -> int:
@@ -93,17 +99,37 @@ class TableEncoding:
     @property
     def n_inputs(self) -> int:
         """Inputs of the network."""
-        return len(self.column_names) + len(self.with_indicator)
+        return len(self.column_of_input)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the inputs are the columns, as far as nothing is missing."""
+        return not len(self.with_indicator) and not self.categories
+
+    @cached_property
+    def numbers(self) -> NDArray[np.intp]:
+        """The columns that are numbers, ascending: the first inputs."""
+        return np.delete(np.arange(self.n_columns), [each.column for each in self.categories])
 
     @cached_property
     def column_of_input(self) -> NDArray[np.intp]:
         """The column that each input is about, of shape (n_inputs,)."""
-        return np.concatenate([np.arange(self.n_columns), self.with_indicator])
+        own = [np.full(len(each.labels), each.column) for each in self.categories]
+        return np.concatenate([self.numbers, self.with_indicator, *own])
 
     @property
     def is_indicator(self) -> NDArray[np.bool_]:
-        """Whether each input says that a value is missing, of shape (n_inputs,)."""
-        return np.arange(self.n_inputs) >= self.n_columns
+        """Whether each input says that a number is missing, of shape (n_inputs,)."""
+        place, first = np.arange(self.n_inputs), len(self.numbers)
+        return (place >= first) & (place < first + len(self.with_indicator))
+
+    def category_of(self, column: int) -> Category | None:
+        """What is made of a column, if it is a category."""
+        return next((each for each in self.categories if each.column == column), None)
+
+    def codes(self, X: Any) -> Any:
+        """A table with numbers of levels for categories, as ``transform`` takes it."""
+        return Levels({each.column: each.levels for each in self.categories}).codes(X)
 
     def inputs_of(self, column: int) -> list[int]:
         """The numbers of the inputs that are about a column."""
@@ -117,10 +143,13 @@ class TableEncoding:
         column_names : sequence of str, default=None
             Other names of the columns.
         """
-        names = list(self.column_names if column_names is None else column_names)
-        for column in self.with_indicator:
-            name = f"{names[column]} is missing"
-            while name in names:
+        columns = list(self.column_names if column_names is None else column_names)
+        names = [columns[k] for k in self.numbers]
+        made = [f"{columns[k]} is missing" for k in self.with_indicator]
+        for each in self.categories:
+            made += [f"{columns[each.column]}{label}" for label in each.labels]
+        for name in made:
+            while name in columns or name in names:
                 name = f"_{name}"
             names.append(name)
         return names
@@ -131,7 +160,7 @@ class TableEncoding:
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Numbers, NaN where they are missing.
+            Numbers, NaN where they are missing; of categories those of their levels, see ``codes``.
 
         Returns
         -------
@@ -139,20 +168,23 @@ class TableEncoding:
             ``X`` itself, if nothing is missing, and never was in training.
         """
         X = np.asarray(X)
-        n_indicators = len(self.with_indicator)
-        missing = np.isnan(X) if n_indicators or np.isnan(X).any() else None
-        if missing is None:
+        missing = np.isnan(X)
+        if self.is_plain and not missing.any():
             return X
-        dtype = X.dtype if X.dtype.kind == "f" else np.float64
-        inputs = np.empty((len(X), self.n_inputs), dtype=dtype)
-        inputs[:, : self.n_columns] = X
-        np.copyto(inputs[:, : self.n_columns], self.medians, where=missing, casting="same_kind")
-        inputs[:, self.n_columns :] = missing[:, self.with_indicator]
+        n, end = len(self.numbers), len(self.numbers) + len(self.with_indicator)
+        inputs = np.empty((len(X), self.n_inputs), X.dtype if X.dtype.kind == "f" else np.float64)
+        inputs[:, :n] = X[:, self.numbers]
+        medians, lacking = self.medians[self.numbers], missing[:, self.numbers]
+        np.copyto(inputs[:, :n], medians, where=lacking, casting="same_kind")
+        inputs[:, n:end] = missing[:, self.with_indicator]
+        for each in self.categories:
+            begin, end = end, end + len(each.labels)
+            inputs[:, begin:end] = each.transform(X[:, each.column])
         return inputs
 
     def of_rows(self, X: NDArray) -> NDArray | MappedRows:
         """The same of many rows; of a file that is mapped into memory, part by part when asked."""
-        if not len(self.with_indicator):
+        if self.is_plain:
             return X
         if is_mapped(X):
             return MappedRows(X, self.transform, self.n_inputs)
@@ -160,10 +192,14 @@ class TableEncoding:
 
     def input_from(self, values: Array, which: int) -> Array:
         """One input, of shape (n,), from the values of its column; NaN where they are missing."""
+        column = int(self.column_of_input[which])
+        category = self.category_of(column)
+        if category is not None:
+            return category.transform(values)[:, self.inputs_of(column).index(which)]
         missing = np.isnan(values)
-        if which >= self.n_columns:
+        if self.is_indicator[which]:
             return missing.astype(np.float64)
-        return np.where(missing, self.medians[which], values)
+        return np.where(missing, self.medians[column], values)
 
     def groups(self, groups: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...] | None:
         """Groups of columns as groups of the inputs that are about them."""
@@ -173,10 +209,41 @@ class TableEncoding:
         return tuple(tuple(np.flatnonzero(np.isin(columns, each)).tolist()) for each in groups)
 
     def directions(self, directions: Sequence[int] | None) -> tuple[int, ...] | None:
-        """Directions of columns as those of inputs: an indicator is free."""
+        """Directions of columns as those of inputs: an indicator is free.
+
+        Parameters
+        ----------
+        directions : sequence of int, or None
+            Of each column -1, 0 or 1.
+
+        Returns
+        -------
+        tuple of int, or None
+
+        Raises
+        ------
+        ValueError
+            If there is one of a category.
+        """
         if directions is None:
             return None
-        return (*directions, *(0 for _ in self.with_indicator))
+        for each in self.categories:
+            if directions[each.column]:
+                raise ValueError(
+                    f"monotonic_cst has {directions[each.column]} for the category "
+                    f"{self.column_names[each.column]!r}, whose levels are in no order: give 0, or "
+                    "make numbers of it."
+                )
+        columns = zip(self.column_of_input, self.is_indicator, strict=True)
+        return tuple(0 if is_free else directions[k] for k, is_free in columns)
+
+    def apart(self) -> tuple[int, ...] | None:
+        """Of each input the category whose levels never share a neuron, -1 for all others."""
+        if not self.categories:
+            return None
+        kinds = {each.column: each.kind for each in self.categories}
+        columns = self.column_of_input.tolist()
+        return tuple(k if kinds.get(k) == "indicators" else -1 for k in columns)
 
     def sums_by_column(self, values: Array) -> Array:
         """Numbers of the inputs, (n_inputs,), summed by column, (n_features,)."""

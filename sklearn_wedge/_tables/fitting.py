@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import Chunk, Rows, column_quantiles
+from sklearn_wedge._core.rows import Chunk, Rows, column_quantiles, mixed
+from sklearn_wedge._tables.categories import (
+    PARTS,
+    Category,
+    TargetRows,
+    fitted_category,
+    target_means,
+)
 from sklearn_wedge._tables.encoding import TableEncoding
+from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
+# Stands for a missing value where rows are told apart.
+NO_VALUE = -1.5
 
 
 def _lacking(chunk: Chunk) -> NDArray[np.bool_]:
@@ -41,8 +51,10 @@ def _missing_last(inputs: NDArray, columns: NDArray[np.intp]) -> NDArray:
     return np.where(np.isnan(values), np.inf, values)
 
 
-def fitted_table(rows: Rows, column_names: Sequence[str]) -> TableEncoding:
-    """The encoding of a table of numbers, from its rows with a weight.
+def fitted_table(
+    rows: Rows, column_names: Sequence[str], categories: Sequence[Category] = ()
+) -> TableEncoding:
+    """The encoding of a table of numbers, and of categories, from its rows with a weight.
 
     The order of the rows does not matter, and a weight of k is k copies.
 
@@ -51,14 +63,17 @@ def fitted_table(rows: Rows, column_names: Sequence[str]) -> TableEncoding:
     rows : Rows
         With NaN where a value is missing.
     column_names : sequence of str
+    categories : sequence of Category
+        What is made of some columns.
 
     Raises
     ------
     ValueError
         If all values of a column are missing.
     """
-    plain = TableEncoding.of_numbers(column_names)
+    plain = replace(TableEncoding.of_numbers(column_names), categories=tuple(categories))
     lacking = np.flatnonzero(np.any(rows.map(_lacking), axis=0))
+    lacking = np.intersect1d(lacking, plain.numbers)
     if not len(lacking):
         return plain
     exponent = -int(np.frexp(max(rows.map(_largest_weight)))[1])
@@ -79,3 +94,76 @@ def _refuse_unknown_columns(columns: NDArray[np.intp], column_names: Sequence[st
             f"All values of {which} of X are missing in the rows with a weight, and nothing can be "
             f"learned from them: leave {'it' if len(names) == 1 else 'them'} out."
         )
+
+
+@dataclass(frozen=True)
+class FittedCategories:
+    """What is made of the categories of a table, and target means of the rows themselves.
+
+    Attributes
+    ----------
+    categories : tuple of Category
+    own : dict of int to ndarray of shape (n, q)
+        By column, of the rows that were fitted: see ``target_means``.
+    """
+
+    categories: tuple[Category, ...] = ()
+    own: dict[int, Array] = field(default_factory=dict)
+
+    def inputs(self, table: TableEncoding, X: NDArray) -> NDArray:
+        """The inputs of the rows that were fitted."""
+        inputs = table.of_rows(X)
+        for column, values in self.own.items():
+            inputs[:, table.inputs_of(column)] = values
+        return inputs
+
+
+def fitted_categories(
+    X: NDArray, levels: Levels, target: Array, weight: Array, column_names: Sequence[str]
+) -> FittedCategories:
+    """Indicators or target means of each category.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+        With numbers of levels.
+    levels : Levels
+    target : ndarray of shape (n, q)
+    weight : ndarray of shape (n,)
+    column_names : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If all values of a category are missing.
+    """
+    if not levels.of_column:
+        return FittedCategories()
+    present = np.flatnonzero(weight > 0)
+    share = np.ldexp(weight[present], -int(np.frexp(weight.max())[1]))
+    found, own, data = [], {}, None
+    for column, its_levels in levels.of_column.items():
+        codes = X[present, column]
+        if np.isnan(codes).all():
+            _refuse_unknown_columns(np.array([column]), column_names)
+        category = fitted_category(column, its_levels, codes, share)
+        if category is None:
+            data = data or _target_rows(X[present], levels, target[present], share)
+            category, means = target_means(column, its_levels, codes, data)
+            own[column] = np.zeros((len(X), means.shape[1]))
+            own[column][present] = means
+        found.append(category)
+    return FittedCategories(tuple(found), own)
+
+
+def _target_rows(X: NDArray, levels: Levels, target: Array, weight: Array) -> TargetRows:
+    """Rows in parts by their values: equal rows are in the same one, whatever their order."""
+    hashes = np.zeros(len(X), dtype=np.uint64)
+    for column, values in enumerate((*X.T, *target.T)):
+        values = np.where(np.isnan(values), NO_VALUE, values) + 0.0
+        if column in levels.of_column:  # the number among all levels, also those without weight
+            values = np.unique(values, return_inverse=True)[1].ravel()
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        hashes = mixed(hashes ^ values.view(np.uint64))
+    part = (hashes % np.uint64(PARTS)).astype(np.intp)
+    return TargetRows(target, weight, part, float(weight.min()))

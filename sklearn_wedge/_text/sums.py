@@ -171,13 +171,15 @@ def number_in_words(number: float, digits: int) -> str:
 
 def _as_factor(name: str) -> str:
     """A name as it is written after a number."""
-    return f"({name})" if name.endswith(" is missing") else name
+    is_made = name.endswith(" is missing") or " = " in name
+    return f"({name})" if is_made else name
 
 
 def term(number: float, of: str, digits: int, times: str) -> str:
     """A summand with its sign, such as ``- 0.61·age``; of an empty name the number alone."""
     size = number_in_words(number, digits)
-    product = size if not of else of if size == "1" else f"{size}{times}{_as_factor(of)}"
+    of = _as_factor(of)
+    product = size if not of else of if size == "1" else f"{size}{times}{of}"
     return f"{'-' if number < 0 else '+'} {product}"
 
 

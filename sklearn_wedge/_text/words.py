@@ -103,6 +103,19 @@ def _missing(estimator: Any, names: Sequence[str]) -> list[str]:
     return [f"Missing values: in {listed}{more}; replaced by medians, with an input that says so"]
 
 
+def _categories(estimator: Any, names: Sequence[str]) -> list[str]:
+    """A line on what is made of categories, if there are any."""
+    found: dict[str, list[str]] = {}
+    for each in estimator.table_.categories:
+        words = f"{names[each.column]} ({_count(len(each.levels), 'level')})"
+        found.setdefault(each.kind, []).append(words)
+    parts = []
+    for kind, columns in sorted(found.items()):
+        more = ", ..." if len(columns) > MOST_IN_SUMMARY else ""
+        parts.append(f"{', '.join(columns[:MOST_IN_SUMMARY])}{more} as {kind}")
+    return [f"Categories: {'; '.join(parts)}"] if parts else []
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -133,6 +146,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     lines = [
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
         *_missing(estimator, names),
+        *_categories(estimator, names),
         f"Network: {network_in_words(estimator, neurons)}",
         *_encoding(estimator),
         *_left_out(estimator),

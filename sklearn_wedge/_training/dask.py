@@ -348,6 +348,12 @@ def dask_chunks(
         If the data are malformed or not finite, or all weights are zero.
     """
     X = _validated_inputs(X)
+    if not isinstance(estimator.categorical_features, str | None):
+        raise ValueError(
+            f"categorical_features={estimator.categorical_features!r} and dask arrays do not "
+            "combine: make numbers of the categories first, or fit on a sample of the rows in "
+            "memory."
+        )
     y = _aligned(y, X, "y")
     weights = [None] * X.numblocks[0]
     if sample_weight is not None:

@@ -38,7 +38,8 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If the loss is ``"poisson"`` or ``"gamma"`` and scikit-learn older than 1.7.
+            If columns are categories, or the loss is ``"poisson"`` or ``"gamma"`` and scikit-learn
+            older than 1.7.
 
         Warns
         -----
@@ -90,6 +91,8 @@ class ExportMixin(Convertible):
             If the estimator is not fitted.
         ImportError
             If PyTorch is not installed: ``pip install "sklearn_wedge[torch]"``.
+        ValueError
+            If columns are categories.
 
         Examples
         --------
@@ -112,6 +115,8 @@ class ExportMixin(Convertible):
         """The network as an ONNX model, through skl2onnx.
 
         Its input is ``X``, of shape (n_samples, n_features), with NaN where values are missing.
+        If some columns are categories, there is one for each column instead, by its name, of shape
+        (n_samples, 1): text if its levels are text, of which an empty one is a missing value.
         Outputs are ``variable``, of shape (n_samples, n_outputs), for regression; ``label`` and
         ``probabilities``, both arrays, for classification. To convert a pipeline, see
         :func:`~sklearn_wedge.export.register_onnx_converters`.
@@ -181,11 +186,13 @@ class ExportMixin(Convertible):
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
               are log probabilities up to a constant; ``"margin"``, as the last two without
               probabilities (the second class if positive, or the class of the largest).
-            - ``columns``: ``name`` and ``median`` of each column in order.
-            - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each, the
-              columns first, bounds None where not clipped; ``encoding``, None or ``kind``,
-              ``knots`` (ascending) and ``values`` at the knots, those of the first and the last
-              also beyond.
+            - ``columns``: ``name``, ``median`` and ``levels`` of each column in order: numbers have
+              no levels (None), categories no median.
+            - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each,
+              bounds None where not clipped; ``values``, None or, of an input made of a category,
+              its value ``of_levels``, in their order, ``of_others`` and where ``missing``;
+              ``encoding``, None or ``kind``, ``knots`` (ascending) and ``values`` at the knots,
+              those of the first and the last also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from
               1), ``bias`` and ``weights`` of each, a dict by name of inputs and neurons of earlier
               blocks.
@@ -207,7 +214,7 @@ class ExportMixin(Convertible):
         >>> X = np.linspace(-1, 1, 51)[:, None]
         >>> record = WedgeReLURegressor(alpha=0.01).fit(X, np.abs(X[:, 0])).to_dict()
         >>> record["columns"]
-        [{'name': 'x0', 'median': 0.0}]
+        [{'name': 'x0', 'median': 0.0, 'levels': None}]
         >>> record["inputs"][0]["name"], record["inputs"][0]["upper"]
         ('x0', 1.0)
         >>> [list(neuron["weights"]) for neuron in record["neurons"]]

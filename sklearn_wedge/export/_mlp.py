@@ -13,11 +13,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
 
 from sklearn_wedge.export._layers import Layer, plain_layers
-from sklearn_wedge.export._outputs import link_of
+from sklearn_wedge.export._outputs import link_of, refuse_categories
 
 
 def to_mlp(model: Any) -> MLPRegressor | MLPClassifier:
     """See ``ExportMixin.to_mlp``."""
+    refuse_categories(model, "to_mlp")
     layers = _on_complete_rows(model, plain_layers(model))
     widths = tuple(len(layer.bias) for layer in layers[:-1])
     mlp = _classifier(model, widths) if is_classifier(model) else _regressor(model, widths)

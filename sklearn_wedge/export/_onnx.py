@@ -11,7 +11,8 @@ from onnx import ModelProto, TensorProto
 from skl2onnx.common.data_types import (
     DoubleTensorType,
     FloatTensorType,
-    guess_proto_type,
+    Int64TensorType,
+    StringTensorType,
 )
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 from skl2onnx.common.utils_classifier import get_label_classes
@@ -39,10 +40,30 @@ def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
     register()
     return skl2onnx.to_onnx(
         model,
-        initial_types=[("X", tensor([None, model.n_features_in_]))],
+        initial_types=_initial_types(model, tensor),
         options={id(model): {"zipmap": False}} if hasattr(model, "classes_") else None,
         target_opset=target_opset,
     )
+
+
+def _initial_types(model: Any, tensor: type) -> list[tuple[str, Any]]:
+    """One input of all columns; if some are categories, one for each column, by its name."""
+    table = model.table_
+    if not table.categories:
+        return [("X", tensor([None, model.n_features_in_]))]
+    kinds = [StringTensorType if _is_text(table, k) else tensor for k in range(table.n_columns)]
+    if len(set(table.column_names)) < table.n_columns:
+        raise ValueError(
+            "to_onnx makes an input of each column, by name, and several columns have the same "
+            f"name: {list(table.column_names)}. Rename them before the fit."
+        )
+    return [(name, kind([None, 1])) for name, kind in zip(table.column_names, kinds, strict=True)]
+
+
+def _is_text(table: Any, column: int) -> bool:
+    """Whether a column is a category whose levels are text."""
+    category = table.category_of(column)
+    return category is not None and isinstance(category.levels[0], str)
 
 
 def _tensor_type(dtype: Any) -> type:
@@ -63,7 +84,7 @@ def register() -> None:
             skl2onnx.update_registered_converter(
                 kind,
                 kind.__name__,
-                calculate_linear_classifier_output_shapes,
+                _shape_of_classes,
                 _convert_classifier,
                 options=OPTIONS,
             )
@@ -87,7 +108,7 @@ class _Graph:
                 f"{type(operator.raw_operator).__name__}: use {OLDEST_OPSET} or newer."
             )
         self.scope, self.operator, self.container = scope, operator, container
-        double = guess_proto_type(operator.inputs[0].type) == TensorProto.DOUBLE
+        double = _is_double(operator)
         self.type = TensorProto.DOUBLE if double else TensorProto.FLOAT
 
     def node(self, kind: str, *inputs: str, called: str | None = None, **attributes: Any) -> str:
@@ -104,13 +125,70 @@ class _Graph:
         self.container.add_initializer(name, data_type, values.shape, values.ravel().tolist())
         return name
 
+    def inputs_of_network(self, table: Any) -> str:
+        """The inputs of the network, of a table in one input or of columns in one each."""
+        given = [each.full_name for each in self.operator.inputs]
+        if not table.categories:
+            return self.complete(self.node("Cast", given[0], to=self.type), table)
+        if len(given) != table.n_columns:
+            raise ValueError(
+                f"A table with categories has an input for each of its {table.n_columns} columns, "
+                f"as those that to_onnx makes, and {len(given)} were given: convert the estimator "
+                "by to_onnx."
+            )
+        parts = []
+        if len(table.numbers):
+            columns = [self.node("Cast", given[k], to=self.type) for k in table.numbers]
+            parts.append(self.complete(self.node("Concat", *columns, axis=1), table))
+        for each in table.categories:
+            code = self.code_of_text if isinstance(each.levels[0], str) else self.code_of_number
+            values = self.constant(each.values)
+            parts.append(self.node("Gather", values, code(given[each.column], each), axis=0))
+        return self.node("Concat", *parts, axis=1)
+
+    def code_of_text(self, column: str, category: Any) -> str:
+        """The row of a category's values; empty text is a missing value, unless it is a level."""
+        keys, n = list(category.levels), len(category.levels)
+        places = list(range(n))
+        if "" not in keys:
+            keys, places = [*keys, ""], [*places, n + 1]
+        keys = [key.encode() for key in keys]
+        codes = self.node(
+            "LabelEncoder",
+            column,
+            op_domain="ai.onnx.ml",
+            op_version=2,
+            keys_strings=keys,
+            values_int64s=places,
+            default_int64=n,
+        )
+        return self.node("Reshape", codes, self.constant(np.array([-1]), TensorProto.INT64))
+
+    def code_of_number(self, column: str, category: Any) -> str:
+        """The row of a category's values; NaN is a missing value."""
+        n = len(category.levels)
+        value = self.node("Cast", column, to=self.type)
+        known = self.node("Equal", value, self.constant(np.array([category.levels])))
+        missing = self.node("IsNaN", value)
+        marks = self.node("Concat", known, missing, axis=1)
+        marks = self.node("Cast", marks, to=TensorProto.FLOAT)
+        # One mark at most: the row of what is not known, and from there to that of the mark.
+        steps = np.append(np.arange(n), n + 1)[:, None] - float(n)
+        steps = self.constant(steps, TensorProto.FLOAT)
+        start = self.constant(np.array([float(n)]), TensorProto.FLOAT)
+        row = self.node("Add", self.node("MatMul", marks, steps), start)
+        row = self.node("Cast", row, to=TensorProto.INT64)
+        return self.node("Reshape", row, self.constant(np.array([-1]), TensorProto.INT64))
+
     def complete(self, table: str, encoding: Any) -> str:
-        """Inputs of the columns of a table: medians for missing values, then the indicators."""
+        """Inputs of the numbers of a table: medians for missing values, then the indicators."""
         missing = self.node("IsNaN", table)
-        inputs = self.node("Where", missing, self.constant(encoding.medians), table)
+        medians = encoding.medians[encoding.numbers]
+        inputs = self.node("Where", missing, self.constant(medians), table)
         if not len(encoding.with_indicator):
             return inputs
-        columns = self.constant(encoding.with_indicator, TensorProto.INT64)
+        places = np.searchsorted(encoding.numbers, encoding.with_indicator)
+        columns = self.constant(places, TensorProto.INT64)
         indicators = self.node("Cast", missing, to=self.type)
         indicators = self.node("Gather", indicators, columns, axis=1)
         return self.node("Concat", inputs, indicators, axis=1)
@@ -131,8 +209,7 @@ class _Graph:
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
-        table = self.node("Cast", self.operator.inputs[0].full_name, to=self.type)
-        inputs = self.complete(table, model.table_)
+        inputs = self.inputs_of_network(model.table_)
         values = self.node("Sub", inputs, self.constant(units.center))
         values = self.node("Div", values, self.constant(units.scale))
         values = self.node("Max", values, self.constant(units.lower))
@@ -147,8 +224,25 @@ class _Graph:
         return values
 
 
+def _is_double(operator: Any) -> bool:
+    """Whether numbers among the inputs are of double precision."""
+    return any(isinstance(each.type, DoubleTensorType) for each in operator.inputs)
+
+
+def _shape_of_classes(operator: Any) -> None:
+    """As skl2onnx has it; its function refuses several inputs, and text."""
+    if len(operator.inputs) == 1:
+        calculate_linear_classifier_output_shapes(operator)
+        return
+    model, n = operator.raw_operator, operator.inputs[0].get_first_dimension()
+    are_text = model.classes_.dtype.kind not in "iufb"
+    operator.outputs[0].type = (StringTensorType if are_text else Int64TensorType)([n])
+    kind = DoubleTensorType if _is_double(operator) else FloatTensorType
+    operator.outputs[1].type = kind([n, len(model.classes_)])
+
+
 def _set_shape(operator: Any, n_outputs: int) -> None:
-    double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    double = _is_double(operator)
     shape = [operator.inputs[0].get_first_dimension(), n_outputs]
     operator.outputs[0].type = (DoubleTensorType if double else FloatTensorType)(shape)
 

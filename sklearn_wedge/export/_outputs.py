@@ -36,6 +36,23 @@ def link_of(model: Any) -> str:
     return "log" if model.loss in LOG_LINK_LOSSES else "identity"
 
 
+def refuse_categories(model: Any, method: str) -> None:
+    """Raise if a network takes categories, and what it is to become takes numbers only.
+
+    Raises
+    ------
+    ValueError
+        It names the columns, and what takes them.
+    """
+    table = model.table_
+    if table.categories:
+        names = [table.column_names[each.column] for each in table.categories]
+        raise ValueError(
+            f"{method} makes networks on numbers, and {names} are categories: use to_dict, or fit "
+            "on model.inputs_frame(X) and convert that network."
+        )
+
+
 def with_output_layer(model: Any) -> tuple[list[Array], list[Array]]:
     """``coefs_`` and ``intercepts_``, with a last layer whose outputs are about all classes.
 

@@ -31,10 +31,7 @@ def to_dict(model: Any) -> dict[str, Any]:
         "version": VERSION,
         "estimator": type(model).__name__,
         "link": link_of(model),
-        "columns": [
-            {"name": name, "median": float(median)}
-            for name, median in zip(columns, model.table_.medians, strict=True)
-        ],
+        "columns": [{"name": name, **_column(model.table_, k)} for k, name in enumerate(columns)],
         "inputs": _inputs(model, columns, inputs),
         "neurons": neurons,
         "outputs": [
@@ -62,6 +59,24 @@ def _neurons(model: Any, inputs: list[str]) -> tuple[list[str], list[dict[str, A
     return names, neurons
 
 
+def _column(table: Any, column: int) -> dict[str, Any]:
+    """What stands for missing values of numbers; the levels of categories, and each one's row."""
+    category = table.category_of(column)
+    if category is None:
+        return {"median": float(table.medians[column]), "levels": None}
+    return {"median": None, "levels": list(category.levels)}
+
+
+def _values(table: Any, which: int) -> dict[str, Any] | None:
+    """Of an input made of a category: its value at each level, at others, and if it is missing."""
+    column = int(table.column_of_input[which])
+    category = table.category_of(column)
+    if category is None:
+        return None
+    own = category.values[:, table.inputs_of(column).index(which)].tolist()
+    return {"of_levels": own[:-2], "of_others": own[-2], "missing": own[-1]}
+
+
 def _inputs(model: Any, columns: list[str], inputs: list[str]) -> list[dict[str, Any]]:
     """What each input is of a column, and what is done to it."""
     table, (lower, upper) = model.table_, model.clip_bounds_
@@ -71,6 +86,7 @@ def _inputs(model: Any, columns: list[str], inputs: list[str]) -> list[dict[str,
             "name": name,
             "column": columns[table.column_of_input[k]],
             "is_missing": bool(table.is_indicator[k]),
+            "values": _values(table, k),
             "lower": _finite(lower[k]),
             "upper": _finite(upper[k]),
             "encoding": encodings[k],

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from sklearn_wedge.export._layers import InputUnits, Layer, unit_layers
-from sklearn_wedge.export._outputs import link_of
+from sklearn_wedge.export._outputs import link_of, refuse_categories
 
 # What is known of pieces, to be kept as buffers.
 PIECES = ("near_start", "rest_of_start", "width", "rises", "shift")
@@ -60,6 +60,7 @@ class Exponential(torch.nn.Module):
 
 def to_torch(model: Any, dtype: torch.dtype | None) -> torch.nn.Sequential:
     """See ``ExportMixin.to_torch``."""
+    refuse_categories(model, "to_torch")
     dtype = torch.float64 if dtype is None else dtype
     units, layers = unit_layers(model)
     modules = OrderedDict(inputs=ClippedInputs(model.table_, units, dtype))

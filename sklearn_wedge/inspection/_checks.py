@@ -28,19 +28,20 @@ def check_network(estimator: Any, needed_by: str) -> None:
 
 
 def check_complete(estimator: Any, needed_by: str) -> None:
-    """Refuse networks of tables with missing values.
+    """Refuse networks of tables with missing values or categories.
 
     Raises
     ------
     ValueError
-        If inputs of the network say where they are.
+        If inputs of the network are not columns.
     """
     table = estimator.table_
-    if len(table.with_indicator):
+    if not table.is_plain:
+        made = table.input_names()[len(table.numbers) :]
         raise ValueError(
-            f"{needed_by} draws networks of tables without missing values, and this "
-            f"{type(estimator).__name__} has inputs that say where they are: "
-            f"{table.input_names()[table.n_columns :]}. Use EffectDisplay."
+            f"{needed_by} draws networks of tables without missing values and categories, and this "
+            f"{type(estimator).__name__} has inputs that are made of them: {made}. Use "
+            "EffectDisplay."
         )
 
 

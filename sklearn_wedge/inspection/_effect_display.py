@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 MOST_EFFECTS = 6
 # Unless they are named, effects of less than this fraction of the largest are not drawn.
 NEGLIGIBLE = 0.02
+# Levels of a category that are drawn: those of the most rows.
+MOST_LEVELS_DRAWN = 20
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
 # Parameters of scikit-learn's displays that are called otherwise here, or are not needed.
@@ -53,6 +55,8 @@ class EffectGrid:
         Whether each input takes only two values in the training data, as an indicator does.
     missing : float or None
         Of one input, the effect where its value is missing; None if it never was in training.
+    levels : tuple of tuple of str or None
+        Of each input that is a category, the names of its levels; ticks count them.
 
     Examples
     --------
@@ -74,6 +78,15 @@ class EffectGrid:
     deciles: tuple[Array, ...]
     two_valued: tuple[bool, ...]
     missing: float | None = None
+    levels: tuple[tuple[str, ...] | None, ...] = ()
+
+    @property
+    def is_discrete(self) -> tuple[bool, ...]:
+        """Whether there is nothing between the values of each input."""
+        levels = self.levels or (None,) * len(self.names)
+        return tuple(
+            two or own is not None for two, own in zip(self.two_valued, levels, strict=True)
+        )
 
     def __repr__(self) -> str:
         return f"EffectGrid(names={self.names}, shape={self.values.shape})"
@@ -295,7 +308,7 @@ class EffectDisplay:
         (ticks,), (deciles,) = effect.ticks, effect.deciles
         panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
         options = {"color": BLUE, "linewidth": 2}
-        if effect.two_valued[0]:
+        if effect.is_discrete[0]:
             options |= {"marker": "o", "linestyle": ":", "linewidth": 1}
         (line,) = panel.plot(ticks, effect.values, **{**options, **line_kw})
         panel.plot(
@@ -319,7 +332,7 @@ class EffectDisplay:
         largest = max(np.abs(e.values).max() for e in self.effects if len(e.names) == 2) or 1.0
         options = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "rasterized": True, **mesh_kw}
         # Between the values of an indicator there is nothing to shade.
-        shading = "nearest" if any(effect.two_valued) else "gouraud"
+        shading = "nearest" if any(effect.is_discrete) else "gouraud"
         mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
         first, second = map(as_it_is, effect.names)
         panel.set(xlabel=first, ylabel=second)
@@ -331,8 +344,15 @@ def _set_ticks(panel: Any, effect: EffectGrid) -> None:
     """Few ticks; on the axis of an input of two values, these."""
     panel.locator_params(nbins=4)
     axes = (panel.xaxis, panel.yaxis)
-    for axis, ticks, two_valued in zip(axes, effect.ticks, effect.two_valued, strict=False):
-        if two_valued:
+    levels = effect.levels or (None,) * len(effect.names)
+    for axis, ticks, two_valued, names in zip(
+        axes, effect.ticks, effect.two_valued, levels, strict=False
+    ):
+        if names is not None:
+            axis.set_ticks(ticks, [as_it_is(name) for name in names], fontsize="small")
+            if axis is panel.xaxis:
+                axis.set_tick_params(rotation=90)
+        elif two_valued:
             axis.set_ticks(ticks)
 
 
@@ -380,6 +400,11 @@ def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Co
 
 def _judged(network: Effects, column: int, marginals: Sequence[Any]) -> tuple[Array, Array]:
     """Few values of a column and their weights; NaN among them if it lacked some in training."""
+    category = network.table.category_of(column)
+    if category is not None:
+        seen = np.flatnonzero(category.shares)
+        codes = np.where(seen > len(category.levels), np.nan, seen)
+        return codes, category.shares[seen]
     first, *indicators = network.table.inputs_of(column)
     few = marginals[first].compressed(VALUES_JUDGED)
     if not indicators:
@@ -404,17 +429,18 @@ def _on_grid(
     resolution: int,
 ) -> EffectGrid:
     """An effect over the range of its columns."""
-    inputs = [network.table.inputs_of(k)[0] for k in columns]
-    own = [marginals[k] for k in inputs]
-    two_valued = tuple(len(m.values) == 2 for m in own)
-    ticks = tuple(
-        m.values if two else _ticks(m.values[[0, -1]], resolution, network.encoding.knots[k])
-        for m, two, k in zip(own, two_valued, inputs, strict=True)
+    axes = [_axis(network, k, marginals, resolution) for k in columns]
+    ticks, deciles, levels = zip(*axes, strict=True)
+    two_valued = tuple(
+        names is None and len(values) == 2 for values, names in zip(ticks, levels, strict=True)
     )
     values = network.at(columns, _mesh(ticks))[:, output]
-    deciles = tuple(m.compressed(10).values for m in own)
-    lacked = len(columns) == 1 and len(network.table.inputs_of(columns[0])) > 1
+    lacked = len(columns) == 1 and _lacked(network.table, columns[0])
     missing = network.at(columns, np.full((1, 1), np.nan))[0, output] if lacked else None
+    ticks = tuple(
+        own if names is None else np.arange(len(names))
+        for own, names in zip(ticks, levels, strict=True)
+    )
     return EffectGrid(
         names=tuple(names[k] for k in columns),
         ticks=ticks,
@@ -422,4 +448,33 @@ def _on_grid(
         deciles=deciles,
         two_valued=two_valued,
         missing=None if missing is None else float(missing),
+        levels=levels,
     )
+
+
+def _lacked(table: Any, column: int) -> bool:
+    """Whether a column lacked a value in training."""
+    category = table.category_of(column)
+    return category.shares[-1] > 0 if category else column in table.with_indicator
+
+
+def _axis(
+    network: Effects, column: int, marginals: Sequence[Any], resolution: int
+) -> tuple[Array, Array, tuple[str, ...] | None]:
+    """Values of a column to draw effects at, its deciles, and the names of levels, if it has any.
+
+    Of many levels those of the most rows.
+    """
+    category = network.table.category_of(column)
+    if category is not None:
+        shares = category.shares[: len(category.levels)]
+        most = np.sort(np.argsort(-shares, kind="stable")[:MOST_LEVELS_DRAWN])
+        most = most[shares[most] > 0]
+        names = [category.names()[k].removeprefix(" = ") for k in most]
+        return most.astype(np.float64), np.empty(0), tuple(names)
+    which = network.table.inputs_of(column)[0]
+    own = marginals[which]
+    deciles = own.compressed(10).values
+    if len(own.values) == 2:
+        return own.values, deciles, None
+    return _ticks(own.values[[0, -1]], resolution, network.encoding.knots[which]), deciles, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
 
@@ -44,8 +44,9 @@ class Explanation:
         one.
     index : pandas.Index or None
         Labels of the rows, if they were given as a pandas data frame.
-    missing : bool ndarray of shape (n_samples, n_features)
-        Where values were missing: ``summary`` says so.
+    notes : dict of int to list of str
+        By column what ``summary`` says of its value in each row, such as ``"bmi is missing"`` or
+        ``"workclass = Private"``; of columns of which there is something to say.
     column_names : tuple of str
         Names of the columns of ``X``.
 
@@ -77,7 +78,7 @@ class Explanation:
     intercept: float | Array
     outputs: tuple[str, ...] = ()
     index: Any = None
-    missing: NDArray[np.bool_] | None = None
+    notes: dict[int, list[str]] = field(default_factory=dict)
     column_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -137,15 +138,12 @@ class Explanation:
         return "\n".join([f"row {which}{of}: {intercept + own.sum():.4g}", *lines])
 
     def _in_words(self, row: int, effect: int) -> str:
-        """An effect in one row: by name, and which of its values are missing there."""
+        """An effect in one row: by name, and with what there is to say of its values there."""
         columns = self.inputs[effect]
-        if self.missing is None or not self.missing[row, list(columns)].any():
+        if self.notes.keys().isdisjoint(columns):
             return self.names[effect]
-        names = (self.column_names[k] for k in columns)
-        lacking = self.missing[row, list(columns)]
         return " × ".join(
-            f"{name} is missing" if is_missing else name
-            for name, is_missing in zip(names, lacking, strict=True)
+            self.notes[k][row] if k in self.notes else self.column_names[k] for k in columns
         )
 
     def _output_number(self, output: int | str | None) -> int:
@@ -229,6 +227,19 @@ def effects_of(estimator: Any) -> Effects:
     return Effects(intercept, found, estimator.clip_bounds_, estimator.encoding_, table)
 
 
+def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]:
+    """What there is to say of values, by column: levels of categories, and what is missing."""
+    found = {}
+    for column, name in enumerate(names):
+        category, gaps = table.category_of(column), np.isnan(X[:, column])
+        if category is not None:
+            words = [f"{name}{label}" for label in category.names()]
+            found[column] = [words[k] for k in category.rows(X[:, column])]
+        elif gaps.any():
+            found[column] = [f"{name} is missing" if gap else name for gap in gaps]
+    return found
+
+
 def explained(
     estimator: Any, X: NDArray, feature_names: Sequence[str] | None = None, index: Any = None
 ) -> Explanation:
@@ -243,6 +254,6 @@ def explained(
         intercept=intercept if outputs else float(intercept[0]),
         outputs=outputs,
         index=index,
-        missing=np.isnan(X),
+        notes=_notes(estimator.table_, X, names),
         column_names=tuple(names),
     )

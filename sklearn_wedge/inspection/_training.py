@@ -33,7 +33,7 @@ def training_inputs(
         If it is not: the neurons do not pass through the rows that they should.
     """
     check_network(estimator, needed_by)
-    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+    X = check_array(estimator.table_.codes(X), dtype=np.float64, ensure_all_finite="allow-nan")
     if y is not None:
         check_consistent_length(X, y)
     name, d = type(estimator).__name__, estimator.n_features_in_
@@ -48,9 +48,13 @@ def training_inputs(
 
 
 def _farthest(estimator: Any, X: Array) -> float:
-    """The largest distance of a row from a hyperplane through it; 0 beyond one hidden layer."""
+    """The largest distance of a row from a hyperplane through it; 0 beyond one hidden layer.
+
+    And 0 with target means, of which a row had those of other rows.
+    """
     rows = estimator.neurons_.rows
-    if len(estimator.coefs_) > 2 or rows.size == 0:
+    has_means = any(each.kind == "target means" for each in estimator.table_.categories)
+    if len(estimator.coefs_) > 2 or rows.size == 0 or has_means:
         return 0.0
     inputs = network_inputs(estimator, X)
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]

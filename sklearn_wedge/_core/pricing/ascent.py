@@ -89,6 +89,7 @@ def _largest(vectors: Array, order: int) -> Array:
 
 def _largest_that_go_together(vectors: Array, neuron_class: NeuronClass) -> Array:
     """Of each row the ``order`` largest components in the group in which they are longest."""
+    vectors = _one_of_a_kind(vectors, neuron_class)
     if neuron_class.groups is None:
         return _largest(vectors, neuron_class.order)
     kept, longest = np.zeros_like(vectors), np.zeros(len(vectors))
@@ -99,6 +100,20 @@ def _largest_that_go_together(vectors: Array, neuron_class: NeuronClass) -> Arra
         longest[better] = length[better]
         kept[better] = 0.0
         kept[np.ix_(better, group)] = inside[better]
+    return kept
+
+
+def _one_of_a_kind(vectors: Array, neuron_class: NeuronClass) -> Array:
+    """Of inputs that are to be kept apart, in each row the largest component."""
+    if neuron_class.apart is None:
+        return vectors
+    kinds = neuron_class.kinds_apart(vectors.shape[1])
+    kept = np.where(kinds < 0, vectors, 0.0)
+    rows = np.arange(len(vectors))
+    for kind in np.unique(kinds[kinds >= 0]):
+        columns = np.flatnonzero(kinds == kind)
+        largest = columns[np.abs(vectors[:, columns]).argmax(axis=1)]
+        kept[rows, largest] = vectors[rows, largest]
     return kept
 
 

@@ -19,6 +19,7 @@ from sklearn_wedge._core.rows.chunks import (
     release,
     rows_per_chunk,
 )
+from sklearn_wedge._core.rows.hashes import mixed
 from sklearn_wedge._core.rows.quantiles import column_quantiles
 from sklearn_wedge._core.rows.samples import (
     Sample,
@@ -54,6 +55,7 @@ __all__ = [
     "group_starts",
     "is_mapped",
     "merge_samples",
+    "mixed",
     "range_of",
     "release",
     "rounded",

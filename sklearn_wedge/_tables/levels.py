@@ -1,0 +1,228 @@
+"""Categories of a table as numbers: which columns are categories, and the number of each level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Number
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Level = str | float
+
+# How types of categories and of text begin, as pandas, polars and Arrow call them.
+CATEGORIES = "category", "categorical", "enum", "dictionary"
+TEXT = "str", "string", "large_string", "utf8"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of the columns that are categories.
+
+    Attributes
+    ----------
+    of_column : dict of int to tuple
+        By column, ascending: text, or numbers.
+    """
+
+    of_column: dict[int, tuple[Level, ...]] = field(default_factory=dict)
+
+    def codes(self, X: Any) -> Any:
+        """The table with the number of its level for each category.
+
+        NaN where it is missing, and one more than the last number where a level is not known.
+        """
+        if not self.of_column or max(self.of_column) >= n_columns(X):  # validation says so
+            return X
+        return with_columns(
+            X,
+            {
+                column: codes_of(column_of(X, column), levels)
+                for column, levels in self.of_column.items()
+            },
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an entry of a category stands for a value that is not known."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def level_of(value: Any) -> Any:
+    """An entry as a level: text, or a number whatever its type."""
+    if isinstance(value, str):
+        return str(value)
+    return float(value) if isinstance(value, Number | np.bool_ | np.number) else value
+
+
+def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
+    """The number of the level of each entry."""
+    place = {level: float(k) for k, level in enumerate(levels)}
+    unknown = float(len(levels))
+    found: dict[Any, float] = {}
+    codes = np.empty(len(entries))
+    for row, value in enumerate(entries):
+        try:
+            code = found.get(value)
+        except TypeError:  # an object of another kind is no level
+            codes[row] = unknown
+            continue
+        if code is None:
+            code = np.nan if is_missing(value) else place.get(level_of(value), unknown)
+            found[value] = code
+        codes[row] = code
+    return codes
+
+
+# --- tables of any library ------------------------------------------------------------------------
+
+
+def types_of(X: Any) -> list[str] | None:
+    """Types of the columns of a frame, in lower case; None of anything else."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        return [str(dtype).lower() for dtype in X.dtypes]
+    if hasattr(X, "schema") and hasattr(X.schema, "types"):
+        return [str(dtype).lower() for dtype in X.schema.types]
+    return None
+
+
+def column_of(X: Any, column: int) -> Sequence[Any]:
+    """The entries of a column of a frame or an array, as objects of Python."""
+    if hasattr(X, "iloc"):
+        return X.iloc[:, column].astype(object).tolist()
+    if hasattr(X, "to_series"):  # polars
+        return X.to_series(column).to_list()
+    if hasattr(X, "column"):  # Arrow
+        return X.column(column).to_pylist()
+    return _objects(X)[:, column].tolist()
+
+
+def _objects(X: Any) -> NDArray:
+    array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead: a table has rows and columns."
+        )
+    return array
+
+
+def with_columns(X: Any, columns: dict[int, Array]) -> Any:
+    """The table with other columns in the place of some."""
+    if hasattr(X, "iloc"):
+        X = X.copy(deep=False)
+        for column, values in columns.items():
+            X.isetitem(column, values)
+    elif hasattr(X, "to_series"):
+        X = X.clone()
+        for column, values in columns.items():
+            X.replace_column(column, type(X.to_series(column))(X.columns[column], values))
+    elif hasattr(X, "set_column"):
+        for column, values in columns.items():
+            X = X.set_column(column, X.column_names[column], [values])
+    else:
+        array = _objects(X)
+        X = array.astype(object if array.dtype.kind in "OUS" else np.float64)
+        for column, values in columns.items():
+            X[:, column] = values
+    return X
+
+
+# --- which columns --------------------------------------------------------------------------------
+
+
+def categorical_columns(
+    X: Any, categorical_features: Any, names: Sequence[str] | None
+) -> list[int]:
+    """The columns that are categories, as users say or by their types, ascending.
+
+    Raises
+    ------
+    ValueError
+        If ``categorical_features`` does not fit the columns.
+    """
+    if categorical_features is None:
+        return []
+    if isinstance(categorical_features, str):
+        types = types_of(X) or []
+        return [
+            k for k, dtype in enumerate(types) if _is_category(dtype, lambda k=k: column_of(X, k))
+        ]
+    given = np.asarray(categorical_features)
+    n = n_columns(X)
+    if given.size == 0:
+        return []
+    if given.ndim != 1:
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None, or names, numbers or a mask of "
+            f"columns, in one dimension; got {categorical_features!r}."
+        )
+    if given.dtype.kind == "b":
+        if len(given) != n:
+            raise ValueError(
+                f"categorical_features is a mask of {len(given)} columns, and X has {n}: give one "
+                "entry for each."
+            )
+        return np.flatnonzero(given).tolist()
+    return sorted({_place(each, n, names) for each in given.tolist()})
+
+
+def n_columns(X: Any) -> int:
+    types = types_of(X)
+    return len(types) if types is not None else _objects(X).shape[1]
+
+
+def _place(column: Any, n: int, names: Sequence[str] | None) -> int:
+    if isinstance(column, str):
+        if names is None:
+            raise ValueError(
+                f"categorical_features names the column {column!r}, and X has no names: pass a "
+                "data frame whose columns are all named by strings, or numbers of columns."
+            )
+        if column in list(names):
+            return list(names).index(column)
+    elif isinstance(column, Integral) and 0 <= column < n:
+        return int(column)
+    raise ValueError(
+        f"categorical_features has {column!r}, and X has no such column: give names, numbers from "
+        f"0 to {n - 1} or a mask."
+    )
+
+
+def _is_category(dtype: str, entries: Callable[[], Sequence[Any]]) -> bool:
+    """Whether a column of a frame is one of categories; of objects if all are text."""
+    if dtype.startswith(CATEGORIES):
+        return True
+    if dtype != "object" and not dtype.startswith(TEXT):
+        return False
+    known = [value for value in entries() if not is_missing(value)]
+    return bool(known) and all(isinstance(value, str) for value in known)
+
+
+def fitted_levels(X: Any, columns: Sequence[int], names: Sequence[str] | None) -> Levels:
+    """The levels of categories, in an order that depends on nothing but themselves.
+
+    Raises
+    ------
+    ValueError
+        If a category has text and numbers, which are in no order, or objects of another kind.
+    """
+    return Levels({column: _levels(column_of(X, column), column, names) for column in columns})
+
+
+def _levels(entries: Sequence[Any], column: int, names: Sequence[str] | None) -> tuple[Level, ...]:
+    which = f"column {column}" if names is None else f"column {str(names[column])!r}"
+    try:
+        distinct = {level_of(value) for value in set(entries) if not is_missing(value)}
+    except TypeError:
+        distinct = {()}
+    kinds = {type(level) for level in distinct}
+    if not kinds <= {str} and not kinds <= {float}:
+        found = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(
+            f"Levels of a category are text or numbers, and those of {which} of X are of the types "
+            f"{found}: make text of all of them, as with X[...].astype(str)."
+        )
+    return tuple(sorted(distinct))

@@ -1,0 +1,369 @@
+"""Tables with categories: the network is that of the table with indicators made by hand."""
+
+import json
+import math
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import classifier_cv, regressor_cv
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_wedge import (
+    WedgeFeatures,
+    WedgeReLUClassifier,
+    WedgeReLURegressor,
+    polish,
+)
+from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay, SupportDisplay
+
+N = 120
+
+
+def table(seed=0):
+    """Numbers, a category with gaps, one of two levels, and one of forty."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(size=N)
+    job, sex = rng.choice(["law", "art", "it"], N), rng.choice(["m", "f"], N)
+    city = rng.choice([f"c{k:02}" for k in range(40)], N)
+    of_city = pd.Series(city).str[1:].astype(int).to_numpy() / 20
+    y = np.abs(age) + (job == "it") * np.maximum(age, 0) + (sex == "m") + of_city
+    frame = pd.DataFrame({"age": age, "job": job, "sex": sex, "city": city})
+    frame.loc[::9, "job"] = None
+    frame.loc[::11, "age"] = np.nan
+    return frame, y
+
+
+FRAME, Y = table()
+FEW = FRAME.drop(columns="city")
+LABELS = np.digitize(Y, [1.5, 2.5])
+FITTED = WedgeReLURegressor(0.01).fit(FEW, Y)
+WITH_CITY = WedgeReLURegressor(0.02).fit(FRAME, Y)
+NEW = FRAME.head(30).reset_index(drop=True).astype({"city": object})
+NEW.loc[:3, "job"] = "none of them"
+NEW.loc[2:5, "sex"] = None  # of which none was missing
+NEW.loc[4:9, "city"] = "nowhere"
+INPUTS = [
+    *("age", "age is missing", "job = art", "job = it", "job = law", "job is missing"),
+    "sex = m",
+]
+
+
+def by_hand(frame):
+    """Indicators of levels, one of two; the median where a number is missing."""
+    age, job = frame["age"].to_numpy(), frame["job"]
+    known = np.sort(age[~np.isnan(age)])
+    columns = [np.where(np.isnan(age), known[(len(known) - 1) // 2], age), np.isnan(age)]
+    columns += [job == level for level in ("art", "it", "law")]
+    return np.column_stack([*columns, job.isna(), frame["sex"] == "m"]).astype(float)
+
+
+# Pairs of inputs of which no two are levels of one column.
+APART = [(i, j) for i in range(7) for j in range(i) if not (2 <= i <= 5 and 2 <= j <= 5)]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        WedgeReLURegressor(0.01, interaction_cst=None),
+        WedgeReLURegressor(0.05, norm="l2"),
+        WedgeReLURegressor(tol=1e-2),
+        WedgeReLUClassifier(0.02),
+        regressor_cv(alphas=[0.1, 0.03], cv=3),
+        classifier_cv(alphas=[0.1, 0.03], cv=3),
+    ],
+    ids=["l1", "l2", "penalty chosen", "classes", "cross-validation", "cross-validation, classes"],
+)
+def test_the_network_differs_from_that_of_indicators_made_by_hand(model):
+    y = LABELS if "Classifier" in type(model).__name__ else Y
+    model, other = clone(model).fit(FEW, y), clone(model).set_params(interaction_cst=APART)
+    other = other.fit(by_hand(FEW), y)
+    assert_array_equal(model.table_.transform(model.table_.codes(FEW).to_numpy()), by_hand(FEW))
+    assert model.certificate_.exact == other.certificate_.exact
+    # Under l2 neurons are searched for first, and of other classes of neurons others are found.
+    near, bounds = (1e-4, 1e-3) if model.norm == "l2" else (1e-10, 1e-10)
+    assert_allclose(model.certificate_.objective, other.certificate_.objective, rtol=near)
+    assert_allclose(model.certificate_.lower_bound, other.certificate_.lower_bound, rtol=bounds)
+    if model.norm == "l1":
+        assert_allclose(model.predict(FEW), other.predict(by_hand(FEW)), rtol=1e-10)
+    assert model.n_features_in_ == 3 and model.feature_names_in_.tolist() == ["age", "job", "sex"]
+
+
+def test_two_levels_of_a_column_share_a_neuron():
+    for options in ({}, {"interaction_order": 3, "norm": "l2", "tol": 1e-2}, {"n_blocks": 2}):
+        model = WedgeReLURegressor(0.005, **options).fit(FEW, Y)
+        assert model.neurons_.inputs.max() >= 2
+        for inputs in model.neurons_.inputs.tolist():
+            assert sum(2 <= k <= 5 for k in inputs) <= 1
+    assert "none of which has two levels of a category" in FITTED.certificate_.scope
+
+
+# --- kinds of tables ----------------------------------------------------------------------------
+
+
+def kinds():
+    yield "category", FRAME.astype({"job": "category", "sex": "category", "city": "category"})
+    backwards = pd.CategoricalDtype(["law", "it", "art", "no such level"])
+    yield "levels in another order", FRAME.astype({"job": backwards})
+    yield "objects", FRAME.astype({"job": object, "sex": object, "city": object})
+    yield "pd.NA", FRAME.assign(job=FRAME["job"].astype(object).where(FRAME["job"].notna(), pd.NA))
+    yield "text", FRAME.astype({"job": "string", "sex": "string", "city": "string"})
+    yield "polars", pl.from_pandas(FRAME)
+    enum = pl.Enum(["law", "art", "it"])
+    yield "an enum of polars", pl.from_pandas(FRAME).with_columns(pl.col("job").cast(enum))
+    yield "Arrow", pyarrow.Table.from_pandas(FRAME)
+
+
+@pytest.mark.parametrize("given", [pytest.param(given, id=kind) for kind, given in kinds()])
+def test_a_category_of_some_type_is_another_one(given):
+    model = WedgeReLURegressor(0.02).fit(given, Y)
+    assert_array_equal(model.predict(given), WITH_CITY.predict(FRAME))
+    assert_array_equal(WITH_CITY.predict(given), WITH_CITY.predict(FRAME))
+
+
+@pytest.mark.parametrize("given", [["job", "sex"], [1, 2], [False, True, True]], ids=str)
+def test_a_way_to_name_categories_names_others(given):
+    model = WedgeReLURegressor(0.01, categorical_features=given).fit(FEW, Y)
+    assert_array_equal(model.predict(FEW), FITTED.predict(FEW))
+    if not isinstance(given[0], str):
+        array = FEW.to_numpy(object)
+        model = WedgeReLURegressor(0.01, categorical_features=given).fit(array, Y)
+        assert_array_equal(model.predict(array), FITTED.predict(FEW))
+
+
+def test_numbers_are_no_levels():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=N), rng.integers(0, 3, N) + 2.0**60])
+    model = WedgeReLURegressor(0.05, categorical_features=[1]).fit(X, X[:, 0])
+    assert len(model.table_.input_names()) == 1 + len(np.unique(X[:, 1]))
+    whole = pd.DataFrame({"x": X[:, 0], "code": rng.integers(0, 3, N)})
+    model = WedgeReLURegressor(0.01, categorical_features=["code"]).fit(whole, Y)
+    assert model.table_.input_names() == ["x", "code = 0", "code = 1", "code = 2"]
+    assert_array_equal(model.predict(whole.astype(float)), model.predict(whole))
+    flags = whole.assign(code=whole["code"] > 0)
+    assert WedgeReLURegressor(0.1).fit(flags, Y).table_.input_names() == ["x", "code"]
+
+
+def test_an_error_does_not_say_what_is_wrong():
+    bad = [
+        (["jobs"], FEW, r"'jobs', and X has no such column"),
+        ([3], FEW, r"has 3, and X has no such column: give names, numbers from 0 to 2"),
+        ([True, False], FEW, "mask of 2 columns, and X has 3"),
+        ([[0]], FEW, "in one dimension"),
+        (["job"], FEW.to_numpy(object), "X has no names"),
+        (None, FEW, r"X contains text: '\w+' in row 0, column 'sex'"),
+        ("from_dtype", FEW.to_numpy(object), r"X contains text"),
+        (
+            ["job"],
+            FEW.assign(job=[1, "a"] * (N // 2)),
+            r"'job' of X are of the types \['float', 's",
+        ),
+        (["job", "sex"], FEW.assign(job=None), "All values of column 'job' of X are missing"),
+    ]
+    for given, X, message in bad:
+        with pytest.raises(ValueError, match=message):
+            WedgeReLURegressor(0.1, categorical_features=given).fit(X, Y)
+    dates = FEW.assign(day=pd.date_range("2020", periods=N))
+    with pytest.raises(TypeError, match=r"dates or times: column 'day'.*days since"):
+        WedgeReLURegressor(0.1).fit(dates, Y)
+    with pytest.raises(ValueError, match="for the category 'job', whose levels are in no order"):
+        WedgeReLURegressor(0.1, monotonic_cst={"job": 1}).fit(FEW, Y)
+    with pytest.raises(ValueError, match=r"categorical_features.*must be"):
+        WedgeReLURegressor(0.1, categorical_features="all").fit(FEW, Y)
+    array = pytest.importorskip("dask.array")
+    with pytest.raises(ValueError, match=r"categorical_features=\[0\] and dask arrays"):
+        X = array.ones((20, 2), chunks=10)
+        WedgeReLURegressor(0.1, categorical_features=[0]).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="feature"):
+        FITTED.predict(FEW.iloc[:, :2])
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def test_a_level_that_is_not_known_is_another_one_or_missing():
+    model = FITTED
+    row = FEW.iloc[[1]]
+    unknown = model.inputs_frame(row.assign(job="none", sex="x")).iloc[0]
+    mean = model.inputs_frame(FEW).mean()
+    assert_allclose(unknown.iloc[2:], mean.iloc[2:])
+    missing = model.inputs_frame(row.assign(job=None, sex=None)).iloc[0]
+    assert missing["job is missing"] == 1 and missing["job = art"] == 0
+    assert missing["sex = m"] == mean["sex = m"]  # none was missing in training
+
+
+def test_weights_are_no_copies_or_orders_matter():
+    rng = np.random.default_rng(1)
+    weight, order = rng.integers(0, 3, N), rng.permutation(N)
+    copies = np.repeat(np.arange(N), weight)
+    for model, y in ((WedgeReLURegressor(0.02), Y), (WedgeReLUClassifier(0.05), LABELS)):
+        weighted = clone(model).fit(FRAME, y, weight)
+        copied = clone(model).fit(FRAME.iloc[copies], y[copies])
+        assert weighted.table_.input_names() == copied.table_.input_names()
+        assert_allclose(weighted.predict(FRAME), copied.predict(FRAME), rtol=1e-9)
+        shuffled = clone(model).fit(FRAME.iloc[order], y[order])
+        assert_allclose(
+            shuffled.predict(FRAME), clone(model).fit(FRAME, y).predict(FRAME), rtol=1e-9
+        )
+
+
+def test_a_row_sees_its_own_target():
+    """Targets that nothing explains: means of the same rows would explain them."""
+    rng = np.random.default_rng(0)
+    city = pd.DataFrame({"city": [f"c{k}" for k in rng.integers(0, 60, 400)]})
+    noise = rng.normal(size=400)
+    model = WedgeReLURegressor().fit(city, noise)
+    held_out = model.score(city.sample(frac=1, random_state=0), noise)
+    assert held_out < 0.05
+    signal = noise + city["city"].str[1:].astype(int) / 10
+    assert WedgeReLURegressor().fit(city, signal).score(city, signal) > 0.6
+
+
+def test_rare_levels_are_not_pooled():
+    many = pd.DataFrame({"city": [f"c{k % 25}" for k in range(250)] + ["rare", "rarer"]})
+    y = np.append(np.arange(250) % 25, [900.0, 900.0])
+    (category,) = WedgeReLURegressor(0.1).fit(many, y).table_.categories
+    values = dict(zip(category.names(), category.values[:, 0], strict=True))
+    assert values[" = rare"] == values[" = rarer"] == values[" is of another level"]
+    assert values[" = c3"] < values[" = c20"] < values[" = rare"]
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_words_do_not_speak_of_levels():
+    assert FITTED.table_.input_names() == INPUTS
+    text = " ".join(WITH_CITY.summary().split())
+    assert "job (3 levels), sex (2 levels) as indicators" in text
+    assert re.search(r"city \(\d\d levels\) as target means", text)
+    assert "(sex = m)" in text
+    assert any("job = it" in names for names in FITTED.neurons_frame()["inputs"])
+
+
+def test_effects_are_not_by_column():
+    found = WITH_CITY.explain(NEW)
+    total = found.intercept + found.contributions.sum(axis=1)
+    assert_allclose(total, WITH_CITY.predict(NEW), rtol=1e-9)
+    assert {"age", "job", "sex", "city"} <= set(found.names)
+    assert "city is of another level" in found.summary(row=4, most=20)
+    assert "sex = " in found.summary(row=8, most=20)
+    importances = WITH_CITY.feature_importances_
+    assert importances.shape == (4,) and np.isclose(importances.sum(), 1)
+
+
+def test_displays_do_not_name_levels():
+    pytest.importorskip("matplotlib").use("agg")
+    display = EffectDisplay.from_estimator(FITTED, ["job", ("age", "job")])
+    job, pair = display.effects
+    assert job.levels == (("art", "it", "law"),) and pair.levels == (None, ("art", "it", "law"))
+    rows = pd.DataFrame({"age": 0.0, "job": ["art", "it", "law", None], "sex": "m"})
+    found = FITTED.explain(rows)
+    values = found.contributions[:, found.names.index("job")]
+    assert_allclose([*job.values, job.missing], values, atol=1e-12)
+    labels = [text.get_text() for text in display.axes_.flat[0].get_xticklabels()]
+    assert labels == ["art", "it", "law"]
+    assert EffectDisplay.from_estimator(WITH_CITY).effects
+    assert np.isfinite(SupportDisplay.from_estimator(FITTED, FEW).positions).all()
+    assert SupportDisplay.from_estimator(WITH_CITY, FRAME)
+    with pytest.raises(ValueError, match=r"NeuronDisplay draws .* without missing values and cat"):
+        NeuronDisplay.from_estimator(WedgeReLURegressor(0.1).fit(FEW[["sex"]], Y), FEW[["sex"]])
+
+
+# --- out of the door ----------------------------------------------------------------------------
+
+
+def predict_by_hand(record, row):
+    """One prediction of a row by name, None where a value is missing."""
+    values, columns = {}, {column["name"]: column for column in record["columns"]}
+    for unit in record["inputs"]:
+        x, column = row[unit["column"]], columns[unit["column"]]
+        if unit["is_missing"]:
+            x = float(x is None)
+        elif column["levels"] is None:
+            x = column["median"] if x is None else x
+        elif x is None:
+            x = unit["values"]["missing"]
+        elif x in column["levels"]:
+            x = unit["values"]["of_levels"][column["levels"].index(x)]
+        else:
+            x = unit["values"]["of_others"]
+        x = x if unit["lower"] is None else max(x, unit["lower"])
+        values[unit["name"]] = x if unit["upper"] is None else min(x, unit["upper"])
+    for neuron in record["neurons"]:
+        total = sum(weight * values[name] for name, weight in neuron["weights"].items())
+        values[neuron["name"]] = max(0.0, neuron["bias"] + total)
+    (output,) = record["outputs"]
+    return output["bias"] + sum(w * values[name] for name, w in output["weights"].items())
+
+
+def test_lines_of_python_predict_something_else():
+    record = json.loads(json.dumps(WITH_CITY.to_dict(), allow_nan=False))
+    rows = [
+        {k: None if isinstance(x, float) and math.isnan(x) else x for k, x in row.items()}
+        for row in NEW.astype(object).where(NEW.notna(), None).to_dict("records")
+    ]
+    got = [predict_by_hand(record, row) for row in rows]
+    assert_allclose(got, WITH_CITY.predict(NEW), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_graph_of_onnx_predicts_something_else(dtype):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    frame = FRAME.assign(code=np.where(np.arange(N) % 7, np.arange(N) % 3, np.nan))
+    rows = NEW.assign(code=np.resize([0.0, 1.0, np.nan, 7.0], len(NEW)))
+    named = ["job", "sex", "city", "code"]
+    models = (
+        WedgeReLURegressor(0.02, categorical_features=named).fit(frame, Y),
+        WedgeReLUClassifier(0.05, categorical_features=named).fit(frame, LABELS),
+    )
+    for model in models:
+        session = runtime.InferenceSession(model.to_onnx(dtype).SerializeToString())
+        feed = {}
+        for each in session.get_inputs():
+            column = rows[each.name]
+            if "string" in each.type:  # empty text stands for what is missing
+                column = column.astype(object).where(column.notna(), "").to_numpy(object)
+            feed[each.name] = np.asarray(column).reshape(-1, 1)
+            if "string" not in each.type:
+                feed[each.name] = feed[each.name].astype(dtype)
+        assert list(feed) == [*FRAME.columns, "code"]
+        got = session.run(None, feed)[-1]
+        is_classifier = hasattr(model, "classes_")
+        wanted = model.predict_proba(rows) if is_classifier else model.predict(rows)[:, None]
+        assert_allclose(got, wanted, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_networks_on_numbers_take_categories():
+    with pytest.raises(ValueError, match=r"to_mlp makes networks on numbers, and \['job', 'sex'\]"):
+        FITTED.to_mlp()
+    complete = WedgeReLURegressor(0.01).fit(FITTED.inputs_frame(FEW), Y)
+    wanted = complete.predict(FITTED.inputs_frame(FEW))
+    assert_allclose(complete.to_mlp().predict(FITTED.inputs_frame(FEW)), wanted)
+
+
+def test_searches_copies_and_other_models_fail():
+    search = GridSearchCV(WedgeReLURegressor(tol=1e-2), {"alpha": [0.1, 0.03]}, cv=3).fit(FRAME, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_array_equal(pickle.loads(pickle.dumps(WITH_CITY)).predict(NEW), WITH_CITY.predict(NEW))
+    skops = pytest.importorskip("skops.io")
+    saved = skops.dumps(WITH_CITY)
+    loaded = skops.loads(saved, trusted=skops.get_untrusted_types(data=saved))
+    assert_array_equal(loaded.predict(NEW), WITH_CITY.predict(NEW))
+    features = WedgeFeatures(WedgeReLURegressor(0.02)).set_output(transform="pandas").fit(FRAME, Y)
+    assert features.transform(NEW).shape == (len(NEW), features.estimator_.n_neurons_)
+    by_scorer = regressor_cv(alphas=[0.1], cv=2, scoring="r2").fit(pl.from_pandas(FRAME), Y)
+    assert np.isfinite(by_scorer.score_path_).all()
+    mlp = MLPRegressor(hidden_layer_sizes=2, solver="lbfgs", max_iter=5, random_state=0)
+    with warnings.catch_warnings(action="ignore"):
+        mlp.fit(by_hand(FEW)[:, :3], Y)
+        with pytest.raises(ValueError, match="X contains text"):
+            polish(mlp, FEW, Y, alpha=0.1)
