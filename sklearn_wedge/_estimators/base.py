@@ -150,13 +150,15 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
 
         Or in smaller ones, if ``working_memory`` asks for it.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):  # the check takes as long as the network of a small table
+            check_is_fitted(self)
         X = self._validated_inputs(X, reset=False)
         n_hidden = sum(map(len, self.intercepts_[:-1]))
         row_bytes = 8 * (self.table_.n_inputs + 2 * max(n_hidden, 1))
         chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
         rows = max(1, int(chunk_bytes // row_bytes))
-        return np.concatenate([self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)])
+        parts = [self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _predicted(self, X: NDArray, rows: slice) -> NDArray[np.float64]:
         output = self._network.predict(self.table_.transform(X[rows]))
