@@ -416,9 +416,15 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return rule.criterion(problem, state.objective)
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    if rule.rough or finished(problem, state, rule, rule.efforts(problem)):
+    if _improved_since(state) or finished(problem, state, rule, rule.efforts(problem)):
         return "no progress"
     return "request"
+
+
+def _improved_since(state: State) -> bool:
+    """Whether columns came after the last pricing: a rough fit ends so."""
+    last = state.rounds[-1]
+    return state.objective != last.objective or len(state.columns) != last.n_columns
 
 
 def _with_independent_columns(problem: Problem, state: State) -> State:

@@ -76,7 +76,8 @@ class NetworkLoss:
         loss: SmoothLoss,
         dtype: type = np.float32,
     ):
-        self.inputs = np.hstack([inputs, np.ones((len(inputs), 1))]).astype(dtype)
+        with np.errstate(over="ignore"):  # then no slide is better
+            self.inputs = np.hstack([inputs, np.ones((len(inputs), 1))]).astype(dtype)
         self.target, self.weight, self.loss, self.dtype = target, weight, loss, dtype
 
     def __call__(self, at: Weights) -> tuple[float, Weights]:

@@ -1,6 +1,6 @@
-"""Penalty, class of neurons and depth chosen by cross-validation.
+"""Penalty, kind of network and what is done to its inputs, chosen by cross-validation.
 
-One warm path per fold and combination of order, norm and number of blocks, see ``_fold_paths``.
+A race of candidates, or a grid of those that are given; each has a warm path per fold.
 """
 
 from __future__ import annotations
@@ -181,13 +181,18 @@ class ByScorer:
 
 
 class AlphaByCV:
-    """Choice of ``alpha``, order, norm and depth by cross-validation, for any of the networks."""
+    """Choice of ``alpha`` and of the parameters in ``CANDIDATES``, for any of the networks."""
 
     def _default_scoring(self) -> Any:
         """Scorer, or name of one, that goes by the loss that is minimised."""
         raise NotImplementedError
 
     def _instead_of_constant(self, alpha_max: float) -> str:
+        if np.isnan(self.best_score_):
+            return (
+                "On so few rows no penalty was validated; smaller ones than about "
+                f"{alpha_max:.3g} (alpha_max) leave neurons."
+            )
         return (
             "Of the penalties tried none has a better mean score: as far as these folds tell, the "
             f"target does not depend on the inputs, or all alphas are too large ({alpha_max:.3g} "
@@ -244,17 +249,27 @@ class AlphaByCV:
             self._warn_at_an_end(best)
         self._publish_race(results, best)
         if race.rows is not None and is_auto(self.alphas):
-            self.alpha_ = for_rows(best.alpha, best.n_rows, OF_A_FOLD * race.rows.n_groups)
+            self.alpha_ = for_rows(best.alpha, best.n_rows, self._rows_of_a_fold(race))
         return best.earlier().found(task) if self._races else None
 
+    def _rows_of_a_fold(self, race: Race) -> float:
+        """Distinct rows that a fold of all rows is fitted on."""
+        if self.cv is None:
+            return OF_A_FOLD * race.rows.n_groups
+        return max(race.rows.n_distinct(fold.train) for fold in race.folds)
+
     def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
-        """What is taken where nothing can be validated: order 2, if it takes part."""
+        """What is taken where nothing can be validated: order 2, if it takes part.
+
+        The penalty is that of a fit by default, or the one closest to it of those given.
+        """
         simple = [each for each in candidates if each["interaction_order"] == 2]
         parameters = min(simple or candidates, key=lambda each: each["n_blocks"])
         options = self._options(task.target.shape[1], **parameters)
-        alphas = (
-            np.array([FALLBACK]) if is_auto(self.alphas) else self._given_alphas(task, options)[:1]
-        )
+        alphas = np.array([FALLBACK])
+        if not (is_auto(self.alphas) or isinstance(self.alphas, Integral)):
+            given = self._given_alphas(task, options)
+            alphas = given[[np.argmin(np.abs(np.log(given / FALLBACK)))]]
         everything = np.arange(len(task.labels))
         combination = Combination(
             tuple(parameters[name] for name in CANDIDATES), options, alphas, None

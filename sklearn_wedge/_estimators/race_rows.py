@@ -37,7 +37,7 @@ class RaceRows:
     distinct : DistinctRows
         One row of each group.
     codes : int ndarray of shape (n_groups,)
-        Its class; zeros in a regression.
+        Its class; in a regression zeros, but for counts: whether one is positive.
     order : int ndarray of shape (n_groups,)
         The groups, in an order that looks random.
     """
@@ -97,6 +97,9 @@ def rows_of(task: Task) -> RaceRows:
 
 
 def _codes(task: Task, target: NDArray) -> NDArray[np.intp]:
+    if task.loss.target_scaling == "mean":
+        # Of counts that are all 0 there is no model of a logarithm.
+        return (target[:, 0] > 0).astype(np.intp)
     if task.classes is None:
         return np.zeros(len(target), dtype=np.intp)
     return labels_of(target).astype(np.intp)

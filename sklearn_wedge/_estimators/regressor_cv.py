@@ -1,4 +1,4 @@
-"""The regressor that chooses penalty, order, norm and depth by cross-validation."""
+"""The regressor that chooses penalty and kind of network by cross-validation."""
 
 from __future__ import annotations
 
@@ -91,9 +91,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     tol : float, default=1e-4
         As in :class:`WedgeReLURegressor`, of the final fit; folds, whose networks are only
-        scored, are solved to ten times that. After a race the final fit is, too, if it can be
-        certified; else it ends at about a hundredth of its own loss, and the networks of the race
-        are rough.
+        scored, are solved to ten times that. After a race the final fit is, too, up to 2,000
+        rows or if it can be certified; else it ends when new neurons gain less than half a
+        hundredth of its own loss, without a warning about the gap that is left. The networks of the
+        race are rough.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None

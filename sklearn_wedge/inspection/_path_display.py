@@ -104,7 +104,7 @@ class PathDisplay:
         Raises
         ------
         ValueError
-            If the estimator has no path.
+            If the estimator has no path, or validated nothing.
         ImportError
             If matplotlib is not installed.
         """
@@ -113,6 +113,11 @@ class PathDisplay:
             raise ValueError(
                 f"A {type(estimator).__name__} has no path: fit WedgeReLURegressorCV or "
                 "WedgeReLUClassifierCV, or use PathDisplay.from_path with wedge_relu_path."
+            )
+        if np.isnan(estimator.best_score_):
+            raise ValueError(
+                f"This {type(estimator).__name__} has no path: of so few rows nothing was "
+                "validated, see summary()."
             )
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
