@@ -312,3 +312,27 @@ def test_targets_beside_a_dask_array_are_dates_text_or_lazy():
         WedgeReLURegressor(0.01).fit(blocks(X), ["a"] * N)
     with pytest.raises(TypeError, match="y is a LazyFrame"):
         WedgeReLUClassifier(0.01).fit(blocks(X), pl.LazyFrame({"y": y > 0.5}))
+
+
+# --- tables with categories ---------------------------------------------------------------------
+
+
+def test_text_among_numbers_is_said_of_a_category():
+    table = pd.DataFrame({"c": ["u", "v"] * 10, "k": np.arange(20.0)})
+    y = np.arange(20.0)
+    mixed = table.assign(k=table["k"].astype(object).where(table["k"] != 3, "three"))
+    message = "text: 'three' in row 3, column 'k'.* name others.* in categorical_features"
+    with pytest.raises(ValueError, match=message):
+        WedgeReLURegressor(0.1).fit(mixed, y)
+    model = WedgeReLURegressor(0.1).fit(table, y)
+    message = r"'three' in row 3, column 'k'\. .* In fit this was a column of numbers: convert num"
+    with pytest.raises(ValueError, match=message):
+        model.predict(mixed)
+    with pytest.raises(ValueError, match="column 'k'.* In fit this was"):
+        WedgeFeatures(WedgeReLURegressor(0.01)).fit(table, y).transform(mixed)
+
+
+def test_repeated_names_are_explained_by_another_library():
+    table = pd.DataFrame(np.eye(4), columns=["a", "b", "a", "c"])
+    with pytest.raises(ValueError, match=r"Several columns of X have the same name: \['a'\]"):
+        WedgeReLURegressor(0.1).fit(table, [1.0, 2.0, 3.0, 4.0])

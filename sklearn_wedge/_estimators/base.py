@@ -144,7 +144,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         read = partial(validate_data, self, **options, **kwargs)
         fits = kwargs.get("reset", True)
-        return read_inputs(lambda X: read(self._coded(X, fits)), X, self, missing=True)
+        return read_inputs(read, X, self, partial(self._coded, fits=fits), fits)
 
     def _forward(self, X: ArrayLike) -> NDArray[np.float64]:
         """Network outputs of shape (n, q), in chunks of rows that stay in the cache.

@@ -225,7 +225,7 @@ class WedgeFeatures(
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         read = partial(validate_data, self, reset=False, **options)
         network = self.estimator_
-        X = read_inputs(lambda X: read(network.table_.codes(X)), X, self, missing=True)
+        X = read_inputs(read, X, self, network.table_.codes, fits=False)
         inputs = np.clip(network.table_.transform(X), *network.clip_bounds_)
         inputs = network.encoding_.transform(inputs)
         if not network.n_neurons_:

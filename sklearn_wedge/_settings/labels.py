@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._tables import is_missing
+
 # Floating-point numbers with more distinct values than this are hardly classes.
 MANY_CLASSES = 20
 
@@ -38,7 +40,7 @@ def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
     rows = labels.reshape(len(labels), -1)
     for row, column in np.ndindex(rows.shape):
         label = rows[row, column]
-        if _is_missing(label):
+        if is_missing(label):
             raise ValueError(
                 f"Input y contains {label!r} in row {first_row + row}: every row needs a label. "
                 "Leave such rows out, or give them a label of their own, such as 'missing'."
@@ -49,13 +51,6 @@ def refuse_odd_labels(y: Any, first_row: int = 0) -> None:
             f"Input y contains text and labels of type {', '.join(kinds)}, which have no order "
             "together: convert all of them to text, for example by y.astype(str)."
         )
-
-
-def _is_missing(label: Any) -> bool:
-    # pandas has types of its own, and need not be there.
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, float) and np.isnan(label)
 
 
 def warn_of_many_classes(classes: NDArray, name: str) -> None:

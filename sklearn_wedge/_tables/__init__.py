@@ -3,7 +3,13 @@
 from sklearn_wedge._tables.categories import Category
 from sklearn_wedge._tables.encoding import TableEncoding
 from sklearn_wedge._tables.fitting import FittedCategories, fitted_categories, fitted_table
-from sklearn_wedge._tables.levels import Levels, categorical_columns, fitted_levels
+from sklearn_wedge._tables.levels import (
+    Levels,
+    categorical_columns,
+    fitted_levels,
+    is_missing,
+    is_no_value,
+)
 
 __all__ = [
     "Category",
@@ -14,4 +20,6 @@ __all__ = [
     "fitted_categories",
     "fitted_levels",
     "fitted_table",
+    "is_missing",
+    "is_no_value",
 ]

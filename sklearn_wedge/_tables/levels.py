@@ -46,9 +46,15 @@ class Levels:
         )
 
 
+def is_no_value(value: Any) -> bool:
+    """Whether an entry stands for a value that is not known, other than by NaN."""
+    # pandas has a type of its own, and need not be there.
+    return value is None or type(value).__name__ == "NAType"
+
+
 def is_missing(value: Any) -> bool:
-    """Whether an entry of a category stands for a value that is not known."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+    """Whether an entry stands for a value that is not known."""
+    return is_no_value(value) or bool(value != value)
 
 
 def level_of(value: Any) -> Any:

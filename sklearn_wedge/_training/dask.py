@@ -20,18 +20,20 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_wedge._core.rows import LocalChunks, added
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._settings.inputs import (
-    Found,
     bad_weights,
-    joined,
-    not_finite,
     refuse_bad_targets,
-    refuse_found,
-    refuse_no_weight,
     refuse_not_finite,
-    refuse_shape_of_weights,
     validated_weight,
 )
 from sklearn_wedge._settings.labels import refuse_odd_labels
+from sklearn_wedge._settings.refusals import (
+    Found,
+    joined,
+    not_finite,
+    refuse_found,
+    refuse_no_weight,
+    refuse_shape_of_weights,
+)
 from sklearn_wedge._training.chunked import rows_at_once
 from sklearn_wedge._training.cluster import Cluster, Engine, Handle, Scheduler, engine_for
 
