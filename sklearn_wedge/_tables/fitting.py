@@ -1,4 +1,4 @@
-"""What is known of a table before a network is fitted: which values are missing, and medians."""
+"""What is known of a table before a network is fitted: medians, what is missing, categories."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.rows import Chunk, Rows, column_quantiles, mixed
 from sklearn_wedge._tables.categories import (
+    MOST_LEVELS,
     PARTS,
     Category,
     TargetRows,
@@ -21,8 +22,6 @@ from sklearn_wedge._tables.encoding import TableEncoding
 from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
-# Stands for a missing value where rows are told apart.
-NO_VALUE = -1.5
 
 
 def _lacking(chunk: Chunk) -> NDArray[np.bool_]:
@@ -148,7 +147,7 @@ def fitted_categories(
             _refuse_unknown_columns(np.array([column]), column_names)
         category = fitted_category(column, its_levels, codes, share)
         if category is None:
-            data = data or _target_rows(X[present], levels, target[present], share)
+            data = data or _target_rows(X[present], target[present], share)
             category, means = target_means(column, its_levels, codes, data)
             own[column] = np.zeros((len(X), means.shape[1]))
             own[column][present] = means
@@ -156,14 +155,17 @@ def fitted_categories(
     return FittedCategories(tuple(found), own)
 
 
-def _target_rows(X: NDArray, levels: Levels, target: Array, weight: Array) -> TargetRows:
-    """Rows in parts by their values: equal rows are in the same one, whatever their order."""
+def _target_rows(X: NDArray, target: Array, weight: Array) -> TargetRows:
+    """Rows in parts by their values: equal rows are in the same one, whatever their order.
+
+    Of values ranks count, a missing one being the largest: units do not matter. Rows that differ
+    in a target of few values alone are in one part too: of two classes the other parts would have
+    the rows of the other class, and means would tell the class.
+    """
     hashes = np.zeros(len(X), dtype=np.uint64)
     for column, values in enumerate((*X.T, *target.T)):
-        values = np.where(np.isnan(values), NO_VALUE, values) + 0.0
-        if column in levels.of_column:  # the number among all levels, also those without weight
-            values = np.unique(values, return_inverse=True)[1].ravel()
-        values = np.ascontiguousarray(values, dtype=np.float64)
-        hashes = mixed(hashes ^ values.view(np.uint64))
+        distinct, ranks = np.unique(values, return_inverse=True)
+        if column < X.shape[1] or len(distinct) > MOST_LEVELS:
+            hashes = mixed(hashes ^ ranks.ravel().astype(np.uint64))
     part = (hashes % np.uint64(PARTS)).astype(np.intp)
     return TargetRows(target, weight, part, float(weight.min()))
