@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Number
 from typing import Any
 
@@ -37,13 +39,13 @@ class Levels:
         """
         if not self.of_column or max(self.of_column) >= n_columns(X):  # validation says so
             return X
-        return with_columns(
-            X,
-            {
-                column: codes_of(column_of(X, column), levels)
-                for column, levels in self.of_column.items()
-            },
-        )
+        codes = {}
+        for column, levels in self.of_column.items():
+            entries = column_of(X, column)
+            codes[column] = codes_of(entries, levels)
+            if not np.any(codes[column] < len(levels)):
+                _warn_of_other_kind(entries, levels, name_of_column(X, column))
+        return with_columns(X, codes)
 
 
 def is_no_value(value: Any) -> bool:
@@ -64,9 +66,35 @@ def level_of(value: Any) -> Any:
     return float(value) if isinstance(value, Number | np.bool_ | np.number) else value
 
 
+class _Places:
+    """The number of each level, also of fractions that were rounded to single precision."""
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        self.unknown = float(len(levels))
+        self.exact = {level: float(k) for k, level in enumerate(levels)}
+
+    @cached_property
+    def rounded(self) -> dict[float, float]:
+        """The number of each level that is a number, by that in single precision."""
+        numbers = [level for level in self.exact if isinstance(level, float)]
+        return {_in_single(level): self.exact[level] for level in numbers}
+
+    def of(self, level: Any) -> float:
+        """Of a level, or of anything else that can be looked up."""
+        code = self.exact.get(level)
+        if code is None and isinstance(level, float) and not level.is_integer():
+            code = self.rounded.get(level, self.exact.get(_in_single(level)))
+        return self.unknown if code is None else code
+
+
+def _in_single(number: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float32(number))
+
+
 def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
     """The number of the level of each entry."""
-    place = {level: float(k) for k, level in enumerate(levels)}
+    place = _Places(levels)
     unknown = float(len(levels))
     found: dict[Any, float] = {}
     codes = np.empty(len(entries))
@@ -77,10 +105,23 @@ def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
             codes[row] = unknown
             continue
         if code is None:
-            code = np.nan if is_missing(value) else place.get(level_of(value), unknown)
+            code = np.nan if is_missing(value) else place.of(level_of(value))
             found[value] = code
         codes[row] = code
     return codes
+
+
+def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: str) -> None:
+    """Say that no value is known because text stands for numbers, or numbers for text."""
+    kinds = {isinstance(value, str) for value in entries if not is_missing(value)}
+    if len(kinds) != 1 or isinstance(levels[0], str) in kinds:
+        return
+    here, in_fit = ("text", "numbers") if kinds == {True} else ("numbers", "text")
+    warnings.warn(
+        f"{which} of X has {here}, and its levels in fit were {in_fit}: each value counts as a "
+        f"level that was not there. Make {in_fit} of them.",
+        stacklevel=10,
+    )
 
 
 # --- tables of any library ------------------------------------------------------------------------
@@ -93,6 +134,14 @@ def types_of(X: Any) -> list[str] | None:
     if hasattr(X, "schema") and hasattr(X.schema, "types"):
         return [str(dtype).lower() for dtype in X.schema.types]
     return None
+
+
+def name_of_column(X: Any, column: int) -> str:
+    """A column of a frame or an array in words, to begin a sentence."""
+    if types_of(X) is None:
+        return f"Column {column}"
+    names = X.columns if hasattr(X, "dtypes") else X.schema.names
+    return f"Column {str(names[column])!r}"
 
 
 def column_of(X: Any, column: int) -> Sequence[Any]:
@@ -127,7 +176,8 @@ def with_columns(X: Any, columns: dict[int, Array]) -> Any:
             X.replace_column(column, type(X.to_series(column))(X.columns[column], values))
     elif hasattr(X, "set_column"):
         for column, values in columns.items():
-            X = X.set_column(column, X.column_names[column], [values])
+            is_batch = not hasattr(X, "combine_chunks")  # a RecordBatch has no chunks
+            X = X.set_column(column, X.schema.names[column], values if is_batch else [values])
     else:
         array = _objects(X)
         X = array.astype(object if array.dtype.kind in "OUS" else np.float64)
