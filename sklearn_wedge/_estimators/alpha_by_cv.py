@@ -156,7 +156,9 @@ def rough_options(options: FitOptions) -> FitOptions:
 class ByScorer:
     """Scores by a scorer of scikit-learn; see ``Scoring``.
 
-    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row.
+    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row. Where
+    categories are target means, the network is scored on its inputs: those of a row hold means of
+    other rows, where what is made of the table as given has the target of the row itself.
     """
 
     unfitted: _WedgeNetwork
@@ -165,7 +167,9 @@ class ByScorer:
 
     def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
         """See ``Scoring``."""
-        rows, unfitted = fold.test, copy(self.unfitted)
+        rows, unfitted, given = fold.test, copy(self.unfitted), task.given
+        if unfitted.table_.has_target_means:
+            unfitted, given = unfitted._on_inputs(), task.X
         held_out = {name: values[rows] for name, values in self.params.items()}
         unfitted._publish_marginals(sample)
 
@@ -174,7 +178,7 @@ class ByScorer:
             model = copy(unfitted).set_params(alpha=solution.alpha)
             model._publish(deep_network_of(blocks), sample, solution)
             return float(
-                self.scorer(model, _safe_indexing(task.given, rows), task.labels[rows], **held_out)
+                self.scorer(model, _safe_indexing(given, rows), task.labels[rows], **held_out)
             )
 
         return score

@@ -52,6 +52,7 @@ from sklearn_wedge._settings.objectives import (
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._tables import (
+    TableEncoding,
     categorical_columns,
     fitted_categories,
     fitted_levels,
@@ -123,6 +124,14 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         model.table_ = self.table_
         if self._levels.of_column and hasattr(self, "feature_names_in_"):  # told of tables as given
             model.feature_names_in_ = self.feature_names_in_
+
+    def _on_inputs(self) -> _WedgeNetwork:
+        """A copy that takes inputs of the network in the place of tables."""
+        model = copy(self)
+        model.table_ = TableEncoding.of_numbers(self.table_.input_names())
+        model.n_features_in_ = self.table_.n_inputs
+        vars(model).pop("feature_names_in_", None)
+        return model
 
     def _coded(self, X: ArrayLike, fits: bool) -> Any:
         """The table with numbers of levels for its categories; sets these if it is to be fitted."""
@@ -339,8 +348,10 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units. Missing values are replaced by the median of their column in
+            Inputs in original units. Missing numbers are replaced by the median of their column in
             training, also in columns that lacked none there; then inputs are clipped and encoded.
+            A category that is missing, and was in training, has a level of its own; otherwise it
+            counts as a level that was not there: as the mean over the training rows.
 
         Returns
         -------

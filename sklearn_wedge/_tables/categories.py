@@ -125,7 +125,8 @@ class TargetRows:
     weight : ndarray of shape (n,)
         Positive.
     part : int ndarray of shape (n,)
-        Rows of a part have means of the others; equal rows are in the same one.
+        Rows of a part have means of the others; equal rows are in the same one, also those that
+        differ in a target of few values alone.
     row : float
         The weight that counts as one row: that of the lightest.
     """
@@ -153,8 +154,9 @@ def target_means(
 ) -> tuple[Category, Array]:
     """A category of many levels as the mean of the target, and what the rows themselves have.
 
-    Means are shrunk to that over all rows, and rows have those of the other parts of the rows, so
-    that none sees its own target. The rarest levels are one, and so are those not known.
+    Means are shrunk to that over all rows. The rows themselves have those of the other parts of
+    the rows, without their own target; what is made of a table, also of the same rows, has those
+    of all. The rarest levels are one, and so are those not known.
     """
     n = len(levels)
     rows = np.where(np.isnan(codes), n + 1, codes).astype(np.intp)

@@ -106,6 +106,11 @@ class TableEncoding:
         """Whether the inputs are the columns, as far as nothing is missing."""
         return not len(self.with_indicator) and not self.categories
 
+    @property
+    def has_target_means(self) -> bool:
+        """Whether a category is a mean of the target."""
+        return any(each.kind == "target means" for each in self.categories)
+
     @cached_property
     def numbers(self) -> NDArray[np.intp]:
         """The columns that are numbers, ascending: the first inputs."""
