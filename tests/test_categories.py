@@ -120,6 +120,7 @@ def kinds():
     enum = pl.Enum(["law", "art", "it"])
     yield "an enum of polars", pl.from_pandas(FRAME).with_columns(pl.col("job").cast(enum))
     yield "Arrow", pyarrow.Table.from_pandas(FRAME)
+    yield "a batch of Arrow", pyarrow.RecordBatch.from_pandas(FRAME)
 
 
 @pytest.mark.parametrize("given", [pytest.param(given, id=kind) for kind, given in kinds()])
@@ -150,6 +151,33 @@ def test_numbers_are_no_levels():
     assert_array_equal(model.predict(whole.astype(float)), model.predict(whole))
     flags = whole.assign(code=whole["code"] > 0)
     assert WedgeReLURegressor(0.1).fit(flags, Y).table_.input_names() == ["x", "code"]
+
+
+@pytest.mark.parametrize("fitted, given", [("f4", "f8"), ("f8", "f4")])
+def test_a_fraction_is_another_level_in_another_precision(fitted, given):
+    code = np.resize([0.1, 0.7, 1.3, 2.0], N)[:, None]
+    model = WedgeReLURegressor(0.01, categorical_features=[0])
+    model.fit(code.astype(fitted), code[:, 0])
+    codes = model.table_.codes(code.astype(given))
+    assert_array_equal(codes, model.table_.codes(code.astype(fitted)))
+    assert_array_equal(np.unique(codes), [0, 1, 2, 3])
+    # A number nearby is another one, and so is a whole number beyond single precision.
+    assert model.table_.codes(np.array([[0.1 + 1e-12 if fitted == "f8" else 0.101]])) == 4
+    whole = np.resize([123456789.0, 5.0], N)[:, None]
+    model = WedgeReLURegressor(0.1, categorical_features=[0]).fit(whole, Y)
+    assert model.table_.codes(whole[:1] + 1) == 2
+
+
+def test_text_in_the_place_of_numbers_is_silently_not_known():
+    frame = pd.DataFrame({"code": np.resize([1.0, 2.0, 3.0], N)})
+    model = WedgeReLURegressor(0.01, categorical_features=["code"]).fit(frame, Y)
+    with pytest.warns(UserWarning, match=r"'code' of X has text, and its levels in fit were num"):
+        model.predict(frame.astype(str))
+    with pytest.warns(UserWarning, match=r"'sex' of X has numbers, .* were text"):
+        FITTED.predict(FEW.assign(sex=1))
+    with warnings.catch_warnings(action="error"):
+        FITTED.predict(FEW.assign(sex="x"))
+        FITTED.predict(FEW.assign(sex=None))
 
 
 def test_an_error_does_not_say_what_is_wrong():
@@ -225,6 +253,47 @@ def test_a_row_sees_its_own_target():
     assert held_out < 0.05
     signal = noise + city["city"].str[1:].astype(int) / 10
     assert WedgeReLURegressor().fit(city, signal).score(city, signal) > 0.6
+
+
+def test_scores_of_cross_validation_are_better_than_those_of_new_rows():
+    gaps = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        of_city = 0.7 * rng.normal(size=80)
+        city = rng.integers(0, 80, 4400)
+        X = pd.DataFrame({"city": [f"c{k}" for k in city]})
+        y = of_city[city] + rng.normal(size=4400)
+        model = regressor_cv(alphas=[0.03], cv=4).fit(X[:400], y[:400])
+        gaps.append(model.best_score_ + np.mean((model.predict(X[400:]) - y[400:]) ** 2))
+    assert np.mean(gaps) < 0.12  # 0.24 if rows held out had their own target in their means
+
+
+def test_target_means_tell_the_target_of_their_row():
+    """Targets that nothing explains: the best score would be better than that of the constant."""
+    rng = np.random.default_rng(0)
+    city = pd.DataFrame({"city": [f"c{k}" for k in rng.integers(0, 80, 400)]})
+    noise = rng.normal(size=400)
+    for scoring in (None, "r2"):
+        cv = regressor_cv(alphas=[10.0, 0.1, 0.01], cv=4, scoring=scoring).fit(city, noise)
+        constant, *others = cv.score_path_.mean(axis=-1)
+        assert max(others) < constant + 0.03
+    labels, other = (noise > 0).astype(int), rng.choice(["u", "v", "w"], 400)
+    cv = classifier_cv(alphas=[10.0, 0.1, 0.01], cv=4).fit(city.assign(other=other), labels)
+    constant, *others = cv.score_path_.mean(axis=-1)
+    assert max(others) < constant + 0.02
+
+
+@pytest.mark.parametrize("factor", [1000.0, 2.0**-7, 0.3])
+def test_target_means_depend_on_units(factor):
+    other = FRAME.assign(age=FRAME["age"] * factor)
+    assert_allclose(
+        WedgeReLURegressor(0.02).fit(other, Y * factor).predict(other),
+        WITH_CITY.predict(FRAME) * factor,
+        rtol=1e-6,
+    )
+    parts = WITH_CITY.table_.categories[-1].values
+    scaled = WedgeReLURegressor(0.02).fit(other, Y * factor)
+    assert_allclose(scaled.table_.categories[-1].values, parts * factor)
 
 
 def test_rare_levels_are_not_pooled():

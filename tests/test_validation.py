@@ -328,7 +328,7 @@ def test_text_among_numbers_is_said_of_a_category():
     message = r"'three' in row 3, column 'k'\. .* In fit this was a column of numbers: convert num"
     with pytest.raises(ValueError, match=message):
         model.predict(mixed)
-    with pytest.raises(ValueError, match="column 'k'.* In fit this was"):
+    with pytest.raises(ValueError, match=r"column 'k'.* In fit this was"):
         WedgeFeatures(WedgeReLURegressor(0.01)).fit(table, y).transform(mixed)
 
 

@@ -22,7 +22,8 @@ from sklearn_wedge._training.problems import build_problem
 class Task:
     """Validated training data: what is fitted, and what is scored.
 
-    ``X`` are the inputs of networks, ``given`` the table that they come from, as scorers see it.
+    ``X`` are the inputs of networks, ``given`` the table that they come from, as splitters see it,
+    and scorers unless categories are target means.
     ``labels`` is ``y`` as given, ``target``, (n, q), what the loss sees, ``fit_weight`` the sample
     weight times that of the classes; ``classes`` are those fitted, None for a regression.
     """

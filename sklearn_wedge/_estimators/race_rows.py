@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.rows import mixed
 from sklearn_wedge._estimators.folds import Fold, Task, judged
-from sklearn_wedge._estimators.parts import LEAST_OF_CLASS, DistinctRows, dealt, labels_of
+from sklearn_wedge._estimators.parts import (
+    LEAST_OF_CLASS,
+    MOST_ROWS,
+    DistinctRows,
+    dealt,
+    labels_of,
+)
 
 # Parts of the rows; a fold holds out one of them.
 PARTS = 5
 # The share of the rows that a fold is fitted on.
 OF_A_FOLD = 1 - 1 / PARTS
-# Distinct rows that a race is run on, at most.
-MOST_ROWS = 12_500
 # Where a row has no weight, and is in no group of equal ones.
 NOWHERE = -1
 
