@@ -436,3 +436,11 @@ def test_searches_copies_and_other_models_fail():
         mlp.fit(by_hand(FEW)[:, :3], Y)
         with pytest.raises(ValueError, match="X contains text"):
             polish(mlp, FEW, Y, alpha=0.1)
+
+
+def test_names_of_rows_tell_parts_of_the_rows_apart():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"id": [f"u{k}" for k in range(300)], "a": rng.normal(size=300)})
+    model = WedgeReLURegressor(alpha=0.003).fit(table, rng.normal(size=300))
+    assert model.feature_importances_[0] == 0
+    assert np.unique(model.inputs_frame(table)["id as target mean"]).size == 1

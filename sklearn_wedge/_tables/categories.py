@@ -137,15 +137,19 @@ class TargetRows:
     row: float
 
     def means(self, rows: NDArray[np.intp], n_rows: int, but: int | None = None) -> Array:
-        """Shrunk means of the targets by row of the values, (n_rows, q), without one part."""
+        """Means of the targets by row of the values, (n_rows, q), without one part.
+
+        They are shrunk to that over all parts: without the own one it would be above where the own
+        one is below, and a network could tell.
+        """
         kept = self.weight if but is None else np.where(self.part == but, 0.0, self.weight)
-        total = max(kept.sum(), np.finfo(float).tiny)
+        overall = self.weight @ self.target / self.weight.sum()
         prior = ROWS_OF_PRIOR * self.row
         found = np.empty((n_rows, self.target.shape[1]))
         weights = np.bincount(rows, kept, n_rows)
         for j, column in enumerate(self.target.T):
             sums = np.bincount(rows, kept * column, n_rows)
-            found[:, j] = (sums + prior * (kept @ column) / total) / (weights + prior)
+            found[:, j] = (sums + prior * overall[j]) / (weights + prior)
         return found
 
 
@@ -156,7 +160,8 @@ def target_means(
 
     Means are shrunk to that over all rows. The rows themselves have those of the other parts of
     the rows, without their own target; what is made of a table, also of the same rows, has those
-    of all. The rarest levels are one, and so are those not known.
+    of all. The rarest levels are one, which has that of all its rows everywhere, and so are those
+    not known.
     """
     n = len(levels)
     rows = np.where(np.isnan(codes), n + 1, codes).astype(np.intp)
@@ -168,6 +173,7 @@ def target_means(
     for part in range(PARTS):
         mine = data.part == part
         own[mine] = data.means(rows, n + 2, but=part)[rows[mine]]
+    own[rows == n] = values[n]
     q = values.shape[1]
     labels = [" as target mean" + (f" {j}" if q > 1 else "") for j in range(q)]
     shares = weights / weights.sum()
