@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import product
 from typing import Any
@@ -18,7 +18,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -56,14 +56,10 @@ def subsample(X, y, rows: int) -> np.ndarray:
     return next(split(1, train_size=rows, random_state=0).split(X, y))[0]
 
 
-def inner_splits(y, folds: int, classes: bool) -> Iterable[tuple]:
-    """So many folds; if one, a part of a fifth to validate on."""
-    if folds > 1:
-        kind = (StratifiedKFold if classes else KFold)(folds, shuffle=True, random_state=0)
-    else:
-        split = StratifiedShuffleSplit if classes else ShuffleSplit
-        kind = split(1, test_size=0.2, random_state=0)
-    return kind.split(np.zeros((len(y), 1)), y)
+def part_held_out(y) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to fit, and a fifth to validate on."""
+    split = StratifiedShuffleSplit if is_labels(y) else ShuffleSplit
+    return next(split(1, test_size=0.2, random_state=0).split(np.zeros((len(y), 1)), y))
 
 
 # --- scikit-learn's models -----------------------------------------------------------------------
@@ -86,7 +82,7 @@ def scaled(model, classes: bool):
 def tuned(X, y, candidates: list[tuple[dict, Any]]) -> tuple[Any, dict]:
     """The candidate of the best validation score on at most so many rows, fitted on all."""
     rows = subsample(X, y, TUNING_ROWS)
-    ((train, test),) = inner_splits(y[rows], 1, is_labels(y))
+    train, test = part_held_out(y[rows])
     train, test = rows[train], rows[test]
     scores = [model.fit(X[train], y[train]).score(X[test], y[test]) for _, model in candidates]
     parameters, model = candidates[int(np.argmax(scores))]

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow
 import pytest
+from exported import predict_by_hand
 from numpy.testing import assert_allclose, assert_array_equal
 from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import clone
@@ -347,30 +348,6 @@ def test_displays_do_not_name_levels():
 
 
 # --- out of the door ----------------------------------------------------------------------------
-
-
-def predict_by_hand(record, row):
-    """One prediction of a row by name, None where a value is missing."""
-    values, columns = {}, {column["name"]: column for column in record["columns"]}
-    for unit in record["inputs"]:
-        x, column = row[unit["column"]], columns[unit["column"]]
-        if unit["is_missing"]:
-            x = float(x is None)
-        elif column["levels"] is None:
-            x = column["median"] if x is None else x
-        elif x is None:
-            x = unit["values"]["missing"]
-        elif x in column["levels"]:
-            x = unit["values"]["of_levels"][column["levels"].index(x)]
-        else:
-            x = unit["values"]["of_others"]
-        x = x if unit["lower"] is None else max(x, unit["lower"])
-        values[unit["name"]] = x if unit["upper"] is None else min(x, unit["upper"])
-    for neuron in record["neurons"]:
-        total = sum(weight * values[name] for name, weight in neuron["weights"].items())
-        values[neuron["name"]] = max(0.0, neuron["bias"] + total)
-    (output,) = record["outputs"]
-    return output["bias"] + sum(w * values[name] for name, w in output["weights"].items())
 
 
 def test_lines_of_python_predict_something_else():

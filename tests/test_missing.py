@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow
 import pytest
 import sklearn
+from exported import predict_by_hand
 from numpy.testing import assert_allclose, assert_array_equal
 from plain_cv import classifier_cv, regressor_cv
 from sklearn.base import clone
@@ -399,24 +400,6 @@ def test_displays_show_another_effect_of_a_gap():
 
 
 # --- out of the door ----------------------------------------------------------------------------
-
-
-def predict_by_hand(record, row):
-    """One prediction of a row by name, None where a value is missing."""
-    values, medians = {}, {column["name"]: column["median"] for column in record["columns"]}
-    for unit in record["inputs"]:
-        x = row[unit["column"]]
-        if unit["is_missing"]:
-            x = float(x is None)
-        elif x is None:
-            x = medians[unit["column"]]
-        x = x if unit["lower"] is None else max(x, unit["lower"])
-        values[unit["name"]] = x if unit["upper"] is None else min(x, unit["upper"])
-    for neuron in record["neurons"]:
-        total = sum(weight * values[name] for name, weight in neuron["weights"].items())
-        values[neuron["name"]] = max(0.0, neuron["bias"] + total)
-    (output,) = record["outputs"]
-    return output["bias"] + sum(w * values[name] for name, w in output["weights"].items())
 
 
 def test_twenty_lines_of_python_predict_something_else():

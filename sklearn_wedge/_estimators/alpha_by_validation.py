@@ -25,6 +25,7 @@ from sklearn_wedge._estimators.fold_paths import (
     FoldPath,
     Score,
     candidates_of,
+    descending,
     mean_scores,
     paths_in_step,
     tied_with_best,
@@ -179,8 +180,7 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
     first = largest_value_of_constant(problem, problem.efforts(proves=False)[0])
     if not first > 0:
         return None, sample
-    n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(FACTOR))
-    alphas = first * FACTOR ** np.arange(n_alphas)
+    alphas = descending(first, FACTOR, LEAST_OF_FIRST)
     return Combination(candidates_of(options), loose, alphas, PATIENCE, options.verbose), sample
 
 

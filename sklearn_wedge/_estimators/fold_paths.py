@@ -80,6 +80,11 @@ class Combination:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
 
 
+def descending(largest: float, factor: float, least: float) -> NDArray[np.float64]:
+    """Penalties, each this fraction of the one before, down to so much of the largest."""
+    return largest * factor ** np.arange(1 + int(np.log(least) / np.log(factor)))
+
+
 def best_of(scores: NDArray) -> int:
     """Where the best score is; NaN is none."""
     return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))

@@ -20,6 +20,7 @@ from sklearn_wedge._estimators.fold_paths import (
     FoldPath,
     Scoring,
     best_of,
+    descending,
     mean_scores,
     paths_in_step,
     tied_with_best,
@@ -199,9 +200,8 @@ class Race:
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
         problem, _ = self.task.problem(fold.train, options)
         largest = largest_value_of_constant(problem, problem.efforts(proves=False)[0])
-        n_alphas = 1 + int(np.log(LEAST_OF_FIRST) / np.log(COARSE))
         # A constant target has no scale; any penalty gives the constant model.
-        return (largest if largest > 0 else 1.0) * COARSE ** np.arange(n_alphas)
+        return descending(largest if largest > 0 else 1.0, COARSE, LEAST_OF_FIRST)
 
     def _distinct(self, runners: Sequence[Runner]) -> list[Runner]:
         """One runner for each class of networks."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import mixed
+from sklearn_wedge._core.rows import group_starts, mixed
 from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.parts import (
     LEAST_OF_CLASS,
@@ -89,12 +89,10 @@ def rows_of(task: Task) -> RaceRows:
     present = np.flatnonzero(task.fit_weight > 0)
     X, target = task.X[present].astype(np.float64) + 0.0, task.target[present] + 0.0
     order = np.lexsort((*target.T[::-1], *X.T[::-1]))
-    table = np.hstack([X, target])[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = np.any(table[1:] != table[:-1], axis=1)
+    starts = group_starts(np.hstack([X, target])[order])
     group = np.full(len(task.X), NOWHERE)
-    group[present[order]] = np.cumsum(is_first) - 1
-    X, target = X[order][is_first], target[order][is_first]
+    group[present[order]] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    X, target = X[order[starts]], target[order[starts]]
     distinct = DistinctRows(X, target, np.ones(len(X)))
     keys = mixed(np.arange(len(X), dtype=np.uint64) ^ np.uint64(1 << 40))
     return RaceRows(group, distinct, _codes(task, target), np.argsort(keys, kind="stable"))

@@ -95,14 +95,13 @@ def _in_single(number: float) -> float:
 def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
     """The number of the level of each entry."""
     place = _Places(levels)
-    unknown = float(len(levels))
     found: dict[Any, float] = {}
     codes = np.empty(len(entries))
     for row, value in enumerate(entries):
         try:
             code = found.get(value)
         except TypeError:  # an object of another kind is no level
-            codes[row] = unknown
+            codes[row] = place.unknown
             continue
         if code is None:
             code = np.nan if is_missing(value) else place.of(level_of(value))
