@@ -340,6 +340,7 @@ def test_displays_do_not_name_levels():
     assert_allclose([*job.values, job.missing], values, atol=1e-12)
     labels = [text.get_text() for text in display.axes_.flat[0].get_xticklabels()]
     assert labels == ["art", "it", "law"]
+    assert display.artists_[0].get_linestyle() == "None"  # levels have no order
     assert EffectDisplay.from_estimator(WITH_CITY).effects
     assert np.isfinite(SupportDisplay.from_estimator(FITTED, FEW).positions).all()
     assert SupportDisplay.from_estimator(WITH_CITY, FRAME)

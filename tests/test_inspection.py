@@ -604,6 +604,22 @@ def test_a_formula_of_many_inputs_is_too_long_or_hides_the_strongest():
     assert "x7" in formula
 
 
+def test_formulas_of_few_classes_show_a_coefficient_of_each_and_the_summary_names_them():
+    X, _, _ = table()
+    labels = np.array(["low", "middle", "high"])[
+        np.digitize(X[:, 0], np.quantile(X[:, 0], [0.3, 0.7]))
+    ]
+    model = WedgeReLUClassifier(1e-2).fit(X, labels)
+    assert "3 outputs (high, low, middle)" in model.summary()
+    frame = model.neurons_frame()
+    slopes = frame[["coefficient_high", "coefficient_low", "coefficient_middle"]].to_numpy()
+    for formula, own in zip(frame["formula"], slopes, strict=True):
+        shown, hinge = formula.split(" · ", 1)
+        assert_allclose([float(text) for text in shown.strip("()").split(", ")], own, rtol=1e-3)
+        assert hinge.endswith(")₊")
+        assert f"{formula} through" in model.summary() or len(frame) > 5
+
+
 def test_the_summary_leaves_something_out():
     X, y = load_diabetes(return_X_y=True, as_frame=True)
     model = WedgeReLURegressor(0.1).fit(X, y)

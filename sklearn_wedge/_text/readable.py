@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 # Inputs in a formula.
 MOST_TERMS = 4
+# Outputs whose coefficients it shows, in their order.
+MOST_OUTPUTS = 4
 DIGITS = 4
 
 
@@ -57,12 +59,13 @@ class ReadableNeuron:
         return f"({self.sum.in_words(digits, '·', self.leading)})₊"
 
     def formula(self, hinge: str) -> str:
-        """The neuron: times its coefficient if it has one, or as what it is called later."""
+        """The neuron times its coefficients, of many outputs without; or as what it is called."""
         if not self.is_last:
             return f"{self.name} = {hinge}"
-        if len(self.coefficient) > 1:
+        if len(self.coefficient) > MOST_OUTPUTS:
             return hinge
-        return f"{self.coefficient[0]:+.{DIGITS}g} · {hinge}"
+        slopes = ", ".join(f"{slope:+.{DIGITS}g}" for slope in self.coefficient)
+        return f"({slopes}) · {hinge}" if len(self.coefficient) > 1 else f"{slopes} · {hinge}"
 
     def through(self) -> str:
         """The rows in words."""

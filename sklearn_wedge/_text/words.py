@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import column_names, output_label, output_names, target_names
+from sklearn_wedge._text.names import column_names, output_label, output_names
 from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
 
 # Neurons, importances and targets that a summary prints.
@@ -170,6 +170,6 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
 def _outputs(estimator: Any) -> str:
     """How many outputs, and what they are."""
     n_outputs = len(estimator.intercepts_[-1])
-    names = [output_label(estimator)] if n_outputs == 1 else target_names(estimator)
+    names = [output_label(estimator)] if n_outputs == 1 else output_names(estimator)
     listed = ", ".join(names[:MOST_IN_SUMMARY]) + (", ..." if len(names) > MOST_IN_SUMMARY else "")
     return _count(n_outputs, "output") + (f" ({listed})" if names else "")

@@ -309,7 +309,9 @@ class EffectDisplay:
         panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
         options = {"color": BLUE, "linewidth": 2}
         if effect.is_discrete[0]:
-            options |= {"marker": "o", "linestyle": ":", "linewidth": 1}
+            # Two values have a slope; levels have no order.
+            dash = ":" if effect.two_valued[0] else "none"
+            options |= {"marker": "o", "linestyle": dash, "linewidth": 1}
         (line,) = panel.plot(ticks, effect.values, **{**options, **line_kw})
         panel.plot(
             deciles,
