@@ -1,18 +1,20 @@
 """The public suite: wedge networks beside scikit-learn's models on 20 tables, on the same splits.
 
-    python benchmarks/suite.py --data PATH [--tables yacht abalone] [--splits 5] [--jobs 2]
-        [--models wedge linear] [--results suite.jsonl] [--rerun]
+    python benchmarks/suite.py --data PATH [--tables yacht abalone] [--splits 3]
+        [--splits-of-large 1] [--jobs 2] [--models wedge linear] [--results suite.jsonl] [--rerun]
     python benchmarks/suite.py --report suite.jsonl [--data PATH]
 
 ``PATH`` is described in ``tables.py``. Results are appended to a file of JSON lines as they come,
 and what is there is skipped: a run may be interrupted. The tables are printed from that file.
 
 The wedge network is ``WedgeReLURegressorCV()`` or ``WedgeReLUClassifierCV()``, which choose
-everything on the training part.
+everything on the training part; ``wedge_fast`` is the same with ``effort="fast"``, ``wedge_plain``
+the estimator without CV. Each of the three is ranked among the rivals without the other two.
 
 Rivals: linear (RidgeCV, LogisticRegressionCV), SVM, MLP of 50 units and k-neighbours tuned by
-validation, histogram gradient boosting, random forest and extra trees; CatBoost, LightGBM and
-XGBoost at their defaults, where they are installed (extra ``bench``). If ``PATH`` has a
+validation, histogram gradient boosting, random forest and extra trees; CatBoost, LightGBM,
+XGBoost and explainable boosting at their defaults, where they are installed (extra ``bench``), and
+RealMLP with its tuned defaults on up to 6,000 rows (extra ``realmlp``). If ``PATH`` has a
 ``baselines.json``, scores are read from it: its models are tuned by validation too, but some are
 fitted on 10,000 rows of larger tables (marked *), and of its two MLPs (lbfgs, Adam) the better *on
 the test parts* counts. ``--fit-missing`` fits the models and splits that it lacks here, ``--rerun``
@@ -58,6 +60,8 @@ TABLES = (
     "letter",
     "mnist_t10k",
 )
+# More rows to fit make a table large.
+LARGE = 6_000
 # Names in baselines.json.
 RECORDED = {
     "linear": ("linear",),
@@ -173,7 +177,8 @@ def copy_recorded(table: str, splits: range, options: argparse.Namespace, result
 def run_table(table: str, options: argparse.Namespace, results: Results) -> None:
     """All models on the splits of a table."""
     size = size_of(options.data, table)
-    splits = range(min(options.splits, n_splits(options.data, table)))
+    wanted = options.splits_of_large if size["n_train"] > LARGE else options.splits
+    splits = range(min(wanted, n_splits(options.data, table)))
     models, enough = options.models, ("here",)
     if not options.rerun and (options.data / "baselines.json").exists():
         copy_recorded(table, splits, options, results)
@@ -199,7 +204,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--splits-of-large", type=int, default=1)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--jobs", type=int, default=None)
     parser.add_argument("--results", type=Path, default=Path("suite.jsonl"))

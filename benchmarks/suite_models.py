@@ -25,19 +25,36 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
 
 
-def fit_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
+def fit_wedge(X, y, jobs: int | None, effort: str = "balanced") -> tuple[Any, dict]:
     """The network, which chooses for itself, and what it chose."""
     kind = WedgeReLUClassifierCV if is_labels(y) else WedgeReLURegressorCV
-    model = kind(n_jobs=jobs).fit(X, y)
+    model = kind(n_jobs=jobs, effort=effort).fit(X, y)
     found = {
         **model.best_params_,
         "n_neurons": model.n_neurons_,
         "relative_gap": model.certificate_.relative_gap,
     }
     return model, found
+
+
+def fit_fast_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """The same with less effort."""
+    return fit_wedge(X, y, jobs, effort="fast")
+
+
+def fit_plain_wedge(X, y, jobs: int | None) -> tuple[Any, dict]:
+    """The network that chooses its penalty only."""
+    kind = WedgeReLUClassifier if is_labels(y) else WedgeReLURegressor
+    model = kind().fit(X, y)
+    return model, {"alpha": model.alpha_, "n_neurons": model.n_neurons_}
 
 
 # --- what is shared ------------------------------------------------------------------------------
@@ -201,6 +218,30 @@ def fit_xgboost(X, y, jobs: int | None) -> tuple[Any, dict] | None:
     return xgboost.XGBRegressor(**options).fit(X, y), {}
 
 
+# RealMLP takes minutes: on more rows than this it is left out.
+REALMLP_ROWS = 6_000
+
+
+def fit_explainable(X, y, jobs: int | None) -> tuple[Any, dict] | None:
+    """Explainable boosting."""
+    if not find_spec("interpret"):
+        return None
+    from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
+
+    kind = ExplainableBoostingClassifier if is_labels(y) else ExplainableBoostingRegressor
+    return kind(random_state=0, n_jobs=jobs or -1).fit(X, y), {}
+
+
+def fit_realmlp(X, y, jobs: int | None) -> tuple[Any, dict] | None:
+    """RealMLP at its tuned defaults."""
+    if not find_spec("pytabkit") or len(y) > REALMLP_ROWS:
+        return None
+    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    kind = RealMLP_TD_Classifier if is_labels(y) else RealMLP_TD_Regressor
+    return kind(device="cpu", random_state=0, n_threads=jobs).fit(X, y), {}
+
+
 Fit = Callable[[np.ndarray, np.ndarray, int | None], tuple[Any, dict] | None]
 MODELS: dict[str, Fit] = {
     "wedge": fit_wedge,
@@ -213,6 +254,13 @@ MODELS: dict[str, Fit] = {
     "catboost": fit_catboost,
     "lightgbm": fit_lightgbm,
     "xgboost": fit_xgboost,
+    "explainable": fit_explainable,
+    "realmlp": fit_realmlp,
     "neighbours": fit_neighbours,
+    "wedge_fast": fit_fast_wedge,
+    "wedge_plain": fit_plain_wedge,
 }
+# The network's other ways of choosing: each is ranked in the place of "wedge", not beside it.
+OTHER_WEDGES = ("wedge_fast", "wedge_plain")
+RIVALS = tuple(model for model in MODELS if model not in ("wedge", *OTHER_WEDGES))
 SMOOTH = ("linear", "svm", "mlp", "wedge")

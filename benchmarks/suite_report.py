@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
-from suite_models import MODELS, SMOOTH
+from suite_models import MODELS, OTHER_WEDGES, RIVALS, SMOOTH
 from tables import published_rmse, standard_error
 
 # score[model][split]
@@ -43,10 +43,6 @@ class Table:
         values = np.array([self.means[model] for model in present])
         ranks = rankdata(values if self.is_error else -values)
         return dict(zip(present, ranks.tolist(), strict=True))
-
-    def best(self) -> str:
-        """The model of the best mean."""
-        return min(self.ranks(list(self.means)).items(), key=lambda item: item[1])[0]
 
     def distance(self, model: str, other: str) -> str:
         """From the mean of another, as a share of it or in points of accuracy."""
@@ -126,33 +122,64 @@ def mean_ranks(tables: list[Table], models: list[str]) -> None:
         print(f"  {model:12s} {np.mean(each):.2f} over {len(each)} tables")
 
 
-def print_summary(tables: list[Table]) -> None:
-    """Ranks, distances and losses over the tables that have a wedge score."""
-    tables = [table for table in tables if "wedge" in table.means]
-    if not tables:
-        return
-    print(f"\nSummary of {len(tables)} tables with a wedge score")
-    print(
-        "Mean rank (ties averaged; a model without a score on a table is not ranked on it, and the "
-        "others move up)"
-    )
-    mean_ranks(tables, list(MODELS))
-    print(f"Mean rank among the smooth models ({', '.join(SMOOTH)})")
-    mean_ranks(tables, list(SMOOTH))
-    print("Wedge network: rank, rank among the smooth, distance from the best")
+def print_duels(tables: list[Table], wedge: str) -> None:
+    """On how many tables the network is better and worse than each rival."""
+    print(f"{wedge} against each: tables won, lost")
+    for rival in RIVALS:
+        both = [table for table in tables if rival in table.means]
+        won = sum(table.is_behind(rival, wedge) for table in both)
+        lost = sum(table.is_behind(wedge, rival) for table in both)
+        if both:
+            print(f"  {rival:12s} {won:2d}, {lost:2d}")
+
+
+def print_times(tables: list[Table], wedge: str) -> None:
+    """Seconds of choosing and fitting beside CatBoost's."""
+    times = {
+        table.name: fit_seconds(table, wedge) / fit_seconds(table, "catboost")
+        for table in tables
+        if "catboost" in table.means
+    }
+    if times:
+        listed = ", ".join(f"{name} {ratio:.1f}" for name, ratio in times.items())
+        print(f"{wedge}: time / CatBoost's, median {np.median(list(times.values())):.1f}: {listed}")
+
+
+def fit_seconds(table: Table, model: str) -> float:
+    """Mean over the splits."""
+    return float(np.mean([entry["fit_s"] for entry in table.entries[model]]))
+
+
+def print_distances(tables: list[Table]) -> None:
+    """Where the network stands on each table."""
+    print("wedge: rank, rank among the smooth, distance from the best")
     for table in tables:
-        ranks, smooth = table.ranks(list(MODELS)), table.ranks(list(SMOOTH))
-        best = table.best()
+        ranks, smooth = table.ranks(["wedge", *RIVALS]), table.ranks(list(SMOOTH))
+        best = min(ranks, key=ranks.get)
         print(
             f"  {table.name:20s} {ranks['wedge']:.1f} of {len(ranks)}, {smooth['wedge']:.1f} of "
             f"{len(smooth)}, {table.distance('wedge', best)} from {best}"
         )
-    compared = [table for table in tables if "boosting" in table.means]
-    lost = [table for table in compared if table.is_behind("wedge", "boosting")]
-    print(
-        f"Lost to boosting: {len(lost)} of {len(compared)}: "
-        + (", ".join(f"{t.name} ({t.distance('wedge', 'boosting')})" for t in lost) or "none")
-    )
+
+
+def print_summary(tables: list[Table]) -> None:
+    """Ranks, duels, times and distances over the tables that have a wedge score."""
+    for wedge in ("wedge", *OTHER_WEDGES):
+        fitted = [table for table in tables if wedge in table.means]
+        if not fitted:
+            continue
+        print(f"\nSummary of {len(fitted)} tables with a score of {wedge}")
+        print(
+            "Mean rank (ties averaged; a model without a score on a table is not ranked on it, and "
+            "the others move up)"
+        )
+        mean_ranks(fitted, [wedge, *RIVALS])
+        print_duels(fitted, wedge)
+        print_times(fitted, wedge)
+        if wedge == "wedge":
+            print(f"Mean rank among the smooth models ({', '.join(SMOOTH)})")
+            mean_ranks(fitted, list(SMOOTH))
+            print_distances(fitted)
 
 
 def print_report(results: list[dict], folder: Path | None) -> None:
