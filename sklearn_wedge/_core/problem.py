@@ -240,7 +240,8 @@ class Problem:
     @cached_property
     def _network_loss(self) -> NetworkLoss:
         chunk = self.sample.rows.chunk
-        return NetworkLoss(chunk.inputs, chunk.target, chunk.weight, self.loss)
+        data = chunk.inputs, chunk.target, chunk.weight
+        return NetworkLoss(*data, self.loss, threads=chunk.threads)
 
     def slid(
         self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float
@@ -278,7 +279,8 @@ class Problem:
         if len(rows.weight) > ROWS_OF_DRAFT:
             some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
             weight = rows.weight[some] / rows.weight[some].sum()
-            loss = NetworkLoss(rows.inputs[some], rows.target[some], weight, self.loss)
+            data = rows.inputs[some], rows.target[some], weight
+            loss = NetworkLoss(*data, self.loss, threads=rows.threads)
         start = random_weights(points, self.constant.intercept, n_neurons, seed)
         moved = slid(loss, start, alpha, True, STEPS_OF_DRAFT)
         return as_neurons(moved, points, self.neuron_class)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
+from sklearn_wedge._core.kernels import SERIAL, Threads
 from sklearn_wedge._core.losses import SmoothLoss
 from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, Neurons, inputs_in_use
 
@@ -22,6 +23,8 @@ Array = NDArray[np.float64]
 
 # Activations computed at a time, which should stay in the cache; rows at least.
 ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**16, 64
+# Blocks of so many activations that one thread takes at a time: about a millisecond.
+BLOCKS_AT_ONCE = 4
 # Steps of L-BFGS whose changes of the gradient are remembered.
 MEMORY = 20
 # Evaluations of the objective that a step may take on average.
@@ -50,6 +53,12 @@ class Weights:
     outer: Array
     intercept: Array
 
+    def add(self, others: Weights) -> None:
+        """Add others, in place."""
+        self.hidden[:] += others.hidden
+        self.outer[:] += others.outer
+        self.intercept[:] += others.intercept
+
 
 class NetworkLoss:
     """The mean loss of a network with its gradient.
@@ -66,6 +75,8 @@ class NetworkLoss:
     loss : SmoothLoss
     dtype : type, default=numpy.float32
         Of these products.
+    threads : Threads
+        Over which rows are shared out, in blocks whose sums are added in order.
     """
 
     def __init__(
@@ -75,29 +86,39 @@ class NetworkLoss:
         weight: Array,
         loss: SmoothLoss,
         dtype: type = np.float32,
+        threads: Threads = SERIAL,
     ):
         with np.errstate(over="ignore"):  # then no slide is better
             self.inputs = np.hstack([inputs, np.ones((len(inputs), 1))]).astype(dtype)
         self.target, self.weight, self.loss, self.dtype = target, weight, loss, dtype
+        self.threads = threads
 
     def __call__(self, at: Weights) -> tuple[float, Weights]:
         """The mean loss, and its gradient in the weights."""
         rounded = Weights(at.hidden.astype(self.dtype), at.outer.astype(self.dtype), at.intercept)
         n_rows = max(LEAST_ROWS, ACTIVATIONS_AT_ONCE // len(at.outer))
-        # Memory that is written to again and again is cheaper than new memory.
-        room = np.empty((min(n_rows, len(self.inputs)), len(at.outer)), dtype=self.dtype)
+        blocks = [slice(k, k + n_rows) for k in range(0, len(self.inputs), n_rows)]
+
+        def work(some: list[slice]) -> list[tuple[float, Weights]]:
+            # Memory that is written to again and again is cheaper than new memory.
+            room = np.empty((min(n_rows, len(self.inputs)), len(at.outer)), dtype=self.dtype)
+            return [self._of_rows(rounded, rows, room) for rows in some]
+
+        shares = [blocks[k : k + BLOCKS_AT_ONCE] for k in range(0, len(blocks), BLOCKS_AT_ONCE)]
         value = 0.0
         slope = Weights(*(np.zeros(part.shape) for part in (at.hidden, at.outer, at.intercept)))
-        for begin in range(0, len(self.inputs), n_rows):
-            value += self._add(slope, rounded, slice(begin, begin + n_rows), room)
+        for share in self.threads.map(work, shares):
+            for of_rows, own in share:
+                value += of_rows
+                slope.add(own)
         if at.outer.shape[1] == 1:
             # Activations are linear in the weights wherever they are not zero.
             slope.outer[:, 0] = (at.hidden * slope.hidden).sum(axis=0)
             slope.hidden[:] *= at.outer[:, 0]
         return value, slope
 
-    def _add(self, slope: Weights, at: Weights, rows: slice, room: NDArray) -> float:
-        """The share of some rows in the loss; theirs in the gradient is added to ``slope``.
+    def _of_rows(self, at: Weights, rows: slice, room: NDArray) -> tuple[float, Weights]:
+        """The share of some rows in the loss and its gradient.
 
         With a single output its weights are left out of the gradient of the hidden layer: they are
         factors of whole columns, and it has that of the output layer in it.
@@ -106,18 +127,16 @@ class NetworkLoss:
         active = np.matmul(inputs, at.hidden, out=room[: len(inputs)])
         np.maximum(active, 0.0, out=active)
         prediction = at.intercept + active @ at.outer
+        value = self.loss.value(prediction, target, weight)
         pull = -self.loss.dual_point(prediction, target, weight)
-        slope.intercept[:] += pull.sum(axis=0)
-        pull = pull.astype(self.dtype)
+        intercept, pull = pull.sum(axis=0), pull.astype(self.dtype)
         if pull.shape[1] == 1:
             np.greater(active, 0.0, out=active, casting="unsafe")
-            slope.hidden[:] += (inputs * pull).T @ active
-        else:
-            slope.outer[:] += active.T @ pull
-            np.greater(active, 0.0, out=active, casting="unsafe")
-            active *= pull @ at.outer.T
-            slope.hidden[:] += inputs.T @ active
-        return self.loss.value(prediction, target, weight)
+            return value, Weights((inputs * pull).T @ active, np.zeros((1, 1)), intercept)
+        outer = active.T @ pull
+        np.greater(active, 0.0, out=active, casting="unsafe")
+        active *= pull @ at.outer.T
+        return value, Weights(inputs.T @ active, outer, intercept)
 
 
 def balanced_weights(neurons: Neurons, coef: Array, intercept: Array, n_inputs: int) -> Weights:
