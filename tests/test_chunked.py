@@ -171,8 +171,8 @@ def test_lines_by_sectors_have_the_values_of_their_neurons(chunks, inputs):
 @pytest.mark.parametrize(
     ("loss", "q"), [(LogLoss(), 1), (SquaredHinge(), 3), (Multinomial(), 3)], ids=str
 )
-@pytest.mark.parametrize("majorised", [False, True])
-def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, majorised):
+@pytest.mark.parametrize("levelled", [False, True])
+def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, levelled):
     X, _, weight = table()
     present = weight > 0
     X, weight = X[present], weight[present]
@@ -190,14 +190,14 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, 
         problem = restricted_problem(loss, rows, "auto", held.take(np.arange(0)))
         columns = problem.extend(problem.no_columns(), held)
         point = Point(problem, columns, 1e-3, coef, intercept)
-        model = point.model(np.arange(len(coef)), majorised)
+        model = point.model(np.arange(len(coef)), levelled)
         minimisers.append(model.minimiser(1e-3, coef, columns.signs))
     for ours, theirs in zip(*minimisers, strict=True):
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("hessian_bytes", [np.inf, 0.0], ids=["Hessian", "majorised"])
+@pytest.mark.parametrize("hessian_bytes", [np.inf, 0.0], ids=["Hessian", "levelled"])
 @pytest.mark.parametrize(
     ("loss", "q"),
     [(SquaredError(), 1), (SquaredError(), 2), (LogLoss(), 1), (SquaredHinge(), 3)]
@@ -407,7 +407,7 @@ def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("share", [0.0, 1e6], ids=["majorised", "Hessian"])
+@pytest.mark.parametrize("share", [0.0, 1e6], ids=["levelled", "Hessian"])
 def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
     monkeypatch.setattr("sklearn_wedge._training.chunked.HESSIAN_SHARE", share)
     seen = []

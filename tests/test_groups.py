@@ -51,13 +51,32 @@ def test_an_operator_disagrees_with_its_entries(kind):
     quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
     coef = rng.standard_normal((6, 3))
     assert_allclose(quadratic.times(coef), np.einsum("jakb,kb->ja", tensor, coef), atol=1e-12)
-    for row in range(6):
-        effect = np.einsum("jab,b->ja", tensor[:, :, row], coef[row])
-        assert_allclose(quadratic.effect(row, coef[row]), effect, atol=1e-12)
-        assert_allclose(quadratic.own_effect(row, coef[row]), effect[row], atol=1e-12)
-        largest = np.linalg.eigvalsh(tensor[row, :, row]).max()
-        assert_allclose(quadratic.curvatures()[row], largest, atol=1e-12)
     assert quadratic.size == np.abs(tensor).max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("alpha", [1e-2, 1.0, 30.0])
+def test_steps_on_rows_go_elsewhere(kind, alpha):
+    rng = np.random.default_rng(0)
+    quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
+    start, linear = rng.standard_normal((2, 6, 3))
+    coef, gradient = start.copy(), quadratic.times(start) - linear
+    gradient = np.ascontiguousarray(gradient)
+    rows = np.array([4, 0, 5])
+    quadratic.step_on_rows(rows, alpha, coef, gradient)
+    expected, zeros = start.copy(), 0
+    for row in rows:
+        slope = (np.einsum("jakb,kb->ja", tensor, expected) - linear)[row]
+        own = tensor[row, :, row]
+        curvature = np.linalg.eigvalsh(own).max()
+        pull = curvature * expected[row] - slope
+        shrunk = max(0.0, 1.0 - alpha / np.linalg.norm(pull)) * pull / curvature
+        is_zero = np.linalg.norm(own @ expected[row] - slope) <= alpha
+        expected[row] = 0.0 if is_zero else shrunk
+        zeros += is_zero
+    assert_allclose(coef, expected, atol=1e-12)
+    assert_allclose(gradient, quadratic.times(expected) - linear, atol=1e-11)
+    assert zeros == (len(rows) if alpha == 30.0 else 0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -125,7 +144,7 @@ def test_no_columns_fail():
 
 
 @pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])
-def test_the_curvature_is_bounded_too_low_or_applied_wrongly(loss):
+def test_curvatures_are_summed_or_applied_wrongly(loss):
     rng = np.random.default_rng(0)
     n, q = 12, 5
     target = np.eye(q)[rng.integers(0, q, n)]
@@ -136,8 +155,11 @@ def test_the_curvature_is_bounded_too_low_or_applied_wrongly(loss):
         curvature = curvature[:, :, None] * np.eye(q)
     image = loss.curvature_operator(prediction, target, weight)(direction)
     assert_allclose(image, np.einsum("iab,ib->ia", curvature, direction), atol=1e-12)
-    largest = np.linalg.eigvalsh(curvature)[:, -1]
-    assert np.all(loss.largest_curvature(prediction, target, weight) >= largest * (1 - 1e-12))
+    mean = np.trace(curvature, axis1=1, axis2=2) / q
+    assert_allclose(loss.mean_curvature(prediction, target, weight), mean, rtol=1e-12)
+    total = loss.total_curvature(prediction, target, weight)
+    total = np.diag(total) if total.ndim == 1 else total
+    assert_allclose(total, curvature.sum(axis=0), atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])

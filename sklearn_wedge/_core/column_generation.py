@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing import Priced, significant
 from sklearn_wedge._core.problem import NEURONS_OF_DRAFT, Effort, Problem
-from sklearn_wedge._core.restricted import Columns, DualPoint, independent_support
+from sklearn_wedge._core.restricted import (
+    Columns,
+    DualPoint,
+    independent_support,
+    total_length,
+)
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
 from sklearn_wedge._core.stopping import StoppingRule, check_bound
 
@@ -60,8 +65,9 @@ class State:
     """Everything that a round hands to the next.
 
     ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
-    must have a sign. ``turn`` counts the rounds at all penalties so far: what a search with a
-    limited budget leaves out in one round has its turn in another.
+    must have a sign. ``accuracy`` is what the restricted problem was solved to. ``turn`` counts the
+    rounds at all penalties so far: what a search with a limited budget leaves out in one round has
+    its turn in another.
     """
 
     alpha: float
@@ -72,6 +78,7 @@ class State:
     objective: float
     dual: DualPoint | None
     values: Array
+    accuracy: float = 0.0
     priced: Priced | None = None
     lower_bound: float = -np.inf
     rounds: tuple[Round, ...] = field(default=())
@@ -94,15 +101,26 @@ def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> S
     )
 
 
-def solve_for(problem: Problem, state: State, rule: StoppingRule) -> State:
-    """The same, as accurately as a rule asks for at the objective that is reached."""
-    accuracy = ACCURACY * rule.gap_wanted(problem, state.objective)
+def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> State:
+    """The same, as accurately as a rule asks for at the objective that is reached.
+
+    Where that is slow, no more accurately than the gap last ``seen``, most of which is closed by
+    what comes next.
+    """
+    accuracy = _accuracy(problem, state, rule, seen)
     while True:
-        state = solve_restricted(problem, state, accuracy)
-        wanted = ACCURACY * rule.gap_wanted(problem, state.objective)
+        state = replace(solve_restricted(problem, state, accuracy), accuracy=accuracy)
+        wanted = _accuracy(problem, state, rule, seen)
         if accuracy <= TOO_COARSE * wanted:
             return state
         accuracy = wanted
+
+
+def _accuracy(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> float:
+    wanted = rule.gap_wanted(problem, state.objective)
+    if problem.restricted.is_slow(state.coef):
+        wanted = max(wanted, seen)
+    return ACCURACY * wanted
 
 
 def start(problem: Problem, alpha: float) -> State:
@@ -129,7 +147,15 @@ def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule)
         lower_bound=-np.inf,
         rounds=(),
     )
-    return solve_for(problem, fresh, rule)
+    return solve_for(problem, fresh, rule, _gap_of_columns(state, fresh))
+
+
+def _gap_of_columns(state: State, fresh: State) -> float:
+    """How far coefficients are from the best ones at another penalty, at most."""
+    if state.dual is None:
+        return 0.0
+    objective = state.objective - (state.alpha - fresh.alpha) * total_length(state.coef)
+    return objective - _bound(fresh, float(np.max(state.values, initial=0.0)))
 
 
 def resume(
@@ -267,7 +293,8 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
 
 def improved(problem: Problem, state: State, rule: StoppingRule) -> State:
     """With the best of the columns just priced."""
-    state = solve_for(problem, add_columns(problem, state, rule), rule)
+    seen = state.rounds[-1].objective - state.rounds[-1].estimate
+    state = solve_for(problem, add_columns(problem, state, rule), rule, seen)
     return slide(problem, state, rule) if problem.slides and state.coef.any() else state
 
 
@@ -347,9 +374,13 @@ def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[E
         return True
     if state.rounds[-1].pricing != efforts[-1].value:
         return False
+    if _is_met(problem, state, rule):
+        return True
+    if state.accuracy > TOO_COARSE * _accuracy(problem, state, rule):
+        return False  # what is left is of the columns at hand
     before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
     stuck = before_last == efforts[-1].value and _gained(state) <= 0.0 and problem.dual_is_unique
-    return _is_met(problem, state, rule) or stuck or _found_nothing(problem, state, rule)
+    return stuck or _found_nothing(problem, state, rule)
 
 
 def solve_penalty(

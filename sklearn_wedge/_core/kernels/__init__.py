@@ -21,6 +21,7 @@ __all__ = [
     "Threads",
     "active_set",
     "fans",
+    "groups",
     "hinges",
     "offsets",
     "products",
@@ -28,7 +29,7 @@ __all__ = [
     "sweeps",
 ]
 
-_LOADED_WHEN_USED = {"active_set", "fans", "hinges", "offsets", "products", "sweeps"}
+_LOADED_WHEN_USED = {"active_set", "fans", "groups", "hinges", "offsets", "products", "sweeps"}
 
 
 def __getattr__(name: str) -> ModuleType:

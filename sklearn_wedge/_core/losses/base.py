@@ -110,9 +110,13 @@ class SmoothLoss(Loss):
         Of shape (n, q), or (n, q, q) if the outputs of a sample interact.
         """
 
-    def largest_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
-        """A bound on the second derivative of each sample in any direction, (n,)."""
-        return self.curvature(prediction, target, weight).max(axis=1)
+    def total_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The sum of the second derivatives over the samples, (q,) or (q, q)."""
+        return self.curvature(prediction, target, weight).sum(axis=0)
+
+    def mean_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The mean over the outputs of the second derivatives of each sample, (n,)."""
+        return self.curvature(prediction, target, weight).mean(axis=1)
 
     def curvature_operator(
         self, prediction: Array, target: Array, weight: Array

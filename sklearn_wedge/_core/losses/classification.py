@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax, xlog1py, xlogy
+from scipy.special import expit, xlog1py, xlogy
 
 from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
@@ -24,6 +24,13 @@ CURVATURE_OF_ZERO = 1e-8
 def _side(target: Array) -> Array:
     """-1 for 0, 1 for 1."""
     return 2.0 * target - 1.0
+
+
+def _softmax(prediction: Array) -> Array:
+    """Probabilities; SciPy's function takes twice as long to say the same of some hundred rows."""
+    p = np.exp(prediction - prediction.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return p
 
 
 @dataclass(frozen=True)
@@ -77,36 +84,43 @@ class Multinomial(SmoothLoss):
         """Weighted mean loss."""
         # Relative to the class of the sample: nothing cancels where the loss is small.
         relative = prediction - (prediction * target).sum(axis=1, keepdims=True)
-        others = logsumexp(np.where(target > 0.5, -np.inf, relative), axis=1)
+        relative[target > 0.5] = -np.inf
+        largest = relative.max(axis=1)
+        np.exp(np.subtract(relative, largest[:, None], out=relative), out=relative)
+        others = largest + np.log(relative.sum(axis=1))
         return float(weight @ np.logaddexp(0.0, others))
 
     def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Minus the gradient of the mean loss: weight times (target - probability)."""
-        others = np.where(target > 0.5, 0.0, softmax(prediction, axis=1))
+        others = np.where(target > 0.5, 0.0, _softmax(prediction))
         # 1 - p of the class of the sample is the sum of the others.
         residual = np.where(target > 0.5, others.sum(axis=1, keepdims=True), -others)
         return weight[:, None] * residual
 
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivatives of the mean loss in the prediction, (n, q, q)."""
-        p = np.maximum(softmax(prediction, axis=1), LEAST_CURVATURE)
+        p = np.maximum(_softmax(prediction), LEAST_CURVATURE)
         curvature = -p[:, :, None] * p[:, None, :]
         k = np.arange(p.shape[1])
         curvature[:, k, k] += p
         return weight[:, None, None] * curvature
 
-    def largest_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
-        """A bound on the largest eigenvalue of each second derivative, (n,)."""
-        p = softmax(prediction, axis=1)
-        # Gershgorin's circles, and diag(p) - ppᵀ ≤ diag(p).
-        bound = np.minimum(p.max(axis=1), (2.0 * p * (1.0 - p)).max(axis=1))
-        return weight * np.maximum(bound, LEAST_CURVATURE)
+    def total_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The sum of the second derivatives over the samples, (q, q)."""
+        p = np.maximum(_softmax(prediction), LEAST_CURVATURE)
+        weighted = weight[:, None] * p
+        return np.diag(weighted.sum(axis=0)) - weighted.T @ p
+
+    def mean_curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The mean over the classes of the second derivatives of each sample, (n,)."""
+        p = _softmax(prediction)
+        return weight * np.maximum((p * (1.0 - p)).mean(axis=1), LEAST_CURVATURE)
 
     def curvature_operator(
         self, prediction: Array, target: Array, weight: Array
     ) -> Callable[[Array], Array]:
         """The second derivatives as a function from directions, (n, q), to their images."""
-        p = softmax(prediction, axis=1)
+        p = _softmax(prediction)
 
         def times(direction: Array) -> Array:
             along = p * direction

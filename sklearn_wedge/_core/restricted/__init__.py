@@ -8,7 +8,12 @@ import numpy as np
 
 from sklearn_wedge._core.losses import KinkedLoss, Loss, SquaredError
 from sklearn_wedge._core.restricted.active_set import independent_support
-from sklearn_wedge._core.restricted.columns import Columns, DualPoint, RestrictedProblem
+from sklearn_wedge._core.restricted.columns import (
+    Columns,
+    DualPoint,
+    RestrictedProblem,
+    total_length,
+)
 from sklearn_wedge._core.restricted.interior_point import InteriorPoint
 from sklearn_wedge._core.restricted.least_squares import LeastSquares
 from sklearn_wedge._core.restricted.newton import ProximalNewton
@@ -21,6 +26,7 @@ __all__ = [
     "Solver",
     "independent_support",
     "restricted_problem",
+    "total_length",
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]

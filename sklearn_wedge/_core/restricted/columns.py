@@ -154,6 +154,10 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
             np.concatenate([columns.signs[kept], signs]),
         )
 
+    def is_slow(self, coef: Array) -> bool:
+        """Whether the last digits of so many coefficients take most of the time of a round."""
+        return False
+
     @abstractmethod
     def solve(
         self,

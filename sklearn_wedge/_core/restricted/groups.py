@@ -9,7 +9,6 @@ Newton steps make them fast, also on dependent columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +46,12 @@ class _Descent:
     ):
         self.quadratic, self.linear, self.alpha = quadratic, linear, alpha
         self.precision = precision
-        self.curvatures = quadratic.curvatures()
         self.coef = coef.copy()
         self.refresh()
 
     def refresh(self) -> None:
         """The gradient anew: updates accumulate rounding."""
-        self.gradient = self.quadratic.times(self.coef) - self.linear
+        self.gradient = np.ascontiguousarray(self.quadratic.times(self.coef) - self.linear)
 
     @property
     def allowed(self) -> float:
@@ -72,22 +70,9 @@ class _Descent:
         residual = self.gradient[rows] + self.alpha * z / _length(z)
         return float(np.abs(residual).max(initial=0.0))
 
-    def step_on_row(self, row: int) -> None:
-        """Minimise over one row, or over a majoriser with the same curvature in all outputs."""
-        z, curvature = self.coef[row], float(self.curvatures[row])
-        if curvature <= 0:
-            return
-        without = self.quadratic.own_effect(row, z) - self.gradient[row]
-        if sqrt(without @ without) <= self.alpha:
-            new = np.zeros_like(z)
-        else:
-            pull = curvature * z - self.gradient[row]
-            length = sqrt(pull @ pull)
-            new = max(0.0, 1.0 - self.alpha / length) * pull / curvature if length else 0.0 * z
-        change = new - z
-        if np.any(change):
-            self.coef[row] = new
-            self.gradient += self.quadratic.effect(row, change)
+    def step_on_rows(self, rows: NDArray[np.intp]) -> None:
+        """Minimise over one row after the other, or over majorisers."""
+        self.quadratic.step_on_rows(rows, self.alpha, self.coef, self.gradient)
 
     def newton_step(self) -> bool:
         """A Newton step on the rows in use; False if it makes no progress."""
@@ -218,16 +203,14 @@ def solve_quadratic_groups(
         entering = worst[excess[worst] > at.allowed]
         if len(entering) == 0:
             break
-        for row in entering:
-            at.step_on_row(int(row))
+        at.step_on_rows(entering)
     return at.coef
 
 
 def _descend(at: _Descent) -> None:
     """Optimise the rows in use; those that end at zero leave."""
     for _ in range(MAX_STEPS):
-        for row in at.active:
-            at.step_on_row(int(row))
+        at.step_on_rows(at.active)
         at.refresh()
         rows = at.active
         if len(rows) == 0 or at.violation(rows) <= at.allowed or not at.newton_step():

@@ -124,6 +124,19 @@ class Point:
         """Another one."""
         return Point(self.problem, self.columns, self.alpha, coef, intercept)
 
+    def shifted(self, shift: Array) -> Point:
+        """One with another intercept: predictions are known."""
+        after = self.at(self.coef, self.intercept + shift)
+        vars(after)["predicted"] = self.problem.rows.keep(
+            passes.shifted, shift, along=(self.predicted,)
+        )
+        return after
+
+    @cached_property
+    def dual_sum(self) -> Array:
+        """What the mean loss falls by along the intercept, (q,)."""
+        return self.problem.rows.sum(passes.dual_sum, along=(self.dual,))[0]
+
     @cached_property
     def predicted(self) -> Kept:
         """Predictions of the rows."""
@@ -145,13 +158,13 @@ class Point:
         """Those of the dual point with the columns, (m, q), and its sum, (q,)."""
         return self.problem.products(self.columns, self.dual)
 
-    def model(self, working: NDArray[np.intp], majorised: bool) -> QuadraticModel:
+    def model(self, working: NDArray[np.intp], levelled: bool) -> QuadraticModel:
         """The quadratic model of the loss over some of the columns."""
         sums = self.problem.rows.sum(
             passes.model_sums,
             self.columns.activations.take(working),
             self.problem.loss,
-            majorised,
+            levelled,
             along=(self.predicted,),
         )
         products, dual_sum = self.products

@@ -87,7 +87,7 @@ class ProximalNewton(RestrictedProblem[Columns, SmoothLoss]):
         super().__init__(loss, rows, nothing)
         self.hessian_bytes = hessian_bytes
 
-    def _is_large(self, coef: Array) -> bool:
+    def is_slow(self, coef: Array) -> bool:
         """Whether the Hessian of several outputs takes too long or too much to be worth having."""
         entries = float(coef.size) ** 2
         large = entries * self.rows.n_rows > LARGEST_HESSIAN or 8.0 * entries > self.hessian_bytes
@@ -103,7 +103,7 @@ class ProximalNewton(RestrictedProblem[Columns, SmoothLoss]):
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
         point = Point(self, columns, alpha, columns.feasible(coef), intercept)
-        if self._is_large(coef):
+        if self.is_slow(coef):
             point = solved_without_hessian(point, accuracy)
         else:
             point = _solved(point, accuracy)
@@ -128,7 +128,7 @@ def _step(point: Point, precision: float) -> tuple[Point | None, float]:
     """The point that one step leads to, if any, and the decrease that the full step promised."""
     products, dual_sum = point.products
     working = working_set(point.columns.values(products), point.alpha, point.coef)
-    model, signs = point.model(working, majorised=False), point.columns.signs[working]
+    model, signs = point.model(working, levelled=False), point.columns.signs[working]
     target = np.zeros_like(point.coef)
     target[working], shift = model.minimiser(point.alpha, point.coef[working], signs, precision)
     change = target - point.coef

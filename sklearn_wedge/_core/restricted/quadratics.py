@@ -10,11 +10,15 @@ matrices of the size of one output.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky
+
+from sklearn_wedge._core import kernels
 
 Array = NDArray[np.float64]
 
@@ -60,14 +64,14 @@ class Quadratic(Protocol):
     def times(self, coef: Array) -> Array:
         """``HZ``, (m, q)."""
 
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
+    def step_on_rows(
+        self, rows: NDArray[np.intp], alpha: float, coef: Array, gradient: Array
+    ) -> None:
+        """Minimise ``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂`` over one row after the other, in place.
 
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-
-    def curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
+        Exactly, or a majoriser that has a row's largest curvature in all of its coefficients. The
+        gradient is that of the smooth part, (m, q), before and after.
+        """
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
@@ -87,17 +91,17 @@ class ByOutput:
         """``HZ``, (m, q)."""
         return _by_output(self.grams, coef)
 
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-        return self.grams[:, row].T * change
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-        return self.grams[:, row, row] * change
-
-    def curvatures(self) -> Array:
+    @cached_property
+    def _curvatures(self) -> Array:
         """The largest curvature along each row, (m,)."""
         return np.diagonal(self.grams, axis1=1, axis2=2).max(axis=0)
+
+    def step_on_rows(
+        self, rows: NDArray[np.intp], alpha: float, coef: Array, gradient: Array
+    ) -> None:
+        """See ``Quadratic``."""
+        grams = kernels.ready(self.grams)
+        kernels.groups.step_on_rows(grams, self._curvatures, alpha, rows, coef, gradient)
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
@@ -120,18 +124,31 @@ class AcrossOutputs:
         flat = self.tensor.reshape(coef.size, coef.size) @ coef.ravel()
         return flat.reshape(coef.shape)
 
-    def effect(self, row: int, change: Array) -> Array:
-        """``HZ`` for a change of one row, (m, q)."""
-        return self.tensor[:, :, row] @ change
-
-    def own_effect(self, row: int, change: Array) -> Array:
-        """What a change of one row does to that row of ``HZ``, (q,)."""
-        return self.tensor[row, :, row] @ change
-
-    def curvatures(self) -> Array:
+    @cached_property
+    def _curvatures(self) -> Array:
         """The largest curvature along each row, (m,)."""
         rows = np.arange(len(self.tensor))
         return np.linalg.eigvalsh(self.tensor[rows, :, rows])[:, -1]
+
+    def step_on_rows(
+        self, rows: NDArray[np.intp], alpha: float, coef: Array, gradient: Array
+    ) -> None:
+        """See ``Quadratic``: products of matrices take most of the time."""
+        for row in map(int, rows):
+            z, curvature = coef[row], float(self._curvatures[row])
+            if curvature <= 0:
+                continue
+            without = self.tensor[row, :, row] @ z - gradient[row]
+            if sqrt(without @ without) <= alpha:
+                new = np.zeros_like(z)
+            else:
+                pull = curvature * z - gradient[row]
+                length = sqrt(pull @ pull)
+                new = max(0.0, 1.0 - alpha / length) * pull / curvature if length else 0.0 * z
+            change = new - z
+            if np.any(change):
+                coef[row] = new
+                gradient += self.tensor[:, :, row] @ change
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""

@@ -42,6 +42,21 @@ def dual_point(chunk: Chunk, predicted: Array, loss: SmoothLoss) -> Array:
     return loss.dual_point(predicted, chunk.target, chunk.weight)
 
 
+def dual_sum(chunk: Chunk, dual: Array) -> tuple[Array]:
+    """Share of the chunk in the sum of a dual point, (q,)."""
+    return (dual.sum(axis=0),)
+
+
+def shifted(chunk: Chunk, predicted: Array, shift: Array) -> Array:
+    """Predictions with another intercept."""
+    return predicted + shift
+
+
+def total_curvature(chunk: Chunk, predicted: Array, loss: SmoothLoss) -> tuple[Array]:
+    """Share of the chunk in the second derivative in the intercept."""
+    return (loss.total_curvature(predicted, chunk.target, chunk.weight),)
+
+
 def imbalance(chunk: Chunk, dual: Array, loss: Loss) -> tuple[Array]:
     """Share of the chunk in what tells how to balance a dual point."""
     return (loss.imbalance(dual, chunk.target, chunk.weight),)
@@ -86,22 +101,22 @@ def cross_products(
 
 
 def model_sums(
-    chunk: Chunk, predicted: Array, activations: Activations, loss: SmoothLoss, majorised: bool
+    chunk: Chunk, predicted: Array, activations: Activations, loss: SmoothLoss, levelled: bool
 ) -> tuple[Array, ...]:
     """Sums that make the quadratic model of a loss.
 
-    If it is majorised, all outputs of a row have its largest curvature.
+    If it is levelled, all outputs of a row have the mean of its curvatures.
 
     Returns
     -------
     tuple of ndarrays
         With curvatures ``W``, activations ``h`` and their differences ``k`` from a centre:
         ``Σ W k k``, ``Σ W k``, ``Σ W h``, ``Σ W``. Of shapes (q, m, m), (q, m), (q, m), (q,) or, if
-        outputs interact, (m, q, m, q), (m, q, q), (m, q, q), (q, q). Those of a majorised model are
+        outputs interact, (m, q, m, q), (m, q, q), (m, q, q), (q, q). Those of a levelled model are
         of one output.
     """
-    if majorised:
-        curvature = loss.largest_curvature(predicted, chunk.target, chunk.weight)[:, None]
+    if levelled:
+        curvature = loss.mean_curvature(predicted, chunk.target, chunk.weight)[:, None]
     else:
         curvature = loss.curvature(predicted, chunk.target, chunk.weight)
     values = activations.values(chunk)
