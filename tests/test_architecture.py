@@ -36,7 +36,7 @@ ALLOWED = {
     "_core.restricted": {"_core.kernels", "_core.losses", "_core.rows"},
     "_core.pricing": {"_core.kernels", "_core.neurons", "_core.rows", "_core.threads"},
     "_core.solution": {"_core.neurons"},
-    "_core.sliding": {"_core.losses", "_core.neurons"},
+    "_core.sliding": {"_core.kernels", "_core.losses", "_core.neurons"},
     # What the loop solves, wherever the rows are.
     "_core.problem": {
         "_core.rows",

@@ -16,6 +16,7 @@ from sklearn_wedge import (
     alpha_max,
     wedge_relu_path,
 )
+from sklearn_wedge._core.kernels import SERIAL
 from sklearn_wedge._core.losses import (
     Gamma,
     Huber,
@@ -456,6 +457,17 @@ def test_neurons_pass_through_rows_of_the_data():
 
 
 @pytest.mark.newest
+def test_the_number_of_threads_changes_a_bit_of_a_fit_in_chunks():
+    X, y, weight = friedman(3_000)
+    one, *others = (
+        fitted("squared error", LITTLE, X, y, weight, n_jobs=jobs) for jobs in (1, 2, 4)
+    )
+    for other in others:
+        assert other.certificate_ == one.certificate_
+        for ours, theirs in zip(other.coefs_, one.coefs_, strict=True):
+            assert_array_equal(ours, theirs)
+
+
 def test_a_large_table_is_searched_around_a_sample_of_its_rows():
     X, y, weight = friedman(9_000)
     chunks, memory = (fitted("squared error", m, X, y, weight) for m in (LITTLE, PLENTY))
@@ -547,7 +559,7 @@ def test_exact_pricing_is_done_in_memory_or_refused():
     X, y, _ = friedman(300)
     with sklearn.config_context(working_memory=LITTLE):
         assert WedgeReLURegressor(0.05, pricing="exact").fit(X, y).certificate_.exact
-        chunks = local_chunks(X, y[:, None], np.ones(len(X)))
+        chunks = local_chunks(X, y[:, None], np.ones(len(X)), SERIAL)
         with pytest.raises(ValueError, match="pricing='exact' and a fit in chunks of rows"):
             chunked_problem(chunks, FitOptions(pricing="exact"), SquaredError(), NeuronClass(2))
 

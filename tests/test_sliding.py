@@ -16,6 +16,7 @@ from test_every_loss import targets
 from verdict import Reading
 
 from sklearn_wedge._core import column_generation
+from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import (
     Gamma,
     Huber,
@@ -97,6 +98,19 @@ def test_the_gradient_of_a_network_is_not_that_of_its_loss(name, monkeypatch):
 
         expected = approx_fprime(values.ravel(), value_at, 1e-7)
         assert_allclose(getattr(slope, part).ravel(), expected, atol=3e-5, rtol=1e-4)
+
+
+@each_loss
+def test_the_number_of_threads_changes_a_bit_of_a_gradient(name, monkeypatch):
+    # 24 blocks of 64 rows, four at a time.
+    monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
+    X, target, weight, loss = rows_of(name, n=1500)
+    at = some_weights(np.random.default_rng(1), 4, 5, target.shape[1])
+    one, *others = (NetworkLoss(X, target, weight, loss, threads=Threads(k))(at) for k in (1, 2, 4))
+    for value, slope in others:
+        assert value == one[0]
+        for part in ("hidden", "outer", "intercept"):
+            assert_array_equal(getattr(slope, part), getattr(one[1], part))
 
 
 @each_loss

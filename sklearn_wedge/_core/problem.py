@@ -239,7 +239,7 @@ class Problem:
 
     @cached_property
     def _network_loss(self) -> NetworkLoss:
-        chunk = self.sample.rows.chunk
+        chunk = self.restricted.rows.chunk
         data = chunk.inputs, chunk.target, chunk.weight
         return NetworkLoss(*data, self.loss, threads=chunk.threads)
 
@@ -274,7 +274,7 @@ class Problem:
         It is trained for so few steps that it is but a start; its neurons are of directions that no
         climb at a dual point finds.
         """
-        points, rows = self.sample.points, self.sample.rows.chunk
+        points, rows = self.sample.points, self.restricted.rows.chunk
         loss = self._network_loss
         if len(rows.weight) > ROWS_OF_DRAFT:
             some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]

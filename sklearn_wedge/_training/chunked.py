@@ -5,6 +5,7 @@ from __future__ import annotations
 from numpy.typing import NDArray
 from sklearn import get_config
 
+from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Hinge, KinkedLoss, Loss, OwnLoss, Pinball
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing.chunked import ChunkedPricing
@@ -45,9 +46,9 @@ def is_beyond_memory(n_rows: int, n_inputs: int, neuron_class: NeuronClass) -> b
     return 8.0 * n_rows * columns > working_memory_bytes()
 
 
-def local_chunks(X: NDArray, y: NDArray, weight: NDArray) -> LocalChunks:
+def local_chunks(X: NDArray, y: NDArray, weight: NDArray, threads: Threads) -> LocalChunks:
     """Validated arrays in chunks that fit into the working memory; nothing is copied."""
-    return LocalChunks(X, y, weight, rows_at_once(X.shape[1]))
+    return LocalChunks(X, y, weight, rows_at_once(X.shape[1]), threads=threads)
 
 
 def rows_at_once(n_inputs: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.deep import PASSED_ON, SolvedBlock, deepened, first_block
+from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
 from sklearn_wedge._core.problem import Problem
@@ -40,7 +41,8 @@ def build_problem(
     n_rows, n_inputs = int(np.count_nonzero(sample_weight)), X.shape[1]
     neuron_class = options.neuron_class(n_inputs, wedge)
     if not wedge and goes_in_chunks(n_rows, loss, options, neuron_class, n_inputs):
-        return chunked_problem(local_chunks(X, y, sample_weight), options, loss, neuron_class)
+        chunks = local_chunks(X, y, sample_weight, Threads(options.n_threads()))
+        return chunked_problem(chunks, options, loss, neuron_class)
     sample = canonical_sample(X, y, sample_weight, options.sample_options(loss))
     loss = loss.rescaled(sample.target_scaling.scale)
     if options.n_blocks > 1 and options.pricing == "exact":

@@ -20,6 +20,7 @@ __all__ = [
     "SERIAL",
     "Threads",
     "active_set",
+    "bins",
     "fans",
     "groups",
     "hinges",
@@ -29,7 +30,7 @@ __all__ = [
     "sweeps",
 ]
 
-_LOADED_WHEN_USED = {"active_set", "fans", "groups", "hinges", "offsets", "products", "sweeps"}
+_LOADED_WHEN_USED = set(__all__) - {"SERIAL", "Threads", "ready"}
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core import kernels
 from sklearn_wedge._core.rows.chunks import Array
 
 # Entries of the table: most of them lie within one bin.
@@ -40,13 +41,9 @@ class Bins:
         """The number of starts that are at most each of the values."""
         if self.table is None:
             return np.searchsorted(self.starts, values, side="right")
-        low, high = self.starts[0], self.starts[-1]
-        entry = (values - low) * (ENTRIES / (high - low))
-        np.clip(entry, 0, ENTRIES - 1, out=entry)
-        found = self.table.take(entry.astype(np.intp))
-        ended = np.append(self.starts, np.inf)
-        for _ in range(self.steps):
-            found += values >= ended.take(found)
+        found = np.empty(len(values), dtype=np.int64)
+        starts = kernels.ready(self.starts)
+        kernels.bins.count(kernels.ready(values), starts, self.table, self.steps, found)
         return found
 
 

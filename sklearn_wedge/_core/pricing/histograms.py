@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core import kernels
+from sklearn_wedge._core.kernels import ready
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing.bins import Bins
 from sklearn_wedge._core.rows.chunks import Array, Chunk
@@ -74,13 +76,11 @@ def cell_sums(
     columns = scaling.columns(chunk.inputs)
     used = sorted({k for pair in pairs for k in pair})
     place = {k: np.maximum(bins[k].count(columns[k]) - 1, 0) for k in used}
-    moments = {k: dual.T * columns[k] for k in used}
+    by_output = ready(dual.T)
     sums = np.empty((len(pairs), dual.shape[1], 3, n_bins * n_bins))
     for of_pair, (k, j) in zip(sums, pairs, strict=True):
-        cell = place[k] * n_bins + place[j]
-        for output, v in enumerate(dual.T):
-            for row, w in enumerate((v, moments[k][output], moments[j][output])):
-                of_pair[output, row] = np.bincount(cell, w, n_bins * n_bins)
+        cell = (place[k] * n_bins + place[j]).astype(np.uint16)
+        kernels.fans.cell_sums(cell, by_output, ready(columns[k]), ready(columns[j]), of_pair)
     return (sums,)
 
 

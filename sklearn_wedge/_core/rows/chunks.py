@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,8 @@ EXPECTED_COLUMNS = 512
 COPIES_OF_INPUTS, COPIES_OF_ACTIVATIONS = 4, 3
 # Chunks of more rows would not stay in the cache; of fewer, calls cost more than sums.
 MOST_ROWS, LEAST_ROWS = 4096, 64
+# Chunks that each thread takes before results are added up.
+CHUNKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)
@@ -203,11 +206,21 @@ class LocalChunks:
         Rows in a chunk.
     first : int, default=0
         Which row of the data the first one is.
+    threads : Threads
+        Over which chunks are shared out.
     """
 
-    def __init__(self, inputs: NDArray, target: Array, weight: Array, at_most: int, first: int = 0):
+    def __init__(
+        self,
+        inputs: NDArray,
+        target: Array,
+        weight: Array,
+        at_most: int,
+        first: int = 0,
+        threads: Threads = SERIAL,
+    ):
         self.inputs, self.target, self.weight = inputs, target, weight
-        self.at_most, self.first = at_most, first
+        self.at_most, self.first, self.threads = at_most, first, threads
         self.n_rows, self.n_inputs = inputs.shape
 
     def _chunks(self) -> Iterator[Chunk]:
@@ -223,10 +236,17 @@ class LocalChunks:
             yield Chunk(rows, inputs, target, weight)
 
     def _results(self, function: ChunkFunction, args: tuple, along: Sequence[Kept]) -> Iterator:
-        # Results kept belong to the chunks one by one: more or fewer would be those of other rows.
-        for chunk, *values in zip(self._chunks(), *along, strict=True):
-            yield function(chunk, *values, *args)
+        def work(task: tuple) -> Any:
+            chunk, *values = task
+            result = function(chunk, *values, *args)
             release(self.inputs)
+            return result
+
+        # Results kept belong to the chunks one by one: more or fewer would be those of other rows.
+        tasks = zip(self._chunks(), *along, strict=True)
+        # A few at a time: sums of all chunks would not fit into memory.
+        while some := list(islice(tasks, CHUNKS_PER_THREAD * self.threads.n_threads)):
+            yield from self.threads.map(work, some)
 
     def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
         """See ``Rows``."""
@@ -251,9 +271,11 @@ class LocalChunks:
                 target = np.zeros((self.n_rows, values.shape[1]))
             rows = chunk.rows - self.first
             target[rows], all_weights[rows] = values, weight
-        return LocalChunks(self.inputs, target, all_weights, self.at_most, self.first)
+        data = self.inputs, target, all_weights
+        return LocalChunks(*data, self.at_most, self.first, self.threads)
 
     def with_inputs(self, function: Callable[[NDArray], NDArray], n_inputs: int) -> LocalChunks:
         """See ``Rows``: made anew in every pass."""
         inputs = MappedRows(self.inputs, function, n_inputs)
-        return LocalChunks(inputs, self.target, self.weight, self.at_most, self.first)
+        data = inputs, self.target, self.weight
+        return LocalChunks(*data, self.at_most, self.first, self.threads)
