@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 
 # Directions × points in one batch.
 BATCH_SIZE = 500_000
+# Entries of the points from which on a climb multiplies in single precision: products with them
+# take nearly all of its time then. Where it ends is looked at in double precision.
+LARGE = 2**20
 # Decimals to which directions agree that count as one.
 SAME_PLACE = 6
 
@@ -55,16 +58,21 @@ class _Climb:
 
 def _at_best_offsets(points: Array, dual: Array, directions: Array, offsets: int) -> _Climb:
     """Hyperplanes with these normals at the best of some offsets, on the better side."""
-    reach = directions @ points.T
+    reach = _product(directions, points.T)
     values, edges = np.empty((2, len(reach)))
     active = np.empty((dual.shape[1], *reach.shape))
     kernels.offsets.best_edges(reach, ready(dual.T), offsets, values, edges, active)
     sign = np.copysign(1.0, values)[:, None]
-    moments = active @ points
+    moments = _product(active, points)
     # Relative to a point of the hyperplane; the active mass is next to nothing at a best offset.
     moments -= active.sum(axis=2)[:, :, None] * (directions * edges[:, None])
     directions = sign * directions
     return _Climb(directions, np.abs(values), _leading(moments, directions))
+
+
+def _product(first: Array, points: NDArray) -> Array:
+    """A product with the points, in their precision."""
+    return (first.astype(points.dtype, copy=False) @ points).astype(np.float64, copy=False)
 
 
 def _leading(moments: Array, directions: Array) -> Array:
@@ -158,10 +166,12 @@ def ascend(
         With their normals, each through one sample.
     """
     batch = max(1, BATCH_SIZE // table.n_points)
+    is_large = table.points.size >= LARGE
+    points = table.points.astype(np.float32) if is_large else table.points
 
     def work(begin: int) -> Hyperplanes:
         start = _sparse_unit(directions[begin : begin + batch], neuron_class)
-        reached = _climb(table.points, dual, start, neuron_class, budget)
+        reached = _climb(points, dual, start, neuron_class, budget)
         promising = reached.directions[reached.values >= least]
         return _through_best_samples(table.points, dual, _apart(promising), neuron_class.order)
 

@@ -1,4 +1,4 @@
-"""Bins of many values: a table says roughly which, a comparison or two exactly."""
+"""Bins of many values: a table says roughly which, a few comparisons exactly."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from sklearn_wedge._core.rows.chunks import Array
 
 # Entries of the table: most of them lie within one bin.
 ENTRIES = 4096
-# Comparisons from which on a binary search is as fast.
-MOST_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -23,16 +21,13 @@ class Bins:
     Attributes
     ----------
     starts : ndarray of shape (b,)
-    table : int ndarray of shape (entries,), or None
-        The least number of starts that are at most a value, by the part of the range that the value
-        is in; None if starts are so uneven that the table does not help.
-    steps : int
-        How many more there may be.
+    table : int ndarray of shape (2, entries), or None
+        The least and the largest number of starts that are at most a value, by the part of the
+        range that the value is in; None if starts have no range.
     """
 
     starts: Array
-    table: NDArray[np.intp] | None
-    steps: int
+    table: NDArray[np.int64] | None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -43,7 +38,7 @@ class Bins:
             return np.searchsorted(self.starts, values, side="right")
         found = np.empty(len(values), dtype=np.int64)
         starts = kernels.ready(self.starts)
-        kernels.bins.count(kernels.ready(values), starts, self.table, self.steps, found)
+        kernels.bins.count(kernels.ready(values), starts, self.table, found)
         return found
 
 
@@ -57,10 +52,9 @@ def bins_of(starts: Array) -> Bins:
     """
     width = (starts[-1] - starts[0]) / ENTRIES if len(starts) > 1 else 0.0
     if not (np.isfinite(width) and width > 0):
-        return Bins(starts, None, 0)
+        return Bins(starts, None)
     edges = starts[0] + width * np.arange(ENTRIES + 1)
     # Rounding may put a value into the next entry.
     least = np.searchsorted(starts, edges[:-1] - 1e-3 * width, side="right")
     most = np.searchsorted(starts, edges[1:] + 1e-3 * width, side="right")
-    steps = int((most - least).max())
-    return Bins(starts, least if steps <= MOST_STEPS else None, steps)
+    return Bins(starts, np.array([least, most], dtype=np.int64))
