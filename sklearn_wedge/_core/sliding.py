@@ -281,8 +281,8 @@ def as_neurons(
 ) -> tuple[Neurons, Array, Array]:
     """Unit-norm neurons, their coefficients, (m, q), and the intercept, (q,), of a network.
 
-    Neurons that are constant on the points go into the intercept. One that is active on all of them
-    is linear there: its hyperplane is moved to the nearest of them.
+    Neurons that are constant on the points, or nearly so, go into the intercept. One that is active
+    on all of them is linear there: its hyperplane is moved to the nearest of them.
 
     Parameters
     ----------
@@ -307,4 +307,6 @@ def as_neurons(
     inputs, named = inputs_in_use(unit[used], neuron_class.order)
     through = np.full(inputs.shape, -1, dtype=np.intp)
     neurons = Neurons(inputs, named, offsets[used], through)
-    return neurons.padded(neuron_class.order), coef[used], weights.intercept + level @ coef
+    constant = np.maximum(bias[~kept], 0.0) @ weights.outer[~kept]
+    intercept = weights.intercept + level @ coef + constant
+    return neurons.padded(neuron_class.order), coef[used], intercept
