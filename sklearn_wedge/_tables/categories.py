@@ -125,8 +125,7 @@ class TargetRows:
     weight : ndarray of shape (n,)
         Positive.
     part : int ndarray of shape (n,)
-        Rows of a part have means of the others; equal rows are in the same one, also those that
-        differ in a target of few values alone.
+        Rows of a part have means of the others.
     row : float
         The weight that counts as one row: that of the lightest.
     """

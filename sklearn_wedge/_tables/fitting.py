@@ -23,6 +23,11 @@ from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
 
+# Rows that differ in their target alone are dealt one by one to the parts of target means if there
+# are no more than so many distinct other ones a level, or so many targets to each.
+FEW_ROWS = 2
+MANY_TARGETS = 1.05
+
 
 def _lacking(chunk: Chunk) -> NDArray[np.bool_]:
     """Which columns lack a value."""
@@ -147,7 +152,9 @@ def fitted_categories(
             _refuse_unknown_columns(np.array([column]), column_names)
         category = fitted_category(column, its_levels, codes, share)
         if category is None:
-            data = data or _target_rows(X[present], target[present], share)
+            if data is None:
+                n_levels = max(map(len, levels.of_column.values()))
+                data = _target_rows(X[present], target[present], share, n_levels)
             category, means = target_means(column, its_levels, codes, data)
             own[column] = np.zeros((len(X), means.shape[1]))
             own[column][present] = means
@@ -155,17 +162,42 @@ def fitted_categories(
     return FittedCategories(tuple(found), own)
 
 
-def _target_rows(X: NDArray, target: Array, weight: Array) -> TargetRows:
-    """Rows in parts by their values: equal rows are in the same one, whatever their order.
+def _target_rows(X: NDArray, target: Array, weight: Array, n_levels: int) -> TargetRows:
+    """Rows in parts by their values, whatever their order.
 
-    Of values ranks count, a missing one being the largest: units do not matter. Rows that differ
-    in a target of few values alone are in one part too: of two classes the other parts would have
-    the rows of the other class, and means would tell the class.
+    Of values ranks count, a missing one being the largest: units do not matter. A target of few
+    values must not count: of two classes the other parts would have the rows of the other class,
+    and means would tell the class. So rows that differ in nothing else are in one part, and copies
+    are as good as a weight, unless too many of the rows are of this kind.
     """
-    hashes = np.zeros(len(X), dtype=np.uint64)
+    hashes, few = np.zeros(len(X), dtype=np.uint64), False
     for column, values in enumerate((*X.T, *target.T)):
         distinct, ranks = np.unique(values, return_inverse=True)
         if column < X.shape[1] or len(distinct) > MOST_LEVELS:
             hashes = mixed(hashes ^ ranks.ravel().astype(np.uint64))
+        else:
+            few = True
+    if few:
+        hashes = _dealt_if_repeated(hashes, target, weight, n_levels)
     part = (hashes % np.uint64(PARTS)).astype(np.intp)
     return TargetRows(target, weight, part, float(weight.min()))
+
+
+def _dealt_if_repeated(
+    hashes: NDArray[np.uint64], target: Array, weight: Array, n_levels: int
+) -> NDArray[np.uint64]:
+    """Hashes by which rows of one hash are dealt one by one, if such rows are the rule.
+
+    Where a category is the only column, or one of few, all rows of a level may be of one hash:
+    together in a part, they would have no rows of their level in the other parts.
+    """
+    order = np.lexsort((weight, *target.T, hashes))
+    place = np.arange(len(order))
+    first = np.diff(hashes[order], prepend=~hashes[order[:1]]) != 0
+    other = np.any(np.diff(target[order], axis=0, prepend=np.nan) != 0, axis=1)
+    n_distinct, n_with_target = np.count_nonzero(first), np.count_nonzero(first | other)
+    if n_distinct > FEW_ROWS * n_levels and n_with_target < MANY_TARGETS * n_distinct:
+        return hashes
+    among = np.empty(len(order), dtype=np.uint64)
+    among[order] = place - np.maximum.accumulate(np.where(first, place, 0))
+    return mixed(hashes ^ among)
