@@ -57,6 +57,7 @@ from sklearn_wedge._tables import (
     fitted_categories,
     fitted_levels,
     fitted_table,
+    warn_of_numbers_as_text,
 )
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import chunked_problem, rows_at_once
@@ -139,6 +140,8 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             names = _get_feature_names(X)
             columns = categorical_columns(X, self.categorical_features, names)
             self._levels = fitted_levels(X, columns, names)
+            if isinstance(self.categorical_features, str):
+                warn_of_numbers_as_text(X, self._levels)
             return self._levels.codes(X)
         return self.table_.codes(X) if self.table_.categories else X
 

@@ -9,6 +9,7 @@ from sklearn_wedge._tables.levels import (
     fitted_levels,
     is_missing,
     is_no_value,
+    warn_of_numbers_as_text,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "fitted_table",
     "is_missing",
     "is_no_value",
+    "warn_of_numbers_as_text",
 ]

@@ -18,6 +18,10 @@ Level = str | float
 # How types of categories and of text begin, as pandas, polars and Arrow call them.
 CATEGORIES = "category", "categorical", "enum", "dictionary"
 TEXT = "str", "string", "large_string", "utf8"
+# Columns of text of so many levels, of which no more than this part are no numbers, are hardly
+# categories.
+MANY_LEVELS = 20
+MOST_OTHERS = 0.1
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,38 @@ def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: 
         f"level that was not there. Make {in_fit} of them.",
         stacklevel=10,
     )
+
+
+def warn_of_numbers_as_text(X: Any, levels: Levels) -> None:
+    """Say which columns of text are categories of many levels, most of which are numbers.
+
+    Columns of a type of categories are taken for what they are.
+    """
+    for column, its_levels in levels.of_column.items():
+        others = [level for level in its_levels if not _is_number(level)]
+        if len(its_levels) < MANY_LEVELS or len(others) > MOST_OTHERS * len(its_levels):
+            continue
+        if (types_of(X) or [""])[column].startswith(CATEGORIES):
+            continue
+        name = name_of_column(X, column)
+        but = f" (not {others[:3]})" if others else ""
+        warnings.warn(
+            f"{name} of X is text, and {len(its_levels) - len(others)} of its {len(its_levels)} "
+            f"levels are numbers{but}: it is taken for a category, without the order of numbers. "
+            "If it is a quantity, make numbers of it before fit and predict, as with "
+            "pandas.to_numeric(X[...], errors='coerce'); if its levels are names, make its type "
+            "'category'.",
+            stacklevel=8,
+        )
+
+
+def _is_number(level: Level) -> bool:
+    """Whether text can be read as a number."""
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return True
 
 
 # --- tables of any library ------------------------------------------------------------------------
