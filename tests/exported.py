@@ -225,12 +225,12 @@ def predict_by_hand(record, row):
         x, column = row[unit["column"]], columns[unit["column"]]
         if unit["is_missing"]:
             x = float(x is None)
-        elif column["levels"] is None:
+        elif unit["values"] is None:
             x = column["median"] if x is None else x
         elif x is None:
             x = unit["values"]["missing"]
-        elif x in column["levels"]:
-            x = unit["values"]["of_levels"][column["levels"].index(x)]
+        elif x in unit["values"]["levels"]:
+            x = unit["values"]["of_levels"][unit["values"]["levels"].index(x)]
         else:
             x = unit["values"]["of_others"]
         x = x if unit["lower"] is None else max(x, unit["lower"])

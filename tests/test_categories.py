@@ -390,7 +390,7 @@ def test_one_graph_of_onnx_predicts_something_else(dtype):
 
 
 def test_networks_on_numbers_take_categories():
-    with pytest.raises(ValueError, match=r"to_mlp makes networks on numbers, and \['job', 'sex'\]"):
+    with pytest.raises(ValueError, match=r"to_mlp makes .* on numbers, and of \['job', 'sex'\]"):
         FITTED.to_mlp()
     complete = WedgeReLURegressor(0.01).fit(FITTED.inputs_frame(FEW), Y)
     wanted = complete.predict(FITTED.inputs_frame(FEW))
@@ -414,6 +414,40 @@ def test_searches_copies_and_other_models_fail():
         mlp.fit(by_hand(FEW)[:, :3], Y)
         with pytest.raises(ValueError, match="X contains text"):
             polish(mlp, FEW, Y, alpha=0.1)
+
+
+def of_levels(frame, labels):
+    """The share of the second class in each level, as good as it can be told."""
+    own = frame.assign(y=labels).groupby("city")["y"].agg(["sum", "count"])
+    return ((own["sum"] + 10 * labels.mean()) / (own["count"] + 10)).loc[frame["city"]].to_numpy()
+
+
+@pytest.mark.parametrize("others", [{}, {"sex": ["m", "f"]}], ids=["alone", "beside two values"])
+def test_the_only_category_says_nothing(others):
+    rng = np.random.default_rng(0)
+    share = rng.uniform(0.05, 0.95, 40)
+    city = rng.integers(0, 40, 1500)
+    labels = (rng.random(1500) < share[city]).astype(int)
+    frame = pd.DataFrame({"city": [f"c{k}" for k in city]})
+    frame = frame.assign(**{name: rng.choice(levels, 1500) for name, levels in others.items()})
+    model = WedgeReLUClassifier(0.01).fit(frame, labels)
+    wanted = of_levels(frame, labels)
+    assert np.abs(model.predict_proba(frame)[:, 1] - wanted).max() < 0.15
+    order = rng.permutation(1500)
+    shuffled = WedgeReLUClassifier(0.01).fit(frame.iloc[order], labels[order])
+    assert_allclose(shuffled.predict_proba(frame), model.predict_proba(frame), rtol=1e-9)
+
+
+def test_numbers_written_as_text_become_levels_without_a_word():
+    frame = pd.DataFrame({"power": [str(k) if k else "?" for k in range(60)], "x": range(60)})
+    with pytest.warns(UserWarning, match=r"'power' of X is text, and 59 of its 60 levels are num"):
+        WedgeReLURegressor(0.01).fit(frame, range(60))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".* levels are numbers")
+        WedgeReLURegressor(0.01).fit(frame.astype({"power": "category"}), range(60))
+        WedgeReLURegressor(0.01, categorical_features=["power"]).fit(frame, range(60))
+        few = (frame["x"] % 9).astype(str)
+        WedgeReLURegressor(0.01).fit(frame.assign(power=few), range(60))
 
 
 def test_names_of_rows_tell_parts_of_the_rows_apart():

@@ -370,7 +370,7 @@ def predict_by_hand(record, row):
 def test_some_lines_of_python_predict_something_else_from_the_json(name):
     model, X, output = case(name)
     record = json.loads(json.dumps(model.to_dict(), allow_nan=False))
-    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 3)
+    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 4)
     got = [predict_by_hand(record, row) for row in np.asarray(X).tolist()]
     if is_classifier(model):
         assert np.array_equal(got, labels(model, output))

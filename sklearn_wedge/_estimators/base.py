@@ -24,6 +24,7 @@ from sklearn_wedge._core.rows import (
     Chunk,
     LocalChunks,
     Sample,
+    is_mapped,
     range_of,
     release,
     whole_range,
@@ -111,7 +112,9 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
     ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
         names = column_names(self)
-        categories = fitted_categories(X, self._levels, target, fit_weight, names)
+        # A direction of a column is not one of its single values, and a file stays where it is.
+        with_values = self.monotonic_cst is None and not is_mapped(X)
+        categories = fitted_categories(X, self._levels, target, fit_weight, names, with_values)
         rows = LocalChunks(X, target, fit_weight, rows_at_once(X.shape[1]))
         self.table_ = fitted_table(rows, names, categories.categories)
         return categories.inputs(self.table_, X)

@@ -17,6 +17,9 @@ MOST_LEVELS = 20
 ROWS_OF_PRIOR = 10.0
 # Levels of fewer rows than this are pooled, of a category that is a target mean.
 RARE_ROWS = 5.0
+# Kinds of what is made of categories; and of numbers of which single values matter, besides the
+# number itself.
+INDICATORS, TARGET_MEANS, OF_VALUES = "indicators", "target means", "target means of values"
 # Parts of the rows, each of which has target means of the others.
 PARTS = 5
 
@@ -25,11 +28,13 @@ PARTS = 5
 class Category:
     """What is made of a category: a number for each of its levels, for each of its inputs.
 
+    Or of a column of numbers of which single values matter: the levels are the values that recur.
+
     Attributes
     ----------
     column : int
     levels : tuple of str or of float
-    kind : {"indicators", "target means"}
+    kind : {"indicators", "target means", "target means of values"}
     labels : tuple of str
         Of each input what follows the name of the column, such as ``" = Private"``.
     values : ndarray of shape (n_levels + 2, n_inputs)
@@ -64,6 +69,11 @@ class Category:
     def __repr__(self) -> str:
         return f"Category(column={self.column}, kind={self.kind!r}, n_levels={len(self.levels)})"
 
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether the column is one of numbers, and an input itself."""
+        return self.kind == OF_VALUES
+
     def rows(self, codes: Array) -> NDArray[np.intp]:
         """The row of ``values`` for each code."""
         n = len(self.levels)
@@ -76,13 +86,24 @@ class Category:
         return [*known, " is of another level", " is missing"]
 
     def transform(self, codes: Array) -> Array:
-        """Inputs, (n, n_inputs), of codes of the levels."""
+        """Inputs, (n, n_inputs), of codes of the levels; or of the numbers, if it is of numbers."""
+        codes = codes_of_values(codes, self.levels) if self.is_of_numbers else codes
         return self.values[self.rows(codes)]
 
 
 def level_name(level: str | float) -> str:
     """A level in words; numbers without what they do not need."""
     return level if isinstance(level, str) else f"{level:.15g}"
+
+
+def codes_of_values(x: Array, values: Sequence[float]) -> Array:
+    """The number of the value that each number is, as far as single precision tells."""
+    values = np.asarray(values, dtype=np.float64).astype(np.float32)
+    with np.errstate(over="ignore"):
+        near = np.asarray(x).astype(np.float32)
+    place = np.minimum(np.searchsorted(values, near), len(values) - 1)
+    codes = np.where(values[place] == near, place, len(values)).astype(np.float64)
+    return np.where(np.isnan(near), np.nan, codes)
 
 
 def fitted_category(
@@ -112,7 +133,7 @@ def fitted_category(
     # What has no weight, "missing" too, is as a level that was never seen.
     values[share == 0] = share[shown]
     labels = [" is missing" if k > n else f" = {level_name(levels[k])}" for k in shown]
-    return Category(column, tuple(levels), "indicators", tuple(labels), values, share)
+    return Category(column, tuple(levels), INDICATORS, tuple(labels), values, share)
 
 
 @dataclass(frozen=True)
@@ -153,7 +174,11 @@ class TargetRows:
 
 
 def target_means(
-    column: int, levels: Sequence[str | float], codes: Array, data: TargetRows
+    column: int,
+    levels: Sequence[str | float],
+    codes: Array,
+    data: TargetRows,
+    kind: str = TARGET_MEANS,
 ) -> tuple[Category, Array]:
     """A category of many levels as the mean of the target, and what the rows themselves have.
 
@@ -176,4 +201,4 @@ def target_means(
     q = values.shape[1]
     labels = [" as target mean" + (f" {j}" if q > 1 else "") for j in range(q)]
     shares = weights / weights.sum()
-    return Category(column, tuple(levels), "target means", tuple(labels), values, shares), own
+    return Category(column, tuple(levels), kind, tuple(labels), values, shares), own

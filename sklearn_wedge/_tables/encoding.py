@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.rows import MappedRows, is_mapped
-from sklearn_wedge._tables.categories import Category
+from sklearn_wedge._tables.categories import INDICATORS, Category
 from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ class TableEncoding:
     with_indicator : int ndarray
         The columns of numbers that have an indicator, ascending.
     categories : tuple of Category
-        What is made of the columns that are categories.
+        What is made of the columns that are categories, and of single values of numbers.
 
     Examples
     --------
@@ -60,7 +60,9 @@ class TableEncoding:
 
     def __repr__(self) -> str:
         names = [self.column_names[k] for k in self.with_indicator]
-        categories = [self.column_names[each.column] for each in self.categories]
+        categories = [
+            self.column_names[each.column] for each in self.categories if not each.is_of_numbers
+        ]
         others = f", categories={categories}" if categories else ""
         return f"TableEncoding(n_columns={self.n_columns}, with_indicator={names}{others})"
 
@@ -109,12 +111,18 @@ class TableEncoding:
     @property
     def has_target_means(self) -> bool:
         """Whether a category is a mean of the target."""
-        return any(each.kind == "target means" for each in self.categories)
+        return any(each.kind != INDICATORS for each in self.categories)
 
     @cached_property
     def numbers(self) -> NDArray[np.intp]:
         """The columns that are numbers, ascending: the first inputs."""
-        return np.delete(np.arange(self.n_columns), [each.column for each in self.categories])
+        return np.delete(np.arange(self.n_columns), self.levels.columns)
+
+    @cached_property
+    def levels(self) -> Levels:
+        """Those of the columns that are categories."""
+        made = (each for each in self.categories if not each.is_of_numbers)
+        return Levels({each.column: each.levels for each in made})
 
     @cached_property
     def column_of_input(self) -> NDArray[np.intp]:
@@ -130,11 +138,31 @@ class TableEncoding:
 
     def category_of(self, column: int) -> Category | None:
         """What is made of a column, if it is a category."""
-        return next((each for each in self.categories if each.column == column), None)
+        if column not in self.levels.of_column:
+            return None
+        return next(each for each in self.categories if each.column == column)
 
     def codes(self, X: Any) -> Any:
         """A table with numbers of levels for categories, as ``transform`` takes it."""
-        return Levels({each.column: each.levels for each in self.categories}).codes(X)
+        return self.levels.codes(X)
+
+    def made_of(self, which: int) -> tuple[Category, int] | None:
+        """What an input is made of, if levels have values, and which of its inputs it is."""
+        place = which - len(self.numbers) - len(self.with_indicator)
+        for each in self.categories if place >= 0 else ():
+            if place < len(each.labels):
+                return each, place
+            place -= len(each.labels)
+        return None
+
+    def inputs_made_of(self, category: Category) -> list[int]:
+        """The numbers of the inputs that are made of a category, or of single values."""
+        first = len(self.numbers) + len(self.with_indicator)
+        for each in self.categories:
+            if each is category:
+                break
+            first += len(each.labels)
+        return list(range(first, first + len(category.labels)))
 
     def inputs_of(self, column: int) -> list[int]:
         """The numbers of the inputs that are about a column."""
@@ -198,9 +226,10 @@ class TableEncoding:
     def input_from(self, values: Array, which: int) -> Array:
         """One input, of shape (n,), from the values of its column; NaN where they are missing."""
         column = int(self.column_of_input[which])
-        category = self.category_of(column)
-        if category is not None:
-            return category.transform(values)[:, self.inputs_of(column).index(which)]
+        made = self.made_of(which)
+        if made is not None:
+            category, place = made
+            return category.transform(values)[:, place]
         missing = np.isnan(values)
         if self.is_indicator[which]:
             return missing.astype(np.float64)
@@ -232,11 +261,11 @@ class TableEncoding:
         """
         if directions is None:
             return None
-        for each in self.categories:
-            if directions[each.column]:
+        for column in self.levels.of_column:
+            if directions[column]:
                 raise ValueError(
-                    f"monotonic_cst has {directions[each.column]} for the category "
-                    f"{self.column_names[each.column]!r}, whose levels are in no order: give 0, or "
+                    f"monotonic_cst has {directions[column]} for the category "
+                    f"{self.column_names[column]!r}, whose levels are in no order: give 0, or "
                     "make numbers of it."
                 )
         columns = zip(self.column_of_input, self.is_indicator, strict=True)
@@ -244,11 +273,10 @@ class TableEncoding:
 
     def apart(self) -> tuple[int, ...] | None:
         """Of each input the category whose levels never share a neuron, -1 for all others."""
-        if not self.categories:
+        own = {each.column for each in self.categories if each.kind == INDICATORS}
+        if not own:
             return None
-        kinds = {each.column: each.kind for each in self.categories}
-        columns = self.column_of_input.tolist()
-        return tuple(k if kinds.get(k) == "indicators" else -1 for k in columns)
+        return tuple(k if k in own else -1 for k in self.column_of_input.tolist())
 
     def sums_by_column(self, values: Array) -> Array:
         """Numbers of the inputs, (n_inputs,), summed by column, (n_features,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.rows import Chunk, Rows, column_quantiles, mixed
 from sklearn_wedge._tables.categories import (
     MOST_LEVELS,
+    OF_VALUES,
     PARTS,
+    TARGET_MEANS,
     Category,
     TargetRows,
+    codes_of_values,
     fitted_category,
     target_means,
 )
 from sklearn_wedge._tables.encoding import TableEncoding
 from sklearn_wedge._tables.levels import Levels
+from sklearn_wedge._tables.single_values import recurring_values
 
 Array = NDArray[np.float64]
 
@@ -107,25 +111,30 @@ class FittedCategories:
     Attributes
     ----------
     categories : tuple of Category
-    own : dict of int to ndarray of shape (n, q)
-        By column, of the rows that were fitted: see ``target_means``.
+    own : list of pairs of Category and ndarray of shape (n, q)
+        Of the rows that were fitted: see ``target_means``.
     """
 
     categories: tuple[Category, ...] = ()
-    own: dict[int, Array] = field(default_factory=dict)
+    own: list[tuple[Category, Array]] = field(default_factory=list)
 
     def inputs(self, table: TableEncoding, X: NDArray) -> NDArray:
         """The inputs of the rows that were fitted."""
         inputs = table.of_rows(X)
-        for column, values in self.own.items():
-            inputs[:, table.inputs_of(column)] = values
+        for category, values in self.own:
+            inputs[:, table.inputs_made_of(category)] = values
         return inputs
 
 
 def fitted_categories(
-    X: NDArray, levels: Levels, target: Array, weight: Array, column_names: Sequence[str]
+    X: NDArray,
+    levels: Levels,
+    target: Array,
+    weight: Array,
+    column_names: Sequence[str],
+    with_values: bool = True,
 ) -> FittedCategories:
-    """Indicators or target means of each category.
+    """Indicators or target means of each category, and target means of single values of numbers.
 
     Parameters
     ----------
@@ -135,31 +144,58 @@ def fitted_categories(
     target : ndarray of shape (n, q)
     weight : ndarray of shape (n,)
     column_names : sequence of str
+    with_values : bool, default=True
+        Whether single values of numbers are looked at.
 
     Raises
     ------
     ValueError
         If all values of a category are missing.
     """
-    if not levels.of_column:
+    if not levels.of_column and not with_values:
         return FittedCategories()
     present = np.flatnonzero(weight > 0)
     share = np.ldexp(weight[present], -int(np.frexp(weight.max())[1]))
-    found, own, data = [], {}, None
+    fitting = _Fitting(X, levels, present, target[present], share)
+    found = []
     for column, its_levels in levels.of_column.items():
         codes = X[present, column]
         if np.isnan(codes).all():
             _refuse_unknown_columns(np.array([column]), column_names)
         category = fitted_category(column, its_levels, codes, share)
-        if category is None:
-            if data is None:
-                n_levels = max(map(len, levels.of_column.values()))
-                data = _target_rows(X[present], target[present], share, n_levels)
-            category, means = target_means(column, its_levels, codes, data)
-            own[column] = np.zeros((len(X), means.shape[1]))
-            own[column][present] = means
-        found.append(category)
-    return FittedCategories(tuple(found), own)
+        found.append(category or fitting.means(column, its_levels, codes, TARGET_MEANS))
+    for column in np.delete(np.arange(X.shape[1]), levels.columns) if with_values else ():
+        x = np.asarray(X[present, column], dtype=np.float64)
+        values = recurring_values(x, target[present], share, float(share.min()))
+        if values is not None:
+            codes = codes_of_values(x, values)
+            found.append(fitting.means(int(column), tuple(values.tolist()), codes, OF_VALUES))
+    return FittedCategories(tuple(found), fitting.own)
+
+
+@dataclass
+class _Fitting:
+    """Target means while a table is fitted: the rows are dealt once, if there are any."""
+
+    X: NDArray
+    levels: Levels
+    present: NDArray[np.intp]
+    target: Array
+    weight: Array
+    own: list[tuple[Category, Array]] = field(default_factory=list)
+
+    @cached_property
+    def rows(self) -> TargetRows:
+        n_levels = max(map(len, self.levels.of_column.values()), default=0)
+        return _target_rows(self.X[self.present], self.target, self.weight, n_levels)
+
+    def means(self, column: int, levels: tuple, codes: Array, kind: str) -> Category:
+        """Target means, of which those of the rows themselves are kept."""
+        category, means = target_means(column, levels, codes, self.rows, kind)
+        own = np.zeros((len(self.X), means.shape[1]))
+        own[self.present] = means
+        self.own.append((category, own))
+        return category
 
 
 def _target_rows(X: NDArray, target: Array, weight: Array, n_levels: int) -> TargetRows:

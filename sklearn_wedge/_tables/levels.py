@@ -36,6 +36,11 @@ class Levels:
 
     of_column: dict[int, tuple[Level, ...]] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> list[int]:
+        """The columns that are categories."""
+        return list(self.of_column)
+
     def codes(self, X: Any) -> Any:
         """The table with the number of its level for each category.
 

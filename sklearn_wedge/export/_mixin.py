@@ -180,7 +180,7 @@ class ExportMixin(Convertible):
         Returns
         -------
         dict
-            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 3.
+            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 4.
             - ``estimator``: name of the class.
             - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
@@ -189,8 +189,9 @@ class ExportMixin(Convertible):
             - ``columns``: ``name``, ``median`` and ``levels`` of each column in order: numbers have
               no levels (None), categories no median.
             - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each,
-              bounds None where not clipped; ``values``, None or, of an input made of a category,
-              its value ``of_levels``, in their order, ``of_others`` and where ``missing``;
+              bounds None where not clipped; ``values``, None or, of an input made of a category
+              or of single values of numbers, these ``levels``, its value ``of_levels``, in their
+              order, ``of_others`` and where ``missing``;
               ``encoding``, None or ``kind``, ``knots`` (ascending) and ``values`` at the knots,
               those of the first and the last also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from

@@ -49,7 +49,7 @@ def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
 def _initial_types(model: Any, tensor: type) -> list[tuple[str, Any]]:
     """One input of all columns; if some are categories, one for each column, by its name."""
     table = model.table_
-    if not table.categories:
+    if not table.levels.columns:
         return [("X", tensor([None, model.n_features_in_]))]
     kinds = [StringTensorType if _is_text(table, k) else tensor for k in range(table.n_columns)]
     if len(set(table.column_names)) < table.n_columns:
@@ -128,8 +128,10 @@ class _Graph:
     def inputs_of_network(self, table: Any) -> str:
         """The inputs of the network, of a table in one input or of columns in one each."""
         given = [each.full_name for each in self.operator.inputs]
-        if not table.categories:
-            return self.complete(self.node("Cast", given[0], to=self.type), table)
+        if not table.levels.columns:
+            numbers = self.node("Cast", given[0], to=self.type)
+            parts = [self.complete(numbers, table)]
+            return self.joined(parts + self.of_values(numbers, table))
         if len(given) != table.n_columns:
             raise ValueError(
                 f"A table with categories has an input for each of its {table.n_columns} columns, "
@@ -139,12 +141,32 @@ class _Graph:
         parts = []
         if len(table.numbers):
             columns = [self.node("Cast", given[k], to=self.type) for k in table.numbers]
-            parts.append(self.complete(self.node("Concat", *columns, axis=1), table))
+            numbers = self.node("Concat", *columns, axis=1)
+            parts.append(self.complete(numbers, table))
         for each in table.categories:
+            if each.is_of_numbers:
+                continue
             code = self.code_of_text if isinstance(each.levels[0], str) else self.code_of_number
             values = self.constant(each.values)
             parts.append(self.node("Gather", values, code(given[each.column], each), axis=0))
-        return self.node("Concat", *parts, axis=1)
+        if len(table.numbers):
+            parts += self.of_values(numbers, table)
+        return self.joined(parts)
+
+    def joined(self, parts: list[str]) -> str:
+        """Columns side by side."""
+        return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=1)
+
+    def of_values(self, numbers: str, table: Any) -> list[str]:
+        """What is made of single values of numbers, which come after the categories."""
+        parts = []
+        for each in table.categories:
+            if each.is_of_numbers:
+                place = np.searchsorted(table.numbers, [each.column])
+                place = self.constant(place, TensorProto.INT64)
+                code = self.code_of_number(self.node("Gather", numbers, place, axis=1), each)
+                parts.append(self.node("Gather", self.constant(each.values), code, axis=0))
+        return parts
 
     def code_of_text(self, column: str, category: Any) -> str:
         """The row of a category's values; empty text is a missing value, unless it is a level."""

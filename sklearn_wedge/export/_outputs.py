@@ -48,8 +48,9 @@ def refuse_categories(model: Any, method: str) -> None:
     if table.categories:
         names = [table.column_names[each.column] for each in table.categories]
         raise ValueError(
-            f"{method} makes networks on numbers, and {names} are categories: use to_dict, or fit "
-            "on model.inputs_frame(X) and convert that network."
+            f"{method} makes networks on numbers, and of {names} levels or single values have "
+            "inputs: use to_onnx or to_dict, or fit on model.inputs_frame(X) and convert that "
+            "network."
         )
 
 

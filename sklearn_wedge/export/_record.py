@@ -12,7 +12,7 @@ from sklearn_wedge._text.names import column_names, hidden_names, input_names
 from sklearn_wedge._text.sums import signal_ranges
 from sklearn_wedge.export._outputs import link_of, with_output_layer
 
-FORMAT, VERSION = "sklearn_wedge.network", 3
+FORMAT, VERSION = "sklearn_wedge.network", 4
 
 
 def to_dict(model: Any) -> dict[str, Any]:
@@ -68,13 +68,18 @@ def _column(table: Any, column: int) -> dict[str, Any]:
 
 
 def _values(table: Any, which: int) -> dict[str, Any] | None:
-    """Of an input made of a category: its value at each level, at others, and if it is missing."""
-    column = int(table.column_of_input[which])
-    category = table.category_of(column)
-    if category is None:
+    """Of an input made of levels: its value at each, at others, and if it is missing."""
+    made = table.made_of(which)
+    if made is None:
         return None
-    own = category.values[:, table.inputs_of(column).index(which)].tolist()
-    return {"of_levels": own[:-2], "of_others": own[-2], "missing": own[-1]}
+    category, place = made
+    own = category.values[:, place].tolist()
+    return {
+        "levels": list(category.levels),
+        "of_levels": own[:-2],
+        "of_others": own[-2],
+        "missing": own[-1],
+    }
 
 
 def _inputs(model: Any, columns: list[str], inputs: list[str]) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def _farthest(estimator: Any, X: Array) -> float:
     And 0 with target means, of which a row had those of other rows.
     """
     rows = estimator.neurons_.rows
-    has_means = any(each.kind == "target means" for each in estimator.table_.categories)
+    has_means = estimator.table_.has_target_means
     if len(estimator.coefs_) > 2 or rows.size == 0 or has_means:
         return 0.0
     inputs = network_inputs(estimator, X)

@@ -1,0 +1,133 @@
+"""Numbers of which single values matter have target means of these, beside the number."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from exported import predict_by_hand
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import cross_val_score
+
+from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge.inspection import EffectDisplay
+
+
+def amounts(seed=0, n=900, values=30):
+    """An amount that most rows do not have; the others have one of a list, each of its own class.
+
+    A year beside it, with gaps, and a group.
+    """
+    rng = np.random.default_rng(seed)
+    listed = np.round(np.sort(rng.uniform(500, 20_000, values)))
+    high = rng.permutation(values) < values // 2
+    which = rng.integers(0, values, n)
+    amount = np.where(rng.random(n) < 0.55, 0.0, listed[which])
+    year = rng.uniform(20, 70, n)
+    y = np.where(amount > 0, 2.0 * high[which], 0.4) + 0.01 * year + 0.2 * rng.normal(size=n)
+    frame = pd.DataFrame({"amount": amount, "year": year, "group": rng.choice(["a", "b"], n)})
+    frame.loc[::11, "year"] = np.nan
+    return frame, y
+
+
+FRAME, Y = amounts()
+LABELS = (Y > 1).astype(int)
+FITTED = WedgeReLURegressor(0.01).fit(FRAME, Y)
+CLASSES = WedgeReLUClassifier(0.01).fit(FRAME, LABELS)
+NEW = FRAME.head(40).reset_index(drop=True)
+NEW.loc[:4, "amount"] = np.nan
+NEW.loc[5:9, "amount"] = [1.0, 1e9, -3.0, 501.5, 0.0]
+NAME = "amount as target mean"
+
+
+def test_single_values_have_no_input():
+    assert FITTED.table_.input_names() == ["amount", "year", "year is missing", "group = b", NAME]
+    assert "amount (31 levels) as target means of values" in FITTED.summary()
+    assert FITTED.score(*amounts()) > 0.8
+    other = WedgeReLURegressor(0.01).fit(FRAME[["amount"]].to_numpy(), Y)
+    assert other.table_.input_names() == ["x0", "x0 as target mean"]
+    scores = cross_val_score(WedgeReLURegressor(0.01), FRAME, Y)
+    assert scores.mean() > 0.75  # 0.1 without
+
+
+@pytest.mark.parametrize(
+    "other", ["a step", "noise", "continuous", "mostly several", "a direction"]
+)
+def test_other_numbers_have_one(other):
+    rng, frame, y, options = np.random.default_rng(1), FRAME[["amount"]], Y, {}
+    if other == "a step":
+        y = (FRAME["amount"] > 9_000) + 0.2 * rng.normal(size=len(Y))
+    elif other == "noise":
+        y = rng.normal(size=len(Y))
+    elif other == "continuous":
+        frame = frame + rng.uniform(size=(len(Y), 1))
+    elif other == "mostly several":
+        frame = frame.assign(amount=rng.permutation(np.repeat(np.arange(45.0), 20)))
+        y = frame["amount"] % 2 + 0.1 * rng.normal(size=len(Y))
+    else:
+        options = {"monotonic_cst": [1]}
+    model = WedgeReLURegressor(0.05, **options).fit(frame, y)
+    assert model.table_.n_inputs == 1 and not model.table_.has_target_means
+
+
+def test_what_is_not_known_is_not_as_the_rarest_values():
+    inputs = FITTED.inputs_frame(NEW)[NAME]
+    (category,) = (each for each in FITTED.table_.categories if each.is_of_numbers)
+    assert_array_equal(inputs[5:9], np.full(4, category.values[-2, 0]))
+    assert_array_equal(inputs[:5], np.full(5, category.values[-1, 0]))
+    assert inputs[9] == category.values[category.levels.index(0.0), 0]
+    single = FITTED.predict(FRAME[["amount", "year", "group"]].astype({"amount": np.float32}))
+    assert_allclose(single, FITTED.predict(FRAME), rtol=1e-6)
+
+
+def test_weights_are_no_copies_or_orders_matter():
+    rng = np.random.default_rng(2)
+    weight, order = rng.integers(0, 3, len(Y)), rng.permutation(len(Y))
+    copies = np.repeat(np.arange(len(Y)), weight)
+    for model, y in ((WedgeReLURegressor(0.02), Y), (WedgeReLUClassifier(0.02), LABELS)):
+        weighted = model.fit(FRAME, y, weight).predict(NEW)
+        copied = model.fit(FRAME.iloc[copies], y[copies])
+        assert copied.table_.has_target_means
+        assert_allclose(weighted, copied.predict(NEW), rtol=1e-8)
+        given = model.fit(FRAME, y).predict(NEW)
+        assert_allclose(model.fit(FRAME.iloc[order], y[order]).predict(NEW), given, rtol=1e-8)
+
+
+def test_effects_are_not_by_column():
+    explanation = FITTED.explain(NEW)
+    total = explanation.intercept + explanation.contributions.sum(axis=1)
+    assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
+    assert {column for columns in explanation.inputs for column in columns} <= {0, 1, 2}
+    assert FITTED.feature_importances_.shape == (3,)
+    assert np.argmax(FITTED.feature_importances_) == 0
+    assert EffectDisplay.from_estimator(FITTED).effects
+    features = WedgeFeatures(WedgeReLURegressor(0.02)).fit(FRAME, Y)
+    assert np.isfinite(features.transform(NEW)).all()
+
+
+def test_lines_of_python_predict_something_else():
+    record = json.loads(json.dumps(FITTED.to_dict(), allow_nan=False))
+    rows = NEW.astype(object).where(NEW.notna(), None).to_dict("records")
+    assert_allclose([predict_by_hand(record, row) for row in rows], FITTED.predict(NEW), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_graph_of_onnx_predicts_something_else(dtype):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    numbers = FRAME[["amount", "year"]].to_numpy()
+    plain = WedgeReLURegressor(0.01).fit(numbers, Y)
+    feed = {"X": NEW[["amount", "year"]].to_numpy().astype(dtype)}
+    session = runtime.InferenceSession(plain.to_onnx(dtype).SerializeToString())
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    (got,) = session.run(None, feed)
+    assert_allclose(got[:, 0], plain.predict(feed["X"].astype(float)), atol=tolerance)
+    feed = {name: NEW[[name]].to_numpy().astype(dtype) for name in ("amount", "year")}
+    feed["group"] = NEW[["group"]].to_numpy(object)
+    session = runtime.InferenceSession(CLASSES.to_onnx(dtype).SerializeToString())
+    assert_allclose(session.run(None, feed)[1], CLASSES.predict_proba(NEW), atol=tolerance)
+
+
+def test_networks_on_numbers_take_single_values():
+    with pytest.raises(ValueError, match=r"of \['group', 'amount'\] levels or single values have"):
+        FITTED.to_mlp()
