@@ -12,9 +12,13 @@ dual constraint is the one that enumeration finds; and that every neuron is of i
 rounding may do is computed for each problem (``tests/verdict.py``).
 
     python benchmarks/adversarial.py [--seed 0] [--count 1500]
+    python benchmarks/adversarial.py --tables 2000
 
 Problems have numbers, ``seed`` to ``seed + count - 1``: a failure prints the command that repeats
-it, and what the problem is. Ends with status 1 if there is one.
+it, and what the problem is. With ``--tables`` so many tables are drawn by hypothesis instead, of
+all types of columns that pandas and polars have (``tests/odd_tables.py``): each must end in a fit
+that predicts, or in an error that says what is wrong, where, and what to do. Ends with status 1 if
+there is a failure.
 """
 
 from __future__ import annotations
@@ -27,9 +31,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from hard_problems import HardProblem, hard_problem
+from odd_tables import odd_tables, outcome
 from verdict import Verdict, judged
 
 
@@ -54,11 +60,41 @@ def report(problem: HardProblem, verdict: Verdict) -> None:
     )
 
 
+def odd(count: int) -> int:
+    """Draw tables, and say what became of them; of a failure hypothesis prints the smallest."""
+    began, found = time.perf_counter(), Counter()
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(odd_tables())
+    def tried(table):
+        found[outcome(table)] += 1
+
+    try:
+        tried()
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    for what, times in found.most_common():
+        print(f"{times:5}  {what}")
+    print(f"{sum(found.values())} tables in {time.perf_counter() - began:.0f} s: 0 failed")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="number of the first problem")
     parser.add_argument("--count", type=int, default=1500, help="how many problems")
+    parser.add_argument("--tables", type=int, default=0, help="draw so many tables instead")
     arguments = parser.parse_args()
+    if arguments.tables:
+        return odd(arguments.tables)
     began, kinds, verdicts = time.perf_counter(), Counter(), []
     for number in range(arguments.seed, arguments.seed + arguments.count):
         problem = hard_problem(number)

@@ -31,6 +31,7 @@ DATE_METHODS = "isoformat", "total_seconds", "start_time"
 # What conversions to numbers say that fail because of an entry.
 FAILED_CONVERSIONS = (
     "could not convert string",
+    "Cannot cast ",
     "must be a string or a real number",
     "setting an array element with a sequence",
     "NA is ambiguous",
