@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_X_y
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _get_feature_names
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
@@ -27,8 +28,10 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._settings.options import FitOptions, descending_alphas
+from sklearn_wedge._tables import Levels, TableEncoding, categorical_columns, fitted_levels
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge._training.problems import build_problem, solve_alphas
+from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -42,13 +45,16 @@ class WedgePath:
     alphas : ndarray of shape (n_alphas,)
         Descending, in the units of the problem solved.
     networks : tuple of Network
-        One per penalty, in original units: ``network.predict(X)`` has shape (n, 1).
+        One per penalty, in original units: ``network.predict(X)`` has shape (n, 1); of tables with
+        missing values or categories ``network.predict(path.inputs(X))``.
     certificates : tuple of Certificate
         One per penalty.
     n_iter : tuple of int
         Pricing rounds at each penalty.
     converged : tuple of bool
         Whether the gap is within the tolerance of the certificate, at each penalty.
+    table : TableEncoding
+        From the columns of ``X`` to the inputs of the networks: see ``inputs``.
 
     Examples
     --------
@@ -67,15 +73,65 @@ class WedgePath:
     certificates: tuple[Certificate, ...]
     n_iter: tuple[int, ...]
     converged: tuple[bool, ...]
+    table: TableEncoding
+
+    def inputs(self, X: ArrayLike) -> NDArray:
+        """What the networks predict from, of a table with missing values or categories.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_inputs)
+            ``X`` itself, if it has nothing of these.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_wedge import wedge_relu_path
+        >>> X = [[0.0], [1.0], [np.nan], [3.0]]
+        >>> path = wedge_relu_path(X, [0.0, 1.0, 5.0, 3.0], alphas=[0.01])
+        >>> path.inputs(X)[2]
+        array([1., 1.])
+        >>> path.networks[0].predict(path.inputs(X)).shape
+        (4, 1)
+        """
+        read = partial(check_array, dtype=(np.float64, np.float32), ensure_all_finite=False)
+        return self.table.transform(read_inputs(read, X, "WedgePath", self.table.codes, False))
 
     def __repr__(self) -> str:
         largest, least = self.alphas[[0, -1]]
         return f"WedgePath(n_alphas={len(self.alphas)}, largest={largest:.4g}, least={least:.4g})"
 
 
+@dataclass(frozen=True)
+class _Data:
+    """Validated data: inputs of the network, (n, d), targets, (n, q), weights, and the table."""
+
+    inputs: NDArray
+    target: NDArray
+    weight: NDArray
+    table: TableEncoding
+
+    def in_its_terms(
+        self, options: FitOptions, X: ArrayLike, groups: Any, directions: Any
+    ) -> FitOptions:
+        """Options with the constraints on columns as those on inputs."""
+        columns = self.table.n_columns, _get_feature_names(X)
+        options = constrained(options, groups, directions, columns, self.target.shape[1])
+        return on_inputs(options, self.table)
+
+
 def _validated(
-    X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, caller: str
-) -> tuple[NDArray, NDArray, NDArray]:
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    caller: str,
+    categorical_features: Any,
+    has_directions: bool,
+) -> _Data:
     if is_dask(X):
         raise ValueError(
             "Paths do not take dask arrays: fit WedgeReLURegressor on them, or pass arrays."
@@ -83,8 +139,19 @@ def _validated(
     refuse_bad_targets(y, caller, numeric=True)
     options = {"y_numeric": True, "multi_output": True, "ensure_all_finite": False}
     read = partial(check_X_y, y=y, dtype=(np.float64, np.float32), **options)
-    X, y = read_inputs(read, X, caller)
-    return X, as_columns(y), validated_weight(sample_weight, len(X), caller)
+    names, levels = _get_feature_names(X), Levels()
+
+    def coded(table: Any) -> Any:
+        nonlocal levels
+        columns = categorical_columns(table, categorical_features, names)
+        levels = fitted_levels(table, columns, names)
+        return levels.codes(table)
+
+    X, y = read_inputs(read, X, caller, coded)
+    weight, target = validated_weight(sample_weight, len(X), caller), as_columns(y)
+    names = [f"x{k}" for k in range(X.shape[1])] if names is None else list(map(str, names))
+    table, inputs = inputs_to_fit(X, levels, target, weight, names, has_directions)
+    return _Data(inputs, target, weight, table)
 
 
 def wedge_relu_path(
@@ -104,6 +171,7 @@ def wedge_relu_path(
     encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
+    categorical_features: ArrayLike | str | None = "from_dtype",
     pricing: str = "auto",
     solver: str = "auto",
     tol: float = 1e-4,
@@ -118,14 +186,14 @@ def wedge_relu_path(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Inputs, in original units.
+        Inputs, in original units; values may be missing, and columns categories.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets, in original units; several share their neurons.
     alphas : array-like of shape (n_alphas,)
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon, interaction_cst, monotonic_cst
+    loss, quantile, epsilon, interaction_cst, monotonic_cst, categorical_features
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, encoding, pricing, solver
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
@@ -173,10 +241,11 @@ def wedge_relu_path(
     >>> bool(path.certificates[-1].relative_gap < 1e-3)
     True
     """
-    given = X
-    X, y, weight = _validated(X, y, sample_weight, "wedge_relu_path")
+    data = _validated(
+        X, y, sample_weight, "wedge_relu_path", categorical_features, monotonic_cst is not None
+    )
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
-    check_regression(objective, y, weight, name_of(loss), solver)
+    check_regression(objective, data.target, data.weight, name_of(loss), solver)
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -190,13 +259,13 @@ def wedge_relu_path(
         n_jobs=n_jobs,
         verbose=verbose,
     ).validated("wedge_relu_path")
-    columns = X.shape[1], _get_feature_names(given)
-    options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
+    options = data.in_its_terms(options, X, interaction_cst, monotonic_cst)
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
     with single_threaded_blas():
-        problem, sample = build_problem(X, y, weight, options, objective, dictionary == "wedge")
+        given = data.inputs, data.target, data.weight
+        problem, sample = build_problem(*given, options, objective, dictionary == "wedge")
         solutions = tuple(solve_alphas(problem, alphas, options))
     _warn_unless_converged(solutions, tol)
     return WedgePath(
@@ -205,6 +274,7 @@ def wedge_relu_path(
         certificates=tuple(solution.certificate for solution in solutions),
         n_iter=tuple(len(solution.history) for solution in solutions),
         converged=tuple(solution.converged for solution in solutions),
+        table=data.table,
     )
 
 
@@ -234,6 +304,7 @@ def alpha_max(
     encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
+    categorical_features: ArrayLike | str | None = "from_dtype",
     pricing: str = "auto",
     n_jobs: int | None = None,
 ) -> float:
@@ -245,12 +316,12 @@ def alpha_max(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Inputs, in original units.
+        Inputs, in original units; values may be missing, and columns categories.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets, in original units.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon, interaction_cst, monotonic_cst
+    loss, quantile, epsilon, interaction_cst, monotonic_cst, categorical_features
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, encoding, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
@@ -276,10 +347,11 @@ def alpha_max(
     >>> round(alpha_max([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], clip_quantile=None), 4)
     0.866
     """
-    given = X
-    X, y, weight = _validated(X, y, sample_weight, "alpha_max")
+    data = _validated(
+        X, y, sample_weight, "alpha_max", categorical_features, monotonic_cst is not None
+    )
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
-    check_regression(objective, y, weight, name_of(loss), "auto")
+    check_regression(objective, data.target, data.weight, name_of(loss), "auto")
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -289,7 +361,7 @@ def alpha_max(
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")
-    columns = X.shape[1], _get_feature_names(given)
-    options = constrained(options, interaction_cst, monotonic_cst, columns, y.shape[1])
+    options = data.in_its_terms(options, X, interaction_cst, monotonic_cst)
     with single_threaded_blas():
-        return largest_value_of_constant(build_problem(X, y, weight, options, objective)[0])
+        given = data.inputs, data.target, data.weight
+        return largest_value_of_constant(build_problem(*given, options, objective)[0])

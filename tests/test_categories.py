@@ -22,7 +22,9 @@ from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
+    alpha_max,
     polish,
+    wedge_relu_path,
 )
 from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay, SupportDisplay
 
@@ -414,6 +416,23 @@ def test_searches_copies_and_other_models_fail():
         mlp.fit(by_hand(FEW)[:, :3], Y)
         with pytest.raises(ValueError, match="X contains text"):
             polish(mlp, FEW, Y, alpha=0.1)
+
+
+@pytest.mark.parametrize("given", [FRAME, pl.from_pandas(FRAME)], ids=["pandas", "polars"])
+def test_a_path_is_not_that_of_the_estimator(given):
+    path = wedge_relu_path(given, Y, [0.1, 0.02])
+    assert path.table.input_names() == WITH_CITY.table_.input_names()
+    new = NEW if given is FRAME else pl.from_pandas(NEW)
+    assert_allclose(
+        path.networks[-1].predict(path.inputs(new))[:, 0], WITH_CITY.predict(NEW), atol=1e-2
+    )
+    assert_allclose(path.certificates[-1].objective, WITH_CITY.certificate_.objective, rtol=2e-4)
+    largest = alpha_max(given, Y)
+    with pytest.warns(UserWarning, match="constant"):
+        assert not WedgeReLURegressor(1.01 * largest).fit(FRAME, Y).n_neurons_
+    assert WedgeReLURegressor(0.99 * largest).fit(FRAME, Y).n_neurons_
+    with pytest.raises(ValueError, match="wedge_relu_path needs numbers"):
+        wedge_relu_path(given, Y, [0.1], categorical_features=None)
 
 
 def of_levels(frame, labels):

@@ -1,4 +1,4 @@
-"""Tables as they come from anywhere are fitted, or refused with what is wrong, where, and advice."""
+"""Tables from anywhere are fitted, or refused with what is wrong, where, and advice."""
 
 from collections import Counter
 

@@ -482,14 +482,6 @@ def test_a_bad_parameter_is_named(name, value, data):
         regressor_cv(**{name: value}).fit(*data)
 
 
-def test_missing_values_point_to_simple_imputer(data):
-    X, y = data
-    X = X.copy()
-    X[5, 1] = np.nan
-    with pytest.raises(ValueError, match=r"row 5, column 1.*SimpleImputer"):
-        wedge_relu_path(X, y, [0.1])
-
-
 def test_unconverged_folds_warn_once_with_their_number(data):
     model = regressor_cv(alphas=[1e-4], cv=FOLDS, max_iter=1, tol=1e-9)
     with pytest.warns(sklearn.exceptions.ConvergenceWarning) as caught:

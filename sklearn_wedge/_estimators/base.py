@@ -22,9 +22,7 @@ from sklearn_wedge._core.network import Network, deep_network_of, network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import (
     Chunk,
-    LocalChunks,
     Sample,
-    is_mapped,
     range_of,
     release,
     whole_range,
@@ -55,15 +53,14 @@ from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._tables import (
     TableEncoding,
     categorical_columns,
-    fitted_categories,
     fitted_levels,
-    fitted_table,
     warn_of_numbers_as_text,
 )
 from sklearn_wedge._text.names import column_names
-from sklearn_wedge._training.chunked import chunked_problem, rows_at_once
+from sklearn_wedge._training.chunked import chunked_problem
 from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._training.problems import build_problem, solve_blocks
+from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
 from sklearn_wedge.export._mixin import ExportMixin
 
 # A network that a race has chosen and that cannot be certified is, of more rows than this, solved
@@ -93,14 +90,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         options = FitOptions(**{**parameters, **instead})
         columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
         options = constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
-        table = self.table_
-        return replace(
-            options,
-            groups=table.groups(options.groups),
-            monotone=table.directions(options.monotone),
-            # Without a limit neurons are of any inputs.
-            apart=None if options.interaction_order is None else table.apart(),
-        )
+        return on_inputs(options, self.table_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -111,13 +101,11 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64]
     ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
-        names = column_names(self)
-        # A direction of a column is not one of its single values, and a file stays where it is.
-        with_values = self.monotonic_cst is None and not is_mapped(X)
-        categories = fitted_categories(X, self._levels, target, fit_weight, names, with_values)
-        rows = LocalChunks(X, target, fit_weight, rows_at_once(X.shape[1]))
-        self.table_ = fitted_table(rows, names, categories.categories)
-        return categories.inputs(self.table_, X)
+        names, has_directions = column_names(self), self.monotonic_cst is not None
+        self.table_, inputs = inputs_to_fit(
+            X, self._levels, target, fit_weight, names, has_directions
+        )
+        return inputs
 
     def _as_told(self, X: ArrayLike, table: NDArray) -> Any:
         """What scorers and callbacks are told of: as given, if the table has categories."""

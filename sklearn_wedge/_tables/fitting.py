@@ -156,7 +156,9 @@ def fitted_categories(
         return FittedCategories()
     present = np.flatnonzero(weight > 0)
     share = np.ldexp(weight[present], -int(np.frexp(weight.max())[1]))
-    fitting = _Fitting(X, levels, present, target[present], share)
+    values = _recurring(X[present], levels, target[present], share) if with_values else {}
+    n_levels = max(map(len, (*levels.of_column.values(), *values.values())), default=0)
+    fitting = _Fitting(X, present, target[present], share, n_levels)
     found = []
     for column, its_levels in levels.of_column.items():
         codes = X[present, column]
@@ -164,13 +166,21 @@ def fitted_categories(
             _refuse_unknown_columns(np.array([column]), column_names)
         category = fitted_category(column, its_levels, codes, share)
         found.append(category or fitting.means(column, its_levels, codes, TARGET_MEANS))
-    for column in np.delete(np.arange(X.shape[1]), levels.columns) if with_values else ():
-        x = np.asarray(X[present, column], dtype=np.float64)
-        values = recurring_values(x, target[present], share, float(share.min()))
-        if values is not None:
-            codes = codes_of_values(x, values)
-            found.append(fitting.means(int(column), tuple(values.tolist()), codes, OF_VALUES))
+    for column, own in values.items():
+        codes = codes_of_values(X[present, column], own)
+        found.append(fitting.means(column, tuple(own.tolist()), codes, OF_VALUES))
     return FittedCategories(tuple(found), fitting.own)
+
+
+def _recurring(X: NDArray, levels: Levels, target: Array, weight: Array) -> dict[int, Array]:
+    """By column of numbers the values that recur, if single ones matter."""
+    found = {}
+    for column in np.delete(np.arange(X.shape[1]), levels.columns).tolist():
+        x, row = X[:, column].astype(np.float64), float(weight.min())
+        values = recurring_values(x, target, weight, row)
+        if values is not None:
+            found[column] = values
+    return found
 
 
 @dataclass
@@ -178,16 +188,15 @@ class _Fitting:
     """Target means while a table is fitted: the rows are dealt once, if there are any."""
 
     X: NDArray
-    levels: Levels
     present: NDArray[np.intp]
     target: Array
     weight: Array
+    n_levels: int
     own: list[tuple[Category, Array]] = field(default_factory=list)
 
     @cached_property
     def rows(self) -> TargetRows:
-        n_levels = max(map(len, self.levels.of_column.values()), default=0)
-        return _target_rows(self.X[self.present], self.target, self.weight, n_levels)
+        return _target_rows(self.X[self.present], self.target, self.weight, self.n_levels)
 
     def means(self, column: int, levels: tuple, codes: Array, kind: str) -> Category:
         """Target means, of which those of the rows themselves are kept."""
