@@ -100,7 +100,10 @@ def test_effects_are_not_by_column():
     assert {column for columns in explanation.inputs for column in columns} <= {0, 1, 2}
     assert FITTED.feature_importances_.shape == (3,)
     assert np.argmax(FITTED.feature_importances_) == 0
-    assert EffectDisplay.from_estimator(FITTED).effects
+    effects = EffectDisplay.from_estimator(FITTED).effects
+    amount = next(effect for effect in effects if effect.names == ("amount",))
+    assert amount.missing is None  # none was missing in training
+    assert_array_equal(amount.ticks[0], FITTED.table_.values_of(0))
     features = WedgeFeatures(WedgeReLURegressor(0.02)).fit(FRAME, Y)
     assert np.isfinite(features.transform(NEW)).all()
 

@@ -142,6 +142,12 @@ class TableEncoding:
             return None
         return next(each for each in self.categories if each.column == column)
 
+    def values_of(self, column: int) -> Array | None:
+        """The values that recur in a column of numbers, if single ones matter."""
+        made = (each for each in self.categories if each.is_of_numbers and each.column == column)
+        category = next(made, None)
+        return None if category is None else np.array(category.levels, dtype=np.float64)
+
     def codes(self, X: Any) -> Any:
         """A table with numbers of levels for categories, as ``transform`` takes it."""
         return self.levels.codes(X)

@@ -46,7 +46,8 @@ class EffectGrid:
         Its one or two inputs.
     ticks : tuple of ndarray
         Values of each input, in original units: over the training data, clipped, and the knots of
-        its encoding, if it has one. Of an input that takes two values these two.
+        its encoding, if it has one. Of an input that takes two values these two; of one of which
+        single values matter those that recur.
     values : ndarray of shape (n,) or (m, n)
         The effect; rows go with the second input.
     deciles : tuple of ndarray
@@ -407,8 +408,9 @@ def _judged(network: Effects, column: int, marginals: Sequence[Any]) -> tuple[Ar
         seen = np.flatnonzero(category.shares)
         codes = np.where(seen > len(category.levels), np.nan, seen)
         return codes, category.shares[seen]
-    first, *indicators = network.table.inputs_of(column)
+    first, *others = network.table.inputs_of(column)
     few = marginals[first].compressed(VALUES_JUDGED)
+    indicators = [k for k in others if network.table.is_indicator[k]]
     if not indicators:
         return few.values, few.weights
     missing = marginals[indicators[0]].mean
@@ -479,4 +481,7 @@ def _axis(
     deciles = own.compressed(10).values
     if len(own.values) == 2:
         return own.values, deciles, None
+    recurring = network.table.values_of(column)
+    if recurring is not None:  # between which nothing was seen
+        return recurring, deciles, None
     return _ticks(own.values[[0, -1]], resolution, network.encoding.knots[which]), deciles, None
