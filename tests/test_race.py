@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
-from sklearn_wedge._estimators.race_plan import BY_EFFORT, Size, planned
+from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience
+from sklearn_wedge._estimators.race import Outcome, best, chosen
+from sklearn_wedge._estimators.race_plan import BY_EFFORT, EFFORTS, Size, Stage, planned
+from sklearn_wedge._settings.options import FitOptions
 
 pytestmark = pytest.mark.newest
 
@@ -144,6 +148,90 @@ def test_more_effort_is_less_work(n_rows):
 def test_outputs_or_kinks_do_not_lower_the_rows():
     few, many = (planned("balanced", Size(30_000, 5, cost), {}, {})[0] for cost in (10, 1))
     assert all(a.n_rows <= b.n_rows for a, b in zip(few, many, strict=True))
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("n_rows", [30, 120, 500, 900])
+def test_a_small_table_is_judged_by_one_fold(effort, n_rows):
+    stages, _ = planned(effort, Size(n_rows, 5, 1), {}, {})
+    assert all(stage.n_folds > 1 for stage in stages)
+    assert stages[-1].n_folds >= min(stage.n_folds for stage in stages)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("n_rows", [30, 120, 500, 900, 3_000, 9_000, 30_000])
+def test_a_stage_tells_nothing_that_the_one_before_did_not(effort, n_rows):
+    stages, _ = planned(effort, Size(n_rows, 5, 1), {}, {})
+    assert len(stages) >= 2
+    for before, stage in pairwise(stages[1:]):
+        more = stage.n_rows > before.n_rows or stage.n_folds > before.n_folds
+        assert stage.variants or more
+
+
+def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5):
+    """Of one kind; ``scores`` are of folds at descending penalties, (n_penalties, n_folds)."""
+    options = FitOptions(interaction_order=kind[0], norm=kind[1], encoding=encoding)
+    paths = [FoldPath(tuple(of_fold), (1,) * len(of_fold)) for of_fold in np.transpose(scores)]
+    alphas = 0.4 ** np.arange(len(scores))
+    combination = Combination((*kind, 1, encoding, None), options, alphas, None)
+    return Outcome(combination, (), paths, 100, noise)
+
+
+VARIED = Stage(100, 1, 3, 2, {"encoding": (None, "uniform")})
+
+
+def test_candidates_without_a_chance_go_on_in_place_of_others():
+    outcomes = [outcome([[score]]) for score in (-2.0, -1.2, -1.0)]
+    assert best(outcomes, Stage(100, 1, 3)) == [outcomes[2], outcomes[1]]
+
+
+def test_variants_of_one_kind_push_other_kinds_out():
+    variants = [
+        outcome([[-1.0 - k / 10]], encoding=each) for k, each in enumerate(["robust", "normal"])
+    ]
+    others = [outcome([[-1.15]], kind=(None, "l2")), outcome([[-1.2]], kind=(1, "l1"))]
+    assert best([*variants, *others], VARIED) == [variants[0], *others]
+
+
+def test_a_variant_goes_on_that_gains_next_to_nothing():
+    plain, same = outcome([[-1.0]]), outcome([[-0.995]], encoding="uniform")
+    assert best([plain, same], VARIED) == [plain]
+    better = outcome([[-0.9]], encoding="uniform")
+    assert best([plain, better], VARIED) == [better, plain]
+    other_kind = outcome([[-0.995]], kind=(None, "l2"), encoding="uniform")
+    assert best([plain, other_kind], VARIED) == [other_kind, plain]
+
+
+def test_what_only_noise_tells_apart_is_not_decided_for_the_simpler():
+    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
+    simple, other = outcome([noise - 1.0], kind=(1, "l1")), outcome([np.full(5, -0.95)])
+    assert chosen([simple, other]) is simple
+    clearly = outcome([np.full(5, -0.6)])
+    assert chosen([simple, clearly]) is clearly
+
+
+def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
+    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
+    scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]
+    assert outcome(scores).at == 1
+    assert outcome(scores, noise=0.0).at == 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "end"),
+    [
+        ([], 3),
+        ([-9.0, -2.0], 4),
+        ([-9.0, -2.0, -1.999], 4),  # no gain to speak of
+        ([-9.0, -2.0, -1.9], 5),
+        ([-9.0, -2.0, -2.1], 4),
+        ([-9.0, -2.0, -2.3], 3),  # hopeless
+        ([-9.0, -9.5], 3),  # nothing was gained that could be lost
+        ([np.nan, -2.0], 4),
+    ],
+)
+def test_a_path_ends_early_or_late(scores, end):
+    assert Patience(2, least_gain=5e-3, hopeless=0.1).end(np.array(scores)) == end
 
 
 def test_what_is_given_does_not_restrict_the_race():

@@ -49,6 +49,7 @@ from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
     FoldPath,
+    Patience,
     Score,
     by_penalty_and_fold,
     fold_tolerance,
@@ -248,7 +249,7 @@ class AlphaByCV:
                 f"No alpha has a score on every fold: scoring={self.scoring!r} gave NaN. Check it "
                 "on parts of the data as small as a fold, or use fewer folds."
             )
-        best = chosen(last, NOISE if self._races else 0.0)
+        best = chosen(last)
         if not is_auto(self.alphas):
             self._warn_at_an_end(best)
         self._publish_race(results, best)
@@ -314,6 +315,7 @@ class AlphaByCV:
             None if is_auto(self.alphas) else partial(self._alpha_grid, task),
             rows,
             self.n_jobs,
+            NOISE if self._races else 0.0,
         )
         return race, stages, candidates
 
@@ -415,9 +417,10 @@ class AlphaByCV:
 
     def _alpha_grid(
         self, task: Task, options: FitOptions
-    ) -> tuple[NDArray[np.float64], int | None]:
+    ) -> tuple[NDArray[np.float64], Patience | None]:
         """The penalties that are given, and the patience with them."""
-        return self._given_alphas(task, options), self.patience
+        patience = None if self.patience is None else Patience(self.patience)
+        return self._given_alphas(task, options), patience
 
     def _given_alphas(self, task: Task, options: FitOptions) -> NDArray[np.float64]:
         if not isinstance(self.alphas, Integral):

@@ -23,6 +23,7 @@ from sklearn_wedge._estimators.callbacks import FitTask, fit_task
 from sklearn_wedge._estimators.fold_paths import (
     Combination,
     FoldPath,
+    Patience,
     Score,
     candidates_of,
     descending,
@@ -53,7 +54,7 @@ MOST_ROWS_OF_FOLDS = 1200
 FACTOR = 0.4
 LEAST_OF_FIRST = 1e-5
 # A path ends after so many penalties without a better score.
-PATIENCE = 2
+PATIENCE = Patience(2)
 # What the fits of the parts are solved to, at the least.
 TOLERANCE = 1e-3
 # The fit on all rows is solved to so many times ``tol``, and certified by default up to so many

@@ -32,10 +32,35 @@ CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding", "clip_quantil
 
 
 @dataclass(frozen=True)
+class Patience:
+    """When a path of penalties ends: after so many in a row without a better mean score.
+
+    A score is better that gains ``least_gain`` of the size of the best one. The path ends at once
+    where it loses ``hopeless`` of that size, or of all that was gained since the first penalty.
+    """
+
+    n: int
+    least_gain: float = 0.0
+    hopeless: float = np.inf
+
+    def end(self, scores: NDArray) -> int:
+        """How many penalties are tried, as far as the scores of the first ones tell."""
+        at = 0
+        for k, score in enumerate(scores):
+            if score - scores[at] > self.least_gain * abs(scores[at]) or np.isnan(scores[at]):
+                at = k
+        if at > 0:
+            size = min(abs(scores[at]), scores[at] - scores[0])
+            if scores[at] - scores[-1] > self.hopeless * size:
+                return len(scores)
+        return at + self.n + 1
+
+
+@dataclass(frozen=True)
 class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
-    ``patience`` is how many penalties in a row are tried without a better mean score, None for all.
+    All of these are tried if ``patience`` is None.
     ``verbose`` are lines on penalties and folds: of their fits, there are none. ``starts`` are
     networks that the path of each fold starts from, by place; without one: the constant model.
     """
@@ -43,7 +68,7 @@ class Combination:
     candidates: tuple
     options: FitOptions
     alphas: NDArray[np.float64]
-    patience: int | None
+    patience: Patience | None
     verbose: int = 0
     starts: tuple[Earlier | None, ...] = ()
 
@@ -59,6 +84,11 @@ class Combination:
         return self.options.n_blocks, np.inf if order is None else order, self.is_encoded
 
     @property
+    def kind(self) -> tuple[int | None, str]:
+        """Order and norm."""
+        return self.options.interaction_order, self.options.norm
+
+    @property
     def is_encoded(self) -> bool:
         """Whether inputs are encoded first."""
         return self.options.encoding is not None
@@ -67,8 +97,7 @@ class Combination:
         """How many penalties after these are tried in any case; 0: the path has ended."""
         end = len(self.alphas)
         if self.patience is not None:
-            best = best_of(mean_scores) if len(mean_scores) else 0
-            end = min(end, best + self.patience + 1)
+            end = min(end, self.patience.end(mean_scores))
         return end - len(mean_scores)
 
     def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:

@@ -18,6 +18,7 @@ from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
     FoldPath,
+    Patience,
     Scoring,
     best_of,
     descending,
@@ -35,16 +36,22 @@ from sklearn_wedge._settings.options import FitOptions
 # so much of the first, until so many in a row are of no use.
 COARSE = 0.3
 LEAST_OF_FIRST = 1e-6
-COARSE_PATIENCE = 2
+COARSE_PATIENCE = Patience(2, least_gain=5e-3, hopeless=0.1)
 # Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
 FINE = 0.4
-N_FINE = 5
-FINE_PATIENCE = 1
+N_FINE = 7
+# Variants are compared at so many of these, at most.
+N_OF_VARIANTS = 3
+FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
 NOISE = 0.5
-# Folds from which a standard error says something.
+# Folds from which a standard error says something; of fewer, a candidate is as good as one whose
+# score is better by less than this part of it.
 LEAST_FOLDS = 4
+OF_SCORE = 0.01
+# A candidate goes on only if its score is within this part of the best one.
+HOPELESS = 0.25
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 
@@ -69,13 +76,15 @@ class Runner:
 class Outcome:
     """What a candidate achieved in a stage: its paths on the folds, and the best penalty.
 
-    ``n_rows`` is how many distinct rows a fold is fitted on, at most.
+    ``n_rows`` is how many distinct rows a fold is fitted on, at most; ``noise`` by how many
+    standard errors a mean score may be below another one that is as good.
     """
 
     combination: Combination
     folds: Sequence[Fold]
     paths: Sequence[FoldPath]
     n_rows: int
+    noise: float = 0.0
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -84,9 +93,16 @@ class Outcome:
 
     @property
     def at(self) -> int:
-        """Where the best penalty is; of equal ones the largest."""
+        """Where the best penalty is; of those as good the largest."""
         means = self.means
-        return 0 if np.isnan(means).all() else int(tied_with_best(means)[0])
+        if np.isnan(means).all():
+            return 0
+        first = int(tied_with_best(means)[0])
+        scores = np.array([path.scores for path in self.paths])
+        top = scores[:, first]
+        return next(
+            k for k in range(first + 1) if k == first or as_good(scores[:, k], top, self.noise)
+        )
 
     @property
     def alpha(self) -> float:
@@ -134,6 +150,8 @@ class Race:
     rows : RaceRows or None
         Which rows come first; None: every stage has all.
     n_jobs : int or None
+    noise : float
+        See ``Outcome``.
     """
 
     task: Task
@@ -144,6 +162,7 @@ class Race:
     grid_of: Callable[[FitOptions], tuple[NDArray, int | None]] | None
     rows: RaceRows | None
     n_jobs: int | None
+    noise: float = NOISE
 
     def run(
         self, stages: Sequence[Stage], candidates: Sequence[dict[str, Any]], told: FitTask
@@ -152,7 +171,7 @@ class Race:
         runners = [Runner(each) for each in candidates]
         results: list[list[Outcome]] = []
         for stage in stages:
-            runners = self._distinct(_varied(runners, stage.variants))
+            runners = self._distinct(_varied(runners, stage))
             is_last = stage is stages[-1]
             knows_penalties = results or self.grid_of is not None
             if len(runners) <= stage.n_kept and knows_penalties and not is_last:
@@ -171,20 +190,22 @@ class Race:
         if self.rows is not None:
             folds = fewer(folds, self.rows, stage.n_rows, stage.n_folds)
         n_rows = max(self._n_distinct(fold) for fold in folds)
-        combinations = [self._combination(each, folds, n_rows) for each in runners]
+        combinations = [self._combination(each, stage, folds, n_rows) for each in runners]
         scorings = [self.scoring_of(each) for each in combinations]
         paths = paths_in_step(
             self.task, combinations, folds, scorings, self.n_jobs, told, f"cross-validation, {name}"
         )
         return [
-            Outcome(combination, folds, of_combination, n_rows)
+            Outcome(combination, folds, of_combination, n_rows, self.noise)
             for combination, of_combination in zip(combinations, paths, strict=True)
         ]
 
     def _n_distinct(self, fold: Fold) -> int:
         return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
 
-    def _combination(self, runner: Runner, folds: Sequence[Fold], n_rows: int) -> Combination:
+    def _combination(
+        self, runner: Runner, stage: Stage, folds: Sequence[Fold], n_rows: int
+    ) -> Combination:
         options = self.options_of(runner.parameters)
         of_fold = self.for_folds(options)
         if self.grid_of is not None:
@@ -192,7 +213,8 @@ class Race:
         elif runner.before is None:
             alphas, patience = self._coarse(of_fold, folds[0]), COARSE_PATIENCE
         else:
-            alphas, patience = _fine(runner.before, n_rows), FINE_PATIENCE
+            n_penalties = N_OF_VARIANTS if stage.variants else N_FINE
+            alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
@@ -225,12 +247,11 @@ def canonical(options: FitOptions, n_inputs: int) -> tuple:
     return order, norm, neurons.groups, neurons.monotone, *rest
 
 
-def _varied(runners: Sequence[Runner], variants: dict[str, tuple]) -> list[Runner]:
-    """Each as it is, then with each other value of one parameter."""
-    found = []
-    for runner in runners:
-        found.append(runner)
-        for name, values in variants.items():
+def _varied(runners: Sequence[Runner], stage: Stage) -> list[Runner]:
+    """Each as it is, and the first ones with each other value of one parameter."""
+    found = list(runners)
+    for runner in runners[: stage.n_varied]:
+        for name, values in stage.variants.items():
             others = [value for value in values if value != runner.parameters[name]]
             found += [Runner({**runner.parameters, name: v}, runner.before) for v in others]
     return found
@@ -241,8 +262,10 @@ def for_rows(alpha: float, n_rows: int, more: float) -> float:
     return alpha * min(1.0, n_rows / more) ** 0.5
 
 
-def _fine(before: Outcome, n_rows: int) -> NDArray[np.float64]:
-    return for_rows(before.alpha, before.n_rows, n_rows) * FINE ** np.arange(-1.0, N_FINE - 1)
+def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
+    """The best penalty before, adjusted to the rows: one above it, it, and smaller ones."""
+    alpha = for_rows(before.alpha, before.n_rows, n_rows)
+    return alpha * FINE ** np.arange(-1.0, n_penalties - 1)
 
 
 def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:
@@ -261,29 +284,52 @@ def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     """Those that go on, the best first; of equal ones the simplest.
 
-    If there are several, one of them is without an encoding: early stages are too noisy to rule
-    that out.
+    A variant goes on if it is better than all that are simpler. The best ones of several kinds
+    come before others of one kind: which kind is best may depend on the number of rows. If there
+    are several, one of them is without an encoding: early stages are too noisy to rule that out.
     """
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
-    kept = ranked[: stage.n_kept]
+    ranked = [each for each in ranked if not any(_makes_needless(o, each) for o in ranked)]
+    least = ranked[0].score - HOPELESS * abs(ranked[0].score)
+    ranked = [each for each in ranked if each is ranked[0] or each.score >= least]
+    kept = _of_each_kind_first(ranked)[: stage.n_kept]
     plain = [each for each in ranked if not each.combination.is_encoded]
     if len(kept) > 1 and plain and all(each.combination.is_encoded for each in kept):
         kept[-1] = plain[0]
     return kept
 
 
-def chosen(outcomes: Sequence[Outcome], noise: float) -> Outcome:
+def _of_each_kind_first(ranked: Sequence[Outcome]) -> list[Outcome]:
+    firsts = {each.combination.kind: each for each in reversed(ranked)}
+    return sorted(ranked, key=lambda each: firsts[each.combination.kind] is not each)
+
+
+def _makes_needless(one: Outcome, other: Outcome) -> bool:
+    """Whether a candidate is as good as another one of its kind, and simpler in every respect."""
+    if one.combination.kind != other.combination.kind:
+        return False
+    pairs = list(zip(one.combination.complexity, other.combination.complexity, strict=True))
+    is_simpler = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    return is_simpler and as_good(one.scores, other.scores, one.noise)
+
+
+def chosen(outcomes: Sequence[Outcome]) -> Outcome:
     """The simplest of those that are as good as the best one, by differences over the folds."""
     scores = np.array([each.score for each in outcomes])
     top = outcomes[best_of(scores)]
     tied = [outcomes[k] for k in tied_with_best(scores)]
-    good = tied + [each for each in outcomes if each not in tied and _as_good(each, top, noise)]
+    good = [
+        each for each in outcomes if each in tied or as_good(each.scores, top.scores, top.noise)
+    ]
     return min(good, key=lambda each: each.combination.complexity)
 
 
-def _as_good(one: Outcome, top: Outcome, noise: float) -> bool:
-    differences = top.scores - one.scores
-    if len(differences) < LEAST_FOLDS or not np.isfinite(differences).all():
+def as_good(scores: NDArray, better: NDArray, noise: float) -> bool:
+    """Whether scores on the folds are those of a better one but for noise."""
+    differences = better - scores
+    if noise == 0.0 or not np.isfinite(differences).all():
         return False
-    error = differences.std(ddof=1) / len(differences) ** 0.5
-    return differences.mean() <= noise * error
+    allowed = OF_SCORE * abs(better.mean())
+    if len(differences) >= LEAST_FOLDS:
+        allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
+    return bool(differences.mean() <= allowed)

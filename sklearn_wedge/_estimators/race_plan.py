@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from math import comb
+from math import ceil, comb
 from typing import Any
+
+from sklearn_wedge._estimators.parts import MOST_ROWS
 
 AUTO = "auto"
 EFFORTS = ("fast", "balanced", "thorough")
 
-# Kinds of networks: order, norm, number of blocks. Simple ones first.
-FEW_KINDS = ((1, "l1", 1), (2, "l1", 1))
-SHALLOW_KINDS = (*FEW_KINDS, (None, "l2", 1))
-KINDS = (*SHALLOW_KINDS, (2, "l1", 2))
-MORE_KINDS = ((3, "l1", 1), (2, "l1", 3), (None, "l2", 2))
-ALL_KINDS = ((2, "l2", 1), (3, "l1", 2), (1, "l1", 2))
+# Kinds of networks: order and norm. Simple ones first.
+FEW_KINDS = ((1, "l1"), (2, "l1"))
+SHALLOW_KINDS = (*FEW_KINDS, (None, "l2"))
+KINDS = (*SHALLOW_KINDS, (3, "l1"))
+ALL_KINDS = (*KINDS, (2, "l2"))
 # What inputs are clipped to, if they are.
 CLIP = 0.005
-# Values of other parameters that are tried after the kind, one parameter after the other.
+# Values of other parameters that are tried after the kind, of the candidates that are left then.
 VARIANTS: dict[str, tuple] = {
     "encoding": (None, "normal", "uniform", "robust"),
+    "n_blocks": (1, 2, 3),
     "clip_quantile": (CLIP, None),
 }
 # Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
@@ -34,8 +36,8 @@ FEW_ROWS = 100
 # Distinct rows below which only shallow networks of the first kinds run, on inputs as they are: of
 # so few no quantile of a half per cent is inside.
 SMALL_ROWS = 250
-# What a path costs besides its rows, in rows.
-OF_A_PATH = 500
+# Parts of the rows; a fold holds out one of them.
+PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,21 @@ class Stage:
         At most; None: all.
     n_kept : int
         Candidates that go on.
+    n_varied : int
+        How many of the best candidates are varied.
     variants : dict
-        Of parameters by name values that each candidate is tried with.
+        Of parameters by name values that these are tried with, at the penalty that was best.
     """
 
     n_rows: int | None
     n_folds: int | None
     n_kept: int
+    n_varied: int = 0
     variants: dict[str, tuple] = field(default_factory=dict)
+
+    def sees_more_than(self, other: Stage) -> bool:
+        """Whether there are more rows to fit, or to score."""
+        return self.n_rows > other.n_rows or self.n_folds > other.n_folds
 
 
 @dataclass(frozen=True)
@@ -78,30 +87,69 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Effort:
-    """Counts of an effort: by stage rows of a fold, of all folds of a candidate, and who stays.
+class Counts:
+    """How much a stage does.
 
-    ``n_folds`` is the most folds of a stage.
+    Attributes
+    ----------
+    n_rows : int
+        Distinct rows that a fold is fitted on, at most.
+    n_scored : int
+        Distinct rows that score a candidate: of small tables there are as many folds as that takes.
+    n_kept : int
+        Candidates that go on.
+    n_varied : int
+        How many of the best candidates are varied.
+    varied : tuple of str
+        Parameters that are varied, one at a time.
     """
 
-    rows: tuple[int, ...]
-    rows_of_folds: tuple[int, ...]
-    n_kept: tuple[int, ...]
+    n_rows: int
+    n_scored: int
+    n_kept: int
+    n_varied: int = 0
+    varied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The stages, the most folds of one, and the kinds that run."""
+
+    stages: tuple[Counts, ...]
     n_folds: int
     kinds: tuple[tuple, ...]
 
 
 BY_EFFORT = {
-    "fast": Effort((800, 4_000), (800, 4_000), (1, 1), 5, KINDS),
+    "fast": Effort(
+        (
+            Counts(800, 200, 2),
+            Counts(800, 200, 2, 1, ("encoding",)),
+            Counts(2_000, 600, 1),
+        ),
+        5,
+        SHALLOW_KINDS,
+    ),
     "balanced": Effort(
-        (1_200, 4_000, 10_000), (2_500, 3_000, 10_000), (3, 2, 1), 10, KINDS + MORE_KINDS
+        (
+            Counts(1_200, 300, 3),
+            Counts(2_000, 300, 3, 2, ("encoding",)),
+            Counts(2_000, 300, 3, 1, ("n_blocks", "clip_quantile")),
+            Counts(4_000, 800, 1),
+            Counts(10_000, 800, 1),
+        ),
+        10,
+        KINDS,
     ),
     "thorough": Effort(
-        (2_400, 8_000, 10_000),
-        (8_000, 16_000, 60_000),
-        (5, 3, 1),
+        (
+            Counts(2_400, 1_000, 5),
+            Counts(4_000, 1_000, 5, 5, ("encoding",)),
+            Counts(4_000, 1_000, 4, 3, ("n_blocks", "clip_quantile")),
+            Counts(10_000, 5_000, 1),
+        ),
         20,
-        KINDS + MORE_KINDS + ALL_KINDS,
+        ALL_KINDS,
     ),
 }
 
@@ -135,18 +183,17 @@ def planned(
 
 
 def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
-    """Variants are tried from the second stage on, one parameter a stage, in the last the rest."""
-    counts, n_stages = BY_EFFORT[effort], len(BY_EFFORT[effort].rows)
-    names = list(auto) if size.rows_per_cost >= SMALL_ROWS else []
-    stages = []
-    for k in range(n_stages):
-        n_rows = int(min(counts.rows[k] / size.cost, size.n_rows))
-        of_all = int(counts.rows_of_folds[k] / size.cost) // (n_rows + OF_A_PATH)
-        n_folds = min(max(of_all, 1), counts.n_folds)
-        is_last = k == n_stages - 1
-        mine = names[max(k - 1, 0) :] if is_last else names[:k][-1:]
-        variants = {name: auto[name] for name in mine}
-        stages.append(Stage(n_rows, n_folds, counts.n_kept[k], variants))
+    """Those in which there is something to vary, rows that none before had, or finer penalties."""
+    names = auto if size.rows_per_cost >= SMALL_ROWS else {}
+    stages: list[Stage] = []
+    for counts in BY_EFFORT[effort].stages:
+        n_rows = int(min(counts.n_rows / size.cost, size.n_rows))
+        of_a_fold = min(size.n_rows, MOST_ROWS) / PARTS
+        n_folds = min(ceil(counts.n_scored / size.cost / of_a_fold), BY_EFFORT[effort].n_folds)
+        variants = {name: names[name] for name in counts.varied if name in names}
+        stage = Stage(n_rows, n_folds, counts.n_kept, counts.n_varied, variants)
+        if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
+            stages.append(stage)
     return stages
 
 
@@ -156,7 +203,7 @@ def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
     if size.rows_per_cost < SMALL_ROWS:
         kinds = FEW_KINDS if size.rows_per_cost < FEW_ROWS else SHALLOW_KINDS
     return [
-        dict(zip(("interaction_order", "norm", "n_blocks"), kind, strict=True))
+        dict(zip(("interaction_order", "norm"), kind, strict=True))
         for kind in kinds
         if _is_affordable(kind[0], size, n_rows)
     ]

@@ -21,9 +21,8 @@ from sklearn_wedge._estimators.parts import (
     dealt,
     labels_of,
 )
+from sklearn_wedge._estimators.race_plan import PARTS
 
-# Parts of the rows; a fold holds out one of them.
-PARTS = 5
 # The share of the rows that a fold is fitted on.
 OF_A_FOLD = 1 - 1 / PARTS
 # Where a row has no weight, and is in no group of equal ones.
