@@ -228,6 +228,7 @@ def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
         ([-9.0, -2.0, -2.3], 3),  # hopeless
         ([-9.0, -9.5], 3),  # nothing was gained that could be lost
         ([np.nan, -2.0], 4),
+        ([np.nan, np.nan], 3),
     ],
 )
 def test_a_path_ends_early_or_late(scores, end):

@@ -45,11 +45,13 @@ class Patience:
 
     def end(self, scores: NDArray) -> int:
         """How many penalties are tried, as far as the scores of the first ones tell."""
+        scores = np.nan_to_num(scores, nan=-np.inf)
         at = 0
         for k, score in enumerate(scores):
-            if score - scores[at] > self.least_gain * abs(scores[at]) or np.isnan(scores[at]):
+            least = self.least_gain * abs(scores[at]) if np.isfinite(scores[at]) else 0.0
+            if score > scores[at] + least:
                 at = k
-        if at > 0:
+        if at > 0 and np.isfinite(self.hopeless):
             size = min(abs(scores[at]), scores[at] - scores[0])
             if scores[at] - scores[-1] > self.hopeless * size:
                 return len(scores)

@@ -46,8 +46,8 @@ FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
 NOISE = 0.5
-# Folds from which a standard error says something; of fewer, a candidate is as good as one whose
-# score is better by less than this part of it.
+# Folds from which a standard error says something; of fewer, a variant must be better by this part
+# of its score.
 LEAST_FOLDS = 4
 OF_SCORE = 0.01
 # A candidate goes on only if its score is within this part of the best one.
@@ -310,7 +310,7 @@ def _makes_needless(one: Outcome, other: Outcome) -> bool:
         return False
     pairs = list(zip(one.combination.complexity, other.combination.complexity, strict=True))
     is_simpler = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-    return is_simpler and as_good(one.scores, other.scores, one.noise)
+    return is_simpler and as_good(one.scores, other.scores, one.noise, OF_SCORE)
 
 
 def chosen(outcomes: Sequence[Outcome]) -> Outcome:
@@ -324,12 +324,15 @@ def chosen(outcomes: Sequence[Outcome]) -> Outcome:
     return min(good, key=lambda each: each.combination.complexity)
 
 
-def as_good(scores: NDArray, better: NDArray, noise: float) -> bool:
-    """Whether scores on the folds are those of a better one but for noise."""
+def as_good(scores: NDArray, better: NDArray, noise: float, of_score: float = 0.0) -> bool:
+    """Whether scores on the folds are those of a better one but for noise.
+
+    Of too few folds to know the noise: but for this part of the mean score.
+    """
     differences = better - scores
     if noise == 0.0 or not np.isfinite(differences).all():
         return False
-    allowed = OF_SCORE * abs(better.mean())
+    allowed = of_score * abs(better.mean())
     if len(differences) >= LEAST_FOLDS:
         allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
     return bool(differences.mean() <= allowed)

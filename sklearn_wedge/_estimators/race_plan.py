@@ -22,10 +22,11 @@ ALL_KINDS = (*KINDS, (2, "l2"))
 CLIP = 0.005
 # Values of other parameters that are tried after the kind, of the candidates that are left then.
 VARIANTS: dict[str, tuple] = {
-    "encoding": (None, "normal", "uniform", "robust"),
+    "encoding": (None, "normal", "uniform"),
     "n_blocks": (1, 2, 3),
     "clip_quantile": (CLIP, None),
 }
+MORE_VARIANTS = {**VARIANTS, "encoding": (*VARIANTS["encoding"], "robust")}
 # Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
 # most so many pairs.
 MOST_TRIPLES = 400_000
@@ -113,11 +114,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Effort:
-    """The stages, the most folds of one, and the kinds that run."""
+    """The stages, the most folds of one, the kinds that run, and how they are varied."""
 
     stages: tuple[Counts, ...]
     n_folds: int
     kinds: tuple[tuple, ...]
+    variants: dict[str, tuple]
 
 
 BY_EFFORT = {
@@ -129,17 +131,19 @@ BY_EFFORT = {
         ),
         5,
         SHALLOW_KINDS,
+        VARIANTS,
     ),
     "balanced": Effort(
         (
-            Counts(1_200, 300, 3),
-            Counts(2_000, 300, 3, 2, ("encoding",)),
-            Counts(2_000, 300, 3, 1, ("n_blocks", "clip_quantile")),
+            Counts(1_200, 250, 3),
+            Counts(2_000, 250, 3, 3, ("encoding",)),
+            Counts(2_000, 250, 3, 1, ("n_blocks", "clip_quantile")),
             Counts(4_000, 800, 1),
             Counts(10_000, 800, 1),
         ),
         10,
         KINDS,
+        VARIANTS,
     ),
     "thorough": Effort(
         (
@@ -150,6 +154,7 @@ BY_EFFORT = {
         ),
         20,
         ALL_KINDS,
+        MORE_VARIANTS,
     ),
 }
 
@@ -175,7 +180,8 @@ def planned(
         Values of parameters that the other ones leave no choice of, unless users give some.
     """
     given = {**{name: [value] for name, value in limits.items()}, **given}
-    auto = {name: values for name, values in VARIANTS.items() if name not in given}
+    variants = BY_EFFORT[effort].variants
+    auto = {name: values for name, values in variants.items() if name not in given}
     stages = _stages(effort, size, auto)
     kinds = _kinds(effort, size, stages[0].n_rows)
     first = {name: [values[0]] for name, values in auto.items()}

@@ -57,15 +57,17 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`. Several: candidates.
     n_blocks : "auto", int, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
-        further blocks start from the first one on the path. ``"auto"``: up to 3 of order 2, and 2
-        without order; 1 of tables of a few hundred rows, and under constraints.
+        further blocks start from the first one on the path. ``"auto"``: up to 3 of the candidate
+        that leads; 1 of tables of a few hundred rows, under constraints, and if ``effort`` is
+        ``"fast"``.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : "auto", float, None, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several: candidates. ``"auto"``: 0.005 or None.
     encoding : {"auto", "uniform", "normal", "robust"}, None, or list of these, default="auto"
         As in :class:`WedgeReLURegressor`, by quantiles of the rows fitted: on a fold its training
-        part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: all of them.
+        part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: None,
+        ``"normal"`` and ``"uniform"``, if ``effort`` is ``"thorough"`` all of them.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         As in :class:`WedgeReLURegressor`.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
