@@ -54,7 +54,7 @@ MOST_ROWS_OF_FOLDS = 1200
 FACTOR = 0.4
 LEAST_OF_FIRST = 1e-5
 # A path ends after so many penalties without a better score.
-PATIENCE = Patience(2)
+PATIENCE = 2
 # What the fits of the parts are solved to, at the least.
 TOLERANCE = 1e-3
 # The fit on all rows is solved to so many times ``tol``, and certified by default up to so many
@@ -182,7 +182,9 @@ def _tried(task: Task, options: FitOptions) -> tuple[Combination | None, Sample]
     if not first > 0:
         return None, sample
     alphas = descending(first, FACTOR, LEAST_OF_FIRST)
-    return Combination(candidates_of(options), loose, alphas, PATIENCE, options.verbose), sample
+    return Combination(
+        candidates_of(options), loose, alphas, Patience(PATIENCE), options.verbose
+    ), sample
 
 
 def _best(
