@@ -127,7 +127,7 @@ BY_EFFORT = {
         (
             Counts(800, 200, 2),
             Counts(800, 200, 2, 1, ("encoding",)),
-            Counts(2_000, 600, 1),
+            Counts(3_000, 500, 1),
         ),
         5,
         SHALLOW_KINDS,
