@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience
 from sklearn_wedge._estimators.race import Outcome, best, chosen
-from sklearn_wedge._estimators.race_plan import BY_EFFORT, EFFORTS, Size, Stage, planned
+from sklearn_wedge._estimators.race_plan import BY_EFFORT, EFFORTS, Size, Stage, others, planned
 from sklearn_wedge._settings.options import FitOptions
 
 pytestmark = pytest.mark.newest
@@ -175,6 +175,12 @@ def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5):
     alphas = 0.4 ** np.arange(len(scores))
     combination = Combination((*kind, 1, encoding, None), options, alphas, None)
     return Outcome(combination, (), paths, 100, noise)
+
+
+def test_three_blocks_are_tried_of_neurons_of_any_order_or_not_of_others():
+    for order, most in ((None, 2), (2, 3)):
+        tried = others("n_blocks", (1, 2, 3), {"interaction_order": order, "n_blocks": 1})
+        assert tried == list(range(2, most + 1))
 
 
 VARIED = Stage(100, 1, 3, 2, {"encoding": (None, "uniform")})

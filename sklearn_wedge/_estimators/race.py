@@ -28,7 +28,7 @@ from sklearn_wedge._estimators.fold_paths import (
 )
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.found import Earlier
-from sklearn_wedge._estimators.race_plan import Stage
+from sklearn_wedge._estimators.race_plan import Stage, others
 from sklearn_wedge._estimators.race_rows import RaceRows, fewer
 from sklearn_wedge._settings.options import FitOptions
 
@@ -252,8 +252,8 @@ def _varied(runners: Sequence[Runner], stage: Stage) -> list[Runner]:
     found = list(runners)
     for runner in runners[: stage.n_varied]:
         for name, values in stage.variants.items():
-            others = [value for value in values if value != runner.parameters[name]]
-            found += [Runner({**runner.parameters, name: v}, runner.before) for v in others]
+            instead = others(name, values, runner.parameters)
+            found += [Runner({**runner.parameters, name: v}, runner.before) for v in instead]
     return found
 
 

@@ -27,6 +27,8 @@ VARIANTS: dict[str, tuple] = {
     "clip_quantile": (CLIP, None),
 }
 MORE_VARIANTS = {**VARIANTS, "encoding": (*VARIANTS["encoding"], "robust")}
+# Blocks of neurons of any number of inputs, at most: further ones cost several times the others.
+MOST_BLOCKS_OF_ANY_ORDER = 2
 # Neurons of three inputs run if triples × rows to fit are at most so many, of two if there are at
 # most so many pairs.
 MOST_TRIPLES = 400_000
@@ -219,6 +221,13 @@ def _is_affordable(order: int | None, size: Size, n_rows: int) -> bool:
     if order == 2:
         return comb(size.n_inputs, 2) <= MOST_PAIRS
     return order != 3 or comb(size.n_inputs, 3) * n_rows * size.cost <= MOST_TRIPLES
+
+
+def others(name: str, values: tuple, parameters: dict[str, Any]) -> list[Any]:
+    """What a candidate is tried with instead of its value of one parameter."""
+    is_limited = name == "n_blocks" and parameters["interaction_order"] is None
+    most = MOST_BLOCKS_OF_ANY_ORDER if is_limited else None
+    return [value for value in values if value != parameters[name] and not (most and value > most)]
 
 
 def with_given(kinds: Sequence[dict[str, Any]], given: dict[str, Sequence]) -> list[dict[str, Any]]:

@@ -58,8 +58,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     n_blocks : "auto", int, or list, tuple or array of these, default="auto"
         As in :class:`WedgeReLURegressor`. Several, such as ``(1, 2)``: candidates. At each alpha
         further blocks start from the first one on the path. ``"auto"``: up to 3 of the candidate
-        that leads; 1 of tables of a few hundred rows, under constraints, and if ``effort`` is
-        ``"fast"``.
+        that leads, 2 without order; 1 of tables of a few hundred rows, under constraints, and if
+        ``effort`` is ``"fast"``.
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : "auto", float, None, or list, tuple or array of these, default="auto"
