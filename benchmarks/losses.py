@@ -1,4 +1,8 @@
-"""Do the losses give what they promise? Coverage of quantiles, and the deviance of counts.
+"""Do the losses give what they promise, and how fast? Speed, coverage of quantiles, counts.
+
+Speed: losses with kinks beside the squared error, on parts of california_housing, and the hinge
+beside the log loss, on 10,000 rows of adult. The penalty of the squared error (log loss) is the one
+of a grid whose network has the number of neurons nearest to that of the other; times are CPU time.
 
 Quantile networks at 0.1, 0.5 and 0.9 on california_housing, with the share of held-out rows below
 each; and, on the ring counts of abalone, the Poisson deviance of networks fitted with the Poisson
@@ -16,6 +20,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import sklearn
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import PoissonRegressor
@@ -24,10 +29,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tables import ONE_KIND, load, standard_error
 
-from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
+from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor, WedgeReLURegressorCV
 
 # For the quantiles: large enough for a fit through an interior-point method to take a minute.
 QUANTILE_FIT = {"alpha": 2e-3, "pricing": "search", "tol": 0.03}
+SPEED_FIT = {"pricing": "search", "tol": 1e-2}
+# Penalties that give some 160 neurons on 1,000 rows; those of squares are looked for.
+KINKED = {
+    "absolute error": {"loss": "absolute_error", "alpha": 2e-3},
+    "quantile 0.1": {"loss": "quantile", "quantile": 0.1, "alpha": 7e-4},
+    "quantile 0.9": {"loss": "quantile", "quantile": 0.9, "alpha": 1e-3},
+}
+ALPHAS_OF_SQUARES = np.geomspace(4e-3, 1e-4, 12)
+ROWS, ROWS_OF_ADULT, ALPHA_OF_HINGE = (1000, 3000, 16512), 10_000, 1e-2
+ALPHAS_OF_LOG_LOSS = np.geomspace(2e-2, 3e-3, 6)
 COUNT_FIT = {"alphas": 12, "eps": 1e-3, "cv": 3, "pricing": "search", "tol": 1e-3}
 # Of a fold: a network for the squared error may predict that there are none.
 LEAST_RINGS = 0.5
@@ -36,6 +51,49 @@ LEAST_RINGS = 0.5
 def poisson_deviance(y, prediction) -> float:
     """Of predictions kept away from zero, where the deviance is infinite."""
     return mean_poisson_deviance(y, np.maximum(prediction, LEAST_RINGS))
+
+
+def timed(model, X, y):
+    """The fitted model, and the CPU time that it took."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        start = time.process_time()
+        return model.fit(X, y), time.process_time() - start
+
+
+def report(name: str, model, taken: float) -> None:
+    """One line."""
+    certificate = model.certificate_
+    print(
+        f"  {name:16s} alpha {model.alpha_:.2g}: {taken:6.2f} s, {model.n_neurons_:4d} neurons, "
+        f"gap {certificate.gap / certificate.tolerance:.2f} of what tol allows",
+        flush=True,
+    )
+
+
+def beside(smooth, alphas, kinked: dict, X, y) -> None:
+    """Losses with kinks, each beside the smooth one at about as many neurons."""
+    timed(sklearn.clone(smooth).set_params(alpha=0.1), X, y)  # what is compiled, is compiled
+    known = [timed(sklearn.clone(smooth).set_params(alpha=a), X, y) for a in alphas]
+    for name, parameters in kinked.items():
+        model, taken = timed(sklearn.clone(smooth).set_params(**parameters), X, y)
+        report(name, model, taken)
+        other, of_other = min(known, key=lambda k: abs(k[0].n_neurons_ - model.n_neurons_))
+        report(f"{other.loss}", other, of_other)
+        print(f"    {taken / of_other:.2f} times as long")
+
+
+def speed(folder: Path) -> None:
+    """Losses with kinks beside smooth ones."""
+    X, y, _, _ = load(folder, "california_housing", 0)
+    for n in ROWS:
+        print(f"california_housing, {n} rows")
+        beside(WedgeReLURegressor(**SPEED_FIT), ALPHAS_OF_SQUARES, KINKED, X[:n], y[:n])
+    X, y, _, _ = load(folder, "adult", 0)
+    print(f"adult, {ROWS_OF_ADULT} rows")
+    hinge = {"hinge": {"loss": "hinge", "alpha": ALPHA_OF_HINGE}}
+    X, y, smooth = X[:ROWS_OF_ADULT], y[:ROWS_OF_ADULT], WedgeReLUClassifier(**SPEED_FIT)
+    beside(smooth, ALPHAS_OF_LOG_LOSS, hinge, X, y)
 
 
 def quantiles(folder: Path) -> None:
@@ -89,11 +147,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the tables")
     parser.add_argument("--splits", type=int, default=3, help="splits of abalone")
-    parser.add_argument("--only", choices=["quantiles", "counts"])
+    parser.add_argument("--only", choices=["speed", "quantiles", "counts"])
     arguments = parser.parse_args()
-    if arguments.only != "counts":
+    if arguments.only in (None, "speed"):
+        speed(arguments.data)
+    if arguments.only in (None, "quantiles"):
         quantiles(arguments.data)
-    if arguments.only != "quantiles":
+    if arguments.only in (None, "counts"):
         counts(arguments.data, arguments.splits)
 
 

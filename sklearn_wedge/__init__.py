@@ -1,6 +1,7 @@
 """Globally optimal ReLU networks for scikit-learn, trained by convex optimisation."""
 
 from sklearn_wedge._core.encoding import Encoding
+from sklearn_wedge._core.losses import LossWithGradient
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.network import Block, HiddenNeurons, Network
 from sklearn_wedge._core.solution import Certificate, Round
@@ -20,6 +21,7 @@ __all__ = [
     "Certificate",
     "Encoding",
     "HiddenNeurons",
+    "LossWithGradient",
     "Marginal",
     "Network",
     "PolishedNetwork",

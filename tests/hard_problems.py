@@ -27,6 +27,29 @@ def insensitive(f, y):
 
 
 @dataclass(frozen=True)
+class Expectile:
+    """The expectile loss with its derivatives and conjugate."""
+
+    above: float
+    below: float
+
+    def _side(self, above):
+        return np.where(above, self.above, self.below)
+
+    def value(self, f, y):
+        return self._side(y > f) * (y - f) ** 2
+
+    def gradient(self, f, y):
+        return 2 * self._side(y > f) * (f - y)
+
+    def curvature(self, f, y):
+        return 2 * self._side(y > f)
+
+    def conjugate(self, slope, y):
+        return slope * y + slope**2 / (4 * self._side(slope < 0))
+
+
+@dataclass(frozen=True)
 class Kind:
     """A loss by name: the parameters of the estimator, the oracle's loss, the kind of target."""
 
@@ -53,6 +76,7 @@ LOSSES = {
     "Poisson": Kind({"loss": "poisson"}, optima.poisson(), "counts"),
     "gamma": Kind({"loss": "gamma"}, optima.gamma(), "positive"),
     "own": Kind({"loss": expectile}, optima.expectile(0.9, 0.1)),
+    "own with a gradient": Kind({"loss": Expectile(0.9, 0.1)}, optima.expectile(0.9, 0.1)),
     "own with kinks": Kind({"loss": insensitive}, optima.insensitive(0.2)),
     "log loss": Kind({}, optima.logistic(), "two classes"),
     "multinomial": Kind({}, optima.multinomial(), "three classes"),

@@ -19,9 +19,11 @@ from sklearn_wedge import (
 from sklearn_wedge._core.kernels import SERIAL
 from sklearn_wedge._core.losses import (
     Gamma,
+    Hinge,
     Huber,
     LogLoss,
     Multinomial,
+    Pinball,
     Poisson,
     SquaredError,
     SquaredHinge,
@@ -202,7 +204,8 @@ def test_the_quadratic_model_of_sums_has_the_minimiser_of_that_of_rows(loss, q, 
 @pytest.mark.parametrize(
     ("loss", "q"),
     [(SquaredError(), 1), (SquaredError(), 2), (LogLoss(), 1), (SquaredHinge(), 3)]
-    + [(Multinomial(), 3), (Poisson(), 1), (Huber(0.5), 1)],
+    + [(Multinomial(), 3), (Poisson(), 1), (Huber(0.5), 1)]
+    + [(Pinball(1.0, 1.0), 1), (Pinball(0.2, 0.8), 1), (Hinge(), 3)],
     ids=str,
 )
 def test_a_restricted_problem_has_one_solution_however_rows_are_kept(loss, q, hessian_bytes):
@@ -372,6 +375,9 @@ MODELS = {
     "huber": (WedgeReLURegressor(2e-2, loss="huber"), lambda y: y),
     "poisson": (WedgeReLURegressor(2e-2, loss="poisson"), lambda y: np.round(np.abs(y))),
     "gamma": (WedgeReLURegressor(2e-2, loss="gamma"), lambda y: np.abs(y) + 0.1),
+    "median": (WedgeReLURegressor(2e-2, loss="absolute_error"), lambda y: y),
+    "quantile": (WedgeReLURegressor(1e-2, loss="quantile", quantile=0.9), lambda y: y),
+    "hinge": (WedgeReLUClassifier(3e-2, loss="hinge"), lambda y: y > 14),
     "order 1": (WedgeReLURegressor(2e-2, interaction_order=1), lambda y: y),
     "monotone": (WedgeReLURegressor(2e-2, monotonic_cst=[1, 1, 0, 1, 0]), lambda y: y),
     "groups": (WedgeReLURegressor(2e-2, interaction_cst=[(0, 1), (2, 3, 4)]), lambda y: y),
@@ -385,6 +391,10 @@ MODELS = {
 }
 
 
+# Losses of two lines take more passes over the chunks: nobody waits for the last digits.
+LOOSELY = dict.fromkeys(["median", "quantile", "hinge"], 1e-3)
+
+
 def fitted(kind, memory, X, y, weight, **parameters):
     model, of_target = MODELS[kind]
     with sklearn.config_context(working_memory=memory):
@@ -395,11 +405,12 @@ def fitted(kind, memory, X, y, weight, **parameters):
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
     X, y, weight = friedman(800)
-    chunks, memory = (fitted(kind, m, X, y, weight, tol=1e-5) for m in (LITTLE, PLENTY))
+    tol = LOOSELY.get(kind, 1e-5)
+    chunks, memory = (fitted(kind, m, X, y, weight, tol=tol) for m in (LITTLE, PLENTY))
     constant = memory.history_[0].objective
     ours, theirs = chunks.certificate_, memory.certificate_
     assert not ours.exact
-    assert abs(ours.objective - theirs.objective) <= 3e-5 * max(constant, ours.objective * 10)
+    assert abs(ours.objective - theirs.objective) <= 3 * tol * max(constant, ours.objective * 10)
     # A certified bound holds for what was found in chunks.
     assert ours.objective >= theirs.lower_bound - 1e-9
     assert_allclose(chunks.x_mean_, memory.x_mean_, rtol=1e-9)
@@ -532,10 +543,7 @@ def test_chunks_keep_the_type_of_the_inputs_and_leave_out_rows_without_weight():
 @pytest.mark.parametrize(
     ("model", "pair"),
     [
-        (WedgeReLURegressor(0.01, loss="absolute_error"), "loss='absolute_error'"),
-        (WedgeReLURegressor(0.01, loss="quantile", quantile=0.9), "loss='quantile'"),
         (WedgeReLURegressor(0.01, loss=lambda f, y: (f - y) ** 2), "a loss of your own"),
-        (WedgeReLUClassifier(0.01, loss="hinge"), "loss='hinge'"),
         (WedgeReLURegressor(0.01, norm="l2"), "norm='l2'"),
         (WedgeReLURegressor(0.01, interaction_order=None), "neurons of 5 inputs"),
         (WedgeReLURegressor(0.01, solver="cvxpy"), "solver='cvxpy'"),
@@ -575,7 +583,9 @@ def test_paths_and_cross_validation_go_through_chunks_too():
     assert model.n_neurons_ > 0
 
 
-@pytest.mark.parametrize("loss", [SquaredError(), Huber(0.5), Poisson()], ids=str)
+@pytest.mark.parametrize(
+    "loss", [SquaredError(), Huber(0.5), Poisson(), Pinball(0.3, 0.7)], ids=str
+)
 def test_a_constant_column_or_target_leaves_the_constant_model(loss):
     y = np.ones((100, 1))
     chunks = LocalChunks(np.ones((100, 2)), y, np.ones(100), 30)
@@ -611,7 +621,7 @@ def as_dask(X, y, weight, rows=200):
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("kind", ["squared error", "two targets", "log loss", "classes"])
+@pytest.mark.parametrize("kind", ["squared error", "two targets", "log loss", "classes", "median"])
 def test_dask_arrays_have_the_objective_of_a_file(kind):
     X, y, weight = friedman(300)
     X = X.astype(np.float32)
@@ -753,10 +763,8 @@ def test_what_does_not_take_dask_arrays_says_so():
             model.fit(X, y > 10)
     with pytest.raises(ValueError, match="do not take dask arrays"):
         alpha_max(X, y)
-    with pytest.raises(
-        ValueError, match=r"loss='hinge' and a fit in chunks of rows .* sample of its rows"
-    ):
-        WedgeReLUClassifier(0.01, loss="hinge").fit(X, y > 10)
+    with pytest.raises(ValueError, match=r"norm='l2' and a fit in chunks .* sample of its rows"):
+        WedgeReLURegressor(0.01, norm="l2").fit(X, y)
     with pytest.raises(ValueError, match="negative"):
         WedgeReLURegressor(0.01, loss="poisson").fit(X, y - 100)
     with pytest.raises(ValueError, match="several targets"):

@@ -350,9 +350,9 @@ REFUSED = [
     ({"loss": "huber", "epsilon": 0.0}, [0.0, 1.0, 2.0, 3.0], "epsilon"),
     ({"loss": "hinge"}, [0.0, 1.0, 2.0, 3.0], "loss"),
     (
-        {"loss": "absolute_error", "solver": "active_set"},
+        {"loss": kinked, "solver": "active_set"},
         [0.0, 1.0, 2.0, 3.0],
-        "solver='active_set' and loss='absolute_error'",
+        "solver='active_set' and loss=kinked",
     ),
     (
         {"loss": expectile, "solver": "active_set"},
@@ -369,9 +369,10 @@ def test_what_does_not_combine_is_fitted(parameters, y, message):
         WedgeReLURegressor(**parameters).fit(X, y)
 
 
-def test_the_hinge_has_a_gradient():
-    with pytest.raises(ValueError, match="solver='active_set' and loss='hinge'"):
-        WedgeReLUClassifier(0.01, loss="hinge", solver="active_set").fit([[0.0], [1.0]], [0, 1])
+def test_cvxpy_is_asked_for_a_loss_that_it_does_not_know():
+    model = WedgeReLURegressor(0.01, loss=CASES["own with a gradient"].parameters["loss"])
+    with pytest.raises(ValueError, match="solver='cvxpy' and loss=Expectile do not combine"):
+        model.set_params(solver="cvxpy").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 def test_rows_without_weight_make_a_target_impossible():

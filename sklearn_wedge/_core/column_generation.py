@@ -410,7 +410,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     """What the last state amounts to."""
     warm_start = WarmStart(state.neurons, state.coef, state.intercept, state.turn)
     stopped_by = _stopped_by(problem, state, rule)
-    state = _with_independent_columns(problem, state)
+    state = _with_independent_columns(problem, state, rule)
     neurons, order = _by_importance(state)
     # A fit that was stopped early may have no bound of its own. One above the objective was checked
     # to be so by rounding.
@@ -458,11 +458,14 @@ def _improved_since(state: State) -> bool:
     return state.objective != last.objective or len(state.columns) != last.n_columns
 
 
-def _with_independent_columns(problem: Problem, state: State) -> State:
+def _with_independent_columns(problem: Problem, state: State, rule: StoppingRule) -> State:
     """The same network without redundant neurons."""
     if state.coef.shape[1] > 1:
         # The length of a row is curved: rounding does not decide among several outputs.
         return state
+    # Where the dual point is not unique, to solve the problem anew may take long.
+    accuracy = ACCURACY * rule.gap_wanted(problem, state.objective)
+    accuracy = 0.0 if problem.dual_is_unique else accuracy
     used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)
     means, covariance = problem.restricted.moments(columns)
@@ -478,7 +481,7 @@ def _with_independent_columns(problem: Problem, state: State) -> State:
         # The columns depend on one another up to a constant.
         intercept=state.intercept + (state.coef[used, 0] - moved) @ means,
     )
-    fewer = solve_restricted(problem, fewer)
+    fewer = solve_restricted(problem, fewer, accuracy)
     # Nearly dependent columns are judged by rounding: never at the price of the objective.
     lost = fewer.objective - state.objective
     return fewer if lost <= LOST_TO_ROUNDING * problem.scale else state

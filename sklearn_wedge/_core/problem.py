@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.losses import Loss, SmoothLoss
+from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons
 from sklearn_wedge._core.pricing.pencils import PointTable
@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 
 # Steps of a slide at most: nearly all end sooner.
 STEPS_PER_SLIDE = 400
+# A loss with kinks is smoothed for a slide, to this fraction of that of the constant model.
+WIDTH_OF_SLIDES = 0.02
 # A network trained from random weights: enough neurons to find those of a small network, and as
 # many steps as find most of what more of them find.
 NEURONS_OF_DRAFT = 200
@@ -228,7 +230,8 @@ class Problem:
         """Whether neurons are moved between pricings: where their directions are a continuum that
         is searched. Best neurons of other classes pass through samples, and are found as fast.
         """
-        return self.climbs and self.dual_is_unique and self.neuron_class.monotone is None
+        has_gradient = not isinstance(self.loss, OwnLoss)
+        return self.climbs and has_gradient and self.neuron_class.monotone is None
 
     @property
     def climbs(self) -> bool:
@@ -238,10 +241,17 @@ class Problem:
         return in_memory and kind.has_rejections and kind.order > 1 and not self.exact
 
     @cached_property
+    def _sliding_loss(self) -> SmoothLoss:
+        """The loss that a slide lowers: one that has a gradient everywhere."""
+        if isinstance(self.loss, PiecewiseLinear):
+            return self.loss.smoothed(WIDTH_OF_SLIDES * self.scale)
+        return self.loss
+
+    @cached_property
     def _network_loss(self) -> NetworkLoss:
         chunk = self.restricted.rows.chunk
         data = chunk.inputs, chunk.target, chunk.weight
-        return NetworkLoss(*data, self.loss, threads=chunk.threads)
+        return NetworkLoss(*data, self._sliding_loss, threads=chunk.threads)
 
     def slid(
         self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float
@@ -280,7 +290,7 @@ class Problem:
             some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
             weight = rows.weight[some] / rows.weight[some].sum()
             data = rows.inputs[some], rows.target[some], weight
-            loss = NetworkLoss(*data, self.loss, threads=rows.threads)
+            loss = NetworkLoss(*data, self._sliding_loss, threads=rows.threads)
         start = random_weights(points, self.constant.intercept, n_neurons, seed)
         moved = slid(loss, start, alpha, True, STEPS_OF_DRAFT)
         return as_neurons(moved, points, self.neuron_class)

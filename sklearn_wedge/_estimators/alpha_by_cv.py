@@ -33,7 +33,7 @@ from sklearn.utils.metadata_routing import (
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.deep import SolvedBlock
-from sklearn_wedge._core.losses import KinkedLoss
+from sklearn_wedge._core.losses import OwnLoss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._estimators.alpha_by_validation import (
@@ -110,8 +110,8 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     **{name: [*_of_candidates(name), list, tuple, np.ndarray] for name in CANDIDATES},
     "effort": [StrOptions(set(EFFORTS))],
 }
-# Rows that one row counts as where the loss has kinks, and each fit takes that much longer.
-OF_KINKS = 10
+# Rows that one row counts as where CVXPY solves for a loss, and each fit takes that much longer.
+OF_CVXPY = 10
 # The stage of a race that is a grid: everything on every fold.
 ALL = Stage(None, None, 1)
 
@@ -320,7 +320,7 @@ class AlphaByCV:
         return race, stages, candidates
 
     def _size(self, task: Task, rows: RaceRows) -> Size:
-        cost = task.target.shape[1] ** 0.5 * (OF_KINKS if isinstance(task.loss, KinkedLoss) else 1)
+        cost = task.target.shape[1] ** 0.5 * (OF_CVXPY if isinstance(task.loss, OwnLoss) else 1)
         return Size(rows.n_groups, task.X.shape[1], cost)
 
     def _limits(self, rows: RaceRows) -> dict[str, Any]:

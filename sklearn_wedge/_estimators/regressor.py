@@ -49,7 +49,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         by factors of 0.4 from the one at which the network is constant, to 1e-5 of it at most, and
         end two after the best. Fewer than ten distinct rows, or rows of which no part can be held
         out, get 0.01.
-    loss : str or callable, default="squared_error"
+    loss : str, callable or LossWithGradient, default="squared_error"
         What is minimised besides the penalty.
 
         - ``"squared_error"``: half the squared error. For several targets, these share their
@@ -63,6 +63,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         - a callable ``loss(f, y)`` that takes a CVXPY expression ``f`` and an array ``y``, both of
           shape (n,) and in original units, and returns the losses of the samples as a CVXPY
           expression of shape (n,), convex in ``f`` and bounded below. The target is not scaled.
+        - a `LossWithGradient`: a loss of your own, on arrays, that needs no CVXPY and is faster.
     quantile : float, default=0.5
         The level, between 0 and 1, for ``loss="quantile"``.
     epsilon : float, default=1.35
@@ -124,8 +125,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         what was done. A fit in chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method, or
-        CVXPY if the loss has no gradient (absolute error, quantile, your own); ``"cvxpy"``
-        (CLARABEL) is slower and independent of it.
+        CVXPY for a function of your own; ``"cvxpy"`` (CLARABEL) is slower and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
@@ -320,7 +320,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             of ``monotonic_cst``. A dask array is fitted in chunks of rows; so is an array whose
             activations would exceed scikit-learn's ``working_memory``, if losses and parameters
             allow it, and a memory-mapped file is then not copied. What cannot be fitted in chunks
-            (a loss without a gradient, ``norm="l2"``, neurons of more than two inputs,
+            (a function of your own as loss, ``norm="l2"``, neurons of more than two inputs,
             ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and
             a mapped file copied. In chunks of more than 8,192 rows hyperplanes pass through a
             sample of them that depends on their order: other orders, or copies instead of weights,

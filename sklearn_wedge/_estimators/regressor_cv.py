@@ -43,7 +43,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Paths of penalties that are given end, on all folds at the same penalty, after so many in a
         row without a better mean score: the small ones that follow take the most time. None tries
         all.
-    loss : str or callable, default="squared_error"
+    loss : str, callable or LossWithGradient, default="squared_error"
         As in :class:`WedgeReLURegressor`.
     quantile : float, default=0.5
         As in :class:`WedgeReLURegressor`.

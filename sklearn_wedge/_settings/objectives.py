@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_parameter_constraints
 
 from sklearn_wedge._core.losses import (
     Gamma,
     Hinge,
     Huber,
-    KinkedLoss,
     LogLoss,
     Loss,
+    LossWithGradient,
     Multinomial,
     OwnLoss,
+    OwnSmoothLoss,
     Pinball,
     Poisson,
     SquaredError,
@@ -42,7 +43,11 @@ CLASSIFICATION_LOSSES = ("log_loss", "hinge", "squared_hinge")
 NEVER = float(np.finfo(np.float32).min)
 
 REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
-    "loss": [StrOptions(set(REGRESSION_LOSSES)), callable],
+    "loss": [
+        StrOptions(set(REGRESSION_LOSSES)),
+        callable,
+        HasMethods(["value", "gradient", "curvature", "conjugate"]),
+    ],
     "quantile": [NumberIn(Real, 0, 1, closed="neither")],
     "epsilon": [NumberIn(Real, 0, None, closed="neither")],
 }
@@ -51,18 +56,22 @@ CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-def regression_loss(loss: str | Callable, quantile: float, epsilon: float) -> Loss:
+def regression_loss(
+    loss: str | Callable | LossWithGradient, quantile: float, epsilon: float
+) -> Loss:
     """The loss of a regression.
 
     Parameters
     ----------
-    loss : str or callable
+    loss : str, callable or LossWithGradient
         One of ``REGRESSION_LOSSES``, or a user's own.
     quantile : float
         Of ``"quantile"``.
     epsilon : float
         Of ``"huber"``, in units of the target.
     """
+    if isinstance(loss, LossWithGradient):
+        return OwnSmoothLoss(loss)
     if callable(loss):
         return OwnLoss(loss)
     return {
@@ -76,7 +85,7 @@ def regression_loss(loss: str | Callable, quantile: float, epsilon: float) -> Lo
 
 
 def validated_regression_loss(
-    loss: str | Callable, quantile: float, epsilon: float, caller: str
+    loss: str | Callable | LossWithGradient, quantile: float, epsilon: float, caller: str
 ) -> Loss:
     """``regression_loss`` of parameters that nobody has checked before.
 
@@ -145,10 +154,15 @@ def check_solver(loss: Loss, name: str, solver: str) -> None:
     ValueError
         The message names the pair.
     """
-    if solver == "active_set" and isinstance(loss, KinkedLoss):
+    if solver == "active_set" and isinstance(loss, OwnLoss):
         raise ValueError(
             f"solver='active_set' and loss={name} do not combine: the loss has no gradient. Use "
             "solver='auto' or 'cvxpy'."
+        )
+    if solver == "cvxpy" and isinstance(loss, OwnSmoothLoss) and not callable(loss.own):
+        raise ValueError(
+            f"solver='cvxpy' and loss={name} do not combine: CVXPY needs its expression. Use "
+            "solver='auto', or let the object be called with an expression and the targets, too."
         )
 
 
@@ -183,6 +197,8 @@ def check_regression(loss: Loss, y: NDArray, weight: NDArray, name: str, solver:
         raise ValueError(wrong)
 
 
-def name_of(loss: str | Callable) -> str:
+def name_of(loss: str | Callable | LossWithGradient) -> str:
     """A loss as it appears in messages."""
+    if isinstance(loss, LossWithGradient):
+        return type(loss).__name__
     return getattr(loss, "__name__", repr(loss)) if callable(loss) else repr(loss)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn import get_config
 
 from sklearn_wedge._core.kernels import Threads
-from sklearn_wedge._core.losses import Hinge, KinkedLoss, Loss, OwnLoss, Pinball
+from sklearn_wedge._core.losses import Loss, OwnLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing.chunked import ChunkedPricing
 from sklearn_wedge._core.problem import Problem
@@ -57,22 +57,12 @@ def rows_at_once(n_inputs: int) -> int:
     return rows_per_chunk(n_inputs, working_memory_bytes() / 2)
 
 
-def _name(loss: Loss) -> str:
-    if isinstance(loss, OwnLoss):
-        return "a loss of your own"
-    if isinstance(loss, Hinge):
-        return "loss='hinge'"
-    if isinstance(loss, Pinball):
-        return "loss='absolute_error'" if loss.above == loss.below else "loss='quantile'"
-    return f"loss={type(loss).__name__}"
-
-
 def needs_memory(
     loss: Loss, options: FitOptions, neuron_class: NeuronClass
 ) -> tuple[str, str] | None:
     """What of a fit cannot be done in chunks of rows, and what to use instead; None if all can."""
-    if isinstance(loss, KinkedLoss):
-        return _name(loss), "use a loss with a gradient, such as 'huber' or 'squared_hinge'"
+    if isinstance(loss, OwnLoss):
+        return "a loss of your own", "give it a gradient, or use a loss by name, such as 'huber'"
     if options.n_blocks > 1:
         return f"n_blocks={options.n_blocks}", "use n_blocks=1"
     if options.solver == "cvxpy":

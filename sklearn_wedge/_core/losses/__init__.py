@@ -3,6 +3,8 @@
 from sklearn_wedge._core.losses.base import KinkedLoss, Loss, SmoothLoss, Units, balanced
 from sklearn_wedge._core.losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
 from sklearn_wedge._core.losses.own import OwnLoss
+from sklearn_wedge._core.losses.own_gradient import LossWithGradient, OwnSmoothLoss
+from sklearn_wedge._core.losses.piecewise import PiecewiseLinear, Smoothed
 from sklearn_wedge._core.losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
 from sklearn_wedge._core.losses.solver import FAILED, solve_in_place
 
@@ -14,11 +16,15 @@ __all__ = [
     "KinkedLoss",
     "LogLoss",
     "Loss",
+    "LossWithGradient",
     "Multinomial",
     "OwnLoss",
+    "OwnSmoothLoss",
+    "PiecewiseLinear",
     "Pinball",
     "Poisson",
     "SmoothLoss",
+    "Smoothed",
     "SquaredError",
     "SquaredHinge",
     "Units",

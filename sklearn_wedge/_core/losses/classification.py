@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, xlog1py, xlogy
 
-from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
+from sklearn_wedge._core.losses.base import Array, SmoothLoss, sum_of_squares
+from sklearn_wedge._core.losses.piecewise import PiecewiseLinear
 
 if TYPE_CHECKING:
     import cvxpy
@@ -171,23 +172,18 @@ class Multinomial(SmoothLoss):
 
 
 @dataclass(frozen=True)
-class Hinge(KinkedLoss):
+class Hinge(PiecewiseLinear):
     """``(1 - s f)_+`` in each output, with ``s = -1`` for target 0 and ``1`` for target 1."""
 
     target_scaling = "none"
 
-    def value(self, prediction: Array, target: Array, weight: Array) -> float:
-        """Weighted mean loss."""
-        return float(weight @ np.maximum(1.0 - _side(target) * prediction, 0.0).sum(axis=1))
+    def kinks(self, target: Array) -> Array:
+        """The margins of 1."""
+        return _side(target)
 
-    def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
-        """The nearest dual point with ``s v / w`` between 0 and 1."""
-        side = _side(target)
-        return side * np.clip(side * dual, 0.0, weight[:, None])
-
-    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
-        """``-Σ w ℓ*(-v/w)``: linear on the domain."""
-        return float((dual * _side(target)).sum())
+    def slopes(self, target: Array) -> tuple[Array, Array]:
+        """One of them is 0: beyond the margin nothing is lost."""
+        return np.minimum(_side(target), 0.0), np.maximum(_side(target), 0.0)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,): the side of the majority."""

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import xlogy
 
-from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
+from sklearn_wedge._core.losses.base import Array, SmoothLoss, sum_of_squares
+from sklearn_wedge._core.losses.piecewise import PiecewiseLinear
 
 if TYPE_CHECKING:
     import cvxpy
@@ -102,7 +103,7 @@ class Huber(SmoothLoss):
 
 
 @dataclass(frozen=True)
-class Pinball(KinkedLoss):
+class Pinball(PiecewiseLinear):
     """``above·(y - f)_+ + below·(f - y)_+``: the quantile at level ``above / (above + below)``.
 
     With both 1 it is the absolute error.
@@ -111,19 +112,13 @@ class Pinball(KinkedLoss):
     above: float
     below: float
 
-    def value(self, prediction: Array, target: Array, weight: Array) -> float:
-        """Weighted mean loss."""
-        residual = target - prediction
-        loss = np.maximum(self.above * residual, -self.below * residual)
-        return float(weight @ loss.sum(axis=1))
+    def kinks(self, target: Array) -> Array:
+        """The targets."""
+        return target
 
-    def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
-        """The nearest dual point with ``v / w`` between ``-below`` and ``above``."""
-        return np.clip(dual, -self.below * weight[:, None], self.above * weight[:, None])
-
-    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
-        """``-Σ w ℓ*(-v/w)``: linear on the domain."""
-        return float((dual * target).sum())
+    def slopes(self, target: Array) -> tuple[Array, Array]:
+        """The same for all samples."""
+        return np.array(-self.below), np.array(self.above)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (1,): a quantile."""

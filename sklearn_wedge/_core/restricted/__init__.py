@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from sklearn_wedge._core.losses import KinkedLoss, Loss, SquaredError
+from sklearn_wedge._core.losses import KinkedLoss, Loss, PiecewiseLinear, SquaredError
 from sklearn_wedge._core.restricted.active_set import independent_support
 from sklearn_wedge._core.restricted.columns import (
     Columns,
@@ -17,6 +17,7 @@ from sklearn_wedge._core.restricted.columns import (
 from sklearn_wedge._core.restricted.interior_point import InteriorPoint
 from sklearn_wedge._core.restricted.least_squares import LeastSquares
 from sklearn_wedge._core.restricted.newton import ProximalNewton
+from sklearn_wedge._core.restricted.smoothing import Smoothing
 from sklearn_wedge._core.rows import Activations, Rows
 
 __all__ = [
@@ -47,13 +48,16 @@ def restricted_problem(
     rows : Rows
         With weights that sum to 1.
     solver : {"auto", "active_set", "cvxpy"}
-        ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, and CVXPY
-        if the loss has no gradient. CVXPY needs the rows in one chunk.
+        ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, on
+        envelopes if it has kinks; and CVXPY, which needs the rows in one chunk, if it has no known
+        envelope.
     nothing : Activations, default=None
         Those of no column; None: of rows in memory.
     hessian_bytes : float, default=inf
         What the Hessian of several outputs may take.
     """
+    if solver != "cvxpy" and isinstance(loss, PiecewiseLinear):
+        return Smoothing(loss, rows, nothing)
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
         return InteriorPoint(loss, rows, nothing)
     if isinstance(loss, SquaredError):

@@ -188,6 +188,13 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         dual = self.rows.keep(passes.dual_point, self.loss, along=(predicted,))
         return Optimum(coef, intercept, predicted, dual)
 
+    def model_sums(
+        self, activations: Activations, predicted: Kept, levelled: bool
+    ) -> tuple[Array, ...]:
+        """What the quadratic model of a smooth loss is made of: see ``passes.model_sums``."""
+        sums = passes.model_sums
+        return self.rows.sum(sums, activations, self.loss, levelled, along=(predicted,))
+
     def balanced(self, dual: Kept) -> DualPoint:
         """A dual point of the domain made to sum to zero without leaving it."""
         (known,) = self.rows.sum(passes.imbalance, self.loss, along=(dual,))

@@ -160,12 +160,7 @@ class Point:
 
     def model(self, working: NDArray[np.intp], levelled: bool) -> QuadraticModel:
         """The quadratic model of the loss over some of the columns."""
-        sums = self.problem.rows.sum(
-            passes.model_sums,
-            self.columns.activations.take(working),
-            self.problem.loss,
-            levelled,
-            along=(self.predicted,),
-        )
+        activations = self.columns.activations.take(working)
+        sums = self.problem.model_sums(activations, self.predicted, levelled)
         products, dual_sum = self.products
         return quadratic_model(sums, products[working], dual_sum)

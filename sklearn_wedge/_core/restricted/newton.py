@@ -114,7 +114,7 @@ def _solved(point: Point, accuracy: float) -> Point:
     """Where the steps from a point end."""
     close, precision = 0, precision_of(ROUGH_MODEL * accuracy, point.objective)
     for _ in range(MAX_STEPS):
-        after, promised = _step(point, precision)
+        after, promised = newton_step(point, precision)
         if after is None:
             return point
         point = after
@@ -124,7 +124,7 @@ def _solved(point: Point, accuracy: float) -> Point:
     return point
 
 
-def _step(point: Point, precision: float) -> tuple[Point | None, float]:
+def newton_step(point: Point, precision: float) -> tuple[Point | None, float]:
     """The point that one step leads to, if any, and the decrease that the full step promised."""
     products, dual_sum = point.products
     working = working_set(point.columns.values(products), point.alpha, point.coef)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sklearn_wedge._core.losses import Loss, SmoothLoss
+from sklearn_wedge._core.losses import Loss, PiecewiseLinear, Smoothed, SmoothLoss
 from sklearn_wedge._core.rows import matrices
 from sklearn_wedge._core.rows.activations import Activations
 from sklearn_wedge._core.rows.chunks import Array, Chunk, added
@@ -55,6 +55,23 @@ def shifted(chunk: Chunk, predicted: Array, shift: Array) -> Array:
 def total_curvature(chunk: Chunk, predicted: Array, loss: SmoothLoss) -> tuple[Array]:
     """Share of the chunk in the second derivative in the intercept."""
     return (loss.total_curvature(predicted, chunk.target, chunk.weight),)
+
+
+def moved(chunk: Chunk, predicted: Array, dual: Array, width: float) -> Array:
+    """Predictions less a width times the slopes of a dual point, (r, q)."""
+    return predicted - width * (dual / chunk.weight[:, None])
+
+
+def farthest_from_kink(chunk: Chunk, loss: PiecewiseLinear, constant: Array) -> float:
+    """Of a constant prediction, (q,), from the kinks of the losses."""
+    return float(np.abs(loss.kinks(chunk.target) - constant).max())
+
+
+def left_by_widths(
+    chunk: Chunk, predicted: Array, loss: PiecewiseLinear, widths: Array
+) -> tuple[Array]:
+    """Share of the chunk in what envelopes of some widths leave of a duality gap, roughly, (k,)."""
+    return (loss.left_by_widths(predicted, chunk.target, chunk.weight, widths),)
 
 
 def imbalance(chunk: Chunk, dual: Array, loss: Loss) -> tuple[Array]:
@@ -138,6 +155,33 @@ def model_sums(
             grams[:, a, :, b] = matrices.product(scaled, values, chunk.threads)
             grams[:, b, :, a] = grams[:, a, :, b]
     return grams, moments, moments + centre[:, None, None] * total, total
+
+
+def bent_model_sums(
+    chunk: Chunk, predicted: Array, activations: Activations, loss: Smoothed
+) -> tuple[Array, ...]:
+    """``model_sums`` of the rows whose loss is curved there.
+
+    For the others stands the diagonal of what a slight curvature of theirs would add: it keeps the
+    model from being singular.
+    """
+    curvature = loss.curvature(predicted, chunk.target, chunk.weight)
+    lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight)
+    values = activations.values(chunk)
+    centre = activations.centre(values, chunk.weight)
+    values = values - centre[:, None]
+    grams, moments = [], []
+    for c in curvature.T:
+        bent = np.flatnonzero(c)
+        some = values[:, bent]
+        moments.append(some @ c[bent])
+        grams.append(matrices.gram(some * np.sqrt(c[bent]), chunk.threads))
+    grams, moments = np.array(grams), np.array(moments)
+    columns = np.arange(len(values))
+    grams[:, columns, columns] += (values**2 @ lines).T
+    total = curvature.sum(axis=0)
+    centred = moments + total[:, None] * centre
+    return grams, moments, centred, total + lines.sum(axis=0)
 
 
 def curvature_operators(

@@ -1,0 +1,132 @@
+"""Losses of two lines that meet in a kink, and what smooths them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
+
+if TYPE_CHECKING:
+    import cvxpy
+
+# Curvature of lines in the model of a step, relative to that around the kink, so that the step has
+# a length.
+CURVATURE_OF_LINES = 1e-9
+
+
+class PiecewiseLinear(KinkedLoss):
+    """``max(low·r, high·r)`` in each output, of the distance ``r`` of a prediction from a kink.
+
+    The slopes ``low <= 0 <= high`` limit the dual point: ``v / w`` is between them.
+    """
+
+    @abstractmethod
+    def kinks(self, target: Array) -> Array:
+        """The predictions at which the losses have their kinks, (n, q)."""
+
+    @abstractmethod
+    def slopes(self, target: Array) -> tuple[Array, Array]:
+        """``low`` and ``high``, of a shape that broadcasts to (n, q)."""
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        distance = self.kinks(target) - prediction
+        low, high = self.slopes(target)
+        return float(weight @ np.maximum(low * distance, high * distance).sum(axis=1))
+
+    def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
+        """The nearest dual point with ``v / w`` between the slopes."""
+        low, high = self.slopes(target)
+        return np.clip(dual, low * weight[:, None], high * weight[:, None])
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """``-Σ w ℓ*(-v/w)``: linear on the domain."""
+        return float((dual * self.kinks(target)).sum())
+
+    def smoothed(self, width: float) -> Smoothed:
+        """Its Moreau envelope."""
+        return Smoothed(self, width)
+
+    def left_by_widths(
+        self, prediction: Array, target: Array, weight: Array, widths: Array
+    ) -> Array:
+        """What envelopes of some widths lose of the duality gap, about, (k,).
+
+        Only rows whose slope is between those of the lines lose: on average a sixth of the width
+        times a mean of squared slopes.
+        """
+        distance = self.kinks(target) - prediction
+        low, high = self.slopes(target)
+        reach = np.where(distance > 0, high, np.abs(low))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # The width from which on a row is around its kink.
+            within = np.where(distance == 0, 0.0, np.abs(distance) / reach)
+        each = weight[:, None] * (high**3 - low**3) / (6 * (high - low))
+        order = np.argsort(within, axis=None)
+        total = np.append(0.0, np.cumsum(each.ravel()[order]))
+        return widths * total[np.searchsorted(within.ravel()[order], widths, side="right")]
+
+
+@dataclass(frozen=True)
+class Smoothed(SmoothLoss):
+    """The Moreau envelope ``min over g of ℓ(g, y) + (f - g)² / (2 width)`` of a loss with kinks.
+
+    Its conjugate is that of the loss plus a square: its dual points are dual points of the loss.
+
+    Parameters
+    ----------
+    loss : PiecewiseLinear
+    width : float
+        Positive.
+    """
+
+    loss: PiecewiseLinear
+    width: float
+
+    def _slope(self, prediction: Array, target: Array) -> tuple[Array, Array, Array]:
+        """Distances from the kinks; minus the slopes of the losses; those of a plain square."""
+        distance = self.loss.kinks(target) - prediction
+        steep = distance / self.width
+        low, high = self.loss.slopes(target)
+        return distance, np.clip(steep, low, high), steep
+
+    def value(self, prediction: Array, target: Array, weight: Array) -> float:
+        """Weighted mean loss."""
+        distance, slope, _ = self._slope(prediction, target)
+        return float(weight @ (slope * (distance - self.width / 2 * slope)).sum(axis=1))
+
+    def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Minus the gradient of the mean loss: it is in the domain of the loss itself."""
+        return weight[:, None] * self._slope(prediction, target)[1]
+
+    def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """Second derivative of the mean loss in the prediction: 0 on the lines."""
+        _, slope, steep = self._slope(prediction, target)
+        return np.where(slope == steep, weight[:, None] / self.width, 0.0)
+
+    def curvature_of_lines(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """What a step takes for the curvature on the lines, (n, q)."""
+        _, slope, steep = self._slope(prediction, target)
+        slight = CURVATURE_OF_LINES / self.width
+        return np.where(slope == steep, 0.0, slight * weight[:, None])
+
+    def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
+        """That of the loss, less ``width / 2 Σ v²/w``."""
+        of_loss = self.loss.dual_value(dual, target, weight)
+        return of_loss - self.width / 2 * sum_of_squares(dual, weight)
+
+    def constant_model(self, target: Array, weight: Array) -> Array:
+        """The best constant prediction of the loss, (q,)."""
+        return self.loss.constant_model(target, weight)
+
+    def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
+        """Elementwise losses for CVXPY, once the variable that they bring along is minimised."""
+        import cvxpy
+
+        near = cvxpy.Variable(prediction.shape)
+        of_loss = self.loss.expression(near, target)
+        return of_loss + cvxpy.square(prediction - near) / (2 * self.width)
