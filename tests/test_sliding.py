@@ -278,12 +278,55 @@ def test_an_estimate_that_a_network_refutes_is_kept():
     assert priced.lower_bound <= state.objective
 
 
+def searched(problem, alpha=0.01):
+    efforts = problem.efforts(proves=False)
+    return column_generation.step(
+        problem, column_generation.start(problem, alpha), StoppingRule(1e-3, 5), efforts
+    )
+
+
+def test_of_many_estimates_the_luckiest_counts():
+    problem = problem_of()
+    state = replace(searched(problem), lower_bound=0.0)
+    effort = problem.efforts(proves=False)[-1]
+    state = column_generation.price(problem, state, effort, conclusive=True)
+    lucky = replace(state, lower_bound=state.objective)
+    priced = column_generation.price(problem, lucky, effort, conclusive=True)
+    assert priced.lower_bound == priced.rounds[-1].estimate < state.objective
+
+
+def test_what_all_searches_miss_is_forgotten_or_allowed_for_where_they_agree():
+    problem = problem_of()
+    state = searched(problem)
+
+    def expected(*searches):
+        found = replace(state.priced, bound=max(searches), searches=searches)
+        at = replace(state, alpha=1.0, values=np.empty(0), priced=found)
+        return column_generation._expected_value(problem, at)
+
+    assert expected(1.1, 1.4, 1.2) == pytest.approx(1.6)
+    assert expected(1.4, 1.1, 1.4) == 1.4
+    assert expected(1.1) == pytest.approx(1.2)
+    assert expected(0.7, 0.9) == 0.9
+
+
+def test_long_searches_that_have_to_agree_look_in_the_same_directions():
+    problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, max_rounds=1)
+    efforts = rule.efforts(problem)
+    assert efforts.count(Effort.CONFIRMATION) > 1
+    state = column_generation.start(problem, 0.01)
+    # In a last round all are made, whatever they find.
+    searches = column_generation.step(problem, state, rule, efforts).priced.searches
+    assert len(searches) == 1 + efforts.count(Effort.CONFIRMATION)
+    assert len(set(searches)) > 1
+
+
 @pytest.mark.parametrize("proves", [True, False])
 def test_a_proof_ends_with_less_than_a_long_search_or_a_score_needs_one(proves):
     problem, rule = problem_of(), StoppingRule(1e-3, 100, proves=proves)
     (reached,) = solve_path(problem, np.array([0.01]), rule)
     assert reached.converged
-    assert (reached.history[-1].pricing == "second long search") == proves
+    assert (reached.history[-1].pricing == "repeated long search") == proves
 
 
 def test_a_long_search_forgets_what_is_known_or_finds_no_more():

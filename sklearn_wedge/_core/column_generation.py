@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing import Priced, significant
-from sklearn_wedge._core.problem import NEURONS_OF_DRAFT, Effort, Problem
+from sklearn_wedge._core.problem import (
+    NEURONS_OF_DRAFT,
+    STEPS_OF_DRAFT,
+    STEPS_OF_THOROUGH_DRAFT,
+    Effort,
+    Problem,
+)
 from sklearn_wedge._core.restricted import (
     Columns,
     DualPoint,
@@ -56,8 +62,8 @@ CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
-# Seed of the network that a fit starts from.
-START = (0,)
+# Networks that a thorough fit starts from: each finds other neurons. Of fewer rows one is enough.
+DRAFTS, ROWS_OF_DRAFTS = 4, 300
 
 
 @dataclass(frozen=True)
@@ -203,14 +209,35 @@ def resume(
 
 
 def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
-    """A start from a network trained from random weights."""
-    neurons, coef, intercept = problem.drafted(alpha, NEURONS_OF_DRAFT, START)
+    """A start from the neurons of networks trained from random weights: their mean, or better."""
+    several = rule.thorough and problem.sample.rows.n_rows >= ROWS_OF_DRAFTS
+    n_drafts, n_steps = (DRAFTS, STEPS_OF_THOROUGH_DRAFT) if several else (1, STEPS_OF_DRAFT)
+    drafts = [
+        problem.drafted(alpha, NEURONS_OF_DRAFT, (seed,), n_steps) for seed in range(n_drafts)
+    ]
+    neurons = reduce(Neurons.join, [draft[0] for draft in drafts])
+    coef = np.concatenate([draft[1] for draft in drafts]) / n_drafts
+    intercept = sum(draft[2] for draft in drafts) / n_drafts
     return resume(problem, alpha, neurons, rule, coef, intercept)
 
 
 def _largest_value(state: State) -> float:
     """Of all that was priced, and of the columns at hand, which a search need not find again."""
     return float(np.max(state.values, initial=state.priced.bound))
+
+
+def _expected_value(problem: Problem, state: State) -> float:
+    """The largest value there is: the one found, and as much as it is above what others found.
+
+    Of long searches that knew nothing of one another the best is above the second best by about as
+    much as it is itself, on average, below what there is to be found (D. S. Robson and J. H.
+    Whitlock, Biometrika 51, 1964). Where several found the same, it is that.
+    """
+    largest = _largest_value(state)
+    if problem.exact or not state.priced.searches:
+        return largest
+    others = sorted(state.priced.searches)[:-1]
+    return largest + max(0.0, largest - max([state.alpha, *others]))
 
 
 def _bound(state: State, largest_value: float) -> float:
@@ -220,19 +247,24 @@ def _bound(state: State, largest_value: float) -> float:
 
 
 def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
-    """Price the dual point; a bound that is conclusive counts, and the best of these is kept."""
+    """Price the dual point; a bound that is conclusive counts.
+
+    The best of certified bounds is kept, and of estimates the last: each may be too high, and the
+    best of many would be the luckiest.
+    """
     # The tight columns rather than those in use: the dual point is unique and decides which are
     # tight, while rounding may decide which of several dependent columns are in use.
     tight = state.neurons.take(np.flatnonzero(state.values >= TIGHT * state.alpha))
     priced = problem.price(state.dual, state.alpha, effort, tight, state.turn, state.priced)
     state = replace(state, priced=priced)
-    bound = _bound(state, _largest_value(state))
+    bound = _bound(state, _expected_value(problem, state))
     check_bound(problem, state.objective, bound)
     bound = max(bound, problem.loss.least)
     # An estimate above what a network has been found to reach was none.
     kept = state.lower_bound if state.lower_bound <= state.objective or problem.exact else -np.inf
-    best = max(kept, bound) if conclusive else kept
-    latest = Round(
+    latest = max(kept, bound) if problem.exact else bound
+    best = latest if conclusive else kept
+    this_round = Round(
         objective=state.objective,
         lower_bound=best,
         estimate=bound,
@@ -240,7 +272,7 @@ def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> S
         n_neurons=int(np.count_nonzero(state.coef.any(axis=1))),
         pricing=effort.value,
     )
-    return replace(state, lower_bound=best, rounds=(*state.rounds, latest))
+    return replace(state, lower_bound=best, rounds=(*state.rounds, this_round))
 
 
 def _by_importance(state: State) -> tuple[Neurons, NDArray[np.intp]]:
@@ -277,7 +309,10 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Move the neurons in use as a network; the same state if that is no better."""
     used = np.flatnonzero(state.coef.any(axis=1))
     start = state.neurons.take(used), state.coef[used], state.intercept
-    gained = state.rounds[-1].objective - state.objective
+    latest = state.rounds[-1]
+    # What takes several searches to find is worth little, but may lead far.
+    repeated = latest.pricing == Effort.CONFIRMATION.value
+    gained = None if repeated else latest.objective - state.objective
     neurons, coef, intercept = problem.slid(*start, state.alpha, gained)
     given = replace(
         state,
@@ -313,7 +348,7 @@ def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether, by what was priced, there is little left to gain."""
     enough = CONFIRM_AT if problem.exact else 1.0
     allowed = enough * rule.gap_wanted(problem, state.objective)
-    gap_seen = state.objective - _bound(state, _largest_value(state))
+    gap_seen = state.objective - _bound(state, _expected_value(problem, state))
     if gap_seen <= allowed or _is_met(problem, state, rule):
         return True
     return _found_nothing(problem, state, rule) or _stands_still(problem, state, rule)

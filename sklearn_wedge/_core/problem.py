@@ -34,8 +34,12 @@ WIDTH_OF_SLIDES = 0.02
 # A network trained from random weights: enough neurons to find those of a small network, and as
 # many steps as find most of what more of them find.
 NEURONS_OF_DRAFT = 200
-NEURONS_TO_CLIMB_FROM = 100
 STEPS_OF_DRAFT = 150
+# One that tells what is missing has to be of about the quality of the network at hand: its neurons
+# lead to what 50 times as many other directions do not find.
+STEPS_OF_THOROUGH_DRAFT = 300
+# Long searches after the first that have to agree with it: one that finds something ends a round.
+CONFIRMATIONS = 3
 # Of more rows it sees so many; with half of the rows of a small table it finds much less.
 ROWS_OF_DRAFT = 20_000
 
@@ -46,7 +50,7 @@ class Effort(Enum):
     LOCAL_MOVES = "local moves"
     SEARCH = "search"
     LONG_SEARCH = "long search"
-    CONFIRMATION = "second long search"
+    CONFIRMATION = "repeated long search"
     EXACT = "exact"
 
 
@@ -105,7 +109,7 @@ class Pricing(Protocol):
         alpha: float,
         neurons: Neurons,
         drafted: Neurons,
-        seed: tuple[int, int],
+        turn: int,
         known: Priced,
     ) -> Priced:
         """What is known, and what a search in many more directions finds."""
@@ -173,16 +177,17 @@ class Problem:
     def efforts(self, proves: bool) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts.
 
-        Of a fit that proves something, an estimate is of two searches that miss little: what one
-        of them found to be the end was the luck of its directions as often as not.
+        Of a fit that proves something, an estimate is of several long searches: what one of them
+        found to be the end was the luck of its directions as often as not.
         """
         if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         if self.exact:
             return [*searches, Effort.EXACT]
-        long = [Effort.LONG_SEARCH, Effort.CONFIRMATION] if proves and self.climbs else []
-        return [*searches, *long]
+        if not (proves and self.climbs):
+            return searches
+        return [*searches, Effort.LONG_SEARCH, *CONFIRMATIONS * [Effort.CONFIRMATION]]
 
     def extend(
         self, columns: Columns, neurons: Neurons, kept: NDArray[np.intp] | None = None
@@ -218,11 +223,10 @@ class Problem:
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
         if effort in (Effort.LONG_SEARCH, Effort.CONFIRMATION):
-            seed = turn, int(effort is Effort.CONFIRMATION)
-            drafted = (
-                self._others(alpha, effort, len(tight), seed) if self.drafts else tight.take([])
-            )
-            return self.pricing.search_on(to_price, alpha, tight, drafted, seed, known)
+            others = tight.take([])
+            if self.drafts and effort is Effort.CONFIRMATION:
+                others = self._others(alpha, tight, (turn, len(known.searches)))
+            return self.pricing.search_on(to_price, alpha, tight, others, turn, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
     @property
@@ -254,11 +258,11 @@ class Problem:
         return NetworkLoss(*data, self._sliding_loss, threads=chunk.threads)
 
     def slid(
-        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float
+        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float | None
     ) -> tuple[Neurons, Array, Array]:
         """Neurons in use, their coefficients and the intercept after a slide, as a network.
 
-        ``gained`` is what was gained since the last one.
+        ``gained`` is what was gained since the last one; None: it takes all its steps.
         """
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
@@ -277,7 +281,7 @@ class Problem:
         return self.slides and self._dense
 
     def drafted(
-        self, alpha: float, n_neurons: int, seed: tuple[int, ...]
+        self, alpha: float, n_neurons: int, seed: tuple[int, ...], n_steps: int = STEPS_OF_DRAFT
     ) -> tuple[Neurons, Array, Array]:
         """Neurons, their coefficients and the intercept of a network trained from random weights.
 
@@ -292,14 +296,13 @@ class Problem:
             data = rows.inputs[some], rows.target[some], weight
             loss = NetworkLoss(*data, self._sliding_loss, threads=rows.threads)
         start = random_weights(points, self.constant.intercept, n_neurons, seed)
-        moved = slid(loss, start, alpha, True, STEPS_OF_DRAFT)
+        moved = slid(loss, start, alpha, True, n_steps)
         return as_neurons(moved, points, self.neuron_class)
 
-    def _others(self, alpha: float, effort: Effort, n_tight: int, seed: tuple[int, ...]) -> Neurons:
-        """Those of another network; to confirm, of one that is as large as the one at hand."""
-        confirms = effort is Effort.CONFIRMATION
-        n_neurons = max(NEURONS_TO_CLIMB_FROM, n_tight if confirms else 0)
-        return self.drafted(alpha, n_neurons, seed)[0]
+    def _others(self, alpha: float, tight: Neurons, seed: tuple[int, int]) -> Neurons:
+        """Those of another network, at least as large as the one at hand."""
+        n_neurons = max(NEURONS_OF_DRAFT, len(tight))
+        return self.drafted(alpha, n_neurons, seed, STEPS_OF_THOROUGH_DRAFT)[0]
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -99,7 +99,7 @@ class Round:
         Columns of the restricted problem, and those with a coefficient.
     pricing : str
         ``"local moves"``, ``"search"`` (with the binned sweep), ``"long search"`` (in many more
-        directions), ``"second long search"`` (in others again) or ``"exact"``.
+        directions), ``"repeated long search"`` (in others again) or ``"exact"``.
 
     Examples
     --------

@@ -42,12 +42,16 @@ class StoppingRule:
     rough: bool = False
     roughly: float = ROUGHLY
 
+    @property
+    def thorough(self) -> bool:
+        """Whether much is asked for: who asks for little is not kept waiting."""
+        return self.proves and not self.rough and _fraction_of_own(self.tolerance) is not None
+
     def efforts(self, problem: Problem) -> list[Effort]:
         """What a round may have to go through."""
         efforts = problem.efforts(self.proves)
-        if efforts[-1] is Effort.CONFIRMATION and _fraction_of_own(self.tolerance) is None:
-            # Who asks for little is not kept waiting.
-            efforts = efforts[:-1]
+        if not self.thorough:
+            efforts = [effort for effort in efforts if effort is not Effort.CONFIRMATION]
         return efforts[:1] if self.rough else efforts
 
     def gap_wanted(self, problem: Problem, objective: float) -> float:

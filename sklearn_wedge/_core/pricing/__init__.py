@@ -199,24 +199,27 @@ class Pricing:
         alpha: float,
         neurons: Neurons,
         drafted: Neurons,
-        seed: tuple[int, int],
+        turn: int,
         known: Priced,
     ) -> Priced:
         """What is known of a dual point, and what climbs from many more directions find.
 
         They start from those of the drafted neurons, too; neurons well below ``alpha`` are of no
-        interest. The seed is of the number of the round and of the search; the other parameters
-        are those of ``propose``.
+        interest. Directions are others in each round, ``turn``, and in each search that is known;
+        the other parameters are those of ``propose``.
         """
-        sketch = sketched(dual, seed[0], self.budget)
+        sketch = sketched(dual, turn, self.budget)
         at_most = self.budget.positions_of_climbs // self.table.n_points
         how_many = min(self.budget.climbs_at_the_end, at_most)
-        new = self._new_directions(neurons, how_many, (*seed, 2))
+        # What is nearly as good leads to what is better.
+        near = neurons.join(known.neurons.take(known.values >= NEARLY * alpha))
+        new = self._new_directions(near, how_many, (turn, len(known.searches), 2))
         of_draft = drafted.weight_matrix(self.table.n_inputs).T
         # The best of some offsets is nearly as good as the best of all.
         least = NEARLY * alpha if sketch is dual else 0.0
-        found = self._climb(sketch, np.concatenate([of_draft, new]), least)
-        return merged(self._evaluate(found, dual, self.budget.evaluated), known)
+        planes = self._climb(sketch, np.concatenate([of_draft, new]), least)
+        found = self._evaluate(planes, dual, self.budget.evaluated)
+        return merged(known, replace(found, searches=(found.bound,)))
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)

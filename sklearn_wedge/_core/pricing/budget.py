@@ -98,8 +98,8 @@ class SearchBudget:
     climbs: int = 200
     new_climbs: int = 64
     climbs_everywhere: int = 300
-    climbs_at_the_end: int = 3000
-    positions_of_climbs: int = 15_000_000
+    climbs_at_the_end: int = 1000
+    positions_of_climbs: int = 5_000_000
     climb_steps: int = 8
     climb_gain: float = 1e-3
     offsets: int = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,15 @@ class Priced:
         where the coefficient must have a sign.
     bound : float
         The largest value over everything priced: ``M(v)`` if the whole class was.
+    searches : tuple of float
+        The largest value that each long search has found, of those that knew nothing of one
+        another.
     """
 
     neurons: Neurons
     values: NDArray[np.float64]
     bound: float
+    searches: tuple[float, ...] = ()
 
 
 def _neurons_of(table: PointTable, planes: Hyperplanes, norm: Norm) -> Neurons:
@@ -142,7 +146,8 @@ def merged(one: Priced, other: Priced) -> Priced:
     """What both have found at one dual point; neurons may be there twice."""
     values = np.concatenate([one.values, other.values])
     bound = float(np.maximum(one.bound, other.bound))  # NaN, if one of them is
-    return _best_first(one.neurons.join(other.neurons), values, bound)
+    both = _best_first(one.neurons.join(other.neurons), values, bound)
+    return replace(both, searches=one.searches + other.searches)
 
 
 def _best_first(neurons: Neurons, values: NDArray, bound: float) -> Priced:

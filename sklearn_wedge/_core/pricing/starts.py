@@ -2,8 +2,8 @@
 
 After a slide the directions of the neurons in use are stationary points of the value. Neurons that
 the dual point asks for are found from differences of samples, normals of hyperplanes through
-samples, sums and differences of neurons, few inputs, from a distance from neurons, and from neurons
-with some signs changed.
+samples, sums and differences of neurons, few inputs, from all distances from neurons, and from
+neurons with some weights of another sign or size.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ Array = NDArray[np.float64]
 
 # Inputs of a sparse direction.
 FEW_INPUTS = 3
-# How far a perturbed neuron is from the neuron, which has length 1.
-PERTURBATION = 0.3
+# How far a perturbed neuron is from the neuron, which has length 1: about this power of ten, at
+# least and at most. What is found near by and far off is not the same.
+PERTURBATION = (-1.5, 0.0)
 # Of the weights of a neuron, those whose sign changes.
-SHARE_TURNED = 0.2
+SHARE_TURNED = 0.1
+# The size of a weight that is drawn anew.
+REDRAWN = 0.5
 # Samples of more inputs are not made into normals: each takes the solution of a linear system.
 MOST_INPUTS_OF_NORMALS = 64
 
@@ -49,7 +52,7 @@ def varied_directions(
     if points.shape[1] <= min(MOST_INPUTS_OF_NORMALS, len(points)):
         kinds.append(_normals)
     if len(neurons):
-        kinds += [_pairs, _perturbed, _turned]
+        kinds += [_pairs, _perturbed, _turned, _redrawn]
     each = -(-how_many // len(kinds))
     return np.concatenate([kind(rng, each, points, neurons, neuron_class) for kind in kinds])
 
@@ -99,7 +102,8 @@ def _pairs(rng, how_many: int, points: Array, neurons: Array, kind: NeuronClass)
 def _perturbed(rng, how_many: int, points: Array, neurons: Array, kind: NeuronClass) -> Array:
     """Some way from a neuron."""
     d = points.shape[1]
-    away = PERTURBATION / np.sqrt(d) * rng.standard_normal((how_many, d))
+    distance = 10 ** rng.uniform(*PERTURBATION, size=(how_many, 1)) / np.sqrt(d)
+    away = distance * rng.standard_normal((how_many, d))
     return neurons[rng.integers(len(neurons), size=how_many)] + away
 
 
@@ -107,3 +111,11 @@ def _turned(rng, how_many: int, points: Array, neurons: Array, kind: NeuronClass
     """Neurons with the signs of some weights changed."""
     chosen = neurons[rng.integers(len(neurons), size=how_many)]
     return np.where(rng.random(chosen.shape) < SHARE_TURNED, -chosen, chosen)
+
+
+def _redrawn(rng, how_many: int, points: Array, neurons: Array, kind: NeuronClass) -> Array:
+    """Neurons with one weight changed."""
+    chosen = neurons[rng.integers(len(neurons), size=how_many)]
+    weight = rng.integers(points.shape[1], size=how_many)
+    chosen[np.arange(how_many), weight] = REDRAWN * rng.standard_normal(how_many)
+    return chosen
