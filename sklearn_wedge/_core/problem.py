@@ -39,7 +39,7 @@ STEPS_OF_DRAFT = 150
 # lead to what 50 times as many other directions do not find.
 STEPS_OF_THOROUGH_DRAFT = 300
 # Long searches after the first that have to agree with it: one that finds something ends a round.
-CONFIRMATIONS = 3
+CONFIRMATIONS = 1
 # Of more rows it sees so many; with half of the rows of a small table it finds much less.
 ROWS_OF_DRAFT = 20_000
 
