@@ -47,8 +47,17 @@ ALLOWED = {
         "_core.sliding",
     },
     "_core.stopping": {"_core.problem", "_core.solution"},
+    "_core.state": {
+        "_core.problem",
+        "_core.stopping",
+        "_core.neurons",
+        "_core.pricing",
+        "_core.restricted",
+        "_core.solution",
+    },
     "_core.column_generation": {
         "_core.problem",
+        "_core.state",
         "_core.stopping",
         "_core.neurons",
         "_core.pricing",
@@ -57,6 +66,7 @@ ALLOWED = {
     },
     "_core.warm_path": {
         "_core.problem",
+        "_core.state",
         "_core.column_generation",
         "_core.solution",
         "_core.stopping",
@@ -69,7 +79,7 @@ ALLOWED = {
     },
     "_core.deep": {
         "_core.problem",
-        "_core.column_generation",
+        "_core.state",
         "_core.warm_path",
         "_core.rows",
         "_core.pricing",

@@ -17,9 +17,9 @@ from oracles import (
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max
-from sklearn_wedge._core.column_generation import resume
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.warm_path import solve_from, solve_path
 from sklearn_wedge._settings.options import FitOptions

@@ -6,28 +6,25 @@ State goes through ``start``, ``step`` and ``finished``; a path of penalties reu
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
-from sklearn_wedge._core.pricing import Priced, significant
-from sklearn_wedge._core.problem import (
-    NEURONS_OF_DRAFT,
-    STEPS_OF_DRAFT,
-    STEPS_OF_THOROUGH_DRAFT,
-    Effort,
-    Problem,
-)
-from sklearn_wedge._core.restricted import (
-    Columns,
-    DualPoint,
-    independent_support,
-    total_length,
-)
+from sklearn_wedge._core.pricing import significant
+from sklearn_wedge._core.problem import Effort, Problem
+from sklearn_wedge._core.restricted import independent_support, total_length
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
+from sklearn_wedge._core.state import (
+    State,
+    accuracy_wanted,
+    is_too_coarse,
+    solve_for,
+    solve_restricted,
+    start,
+)
 from sklearn_wedge._core.stopping import StoppingRule, check_bound
 
 Array = NDArray[np.float64]
@@ -48,10 +45,6 @@ TIGHT = 1 - 1e-6
 # tolerance, and is more than rounding: the tight columns themselves are found again and again.
 WORTHWHILE = 0.1
 ROUNDING = 1e-10
-# What the restricted problem may be solved to, as a fraction of the gap wanted; it is solved again
-# if what is wanted at the objective then reached is less than half of that.
-ACCURACY = 0.1
-TOO_COARSE = 2.0
 # Violations considered are powers of two down to rounding.
 HALVINGS = 34
 # Objective, relative to that of the constant model, that dropping redundant columns may cost.
@@ -62,86 +55,6 @@ CONFIRM_AT = 0.5
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
-# Networks that a thorough fit starts from: each finds other neurons. Of fewer rows one is enough.
-DRAFTS, ROWS_OF_DRAFTS = 4, 300
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that a round hands to the next.
-
-    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
-    must have a sign. ``accuracy`` is what the restricted problem was solved to. ``turn`` counts the
-    rounds at all penalties so far: what a search with a limited budget leaves out in one round has
-    its turn in another.
-    """
-
-    alpha: float
-    neurons: Neurons
-    columns: Columns
-    coef: Array
-    intercept: Array
-    objective: float
-    dual: DualPoint | None
-    values: Array
-    accuracy: float = 0.0
-    priced: Priced | None = None
-    lower_bound: float = -np.inf
-    rounds: tuple[Round, ...] = field(default=())
-    turn: int = 0
-
-
-def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
-    """Optimise the coefficients of the columns at hand; the dual point comes with them.
-
-    They need not be closer to the optimum than ``accuracy``, in units of the objective.
-    """
-    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
-    return replace(
-        state,
-        coef=found.coef,
-        intercept=found.intercept,
-        objective=found.objective,
-        dual=found.dual,
-        values=found.values,
-    )
-
-
-def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> State:
-    """The same, as accurately as a rule asks for at the objective that is reached.
-
-    Where that is slow, no more accurately than the gap last ``seen``, most of which is closed by
-    what comes next.
-    """
-    accuracy = _accuracy(problem, state, rule, seen)
-    while True:
-        state = replace(solve_restricted(problem, state, accuracy), accuracy=accuracy)
-        wanted = _accuracy(problem, state, rule, seen)
-        if accuracy <= TOO_COARSE * wanted:
-            return state
-        accuracy = wanted
-
-
-def _accuracy(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> float:
-    wanted = rule.gap_wanted(problem, state.objective)
-    if problem.restricted.is_slow(state.coef):
-        wanted = max(wanted, seen)
-    return ACCURACY * wanted
-
-
-def start(problem: Problem, alpha: float) -> State:
-    """The constant model."""
-    constant = problem.constant
-    return State(
-        alpha=alpha,
-        neurons=Neurons.empty(problem.neuron_class.order),
-        columns=problem.restricted.no_columns(),
-        coef=constant.coef,
-        intercept=constant.intercept,
-        objective=constant.objective,
-        dual=constant.dual,
-        values=constant.values,
-    )
 
 
 def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
@@ -162,63 +75,6 @@ def _gap_of_columns(state: State, fresh: State) -> float:
         return 0.0
     objective = state.objective - (state.alpha - fresh.alpha) * total_length(state.coef)
     return objective - _bound(fresh, float(np.max(state.values, initial=0.0)))
-
-
-def resume(
-    problem: Problem,
-    alpha: float,
-    neurons: Neurons,
-    rule: StoppingRule,
-    coef: Array | None = None,
-    intercept: Array | None = None,
-) -> State:
-    """A start from given neurons instead of the constant model, before any pricing.
-
-    Parameters
-    ----------
-    problem : Problem
-    alpha : float
-        Penalty.
-    neurons : Neurons
-        The first columns, m of them, in the units of the problem, of unit norm and of its class.
-        Their points may be unknown (-1): a search then does not look around them.
-    rule : StoppingRule
-        What the restricted problem is solved to.
-    coef : ndarray of shape (m, q), default=None
-        Where the solver starts; None: zeros.
-    intercept : ndarray of shape (q,), default=None
-        Likewise; None: that of the constant model.
-
-    Returns
-    -------
-    State
-        With the best coefficients of these neurons; to be handed to ``solve_from``.
-    """
-    constant = problem.constant.intercept
-    given = State(
-        alpha=alpha,
-        neurons=neurons.padded(max(problem.neuron_class.order, neurons.inputs.shape[1])),
-        columns=problem.extend(problem.restricted.no_columns(), neurons),
-        coef=np.zeros((len(neurons), len(constant))) if coef is None else coef,
-        intercept=constant if intercept is None else intercept,
-        objective=np.inf,
-        dual=None,
-        values=np.empty(0),
-    )
-    return solve_for(problem, given, rule)
-
-
-def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
-    """A start from the neurons of networks trained from random weights: their mean, or better."""
-    several = rule.thorough and problem.sample.rows.n_rows >= ROWS_OF_DRAFTS
-    n_drafts, n_steps = (DRAFTS, STEPS_OF_THOROUGH_DRAFT) if several else (1, STEPS_OF_DRAFT)
-    drafts = [
-        problem.drafted(alpha, NEURONS_OF_DRAFT, (seed,), n_steps) for seed in range(n_drafts)
-    ]
-    neurons = reduce(Neurons.join, [draft[0] for draft in drafts])
-    coef = np.concatenate([draft[1] for draft in drafts]) / n_drafts
-    intercept = sum(draft[2] for draft in drafts) / n_drafts
-    return resume(problem, alpha, neurons, rule, coef, intercept)
 
 
 def _largest_value(state: State) -> float:
@@ -411,7 +267,7 @@ def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[E
         return False
     if _is_met(problem, state, rule):
         return True
-    if state.accuracy > TOO_COARSE * _accuracy(problem, state, rule):
+    if is_too_coarse(problem, state, rule):
         return False  # what is left is of the columns at hand
     before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
     stuck = before_last == efforts[-1].value and _gained(state) <= 0.0 and problem.dual_is_unique
@@ -499,7 +355,7 @@ def _with_independent_columns(problem: Problem, state: State, rule: StoppingRule
         # The length of a row is curved: rounding does not decide among several outputs.
         return state
     # Where the dual point is not unique, to solve the problem anew may take long.
-    accuracy = ACCURACY * rule.gap_wanted(problem, state.objective)
+    accuracy = accuracy_wanted(problem, state, rule)
     accuracy = 0.0 if problem.dual_is_unique else accuracy
     used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)

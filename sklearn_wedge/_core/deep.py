@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.column_generation import resume
 from sklearn_wedge._core.pricing import diverse
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample, TrainingSample
 from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
 from sklearn_wedge._core.warm_path import solve_from
 

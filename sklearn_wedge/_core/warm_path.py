@@ -9,16 +9,14 @@ import numpy as np
 
 from sklearn_wedge._core.column_generation import (
     Array,
-    State,
     at_penalty,
-    draft,
     largest_value_of_constant,
     solution,
     solve_penalty,
-    start,
 )
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._core.state import State, draft, start
 from sklearn_wedge._core.stopping import StoppingRule
 
 # On the way to the target each penalty is this fraction of the last, solved to this relative gap.

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-from sklearn_wedge._core.column_generation import Problem, Solution, State, resume
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import network_of
+from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
-from sklearn_wedge._core.solution import Certificate
+from sklearn_wedge._core.solution import Certificate, Solution
+from sklearn_wedge._core.state import State, resume
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._core.warm_path import solve_from

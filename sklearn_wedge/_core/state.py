@@ -1,0 +1,171 @@
+"""What one round of column generation hands to the next, and what the first one starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.pricing import Priced
+from sklearn_wedge._core.problem import (
+    NEURONS_OF_DRAFT,
+    STEPS_OF_DRAFT,
+    STEPS_OF_THOROUGH_DRAFT,
+    Problem,
+)
+from sklearn_wedge._core.restricted import Columns, DualPoint
+from sklearn_wedge._core.solution import Round
+from sklearn_wedge._core.stopping import StoppingRule
+
+Array = NDArray[np.float64]
+
+# What the restricted problem may be solved to, as a fraction of the gap wanted; it is solved again
+# if what is wanted at the objective then reached is less than half of that.
+ACCURACY = 0.1
+TOO_COARSE = 2.0
+# Networks that a thorough fit starts from: each finds other neurons. Of fewer rows one is enough.
+DRAFTS, ROWS_OF_DRAFTS = 4, 300
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a round hands to the next.
+
+    ``values`` are ``‖V·(Xu + c)_+‖`` of the columns at the dual point, signed where the coefficient
+    must have a sign. ``accuracy`` is what the restricted problem was solved to. ``turn`` counts the
+    rounds at all penalties so far: what a search with a limited budget leaves out in one round has
+    its turn in another.
+    """
+
+    alpha: float
+    neurons: Neurons
+    columns: Columns
+    coef: Array
+    intercept: Array
+    objective: float
+    dual: DualPoint | None
+    values: Array
+    accuracy: float = 0.0
+    priced: Priced | None = None
+    lower_bound: float = -np.inf
+    rounds: tuple[Round, ...] = field(default=())
+    turn: int = 0
+
+
+def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
+    """Optimise the coefficients of the columns at hand; the dual point comes with them.
+
+    They need not be closer to the optimum than ``accuracy``, in units of the objective.
+    """
+    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
+    return replace(
+        state,
+        coef=found.coef,
+        intercept=found.intercept,
+        objective=found.objective,
+        dual=found.dual,
+        values=found.values,
+    )
+
+
+def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> State:
+    """The same, as accurately as a rule asks for at the objective that is reached.
+
+    Where that is slow, no more accurately than the gap last ``seen``, most of which is closed by
+    what comes next.
+    """
+    accuracy = accuracy_wanted(problem, state, rule, seen)
+    while True:
+        state = replace(solve_restricted(problem, state, accuracy), accuracy=accuracy)
+        wanted = accuracy_wanted(problem, state, rule, seen)
+        if accuracy <= TOO_COARSE * wanted:
+            return state
+        accuracy = wanted
+
+
+def accuracy_wanted(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> float:
+    """What a rule asks the restricted problem to be solved to at this objective."""
+    wanted = rule.gap_wanted(problem, state.objective)
+    if problem.restricted.is_slow(state.coef):
+        wanted = max(wanted, seen)
+    return ACCURACY * wanted
+
+
+def is_too_coarse(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether the rule asks for much more than the restricted problem was solved to."""
+    return state.accuracy > TOO_COARSE * accuracy_wanted(problem, state, rule)
+
+
+def start(problem: Problem, alpha: float) -> State:
+    """The constant model."""
+    constant = problem.constant
+    return State(
+        alpha=alpha,
+        neurons=Neurons.empty(problem.neuron_class.order),
+        columns=problem.restricted.no_columns(),
+        coef=constant.coef,
+        intercept=constant.intercept,
+        objective=constant.objective,
+        dual=constant.dual,
+        values=constant.values,
+    )
+
+
+def resume(
+    problem: Problem,
+    alpha: float,
+    neurons: Neurons,
+    rule: StoppingRule,
+    coef: Array | None = None,
+    intercept: Array | None = None,
+) -> State:
+    """A start from given neurons instead of the constant model, before any pricing.
+
+    Parameters
+    ----------
+    problem : Problem
+    alpha : float
+        Penalty.
+    neurons : Neurons
+        The first columns, m of them, in the units of the problem, of unit norm and of its class.
+        Their points may be unknown (-1): a search then does not look around them.
+    rule : StoppingRule
+        What the restricted problem is solved to.
+    coef : ndarray of shape (m, q), default=None
+        Where the solver starts; None: zeros.
+    intercept : ndarray of shape (q,), default=None
+        Likewise; None: that of the constant model.
+
+    Returns
+    -------
+    State
+        With the best coefficients of these neurons; to be handed to ``solve_from``.
+    """
+    constant = problem.constant.intercept
+    given = State(
+        alpha=alpha,
+        neurons=neurons.padded(max(problem.neuron_class.order, neurons.inputs.shape[1])),
+        columns=problem.extend(problem.restricted.no_columns(), neurons),
+        coef=np.zeros((len(neurons), len(constant))) if coef is None else coef,
+        intercept=constant if intercept is None else intercept,
+        objective=np.inf,
+        dual=None,
+        values=np.empty(0),
+    )
+    return solve_for(problem, given, rule)
+
+
+def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
+    """A start from the neurons of networks trained from random weights: their mean, or better."""
+    several = rule.thorough and problem.sample.rows.n_rows >= ROWS_OF_DRAFTS
+    n_drafts, n_steps = (DRAFTS, STEPS_OF_THOROUGH_DRAFT) if several else (1, STEPS_OF_DRAFT)
+    drafts = [
+        problem.drafted(alpha, NEURONS_OF_DRAFT, (seed,), n_steps) for seed in range(n_drafts)
+    ]
+    neurons = reduce(Neurons.join, [draft[0] for draft in drafts])
+    coef = np.concatenate([draft[1] for draft in drafts]) / n_drafts
+    intercept = sum(draft[2] for draft in drafts) / n_drafts
+    return resume(problem, alpha, neurons, rule, coef, intercept)
