@@ -331,12 +331,14 @@ def test_what_is_out_of_reach_is_refused_after_a_choice_only(monkeypatch):
 
 
 def test_verbose_is_silent_on_the_penalties_tried(capsys):
-    model = fitted("squared", verbose=1)
+    model = fitted("squared", verbose=2)
     told = capsys.readouterr().out
     assert told.startswith("alpha='auto': 1 combination, 5 folds")
     for alpha in model.alphas_:
         assert told.count(f": alpha {alpha:.4g} (") == 5
     assert f"alpha {model.alpha_:.4g}: {model.n_neurons_} neurons" in told
+    fitted("squared", verbose=1)
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 # --- a solution on other rows ---------------------------------------------------------------------

@@ -395,7 +395,10 @@ def test_a_long_choice_is_silent(capfd):
     regressor_cv(**parameters, verbose=0).fit(X, y)
     assert capfd.readouterr().out == ""
     model = regressor_cv(**parameters, verbose=1).fit(X, y)
+    few = capfd.readouterr().out.splitlines()
+    regressor_cv(**parameters, verbose=2).fit(X, y)
     lines = capfd.readouterr().out.splitlines()
+    assert few[:3] == [lines[0], *lines[13:15]]
     assert lines[0] == "cross-validation, stage 1: 2 combinations, 3 folds, up to 2 penalties each"
     words = "interaction_order={}, norm='l1', n_blocks=1, encoding=None, clip_quantile=0.005"
     expected = [
@@ -423,7 +426,7 @@ def test_the_first_line_comes_after_a_whole_fold(capfd):
         seen.append(capfd.readouterr().out.count("fold 1 of 2: alpha"))
         return 0.0
 
-    regressor_cv([0.3, 0.2, 0.1], cv=2, scoring=scorer, verbose=1).fit(X, y)
+    regressor_cv([0.3, 0.2, 0.1], cv=2, scoring=scorer, verbose=2).fit(X, y)
     assert seen[:3] == [0, 1, 1]
 
 

@@ -124,7 +124,8 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Threads of the fit; None: as many as it may use (``OMP_NUM_THREADS`` and limits of joblib
         and of the container count). The result does not depend on it.
     verbose : int, default=0
-        1: a line per penalty and block; 2: a line per pricing round.
+        1: a line per penalty and block; 2: a line per pricing round, and before them one per
+        penalty and fold that are validated.
 
     Attributes
     ----------

@@ -63,7 +63,7 @@ class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
     All of these are tried if ``patience`` is None.
-    ``verbose`` are lines on penalties and folds: of their fits, there are none. ``starts`` are
+    ``verbose``: 1, a line when it is done; 2, also one for each penalty and fold. ``starts`` are
     networks that the path of each fold starts from, by place; without one: the constant model.
     """
 
@@ -301,7 +301,7 @@ def _went_on(
                     path.n_unconverged + (not blocks[-1].solution.converged),
                     (*path.solutions, blocks[0].solution),
                 )
-            if combination.verbose:
+            if combination.verbose > 1:
                 print(
                     f"{combination}, {fold}: alpha {alpha:.4g} ({number + 1} of {n_alphas}), "
                     f"score {path.scores[-1]:.6g}, {path.neurons[-1]} neurons",

@@ -103,8 +103,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Folds and combinations fitted in parallel through joblib, and threads of the last fit;
         each worker uses the threads that joblib leaves to it.
     verbose : int, default=0
-        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per penalty and
-        fold as it is done, and one per combination.
+        As in :class:`WedgeReLURegressor`, for the final fit; before it, a line per
+        combination as it is done, of 2 also one per penalty and fold.
 
     Attributes
     ----------
