@@ -35,8 +35,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 
 # %%
 # Columns of text are categories, each level of which becomes an input of its own; where a year is
-# not known, the median stands for it, and one more input says so. Nothing has to be scaled. For a
-# linear model and for boosting transformers make the same.
+# not known, it is filled in from the other numbers, and where that tells of the rent one more input
+# says so. Nothing has to be scaled. For a linear model and for boosting transformers make the like.
 
 columns = make_column_transformer(
     (SimpleImputer(add_indicator=True), make_column_selector(dtype_include="number")),

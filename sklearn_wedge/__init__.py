@@ -11,7 +11,7 @@ from sklearn_wedge._estimators.features import WedgeFeatures
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.regressor_cv import WedgeReLURegressorCV
 from sklearn_wedge._polish.polish import PolishedNetwork, polish
-from sklearn_wedge._tables import Category, TableEncoding
+from sklearn_wedge._tables import Category, Filling, TableEncoding
 from sklearn_wedge._version import __version__
 from sklearn_wedge.path import WedgePath, alpha_max, wedge_relu_path
 
@@ -20,6 +20,7 @@ __all__ = [
     "Category",
     "Certificate",
     "Encoding",
+    "Filling",
     "HiddenNeurons",
     "LossWithGradient",
     "Marginal",

@@ -131,6 +131,7 @@ def _validated(
     caller: str,
     categorical_features: Any,
     has_directions: bool,
+    has_groups: bool,
 ) -> _Data:
     if is_dask(X):
         raise ValueError(
@@ -150,7 +151,7 @@ def _validated(
     X, y = read_inputs(read, X, caller, coded)
     weight, target = validated_weight(sample_weight, len(X), caller), as_columns(y)
     names = [f"x{k}" for k in range(X.shape[1])] if names is None else list(map(str, names))
-    table, inputs = inputs_to_fit(X, levels, target, weight, names, has_directions)
+    table, inputs = inputs_to_fit(X, levels, target, weight, names, has_directions, has_groups)
     return _Data(inputs, target, weight, table)
 
 
@@ -242,7 +243,9 @@ def wedge_relu_path(
     True
     """
     data = _validated(
-        X, y, sample_weight, "wedge_relu_path", categorical_features, monotonic_cst is not None
+        *(X, y, sample_weight, "wedge_relu_path", categorical_features),
+        has_directions=monotonic_cst is not None,
+        has_groups=interaction_cst is not None,
     )
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
     check_regression(objective, data.target, data.weight, name_of(loss), solver)
@@ -348,7 +351,9 @@ def alpha_max(
     0.866
     """
     data = _validated(
-        X, y, sample_weight, "alpha_max", categorical_features, monotonic_cst is not None
+        *(X, y, sample_weight, "alpha_max", categorical_features),
+        has_directions=monotonic_cst is not None,
+        has_groups=interaction_cst is not None,
     )
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
     check_regression(objective, data.target, data.weight, name_of(loss), "auto")

@@ -125,9 +125,35 @@ def deepened(model, widths, seed=0):
 
 
 def completed(model, X):
-    """Medians for what is missing, and then the indicators, as ``table_`` says."""
-    gaps, table = np.isnan(X), model.table_
-    return np.hstack([np.where(gaps, table.medians, X), gaps[:, table.with_indicator]])
+    """Missing values filled in row by row, and then the indicators, as ``table_`` says."""
+    table, filling = model.table_, model.table_.filling
+    rows = np.where(np.isnan(X), table.medians, X)
+    for row, given in zip(rows, X, strict=True):
+        gaps = np.flatnonzero(np.isnan(given))
+        if filling is not None and len(gaps):
+            z = (np.clip(given, filling.lower, filling.upper) - filling.means) / filling.scales
+            z[gaps] = 0
+            for _ in range(filling.sweeps):
+                z[gaps] = (filling.weights @ z)[gaps]
+            row[gaps] = (filling.means + filling.scales * z)[gaps]
+    return np.hstack([rows, np.isnan(X)[:, table.with_indicator]])
+
+
+def filled_by_hand(record, row):
+    """A row by name with all of its numbers, in plain Python; None where a value is missing."""
+    if record["filling"] is None:
+        medians = {column["name"]: column["median"] for column in record["columns"]}
+        return {name: medians[name] if x is None else x for name, x in row.items()}
+    columns, z = record["filling"]["columns"], {}
+    for c in columns:
+        x = c["mean"] if row[c["name"]] is None else row[c["name"]]
+        z[c["name"]] = (min(max(x, c["lower"]), c["upper"]) - c["mean"]) / c["scale"]
+    gaps = [c for c in columns if row[c["name"]] is None]
+    for c in gaps:
+        z[c["name"]] = 0.0
+    for _ in range(record["filling"]["sweeps"]):
+        z |= {c["name"]: sum(w * z[name] for name, w in c["weights"].items()) for c in gaps}
+    return row | {c["name"]: c["mean"] + c["scale"] * z[c["name"]] for c in gaps}
 
 
 def forward(model, X):
@@ -163,7 +189,7 @@ def case(name):
     """The model, rows, and outputs (n, q) of its network on them."""
     model = MODELS[name]
     X = rows(bool(np.isfinite(model.clip_bounds_).any() or model.encoding_.columns))
-    if len(model.table_.with_indicator):  # a column that was complete in training lacks some, too
+    if len(model.table_.lacking):  # a column that was complete in training lacks some, too
         X[np.random.default_rng(3).random(X.shape) < 0.2] = np.nan
     output = about_all_classes(model, forward(model, X))
     if hasattr(model, "feature_names_in_"):
@@ -220,13 +246,13 @@ def decided(output):
 
 def predict_by_hand(record, row):
     """One prediction of a row by name, None where a value is missing."""
-    values, columns = {}, {column["name"]: column for column in record["columns"]}
+    values, filled = {}, filled_by_hand(record, row)
     for unit in record["inputs"]:
-        x, column = row[unit["column"]], columns[unit["column"]]
+        x = row[unit["column"]]
         if unit["is_missing"]:
             x = float(x is None)
         elif unit["values"] is None:
-            x = column["median"] if x is None else x
+            x = filled[unit["column"]]
         elif x is None:
             x = unit["values"]["missing"]
         elif x in unit["values"]["levels"]:

@@ -25,6 +25,7 @@ from exported import (
     data,
     decided,
     deepened,
+    filled_by_hand,
     forward,
     labels,
     predictions,
@@ -83,7 +84,7 @@ def mlp_of(name):
     if model.loss == "squared_hinge":
         with pytest.warns(UserWarning, match="predict_proba is of no use"):
             return model.to_mlp(), model, X, output
-    if len(model.table_.with_indicator):
+    if len(model.table_.lacking):
         complete = ~np.isnan(X).any(axis=1)
         with pytest.warns(UserWarning, match="refuse rows with missing values"):
             return model.to_mlp(), model, X[complete], output[complete]
@@ -321,14 +322,13 @@ def test_operators_too_old_for_missing_values_are_taken_for_onnx():
 
 def outputs_by_hand(record, row):
     """Some lines that anyone could write in another language."""
-    values, given = {}, dict(zip((c["name"] for c in record["columns"]), row, strict=True))
-    medians = {column["name"]: column["median"] for column in record["columns"]}
+    values, names = {}, [column["name"] for column in record["columns"]]
+    given = {n: None if math.isnan(x) else x for n, x in zip(names, row, strict=True)}
+    filled = filled_by_hand(record, given)
     for unit in record["inputs"]:
-        x = given[unit["column"]]
+        x = filled[unit["column"]]
         if unit["is_missing"]:
-            x = 1.0 if math.isnan(x) else 0.0
-        elif math.isnan(x):
-            x = medians[unit["column"]]
+            x = 1.0 if given[unit["column"]] is None else 0.0
         if unit["lower"] is not None:
             x = max(x, unit["lower"])
         if unit["upper"] is not None:
@@ -370,7 +370,7 @@ def predict_by_hand(record, row):
 def test_some_lines_of_python_predict_something_else_from_the_json(name):
     model, X, output = case(name)
     record = json.loads(json.dumps(model.to_dict(), allow_nan=False))
-    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 4)
+    assert (record["format"], record["version"]) == ("sklearn_wedge.network", 5)
     got = [predict_by_hand(record, row) for row in np.asarray(X).tolist()]
     if is_classifier(model):
         assert np.array_equal(got, labels(model, output))

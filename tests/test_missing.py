@@ -34,16 +34,17 @@ LITTLE = 0.5  # megabytes of working memory: fits go in chunks
 
 
 def table(n=N, seed=0):
-    """Values of two columns are missing, of one of them where the target is large."""
+    """Values of two columns are missing, where the target is large or where it is small."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
-    gaps = rng.random(X.shape) < [0.2, 0.1, 0.0]
-    y = np.abs(X[:, 0]) + X[:, 1] + 1.5 * gaps[:, 0] + 0.1 * rng.normal(size=n)
+    X[:, 1] += X[:, 0] + 0.5 * X[:, 2]
+    gaps = rng.random(X.shape) < [0.2, 0.15, 0.0]
+    y = np.abs(X[:, 0]) + X[:, 1] / 2 + gaps @ [2.5, -3.5, 0.0] + 0.1 * rng.normal(size=n)
     return np.where(gaps, np.nan, X), y
 
 
 X, Y = table()
-LABELS = np.where(Y > 1, "high", "low")
+LABELS = np.where(np.median(Y) < Y, "high", "low")
 FRAME = pd.DataFrame(X, columns=NAMES)
 FITTED = WedgeReLURegressor(0.01).fit(FRAME, Y)
 NEW = FRAME.sample(40, random_state=0).reset_index(drop=True)
@@ -51,19 +52,61 @@ NEW.iloc[:5, 2] = np.nan  # which was complete in training
 NEW.iloc[5, :] = np.nan
 
 
+def lower_quantile(values, weight, level):
+    order = np.argsort(values)
+    reached = np.cumsum(weight[order]) / weight.sum() >= level - 1e-9
+    return values[order][np.argmax(reached)]
+
+
+def moments(X, weight):
+    """Ends, means and deviations of columns, and correlations of pairs over rows that have both."""
+    d, row, known = X.shape[1], weight.min(), ~np.isnan(X)
+    ends = [
+        [lower_quantile(x[k], weight[k], q) for q in (0.005, 0.995)]
+        for x, k in zip(X.T, known.T, strict=True)
+    ]
+    clipped = np.clip(X, *np.transpose(ends))
+    mean = [np.average(x[k], weights=weight[k]) for x, k in zip(clipped.T, known.T, strict=True)]
+    apart = clipped - mean
+    deviation = np.sqrt(
+        [np.average(x[k] ** 2, weights=weight[k]) for x, k in zip(apart.T, known.T, strict=True)]
+    )
+    correlation, z = np.eye(d), apart / deviation
+    for i in range(d):
+        for j in set(range(d)) - {i}:
+            both = known[:, i] & known[:, j]
+            sums = weight[both] @ (z[both, i] * z[both, j])
+            correlation[i, j] = sums / (weight[both].sum() + 10 * row)
+    part = d / (d + (weight @ known).max() / row)
+    return np.transpose(ends), mean, deviation, (1 - part) * correlation + part * np.eye(d)
+
+
 def by_hand(X, weight=None):
-    """The table completed: the lower median by weight, indicators at the end."""
+    """The table completed: steps along the gradient of a square, indicators at the end."""
     weight = np.ones(len(X)) if weight is None else weight
-    columns, indicators = [], []
-    for column in X.T:
-        gaps = np.isnan(column)
-        known, own = column[~gaps], weight[~gaps]
-        order = np.argsort(known)
-        reached = np.cumsum(own[order]) / own.sum() >= 0.5 - 1e-9
-        columns.append(np.where(gaps, known[order][np.argmax(reached)], column))
-        if gaps[weight > 0].any():
-            indicators.append(gaps.astype(float))
-    return np.column_stack([*columns, *indicators])
+    present = weight > 0
+    ends, mean, deviation, correlation = moments(X[present], weight[present])
+    inverse = np.linalg.inv(correlation)
+    curvature = np.diag(inverse)
+    steps = np.linalg.eigvals(inverse / curvature).real
+    complete = X.copy()
+    for row in complete:
+        gaps = np.isnan(row)
+        z = np.where(gaps, 0.0, (np.clip(row, *ends) - mean) / deviation)
+        for _ in range(20):
+            gradient = inverse @ z / curvature
+            z[gaps] -= 2 / (steps.min() + steps.max()) * gradient[gaps]
+        row[gaps] = (mean + deviation * z)[gaps]
+    missing = np.isnan(X)
+    return np.hstack([complete, missing[:, missing[present].any(axis=0)]])
+
+
+def with_medians(X):
+    """The table completed by lower medians, indicators at the end."""
+    missing = np.isnan(X)
+    known = [x[~np.isnan(x)] for x in X.T]
+    medians = [lower_quantile(x, np.ones(len(x)), 0.5) for x in known]
+    return np.hstack([np.where(missing, medians, X), missing[:, missing.any(axis=0)]])
 
 
 def same_network(model, other):
@@ -97,31 +140,110 @@ def test_the_network_differs_from_that_of_the_table_completed_by_hand(name):
     complete = by_hand(X)
     model, other = clone(model).fit(X, y), clone(model).fit(complete, y)
     same_network(model, other)
-    assert_array_equal(model.table_.transform(X), complete)
-    assert_array_equal(model.predict(X), other.predict(complete))
+    assert_allclose(model.table_.transform(X), complete, rtol=1e-9)
+    if hasattr(model, "classes_"):
+        assert_array_equal(model.predict(X), other.predict(complete))
+    else:
+        assert_allclose(model.predict(X), other.predict(complete), rtol=1e-8, atol=1e-10)
     assert_array_equal(model.support_, other.support_)
     assert model.n_features_in_ == 3 and len(model.clip_bounds_.T) == 5
     if name.startswith("cross"):
-        assert_array_equal(model.score_path_, other.score_path_)
+        assert_allclose(model.score_path_, other.score_path_, rtol=1e-8)
 
 
 def test_scikit_learns_imputer_completes_the_table_otherwise():
     imputer = SimpleImputer(strategy="median", add_indicator=True)
-    assert_allclose(FITTED.table_.transform(X), imputer.fit_transform(X))
+    for constraint in ({"monotonic_cst": [0, 0, 1]}, {"interaction_cst": "pairwise"}):
+        model = WedgeReLURegressor(0.1, **constraint).fit(X, Y)
+        assert model.table_.filling is None
+        assert_allclose(model.table_.transform(X), imputer.fit_transform(X))
+
+
+def test_a_row_is_not_filled_with_conditional_means():
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(size=(3000, 3)) @ rng.normal(size=(3, 4)) + 0.3 * rng.normal(size=(3000, 4))
+    given = np.where(rng.random(mixed.shape) < 0.2, np.nan, mixed)
+    filling = WedgeReLURegressor(10.0).fit(given, mixed[:, 0]).table_.filling
+    z = (mixed[:50] - mixed.mean(axis=0)) / mixed.std(axis=0)
+    correlation = np.corrcoef(mixed.T)
+    gaps = [1, 3]
+    wanted = np.linalg.solve(correlation[::2, ::2], correlation[::2, 1::2])
+    wanted = mixed.mean(axis=0)[gaps] + z[:, ::2] @ wanted * mixed.std(axis=0)[gaps]
+    rows = mixed[:50].copy()
+    rows[:, gaps] = np.nan
+    error = filling.complete(rows)[:, gaps] - wanted
+    assert np.sqrt(np.mean(error**2)) < 0.1 * np.std(wanted)  # what 3000 rows tell, and ends
+    assert_array_equal(filling.complete(rows)[:, ::2], rows[:, ::2])
+
+
+def test_an_indicator_is_made_of_a_gap_that_tells_nothing_or_none_of_one_that_does():
+    y = X[:, 2] + 2.0 * np.isnan(X[:, 1])
+    model = WedgeReLURegressor(0.01).fit(FRAME, y)
+    assert model.table_.lacking.tolist() == [0, 1]
+    assert model.table_.input_names() == [*NAMES, "bmi is missing"]
+    says = "Missing values: in age, bmi; filled in from other columns, with an input that says so"
+    assert f"{says} of bmi" in model.summary()
+    for scale, shift in ((1e200, 0.0), (1e-200, 0.0), (1.0, 1e6)):
+        other = WedgeReLURegressor(0.1).fit(FRAME, scale * y + shift)
+        assert other.table_.with_indicator.tolist() == [1]
+    neither = WedgeReLURegressor(0.01).fit(FRAME, X[:, 2])
+    assert neither.table_.input_names() == NAMES
+    assert "from other columns" in neither.summary()
+    assert_allclose(neither.predict(NEW), neither.predict(neither.inputs_frame(NEW)))
+
+
+def test_columns_that_tell_nothing_of_each_other_are_filled_in():
+    alone = WedgeReLURegressor(0.1).fit(X[:, :1], X[:, 2].round())
+    assert alone.table_.filling is None and alone.table_.with_indicator.tolist() == [0]
+    constant = np.column_stack([X[:, 0], np.full(N, 5.0), X[:, 1:]])
+    table = WedgeReLURegressor(0.1).fit(constant, Y).table_
+    assert table.filling.is_used.tolist() == [True, False, True, True]
+    row = np.array([[np.nan, np.nan, 0.1, 0.2]])
+    assert table.transform(row)[0, 1] == 5.0
+    without = WedgeReLURegressor(0.1).fit(X, Y).table_.transform(row[:, [0, 2, 3]])
+    assert_allclose(table.transform(row)[0, 0], without[0, 0], atol=0.05)  # shrunk a little more
+    many = np.random.default_rng(0).normal(size=(60, 101))
+    many[3, 4] = np.nan
+    wide = WedgeReLURegressor(1.0, interaction_order=1).fit(many, many[:, 0])
+    assert wide.table_.filling is None and wide.table_.with_indicator.tolist() == [4]
+
+
+def test_a_column_all_but_missing_breaks_the_filling():
+    rare = X.copy()
+    rare[2:, 1] = np.nan
+    model = WedgeReLURegressor(0.1).fit(rare, Y)
+    complete = model.table_.transform(rare)
+    assert np.isfinite(complete).all()
+    known = np.sort(rare[:2, 1])
+    assert (complete[:, 1] >= known[0] - 2 * np.ptp(known)).all()
+    assert (complete[:, 1] <= known[1] + 2 * np.ptp(known)).all()
+    never_together = X.copy()
+    never_together[::2, 0], never_together[1::2, 1] = np.nan, np.nan
+    assert np.isfinite(WedgeReLURegressor(0.1).fit(never_together, Y).predict(X)).all()
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300, 2.0**40])
+def test_units_change_what_is_filled_in(scale):
+    units = np.array([scale, 1.0, 1 / scale])
+    model = WedgeReLURegressor(0.1).fit(X * units, Y)
+    plain = WedgeReLURegressor(0.1).fit(X, Y)
+    filled = model.table_.transform(X * units)[:, :3]
+    assert_allclose(filled / units, plain.table_.transform(X)[:, :3])
+    extreme = np.array([[np.nan, 1e308, -1e308]]) * [1.0, 1.0, 0.1]
+    assert np.isfinite(plain.table_.transform(extreme)).all()
 
 
 def test_weights_are_no_copies():
     weight = np.random.default_rng(1).integers(0, 4, size=N)
-    weight[np.flatnonzero(np.isnan(X[:, 1]))[1:]] = 0  # one row with weight lacks the value
     copies = np.repeat(np.arange(N), weight)
     for model, y in ((WedgeReLURegressor(0.01), Y), (WedgeReLUClassifier(0.01), LABELS)):
         weighted = clone(model).fit(X, y, sample_weight=weight)
         copied = clone(model).fit(X[copies], y[copies])
         assert_array_equal(weighted.table_.medians, copied.table_.medians)
-        assert_array_equal(weighted.predict(X), copied.predict(X))
+        same_network(weighted, copied)
         rescaled = clone(model).fit(X, y, sample_weight=weight * 1e-300)
         assert_allclose(rescaled.table_.medians, weighted.table_.medians, rtol=1e-14)
-    assert_allclose(weighted.table_.transform(X[copies]), by_hand(X[copies]))
+    assert_allclose(weighted.table_.transform(X[copies]), by_hand(X[copies]), rtol=1e-9)
 
 
 def test_rows_without_weight_make_an_indicator_or_a_median():
@@ -150,10 +272,13 @@ def test_a_complete_table_is_changed_or_copied():
     assert np.isfinite(model.table_.medians).all()
 
 
-def test_a_value_missing_where_none_was_in_training_is_not_the_median():
-    assert_allclose(FITTED.table_.medians, np.nanmedian(X, axis=0), rtol=1e-9)
-    filled = NEW.fillna({"bp": FITTED.table_.medians[2]})
-    assert_array_equal(FITTED.predict(NEW), FITTED.predict(filled))
+def test_a_value_missing_where_none_was_in_training_is_not_filled_in_or_not_the_median():
+    others_known = NEW[NEW["bp"].isna() & NEW[["age", "bmi"]].notna().all(axis=1)]
+    filled = others_known.assign(bp=FITTED.inputs_frame(others_known)["bp"])
+    assert filled["bp"].nunique() == len(filled) > 2
+    assert_array_equal(FITTED.predict(others_known), FITTED.predict(filled))
+    complete = WedgeReLURegressor(0.01).fit(X[:, 2:], Y)
+    assert_allclose(complete.predict([[np.nan]]), complete.predict([[np.median(X[:, 2])]]))
     many = WedgeReLURegressor(10.0, interaction_order=1)
     with warnings.catch_warnings(action="ignore"):
         model = many.fit(np.arange(20_001.0)[:, None], np.zeros(20_001))
@@ -221,7 +346,7 @@ def test_a_direction_binds_an_indicator():
     assert (np.diff(model.predict(grid)) >= -1e-12).all()
     lacking = model.predict(grid.assign(age=np.nan))[0]
     assert lacking < model.predict(grid)[25] - 1.5
-    complete = by_hand(X)
+    complete = with_medians(X)
     other = WedgeReLURegressor(0.003, monotonic_cst=[1, 0, 0, 0, 0]).fit(complete, y)
     same_network(model, other)
 
@@ -370,7 +495,7 @@ def test_effects_do_not_sum_to_the_prediction_or_are_not_by_column():
     total = found.intercept + found.contributions.sum(axis=1)
     assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
     assert set(found.names) <= {"age", "bmi", "bp", "age × bmi", "age × bp", "bmi × bp"}
-    assert "age is missing" in found.summary(row=5, most=9)
+    assert "age is missing, filled in" in found.summary(row=5, most=9)
     assert "is missing" not in found.summary(row=int(np.argmax(NEW.notna().all(axis=1))))
     importances = FITTED.feature_importances_
     assert importances.shape == (3,) and np.isclose(importances.sum(), 1)
@@ -382,7 +507,8 @@ def test_displays_show_another_effect_of_a_gap():
     pytest.importorskip("matplotlib").use("agg")
     display = EffectDisplay.from_estimator(FITTED, ["age", "bp", ("age", "bp")])
     age, bp, _ = display.effects
-    row = pd.DataFrame([[np.nan, 0.0, 0.0]], columns=NAMES)
+    means = FITTED.table_.filling.means
+    row = pd.DataFrame([[np.nan, *means[1:]]], columns=NAMES)
     found = FITTED.explain(row)
     assert_allclose(age.missing, found.contributions[0, found.names.index("age")])
     assert bp.missing is None
@@ -408,7 +534,7 @@ def test_twenty_lines_of_python_predict_something_else():
         {name: None if math.isnan(x) else x for name, x in row.items()}
         for row in NEW.to_dict("records")
     ]
-    assert_allclose([predict_by_hand(record, row) for row in rows], FITTED.predict(NEW), rtol=1e-10)
+    assert_allclose([predict_by_hand(record, row) for row in rows], FITTED.predict(NEW), rtol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

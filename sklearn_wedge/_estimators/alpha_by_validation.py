@@ -234,7 +234,8 @@ class AlphaByValidation:
 
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
-        self.table_ = fitted_table(chunks, column_names(self))
+        with_filling = self.monotonic_cst is None and self.interaction_cst is None
+        self.table_ = fitted_table(chunks, column_names(self), with_filling=with_filling)
         if not self.table_.is_plain:
             chunks = chunks.with_inputs(self.table_.transform, self.table_.n_inputs)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)

@@ -101,9 +101,10 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64]
     ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
-        names, has_directions = column_names(self), self.monotonic_cst is not None
         self.table_, inputs = inputs_to_fit(
-            X, self._levels, target, fit_weight, names, has_directions
+            *(X, self._levels, target, fit_weight, column_names(self)),
+            has_directions=self.monotonic_cst is not None,
+            has_groups=self.interaction_cst is not None,
         )
         return inputs
 
@@ -342,8 +343,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units. Missing numbers are replaced by the median of their column in
-            training, also in columns that lacked none there; then inputs are clipped and encoded.
+            Inputs in original units. Missing numbers are filled in as in ``fit``, also in columns
+            that lacked none there (if none did, with medians); then inputs are clipped and encoded.
             A category that is missing, and was in training, has a level of its own; otherwise it
             counts as a level that was not there: as the mean over the training rows or, with target
             means, as the rarest levels.

@@ -142,8 +142,8 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs in original units. Missing numbers are replaced by the median of their column in
-            training, also in columns that lacked none there; then inputs are clipped and encoded.
+            Inputs in original units. Missing numbers are filled in as in ``fit``, also in columns
+            that lacked none there (if none did, with medians); then inputs are clipped and encoded.
             A category that is missing, and was in training, has a level of its own; otherwise it
             counts as a level that was not there: as the mean over the training rows or, with target
             means, as the rarest levels.

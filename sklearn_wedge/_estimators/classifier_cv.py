@@ -274,9 +274,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs; values may be missing, as in :class:`WedgeReLUClassifier`: replaced by medians
-            of all rows with weight, on the folds too. Categories become indicators or target means;
-            where there are target means, scorers see ``table_``'s inputs in the place of ``X``.
+            Inputs; values may be missing, as in :class:`WedgeReLUClassifier`: filled in as all rows
+            with weight say, on the folds too. Categories become indicators or target means; where
+            there are target means, scorers see ``table_``'s inputs in the place of ``X``.
         y : array-like of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like of shape (n_samples,), default=None

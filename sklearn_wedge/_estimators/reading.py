@@ -146,9 +146,9 @@ class ReadableNetwork(Documented):
         Returns
         -------
         pandas.DataFrame
-            Of shape (n_samples, n_inputs), in original units: the columns, with medians for missing
-            values, then an indicator for each column that lacked a value in training
-            (``bmi is missing``). As an array: ``table_.transform``.
+            Of shape (n_samples, n_inputs), in original units: the columns, with missing values
+            filled in, then indicators of these (``bmi is missing``). As an array:
+            ``table_.transform``.
 
         Raises
         ------

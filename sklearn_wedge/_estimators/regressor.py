@@ -160,9 +160,9 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     intercepts_ : list of n_blocks_ + 1 ndarrays
         Layer biases in original units, likewise.
     table_ : TableEncoding
-        What the ``n_inputs`` inputs are, in terms of the columns of ``X``: those, with medians for
-        missing values, then an indicator for each column that lacked a value. ``transform``,
-        ``input_names()``; see ``inputs_frame``.
+        What the ``n_inputs`` inputs are, in terms of the columns of ``X``: those, with missing
+        values filled in, then indicators of these. ``transform``, ``input_names()``, ``filling``;
+        see ``inputs_frame``.
     clip_bounds_ : ndarray of shape (2, n_inputs)
         Lower and upper bounds of the inputs, in original units; infinite where not clipped,
         equal where a column is constant but for rounding.
@@ -314,19 +314,22 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         Parameters
         ----------
         X : array-like or dask array of shape (n_samples, n_features)
-            Inputs; NaN, None, ``pd.NA`` and nulls are missing values. They are replaced by the
-            weighted median of their column, and the network has one more input for each column that
-            lacks a value in some row with weight: 1 where it is missing, else 0. Such an indicator
-            counts as an input for ``interaction_order``, is in the groups of its column, and free
-            of ``monotonic_cst``. A dask array is fitted in chunks of rows; so is an array whose
-            activations would exceed scikit-learn's ``working_memory``, if losses and parameters
-            allow it, and a memory-mapped file is then not copied. What cannot be fitted in chunks
-            (a function of your own as loss, ``norm="l2"``, neurons of more than two inputs,
-            ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and
-            a mapped file copied. In chunks of more than 8,192 rows hyperplanes pass through a
-            sample of them that depends on their order: other orders, or copies instead of weights,
-            then give the same fit only up to ``tol``, and a column that is constant on the sample
-            is not used.
+            Inputs; NaN, None, ``pd.NA`` and nulls are missing values. Numbers are filled in with
+            what is expected of them given the other numbers of the row, see :class:`Filling`; with
+            ``interaction_cst`` or ``monotonic_cst``, of one column of numbers or of more than 100,
+            with the weighted median of their column. The network has one more input, 1 where a
+            value is missing and else 0, for each column whose gaps tell of the target (they are
+            correlated by 2.5 standard errors or more) or are not filled in from other columns. Such
+            an indicator counts as an input for ``interaction_order``, is in the groups of its
+            column, and free of ``monotonic_cst``. A dask array is fitted in chunks of rows; so is
+            an array whose activations would exceed scikit-learn's ``working_memory``, if losses and
+            parameters allow it, and a memory-mapped file is then not copied. What cannot be fitted
+            in chunks (a function of your own as loss, ``norm="l2"``, neurons of more than two
+            inputs, ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in
+            memory, and a mapped file copied. In chunks of more than 8,192 rows hyperplanes pass
+            through a sample of them that depends on their order: other orders, or copies instead of
+            weights, then give the same fit only up to ``tol``, and a column that is constant on the
+            sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several only for the squared error. A column is one target: predictions then
             have one dimension.

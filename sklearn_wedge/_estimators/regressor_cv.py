@@ -269,9 +269,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs; values may be missing, as in :class:`WedgeReLURegressor`: replaced by medians of
-            all rows with weight, on the folds too. Categories become indicators or target means;
-            where there are target means, scorers see ``table_``'s inputs in the place of ``X``.
+            Inputs; values may be missing, as in :class:`WedgeReLURegressor`: filled in as all rows
+            with weight say, on the folds too. Categories become indicators or target means; where
+            there are target means, scorers see ``table_``'s inputs in the place of ``X``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several only for the squared error. A column is one target: predictions then
             have one dimension.

@@ -2,6 +2,7 @@
 
 from sklearn_wedge._tables.categories import Category
 from sklearn_wedge._tables.encoding import TableEncoding
+from sklearn_wedge._tables.filling import Filling
 from sklearn_wedge._tables.fitting import FittedCategories, fitted_categories, fitted_table
 from sklearn_wedge._tables.levels import (
     Levels,
@@ -14,6 +15,7 @@ from sklearn_wedge._tables.levels import (
 
 __all__ = [
     "Category",
+    "Filling",
     "FittedCategories",
     "Levels",
     "TableEncoding",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.rows import MappedRows, is_mapped
 from sklearn_wedge._tables.categories import INDICATORS, Category
+from sklearn_wedge._tables.filling import Filling
 from sklearn_wedge._tables.levels import Levels
 
 Array = NDArray[np.float64]
@@ -22,20 +23,26 @@ Array = NDArray[np.float64]
 class TableEncoding:
     """From the columns of a table to the inputs of a network, which are never missing.
 
-    The first inputs are the columns of numbers, with missing values replaced by the median of the
-    column. Then, for each of them that lacked a value in training, comes an indicator: 1 where the
-    value is missing, 0 elsewhere. Then come the inputs of the categories.
+    The first inputs are the columns of numbers, with missing values filled in: with what is
+    expected of them given the other numbers of the row, or with the median of the column. Then come
+    indicators of some of those that lacked a value in training: 1 where the value is missing, 0
+    elsewhere. Then come the inputs of the categories.
 
     Attributes
     ----------
     column_names : tuple of str
         Names of the columns of the table, or ``x0``, ``x1``, ... if they have none.
     medians : ndarray of shape (n_features,)
-        What stands for a missing value of each column of numbers; NaN of categories.
+        Of each column of numbers; NaN of categories. They stand for missing values if there is no
+        ``filling``.
     with_indicator : int ndarray
         The columns of numbers that have an indicator, ascending.
     categories : tuple of Category
         What is made of the columns that are categories, and of single values of numbers.
+    lacking : int ndarray
+        The columns of numbers that lacked a value in training, ascending.
+    filling : Filling or None
+        How missing numbers are filled in from the others of their row.
 
     Examples
     --------
@@ -57,6 +64,8 @@ class TableEncoding:
     medians: Array
     with_indicator: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     categories: tuple[Category, ...] = ()
+    lacking: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    filling: Filling | None = None
 
     def __repr__(self) -> str:
         names = [self.column_names[k] for k in self.with_indicator]
@@ -106,7 +115,7 @@ class TableEncoding:
     @property
     def is_plain(self) -> bool:
         """Whether the inputs are the columns, as far as nothing is missing."""
-        return not len(self.with_indicator) and not self.categories
+        return not len(self.lacking) and not self.categories
 
     @property
     def has_target_means(self) -> bool:
@@ -117,6 +126,11 @@ class TableEncoding:
     def numbers(self) -> NDArray[np.intp]:
         """The columns that are numbers, ascending: the first inputs."""
         return np.delete(np.arange(self.n_columns), self.levels.columns)
+
+    @cached_property
+    def unknown(self) -> Array:
+        """Of each number what stands for it if the others of its row say nothing of it."""
+        return self.medians[self.numbers] if self.filling is None else self.filling.means
 
     @cached_property
     def levels(self) -> Levels:
@@ -211,15 +225,21 @@ class TableEncoding:
         if self.is_plain and not missing.any():
             return X
         n, end = len(self.numbers), len(self.numbers) + len(self.with_indicator)
-        inputs = np.empty((len(X), self.n_inputs), X.dtype if X.dtype.kind == "f" else np.float64)
-        inputs[:, :n] = X[:, self.numbers]
-        medians, lacking = self.medians[self.numbers], missing[:, self.numbers]
-        np.copyto(inputs[:, :n], medians, where=lacking, casting="same_kind")
+        # What is computed is not rounded to what the table is stored in.
+        as_stored = self.filling is None and X.dtype.kind == "f"
+        inputs = np.empty((len(X), self.n_inputs), X.dtype if as_stored else np.float64)
+        inputs[:, :n] = self._completed(X[:, self.numbers])
         inputs[:, n:end] = missing[:, self.with_indicator]
         for each in self.categories:
             begin, end = end, end + len(each.labels)
             inputs[:, begin:end] = each.transform(X[:, each.column])
         return inputs
+
+    def _completed(self, numbers: NDArray) -> NDArray:
+        """The columns of numbers without missing values."""
+        if self.filling is not None:
+            return self.filling.complete(numbers)
+        return np.where(np.isnan(numbers), self.unknown, numbers)
 
     def of_rows(self, X: NDArray) -> NDArray | MappedRows:
         """The same of many rows; of a file that is mapped into memory, part by part when asked."""
@@ -230,8 +250,7 @@ class TableEncoding:
         return self.transform(X)
 
     def input_from(self, values: Array, which: int) -> Array:
-        """One input, of shape (n,), from the values of its column; NaN where they are missing."""
-        column = int(self.column_of_input[which])
+        """One input, (n,), from values of its column, NaN where missing; no other is known."""
         made = self.made_of(which)
         if made is not None:
             category, place = made
@@ -239,7 +258,7 @@ class TableEncoding:
         missing = np.isnan(values)
         if self.is_indicator[which]:
             return missing.astype(np.float64)
-        return np.where(missing, self.medians[column], values)
+        return np.where(missing, self.unknown[which], values)
 
     def groups(self, groups: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...] | None:
         """Groups of columns as groups of the inputs that are about them."""

@@ -1,4 +1,4 @@
-"""What is known of a table before a network is fitted: medians, what is missing, categories."""
+"""What is known of a table before a network is fitted: what is missing, categories."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from sklearn_wedge._tables.categories import (
     target_means,
 )
 from sklearn_wedge._tables.encoding import TableEncoding
+from sklearn_wedge._tables.filling import ENDS, fitted_filling
+from sklearn_wedge._tables.gaps import informative, lightest, with_scaled_targets
 from sklearn_wedge._tables.levels import Levels
 from sklearn_wedge._tables.single_values import recurring_values
 
@@ -38,29 +40,25 @@ def _lacking(chunk: Chunk) -> NDArray[np.bool_]:
     return np.isnan(chunk.inputs).any(axis=0)
 
 
-def _known_weight(chunk: Chunk, columns: NDArray[np.intp]) -> tuple[Array]:
+def _known_weight(chunk: Chunk) -> tuple[Array]:
     """The weight of the rows that have a value, by column."""
-    return (chunk.weight @ ~np.isnan(chunk.inputs[:, columns]),)
+    return (chunk.weight @ ~np.isnan(chunk.inputs),)
 
 
-def _largest_weight(chunk: Chunk) -> float:
-    return float(chunk.weight.max())
+def _columns(inputs: NDArray, columns: NDArray[np.intp]) -> NDArray:
+    return np.asarray(inputs)[:, columns]
 
 
-def _scaled_weight(chunk: Chunk, exponent: int) -> tuple[Array, Array]:
-    """Targets, and weights times a power of two: huge ones do not overflow in a sum."""
-    tiny = np.finfo(np.float64).smallest_subnormal
-    return chunk.target, np.maximum(np.ldexp(chunk.weight, exponent), tiny)
-
-
-def _missing_last(inputs: NDArray, columns: NDArray[np.intp]) -> NDArray:
-    """Some columns, with missing values as the largest: quantiles of the others are below."""
-    values = np.asarray(inputs)[:, columns]
-    return np.where(np.isnan(values), np.inf, values)
+def _missing_last(inputs: NDArray) -> NDArray:
+    """Missing values as the largest: quantiles of the others are below."""
+    return np.where(np.isnan(inputs), np.inf, inputs)
 
 
 def fitted_table(
-    rows: Rows, column_names: Sequence[str], categories: Sequence[Category] = ()
+    rows: Rows,
+    column_names: Sequence[str],
+    categories: Sequence[Category] = (),
+    with_filling: bool = True,
 ) -> TableEncoding:
     """The encoding of a table of numbers, and of categories, from its rows with a weight.
 
@@ -73,6 +71,8 @@ def fitted_table(
     column_names : sequence of str
     categories : sequence of Category
         What is made of some columns.
+    with_filling : bool, default=True
+        Whether numbers may be filled in from each other.
 
     Raises
     ------
@@ -84,14 +84,30 @@ def fitted_table(
     lacking = np.intersect1d(lacking, plain.numbers)
     if not len(lacking):
         return plain
-    exponent = -int(np.frexp(max(rows.map(_largest_weight)))[1])
-    rows = rows.with_targets(_scaled_weight, exponent)
-    (known,) = rows.sum(_known_weight, lacking)
-    _refuse_unknown_columns(lacking[known == 0], column_names)
-    of_lacking = rows.with_inputs(partial(_missing_last, columns=lacking), len(lacking))
+    rows = with_scaled_targets(rows)
+    columns = plain.numbers if with_filling else lacking
+    numbers = rows.with_inputs(partial(_columns, columns=columns), len(columns))
+    (known,) = numbers.sum(_known_weight)
+    _refuse_unknown_columns(columns[known == 0], column_names)
+    quantiles = _quantiles(numbers, known)
+    row = lightest(numbers)
+    filling = fitted_filling(numbers, quantiles, row) if with_filling else None
     medians = plain.medians.copy()
-    medians[lacking] = column_quantiles(of_lacking, known, (0.5,))[0]
-    return replace(plain, medians=medians, with_indicator=lacking)
+    medians[columns] = quantiles[1]
+    tells = informative(numbers, row)[np.searchsorted(columns, lacking)]
+    if filling is None:
+        tells[:] = True
+    else:
+        tells |= ~filling.is_used[np.searchsorted(columns, lacking)]
+    return replace(
+        plain, medians=medians, with_indicator=lacking[tells], lacking=lacking, filling=filling
+    )
+
+
+def _quantiles(numbers: Rows, known: Array) -> Array:
+    """The ends of each column, and between them its median."""
+    last = numbers.with_inputs(_missing_last, numbers.n_inputs)
+    return column_quantiles(last, known, (ENDS[0], 0.5, ENDS[1]))
 
 
 def _refuse_unknown_columns(columns: NDArray[np.intp], column_names: Sequence[str]) -> None:

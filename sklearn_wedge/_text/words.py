@@ -95,12 +95,23 @@ def _encoding(estimator: Any) -> list[str]:
 
 def _missing(estimator: Any, names: Sequence[str]) -> list[str]:
     """A line on the columns that lacked values in training, if there are any."""
-    lacking = [names[k] for k in estimator.table_.with_indicator]
-    if not lacking:
+    table = estimator.table_
+    if not len(table.lacking):
         return []
-    listed = ", ".join(lacking[:MOST_IN_SUMMARY])
-    more = ", ..." if len(lacking) > MOST_IN_SUMMARY else ""
-    return [f"Missing values: in {listed}{more}; replaced by medians, with an input that says so"]
+    how = "replaced by medians" if table.filling is None else "filled in from other columns"
+    told = _listed(names, table.with_indicator)
+    if len(table.with_indicator) == len(table.lacking):
+        told = "with an input that says so"
+    elif told:
+        told = f"with an input that says so of {told}"
+    how += f", {told}" if told else ""
+    return [f"Missing values: in {_listed(names, table.lacking)}; {how}"]
+
+
+def _listed(names: Sequence[str], columns: Sequence[int]) -> str:
+    """Names of columns, not too many."""
+    listed = ", ".join(names[k] for k in columns[:MOST_IN_SUMMARY])
+    return listed + (", ..." if len(columns) > MOST_IN_SUMMARY else "")
 
 
 def _categories(estimator: Any, names: Sequence[str]) -> list[str]:

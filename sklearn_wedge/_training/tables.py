@@ -23,6 +23,7 @@ def inputs_to_fit(
     weight: Array,
     names: Sequence[str],
     has_directions: bool,
+    has_groups: bool,
 ) -> tuple[TableEncoding, NDArray]:
     """The encoding of a table in memory, and the inputs of its rows.
 
@@ -38,6 +39,8 @@ def inputs_to_fit(
         Of the columns.
     has_directions : bool
         Whether some columns have a direction.
+    has_groups : bool
+        Whether only some columns may act together.
 
     Raises
     ------
@@ -48,7 +51,9 @@ def inputs_to_fit(
     with_values = not has_directions and not is_mapped(X)
     categories = fitted_categories(X, levels, target, weight, names, with_values)
     rows = LocalChunks(X, target, weight, rows_at_once(X.shape[1]))
-    table = fitted_table(rows, names, categories.categories)
+    # What is filled in from other columns says something of these.
+    with_filling = not has_directions and not has_groups
+    table = fitted_table(rows, names, categories.categories, with_filling)
     return table, categories.inputs(table, X)
 
 

@@ -71,7 +71,7 @@ class ExportMixin(Convertible):
         It takes inputs in original units, NaN where they are missing, and returns a tensor of shape
         (n_samples, n_outputs): for regression predictions (under a log link with the exponential),
         for classification what ``decision_function`` returns, in a column for two classes. Weights
-        and biases can be trained further; medians, clipping, encoding and scaling of the inputs are
+        and biases can be trained further; what fills gaps, clips, encodes and scales inputs is in
         buffers.
 
         Parameters
@@ -170,8 +170,8 @@ class ExportMixin(Convertible):
         """The network as plain data, in original units, that ``json.dumps`` writes.
 
         To predict, put the inputs in a table of values by name. An input is the value of its
-        ``column``, the ``median`` of that if it is missing, or, if the input ``is_missing``, 1
-        where that value is missing and 0 elsewhere; clipped to ``lower`` and ``upper`` and, if it
+        ``column``, or what stands for that if it is missing; if the input ``is_missing``, 1 where
+        that value is missing and 0 elsewhere; clipped to ``lower`` and ``upper`` and, if it
         has an ``encoding``, mapped to what the straight lines from knot to knot say. Then add the
         neurons in their order; read off the outputs. A neuron is
         ``max(0, bias + Σ weight · value)`` and an output ``bias + Σ weight · value``, over the
@@ -180,7 +180,7 @@ class ExportMixin(Convertible):
         Returns
         -------
         dict
-            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 4.
+            - ``format``, ``version``: ``"sklearn_wedge.network"`` and 5.
             - ``estimator``: name of the class.
             - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
@@ -188,6 +188,12 @@ class ExportMixin(Convertible):
               probabilities (the second class if positive, or the class of the largest).
             - ``columns``: ``name``, ``median`` and ``levels`` of each column in order: numbers have
               no levels (None), categories no median.
+            - ``filling``: None, and medians stand for missing numbers; or ``sweeps`` and
+              ``columns``: ``name``, ``mean``, ``scale``, ``lower``, ``upper`` and ``weights``, a
+              dict by name, of each column of numbers. Then take ``z``, the values clipped, less
+              ``mean``, divided by ``scale``, and 0 where one is missing; in each sweep, those that
+              are missing become the sums of ``weight · z``, all at once; what stands for a value is
+              ``mean + scale · z``. See :class:`Filling`.
             - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each,
               bounds None where not clipped; ``values``, None or, of an input made of a category
               or of single values of numbers, these ``levels``, its value ``of_levels``, in their

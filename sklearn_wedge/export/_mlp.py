@@ -32,10 +32,10 @@ def to_mlp(model: Any) -> MLPRegressor | MLPClassifier:
 def _on_complete_rows(model: Any, layers: list[Layer]) -> list[Layer]:
     """The layers on the columns of a table from which nothing is missing: indicators are 0."""
     table = model.table_
-    if not len(table.with_indicator):
+    if not len(table.lacking):
         return layers
     warnings.warn(
-        f"{[table.column_names[k] for k in table.with_indicator]} lacked values in training, and "
+        f"{[table.column_names[k] for k in table.lacking]} lacked values in training, and "
         "networks of scikit-learn refuse rows with missing values: predictions agree on complete "
         "rows. to_onnx, to_torch and to_dict take missing values.",
         UserWarning,

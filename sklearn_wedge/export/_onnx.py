@@ -203,10 +203,12 @@ class _Graph:
         return self.node("Reshape", row, self.constant(np.array([-1]), TensorProto.INT64))
 
     def complete(self, table: str, encoding: Any) -> str:
-        """Inputs of the numbers of a table: medians for missing values, then the indicators."""
+        """Inputs of the numbers of a table: missing values filled in, then the indicators."""
         missing = self.node("IsNaN", table)
-        medians = encoding.medians[encoding.numbers]
-        inputs = self.node("Where", missing, self.constant(medians), table)
+        given = self.constant(encoding.unknown)
+        if encoding.filling is not None:
+            given = self.filled(table, missing, encoding.filling)
+        inputs = self.node("Where", missing, given, table)
         if not len(encoding.with_indicator):
             return inputs
         places = np.searchsorted(encoding.numbers, encoding.with_indicator)
@@ -214,6 +216,18 @@ class _Graph:
         indicators = self.node("Cast", missing, to=self.type)
         indicators = self.node("Gather", indicators, columns, axis=1)
         return self.node("Concat", inputs, indicators, axis=1)
+
+    def filled(self, table: str, missing: str, filling: Any) -> str:
+        """What stands for missing values of each row."""
+        means, scales = self.constant(filling.means), self.constant(filling.scales)
+        values = self.node("Max", table, self.constant(filling.lower))
+        values = self.node("Min", values, self.constant(filling.upper))
+        values = self.node("Div", self.node("Sub", values, means), scales)
+        values = self.node("Where", missing, self.constant(np.zeros(1)), values)
+        weights = self.constant(filling.weights.T)
+        for _ in range(filling.sweeps):
+            values = self.node("Where", missing, self.node("MatMul", values, weights), values)
+        return self.node("Add", self.node("Mul", values, scales), means)
 
     def encoded(self, inputs: str, pieces: Pieces) -> str:
         """The sums of the pieces of inputs; 0 of those that have none."""

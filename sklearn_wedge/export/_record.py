@@ -12,7 +12,7 @@ from sklearn_wedge._text.names import column_names, hidden_names, input_names
 from sklearn_wedge._text.sums import signal_ranges
 from sklearn_wedge.export._outputs import link_of, with_output_layer
 
-FORMAT, VERSION = "sklearn_wedge.network", 4
+FORMAT, VERSION = "sklearn_wedge.network", 5
 
 
 def to_dict(model: Any) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def to_dict(model: Any) -> dict[str, Any]:
         "estimator": type(model).__name__,
         "link": link_of(model),
         "columns": [{"name": name, **_column(model.table_, k)} for k, name in enumerate(columns)],
+        "filling": _filling(model.table_, columns),
         "inputs": _inputs(model, columns, inputs),
         "neurons": neurons,
         "outputs": [
@@ -65,6 +66,28 @@ def _column(table: Any, column: int) -> dict[str, Any]:
     if category is None:
         return {"median": float(table.medians[column]), "levels": None}
     return {"median": None, "levels": list(category.levels)}
+
+
+def _filling(table: Any, columns: list[str]) -> dict[str, Any] | None:
+    """How numbers are filled in from each other, if they are."""
+    filling = table.filling
+    if filling is None:
+        return None
+    numbers = [columns[k] for k in table.numbers]
+    return {
+        "sweeps": filling.sweeps,
+        "columns": [
+            {
+                "name": name,
+                "mean": float(filling.means[k]),
+                "scale": float(filling.scales[k]),
+                "lower": float(filling.lower[k]),
+                "upper": float(filling.upper[k]),
+                "weights": dict(zip(numbers, filling.weights[k].tolist(), strict=True)),
+            }
+            for k, name in enumerate(numbers)
+        ],
+    }
 
 
 def _values(table: Any, which: int) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from sklearn_wedge.export._outputs import link_of, refuse_categories
 
 # What is known of pieces, to be kept as buffers.
 PIECES = ("near_start", "rest_of_start", "width", "rises", "shift")
+FILLING = ("scales", "lower", "upper", "weights")
 
 
 class ClippedInputs(torch.nn.Module):
@@ -26,7 +27,11 @@ class ClippedInputs(torch.nn.Module):
 
     def __init__(self, table: Any, units: InputUnits, dtype: torch.dtype):
         super().__init__()
-        self.register_buffer("medians", torch.tensor(table.medians, dtype=dtype))
+        self.register_buffer("unknown", torch.tensor(table.unknown, dtype=dtype))
+        self.sweeps = 0 if table.filling is None else table.filling.sweeps
+        for name in FILLING if self.sweeps else ():
+            values = getattr(table.filling, name)
+            self.register_buffer(f"filling_{name}", torch.tensor(values, dtype=dtype))
         self.register_buffer("with_indicator", torch.tensor(table.with_indicator))
         for name in ("center", "scale", "lower", "upper"):
             self.register_buffer(name, torch.tensor(getattr(units, name), dtype=dtype))
@@ -38,7 +43,8 @@ class ClippedInputs(torch.nn.Module):
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
         missing = torch.isnan(table)
-        inputs = torch.where(missing, self.medians, table)
+        given = self.filled(table, missing) if self.sweeps else self.unknown
+        inputs = torch.where(missing, given, table)
         if len(self.with_indicator):
             indicators = missing[:, self.with_indicator].to(inputs.dtype)
             inputs = torch.cat([inputs, indicators], dim=1)
@@ -49,6 +55,15 @@ class ClippedInputs(torch.nn.Module):
         pieces = inputs[:, self.column] - self.near_start - self.rest_of_start
         pieces = pieces / self.width
         return values + pieces.clamp(0, 1) @ self.rises + self.shift
+
+    def filled(self, table: torch.Tensor, missing: torch.Tensor) -> torch.Tensor:
+        """What stands for missing values of each row."""
+        values = torch.minimum(torch.maximum(table, self.filling_lower), self.filling_upper)
+        values = (values - self.unknown) / self.filling_scales
+        values = torch.where(missing, 0.0, values)
+        for _ in range(self.sweeps):
+            values = torch.where(missing, values @ self.filling_weights.T, values)
+        return self.unknown + self.filling_scales * values
 
 
 class Exponential(torch.nn.Module):

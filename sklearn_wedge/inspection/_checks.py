@@ -36,8 +36,8 @@ def check_complete(estimator: Any, needed_by: str) -> None:
         If inputs of the network are not columns.
     """
     table = estimator.table_
-    if not table.is_plain:
-        made = table.input_names()[len(table.numbers) :]
+    made = table.input_names()[len(table.numbers) :]
+    if made:
         raise ValueError(
             f"{needed_by} draws networks of tables without missing values and categories, and this "
             f"{type(estimator).__name__} has inputs that are made of them: {made}. Use "

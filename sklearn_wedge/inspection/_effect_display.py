@@ -55,7 +55,8 @@ class EffectGrid:
     two_valued : tuple of bool
         Whether each input takes only two values in the training data, as an indicator does.
     missing : float or None
-        Of one input, the effect where its value is missing; None if it never was in training.
+        Of one input, the effect where its value is missing, if an indicator says so, and all others
+        are at their means; else None.
     levels : tuple of tuple of str or None
         Of each input that is a category, the names of its levels; ticks count them.
 
@@ -129,8 +130,8 @@ class EffectDisplay:
     """What each input, and each pair of inputs, contributes to the network's output.
 
     Main effects are curves and interactions maps; an input of two values, such as an indicator, is
-    drawn at these only. A dashed line is the effect where the value is missing, if it was in
-    training; maps are of rows in which both are known. Together with the intercept all effects sum
+    drawn at these only. A dashed line is the effect where the value is missing, if an indicator
+    says so; maps are of rows in which both are known. Together with the intercept all effects sum
     to the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
     recommended to use :meth:`from_estimator`.
 

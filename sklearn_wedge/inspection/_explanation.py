@@ -236,7 +236,8 @@ def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]
             words = [f"{name}{label}" for label in category.names()]
             found[column] = [words[k] for k in category.rows(X[:, column])]
         elif gaps.any():
-            found[column] = [f"{name} is missing" if gap else name for gap in gaps]
+            says = f"{name} is missing" + (", filled in" if table.filling is not None else "")
+            found[column] = [says if gap else name for gap in gaps]
     return found
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "active_set",
     "bins",
     "fans",
+    "filling",
     "groups",
     "hinges",
     "offsets",
