@@ -6,13 +6,14 @@ A grid of candidates, each on every fold, is a race of one stage.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
+from sklearn_wedge._core.losses import PiecewiseLinear
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
@@ -37,6 +38,10 @@ from sklearn_wedge._settings.options import FitOptions
 COARSE = 0.3
 LEAST_OF_FIRST = 1e-6
 COARSE_PATIENCE = Patience(2, least_gain=5e-3, hopeless=0.1)
+# A loss of two lines grows with the distance, not with its square: the same loss of accuracy is half
+# as much of the score, and the smaller penalties, where such losses come to interpolate rows, take
+# most of the time.
+KINKED_PATIENCE = replace(COARSE_PATIENCE, hopeless=0.05)
 # Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
 FINE = 0.4
 N_FINE = 7
@@ -211,7 +216,9 @@ class Race:
         if self.grid_of is not None:
             alphas, patience = self.grid_of(options)
         elif runner.before is None:
-            alphas, patience = self._coarse(of_fold, folds[0]), COARSE_PATIENCE
+            is_kinked = isinstance(self.task.loss, PiecewiseLinear)
+            alphas = self._coarse(of_fold, folds[0])
+            patience = KINKED_PATIENCE if is_kinked else COARSE_PATIENCE
         else:
             n_penalties = N_OF_VARIANTS if stage.variants else N_FINE
             alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
