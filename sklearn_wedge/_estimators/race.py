@@ -38,9 +38,8 @@ from sklearn_wedge._settings.options import FitOptions
 COARSE = 0.3
 LEAST_OF_FIRST = 1e-6
 COARSE_PATIENCE = Patience(2, least_gain=5e-3, hopeless=0.1)
-# A loss of two lines grows with the distance, not with its square: the same loss of accuracy is half
-# as much of the score, and the smaller penalties, where such losses come to interpolate rows, take
-# most of the time.
+# A loss of two lines grows with the distance, not with its square: what is lost of the score counts
+# twice. Smaller penalties, where networks come to interpolate rows, would take most of the time.
 KINKED_PATIENCE = replace(COARSE_PATIENCE, hopeless=0.05)
 # Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
 FINE = 0.4
