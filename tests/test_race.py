@@ -12,8 +12,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience
-from sklearn_wedge._estimators.race import Outcome, best, chosen
+from sklearn_wedge._estimators.race import Outcome, best, chosen, coarse_patience
 from sklearn_wedge._estimators.race_plan import BY_EFFORT, EFFORTS, Size, Stage, others, planned
 from sklearn_wedge._settings.options import FitOptions
 
@@ -239,6 +240,13 @@ def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
 )
 def test_a_path_ends_early_or_late(scores, end):
     assert Patience(2, least_gain=5e-3, hopeless=0.1).end(np.array(scores)) == end
+
+
+@pytest.mark.parametrize(("loss", "end"), [(Pinball(1.0, 1.0), 4), (SquaredError(), 5)])
+def test_a_path_of_medians_goes_on_where_networks_interpolate(loss, end):
+    scores = np.array([-32.7, -23.8, -21.6, -22.2])  # 6 % of what was gained are lost
+    assert coarse_patience(loss).end(scores[:3]) == 5
+    assert coarse_patience(loss).end(scores) == end
 
 
 def test_what_is_given_does_not_restrict_the_race():

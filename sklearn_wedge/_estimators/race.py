@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.losses import PiecewiseLinear
+from sklearn_wedge._core.losses import Loss, PiecewiseLinear
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
@@ -215,9 +215,7 @@ class Race:
         if self.grid_of is not None:
             alphas, patience = self.grid_of(options)
         elif runner.before is None:
-            is_kinked = isinstance(self.task.loss, PiecewiseLinear)
-            alphas = self._coarse(of_fold, folds[0])
-            patience = KINKED_PATIENCE if is_kinked else COARSE_PATIENCE
+            alphas, patience = self._coarse(of_fold, folds[0]), coarse_patience(self.task.loss)
         else:
             n_penalties = N_OF_VARIANTS if stage.variants else N_FINE
             alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
@@ -238,6 +236,11 @@ class Race:
             key = canonical(self.options_of(runner.parameters), self.task.X.shape[1])
             found.setdefault(key, runner)
         return list(found.values())
+
+
+def coarse_patience(loss: Loss) -> Patience:
+    """When the path of a candidate ends that nothing is known of."""
+    return KINKED_PATIENCE if isinstance(loss, PiecewiseLinear) else COARSE_PATIENCE
 
 
 def canonical(options: FitOptions, n_inputs: int) -> tuple:
