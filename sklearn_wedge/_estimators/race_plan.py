@@ -140,7 +140,7 @@ BY_EFFORT = {
             Counts(1_200, 250, 3),
             Counts(2_000, 250, 3, 3, ("encoding",)),
             Counts(2_000, 250, 3, 1, ("n_blocks", "clip_quantile")),
-            Counts(4_000, 800, 1),
+            Counts(4_000, 800, 1, 1, ("encoding",)),
             Counts(10_000, 800, 1),
         ),
         10,
