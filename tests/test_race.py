@@ -9,13 +9,24 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
-from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience
+from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience, left_to_gain
+from sklearn_wedge._estimators.parts import MOST_ROWS
 from sklearn_wedge._estimators.race import Outcome, best, chosen, coarse_patience
-from sklearn_wedge._estimators.race_plan import BY_EFFORT, EFFORTS, Size, Stage, others, planned
+from sklearn_wedge._estimators.race_plan import (
+    BY_EFFORT,
+    EFFORTS,
+    PARTS,
+    FoldCounts,
+    Size,
+    Stage,
+    most_folds,
+    others,
+    planned,
+)
 from sklearn_wedge._settings.options import FitOptions
 
 pytestmark = pytest.mark.newest
@@ -135,10 +146,15 @@ def test_the_last_stage_is_not_that_of_the_paths(fitted):
     assert_allclose(fitted.score_path_[row, at].mean(), fitted.best_score_)
 
 
+def parts_of(n_rows, effort):
+    """Fifths of the rows, as they are held out if nobody gives folds."""
+    return FoldCounts(most_folds(effort), min(n_rows, MOST_ROWS) / PARTS, are_given=False)
+
+
 @pytest.mark.parametrize("n_rows", [30, 300, 3_000, 30_000])
 def test_more_effort_is_less_work(n_rows):
     def work(effort):
-        stages, candidates = planned(effort, Size(n_rows, 5, 1), {}, {})
+        stages, candidates = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
         return len(candidates), sum(stage.n_rows * stage.n_folds for stage in stages)
 
     fast, balanced, thorough = (work(effort) for effort in BY_EFFORT)
@@ -147,14 +163,17 @@ def test_more_effort_is_less_work(n_rows):
 
 
 def test_outputs_or_kinks_do_not_lower_the_rows():
-    few, many = (planned("balanced", Size(30_000, 5, cost), {}, {})[0] for cost in (10, 1))
+    few, many = (
+        planned("balanced", Size(30_000, 5, cost), parts_of(30_000, "balanced"), {}, {})[0]
+        for cost in (10, 1)
+    )
     assert all(a.n_rows <= b.n_rows for a, b in zip(few, many, strict=True))
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900])
 def test_a_small_table_is_judged_by_one_fold(effort, n_rows):
-    stages, _ = planned(effort, Size(n_rows, 5, 1), {}, {})
+    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert all(stage.n_folds > 1 for stage in stages)
     assert stages[-1].n_folds >= min(stage.n_folds for stage in stages)
 
@@ -162,17 +181,23 @@ def test_a_small_table_is_judged_by_one_fold(effort, n_rows):
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900, 3_000, 9_000, 30_000])
 def test_a_stage_tells_nothing_that_the_one_before_did_not(effort, n_rows):
-    stages, _ = planned(effort, Size(n_rows, 5, 1), {}, {})
+    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert len(stages) >= 2
     for before, stage in pairwise(stages[1:]):
         more = stage.n_rows > before.n_rows or stage.n_folds > before.n_folds
         assert stage.variants or more
 
 
-def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5):
-    """Of one kind; ``scores`` are of folds at descending penalties, (n_penalties, n_folds)."""
+def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5, offset=0.0):
+    """Of one kind; ``scores`` are of folds at descending penalties, (n_penalties, n_folds).
+
+    Minus the losses, and ``offset``.
+    """
     options = FitOptions(interaction_order=kind[0], norm=kind[1], encoding=encoding)
-    paths = [FoldPath(tuple(of_fold), (1,) * len(of_fold)) for of_fold in np.transpose(scores)]
+    paths = [
+        FoldPath(tuple(offset + of_fold), tuple(-of_fold), (1,) * len(of_fold))
+        for of_fold in np.transpose(scores)
+    ]
     alphas = 0.4 ** np.arange(len(scores))
     combination = Combination((*kind, 1, encoding, None), options, alphas, None)
     return Outcome(combination, (), paths, 100, noise)
@@ -239,14 +264,15 @@ def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
     ],
 )
 def test_a_path_ends_early_or_late(scores, end):
-    assert Patience(2, least_gain=5e-3, hopeless=0.1).end(np.array(scores)) == end
+    scores = np.array(scores)
+    assert Patience(2, least_gain=5e-3, hopeless=0.1).end(scores, -scores) == end
 
 
 @pytest.mark.parametrize(("loss", "end"), [(Pinball(1.0, 1.0), 4), (SquaredError(), 5)])
 def test_a_path_of_medians_goes_on_where_networks_interpolate(loss, end):
     scores = np.array([-32.7, -23.8, -21.6, -22.2])  # 6 % of what was gained are lost
-    assert coarse_patience(loss).end(scores[:3]) == 5
-    assert coarse_patience(loss).end(scores) == end
+    assert coarse_patience(loss).end(scores[:3], -scores[:3]) == 5
+    assert coarse_patience(loss).end(scores, -scores) == end
 
 
 def test_what_is_given_does_not_restrict_the_race():
@@ -376,3 +402,66 @@ def test_a_penalty_chosen_on_given_folds_is_lowered_without_a_reason():
     model = WedgeReLURegressorCV(cv=3, effort="fast").fit(X, y)
     assert type(model.alpha_) is float
     assert model.alpha_ == model.best_params_["alpha"]
+
+
+def scored_by(offset, factor):
+    def scorer(model, X, y):
+        return offset - factor * np.mean((model.predict(X) - y) ** 2)
+
+    return scorer
+
+
+@pytest.mark.parametrize(("offset", "factor"), [(1_000.0, 1.0), (0.05, 1.0), (-3.0, 1e-3)])
+def test_the_zero_and_the_unit_of_a_score_are_nothing_to_the_choice(offset, factor):
+    X = inputs(150)
+    y = noisy(of_pairs, X)
+    of_loss = WedgeReLURegressorCV(effort="fast").fit(X, y)
+    model = clone(of_loss).set_params(scoring=scored_by(offset, factor)).fit(X, y)
+    assert model.cv_results_["params"] == of_loss.cv_results_["params"]
+    assert model.best_params_ == of_loss.best_params_
+    expected = offset + factor * of_loss.cv_results_["mean_test_score"]
+    assert_allclose(model.cv_results_["mean_test_score"], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.9, 1_000.0])
+def test_a_path_and_a_stage_go_by_gains_whatever_the_zero_of_the_score(offset):
+    patience = Patience(2, least_gain=5e-3, hopeless=0.1)
+    losses = np.array([9.0, 2.0, 1.98])
+    assert patience.end(offset - losses, losses) == 5
+    losses = np.array([9.0, 2.0, 2.3])
+    assert patience.end(offset - losses, losses) == 3
+    outcomes = [outcome([[-9.0], [score]], offset=offset) for score in (-2.0, -1.2, -1.0)]
+    assert best(outcomes, Stage(100, 1, 3)) == [outcomes[2], outcomes[1]]
+
+
+def test_what_is_left_to_gain_is_the_loss_in_units_of_the_score():
+    losses = np.array([9.0, 2.0, np.inf, 1.0])
+    assert_allclose(left_to_gain(1.0, 5.0 - 3.0 * losses, losses), 3.0)
+    assert left_to_gain(1.0, np.array([0.5, 0.5]), losses[:2]) == 0.0  # no score was gained
+    assert left_to_gain(1.0, np.array([0.5]), losses[3:]) == 0.0  # nothing to compare with
+    assert left_to_gain(np.nan, -losses, losses) == 0.0
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("n_rows", [300, 1_500, 9_000, 30_000])
+@pytest.mark.parametrize(("n_folds", "of_a_fold"), [(3, 0.3), (10, 0.1), (40, 0.01)])
+def test_the_last_stage_is_on_all_folds_that_are_given(effort, n_rows, n_folds, of_a_fold):
+    folds = FoldCounts(n_folds, of_a_fold * n_rows, are_given=True)
+    stages, _ = planned(effort, Size(n_rows, 5, 1), folds, {}, {})
+    assert stages[-1].n_folds == n_folds
+    for stage, counts in zip(stages[:2], BY_EFFORT[effort].stages[:2], strict=True):
+        n_scored = stage.n_folds * folds.n_scored
+        assert stage.n_folds == n_folds or n_scored >= counts.n_scored
+        assert n_scored < counts.n_scored + folds.n_scored
+
+
+def test_small_test_parts_that_are_given_count_as_what_they_are():
+    X = inputs(400)
+    cv = ShuffleSplit(30, test_size=10, random_state=0)
+    given = {"interaction_order": (1, 2), "norm": "l1", **SIMPLE}
+    model = WedgeReLURegressorCV(cv=cv, effort="fast", **given).fit(X, noisy(additive, X))
+    results = model.cv_results_
+    splits = np.array([results[f"split{k}_test_score"] for k in range(30)])
+    n_folds = np.count_nonzero(~np.isnan(splits), axis=0)
+    assert_array_equal(n_folds[results["iter"] == 0], 20)  # that score 200 rows
+    assert_array_equal(n_folds[results["iter"] == results["iter"].max()], 30)

@@ -63,6 +63,7 @@ from sklearn_wedge._estimators.race_plan import (
     CLIP,
     EFFORTS,
     LEAST_ROWS,
+    FoldCounts,
     Size,
     Stage,
     most_folds,
@@ -157,14 +158,16 @@ def rough_options(options: FitOptions) -> FitOptions:
 class ByScorer:
     """Scores by a scorer of scikit-learn; see ``Scoring``.
 
-    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row. Where
-    categories are target means, the network is scored on its inputs: those of a row hold means of
-    other rows, where what is made of the table as given has the target of the row itself.
+    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row. ``of_loss``
+    scores by the loss that is minimised; None: the scorer does. Where categories are target means,
+    the network is scored on its inputs: those of a row hold means of other rows, where what is made
+    of the table as given has the target of the row itself.
     """
 
     unfitted: _WedgeNetwork
     scorer: Callable
     params: dict[str, NDArray]
+    of_loss: Callable | None
 
     def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
         """See ``Scoring``."""
@@ -173,14 +176,17 @@ class ByScorer:
             unfitted, given = unfitted._on_inputs(), task.X
         held_out = {name: values[rows] for name, values in self.params.items()}
         unfitted._publish_marginals(sample)
+        weighted = {name: held_out[name] for name in ("sample_weight",) if name in held_out}
+        X, labels = _safe_indexing(given, rows), task.labels[rows]
 
-        def score(blocks: Sequence[SolvedBlock]) -> float:
+        def score(blocks: Sequence[SolvedBlock]) -> tuple[float, float]:
             solution = blocks[-1].solution
             model = copy(unfitted).set_params(alpha=solution.alpha)
             model._publish(deep_network_of(blocks), sample, solution)
-            return float(
-                self.scorer(model, _safe_indexing(given, rows), task.labels[rows], **held_out)
-            )
+            value = float(self.scorer(model, X, labels, **held_out))
+            if self.of_loss is None:
+                return value, -value
+            return value, -float(self.of_loss(model, X, labels, **weighted))
 
         return score
 
@@ -282,7 +288,7 @@ class AlphaByCV:
         return Outcome(
             combination,
             [Fold(everything, everything[:0], 0, 1)],
-            [FoldPath((np.nan,), (0,))],
+            [FoldPath((np.nan,), (np.nan,), (0,))],
             len(everything),
         )
 
@@ -303,12 +309,13 @@ class AlphaByCV:
         rows, stages, candidates = None, [ALL], with_given([{}], given)
         if self._races:
             rows = rows_of(task)
-            stages, candidates = planned(
-                self.effort, self._size(task, rows), given, self._limits(rows)
-            )
+        folds = self._folds(task, rows, params, split)
+        if rows is not None:
+            size, counts = self._size(task, rows), self._fold_counts(folds, rows)
+            stages, candidates = planned(self.effort, size, counts, given, self._limits(rows))
         race = Race(
             task,
-            self._folds(task, rows, params, split),
+            folds,
             lambda parameters: self._options(task.target.shape[1], **parameters),
             rough_options if self._races else fold_options,
             lambda combination: self._scoring(combination, params),
@@ -322,6 +329,11 @@ class AlphaByCV:
     def _size(self, task: Task, rows: RaceRows) -> Size:
         cost = task.target.shape[1] ** 0.5 * (OF_CVXPY if isinstance(task.loss, OwnLoss) else 1)
         return Size(rows.n_groups, task.X.shape[1], cost)
+
+    def _fold_counts(self, folds: Sequence[Fold], rows: RaceRows) -> FoldCounts:
+        # A scorer without weights sees rows that have none.
+        n_scored = [max(rows.n_distinct(fold.test), 1) for fold in folds]
+        return FoldCounts(len(folds), float(np.mean(n_scored or [1])), self.cv is not None)
 
     def _limits(self, rows: RaceRows) -> dict[str, Any]:
         """Values of parameters that the data or constraints leave no choice of."""
@@ -436,13 +448,17 @@ class AlphaByCV:
         """What scores the folds; by default with the weights of the fit."""
         if self.scoring is not None:
             return check_scoring(self, scoring=self.scoring)
-        scorer = check_scoring(self, scoring=self._default_scoring())
+        scorer = self._scorer_of_loss()
         # Nobody else could request weights for a scorer that nobody has named.
         return scorer.set_score_request(sample_weight=True) if _routing_enabled() else scorer
 
+    def _scorer_of_loss(self) -> Callable:
+        return check_scoring(self, scoring=self._default_scoring())
+
     def _scoring(self, combination: Combination, params: dict[str, NDArray]) -> ByScorer:
         model = self._unfitted().set_params(**combination.parameters)
-        return ByScorer(model, self._scorer(), params)
+        of_loss = None if self.scoring is None else self._scorer_of_loss()
+        return ByScorer(model, self._scorer(), params, of_loss)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata routing: the splitter and the scorer may request parameters of ``fit``.

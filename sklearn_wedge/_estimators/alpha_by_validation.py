@@ -103,10 +103,11 @@ class ByLoss:
         weight, output = weight / weight.sum(), self.units.output_scaling
         loss = self.loss.rescaled(self.units.target_scaling.scale)
 
-        def score(blocks: Sequence[SolvedBlock]) -> float:
+        def score(blocks: Sequence[SolvedBlock]) -> tuple[float, float]:
             prediction = (deep_network_of(blocks).predict(X) - output.mean) / output.scale
             with np.errstate(over="ignore", invalid="ignore"):
-                return -loss.value(prediction, target, weight)
+                value = loss.value(prediction, target, weight)
+            return -value, value
 
         return score
 

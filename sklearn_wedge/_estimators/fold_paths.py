@@ -35,24 +35,25 @@ CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding", "clip_quantil
 class Patience:
     """When a path of penalties ends: after so many in a row without a better mean score.
 
-    A score is better that gains ``least_gain`` of the size of the best one. The path ends at once
-    where it loses ``hopeless`` of that size, or of all that was gained since the first penalty.
+    A score is better that gains ``least_gain`` of what the best one leaves to gain. The path ends
+    at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty.
     """
 
     n: int
     least_gain: float = 0.0
     hopeless: float = np.inf
 
-    def end(self, scores: NDArray) -> int:
-        """How many penalties are tried, as far as the scores of the first ones tell."""
+    def end(self, scores: NDArray, losses: NDArray) -> int:
+        """How many penalties are tried, as far as those of the first ones tell."""
         scores = np.nan_to_num(scores, nan=-np.inf)
         at = 0
         for k, score in enumerate(scores):
-            least = self.least_gain * abs(scores[at]) if np.isfinite(scores[at]) else 0.0
-            if score > scores[at] + least:
+            left = left_to_gain(losses[at], scores[: k + 1], losses[: k + 1])
+            if score > scores[at] + self.least_gain * left:
                 at = k
         if at > 0 and np.isfinite(self.hopeless):
-            size = min(abs(scores[at]), scores[at] - scores[0])
+            left = left_to_gain(losses[at], scores, losses)
+            size = min(left, scores[at] - scores[0])
             if scores[at] - scores[-1] > self.hopeless * size:
                 return len(scores)
         return at + self.n + 1
@@ -95,11 +96,11 @@ class Combination:
         """Whether inputs are encoded first."""
         return self.options.encoding is not None
 
-    def n_more(self, mean_scores: NDArray) -> int:
+    def n_more(self, mean_scores: NDArray, mean_losses: NDArray) -> int:
         """How many penalties after these are tried in any case; 0: the path has ended."""
         end = len(self.alphas)
         if self.patience is not None:
-            end = min(end, self.patience.end(mean_scores))
+            end = min(end, self.patience.end(mean_scores, mean_losses))
         return end - len(mean_scores)
 
     def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:
@@ -121,6 +122,18 @@ def best_of(scores: NDArray) -> int:
     return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
 
 
+def left_to_gain(loss: float, scores: NDArray, losses: NDArray) -> float:
+    """How much better a score would be without any loss.
+
+    As far as some scores and losses tell how one goes with the other, by their ranges: neither
+    where zero of the score is nor its unit is known. 0 if they tell nothing.
+    """
+    known = np.isfinite(scores) & np.isfinite(losses)
+    if not (np.isfinite(loss) and known.any() and np.ptp(losses[known]) > 0):
+        return 0.0
+    return float(abs(loss) * (np.ptp(scores[known]) / np.ptp(losses[known])))
+
+
 def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
     """Where scores are the best but for rounding."""
     best = scores[best_of(scores)]
@@ -129,19 +142,20 @@ def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class FoldPath:
-    """A path on a fold so far: scores and neurons by penalty, and where it goes on.
+    """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``n_unconverged`` counts fits above their tolerance; ``solutions`` are of the first block.
     """
 
     scores: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
     neurons: tuple[int, ...] = ()
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
 
 
-# The score of the network of some blocks; larger is better.
-Score = Callable[[Sequence[SolvedBlock]], float]
+# The score of the network of some blocks, larger is better, and its loss.
+Score = Callable[[Sequence[SolvedBlock]], tuple[float, float]]
 
 
 class Scoring(Protocol):
@@ -159,6 +173,11 @@ def candidates_of(options: FitOptions) -> tuple:
 def mean_scores(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
     """Of the penalties so far, over the folds."""
     return np.mean([path.scores for path in paths], axis=0)
+
+
+def mean_losses(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
+    """The same of the losses."""
+    return np.mean([path.losses for path in paths], axis=0)
 
 
 def by_penalty_and_fold(
@@ -225,7 +244,7 @@ def paths_in_step(
         [_fold_task(validation, i * len(folds) + j, each) for j in range(len(folds))]
         for i, each in enumerate(combinations)
     ]
-    going = {i: each.n_more(np.empty(0)) for i, each in enumerate(combinations)}
+    going = {i: each.n_more(np.empty(0), np.empty(0)) for i, each in enumerate(combinations)}
     while going:
         which = [(i, j) for i in going for j in range(len(folds))]
         results = Parallel(n_jobs=n_jobs)(
@@ -243,7 +262,7 @@ def paths_in_step(
         for (i, j), path in zip(which, results, strict=True):
             paths[i][j] = path
         for i in list(going):
-            going[i] = combinations[i].n_more(mean_scores(paths[i]))
+            going[i] = combinations[i].n_more(mean_scores(paths[i]), mean_losses(paths[i]))
             if not going[i]:
                 _end(combinations[i], paths[i], told[i])
                 del going[i]
@@ -295,8 +314,10 @@ def _went_on(
         for number, alpha in enumerate(alphas, start=n_before):
             with told.subtask(f"penalty {alpha:.3g}", task_id=number):
                 blocks = next(solved)
+                value, loss = score(blocks)
                 path = FoldPath(
-                    (*path.scores, score(blocks)),
+                    (*path.scores, value),
+                    (*path.losses, loss),
                     (*path.neurons, len(blocks[-1].solution.neurons)),
                     path.n_unconverged + (not blocks[-1].solution.converged),
                     (*path.solutions, blocks[0].solution),

@@ -23,6 +23,8 @@ from sklearn_wedge._estimators.fold_paths import (
     Scoring,
     best_of,
     descending,
+    left_to_gain,
+    mean_losses,
     mean_scores,
     paths_in_step,
     tied_with_best,
@@ -51,10 +53,11 @@ FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # so many standard errors.
 NOISE = 0.5
 # Folds from which a standard error says something; of fewer, a variant must be better by this part
-# of its score.
+# of what is left to gain.
 LEAST_FOLDS = 4
-OF_SCORE = 0.01
-# A candidate goes on only if its score is within this part of the best one.
+OF_LEFT = 0.01
+# A candidate goes on only if it is behind the best one by this part at most of what that one leaves
+# to gain.
 HOPELESS = 0.25
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
@@ -128,6 +131,11 @@ class Outcome:
         """Its score on each fold."""
         return np.array([path.scores[self.at] for path in self.paths])
 
+    @property
+    def up_to_best(self) -> NDArray[np.float64]:
+        """Mean scores and losses of the penalties as far as the best one, (2, n)."""
+        return np.array([self.means, mean_losses(self.paths)])[:, : self.at + 1]
+
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
         fold, path = self.folds[place], self.paths[place]
@@ -184,7 +192,8 @@ class Race:
             with told.subtask(name, None, sequential_subtasks=False) as task:
                 outcomes = self._stage(stage, runners, task, name)
             results.append(outcomes)
-            runners = [Runner(each.combination.parameters, each) for each in best(outcomes, stage)]
+            going_on = best(outcomes, stage)
+            runners = [Runner(each.combination.parameters, each) for each in going_on]
         return results
 
     def _stage(
@@ -298,8 +307,15 @@ def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     are several, one of them is without an encoding: early stages are too noisy to rule that out.
     """
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
-    ranked = [each for each in ranked if not any(_makes_needless(o, each) for o in ranked)]
-    least = ranked[0].score - HOPELESS * abs(ranked[0].score)
+    scores, losses = np.hstack([each.up_to_best for each in outcomes])
+
+    def left(one: Outcome) -> float:
+        return left_to_gain(one.up_to_best[1, -1], scores, losses)
+
+    ranked = [
+        each for each in ranked if not any(_makes_needless(o, each, left(each)) for o in ranked)
+    ]
+    least = ranked[0].score - HOPELESS * left(ranked[0])
     ranked = [each for each in ranked if each is ranked[0] or each.score >= least]
     kept = _of_each_kind_first(ranked)[: stage.n_kept]
     plain = [each for each in ranked if not each.combination.is_encoded]
@@ -313,13 +329,16 @@ def _of_each_kind_first(ranked: Sequence[Outcome]) -> list[Outcome]:
     return sorted(ranked, key=lambda each: firsts[each.combination.kind] is not each)
 
 
-def _makes_needless(one: Outcome, other: Outcome) -> bool:
-    """Whether a candidate is as good as another one of its kind, and simpler in every respect."""
+def _makes_needless(one: Outcome, other: Outcome, left: float) -> bool:
+    """Whether a candidate is as good as another one of its kind, and simpler in every respect.
+
+    ``left`` is what the other one leaves to gain.
+    """
     if one.combination.kind != other.combination.kind:
         return False
     pairs = list(zip(one.combination.complexity, other.combination.complexity, strict=True))
     is_simpler = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-    return is_simpler and as_good(one.scores, other.scores, one.noise, OF_SCORE)
+    return is_simpler and as_good(one.scores, other.scores, one.noise, OF_LEFT * left)
 
 
 def chosen(outcomes: Sequence[Outcome]) -> Outcome:
@@ -333,15 +352,15 @@ def chosen(outcomes: Sequence[Outcome]) -> Outcome:
     return min(good, key=lambda each: each.combination.complexity)
 
 
-def as_good(scores: NDArray, better: NDArray, noise: float, of_score: float = 0.0) -> bool:
+def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
     """Whether scores on the folds are those of a better one but for noise.
 
-    Of too few folds to know the noise: but for this part of the mean score.
+    Of too few folds to know the noise: but for less than ``least`` of the mean score.
     """
     differences = better - scores
     if noise == 0.0 or not np.isfinite(differences).all():
         return False
-    allowed = of_score * abs(better.mean())
+    allowed = least
     if len(differences) >= LEAST_FOLDS:
         allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
     return bool(differences.mean() <= allowed)

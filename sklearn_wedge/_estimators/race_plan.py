@@ -8,8 +8,6 @@ from itertools import product
 from math import ceil, comb
 from typing import Any
 
-from sklearn_wedge._estimators.parts import MOST_ROWS
-
 AUTO = "auto"
 EFFORTS = ("fast", "balanced", "thorough")
 
@@ -88,6 +86,23 @@ class Size:
         """Rows, of several outputs or of a costly loss fewer."""
         return self.n_rows / self.cost
 
+    def to_fit(self, n_rows: int) -> int:
+        """Rows to fit where so many of one output are."""
+        return int(min(n_rows / self.cost, self.n_rows))
+
+
+@dataclass(frozen=True)
+class FoldCounts:
+    """The folds at hand: how many, distinct rows that one scores, and whether users give them."""
+
+    n: int
+    n_scored: float
+    are_given: bool
+
+    def that_score(self, n_rows: float) -> int:
+        """How many it takes to score so many rows; all if that is too few."""
+        return min(ceil(n_rows / self.n_scored), self.n)
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -98,7 +113,7 @@ class Counts:
     n_rows : int
         Distinct rows that a fold is fitted on, at most.
     n_scored : int
-        Distinct rows that score a candidate: of small tables there are as many folds as that takes.
+        Distinct rows that score a candidate: there are as many folds as that takes.
     n_kept : int
         Candidates that go on.
     n_varied : int
@@ -167,7 +182,11 @@ def most_folds(effort: str) -> int:
 
 
 def planned(
-    effort: str, size: Size, given: dict[str, Sequence], limits: dict[str, Any]
+    effort: str,
+    size: Size,
+    folds: FoldCounts,
+    given: dict[str, Sequence],
+    limits: dict[str, Any],
 ) -> tuple[list[Stage], list[dict[str, Any]]]:
     """The stages of a race, and the candidates of the first.
 
@@ -176,6 +195,7 @@ def planned(
     effort : str
         One of ``EFFORTS``.
     size : Size
+    folds : FoldCounts
     given : dict
         Candidates that users give for parameters, by name.
     limits : dict
@@ -184,20 +204,23 @@ def planned(
     given = {**{name: [value] for name, value in limits.items()}, **given}
     variants = BY_EFFORT[effort].variants
     auto = {name: values for name, values in variants.items() if name not in given}
-    stages = _stages(effort, size, auto)
+    stages = _stages(effort, size, folds, auto)
     kinds = _kinds(effort, size, stages[0].n_rows)
     first = {name: [values[0]] for name, values in auto.items()}
     return stages, with_given(kinds, {**first, **given})
 
 
-def _stages(effort: str, size: Size, auto: dict[str, tuple]) -> list[Stage]:
+def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) -> list[Stage]:
     """Those in which there is something to vary, rows that none before had, or finer penalties."""
     names = auto if size.rows_per_cost >= SMALL_ROWS else {}
+    every = BY_EFFORT[effort].stages
+    most_rows = size.to_fit(every[-1].n_rows)
     stages: list[Stage] = []
-    for counts in BY_EFFORT[effort].stages:
-        n_rows = int(min(counts.n_rows / size.cost, size.n_rows))
-        of_a_fold = min(size.n_rows, MOST_ROWS) / PARTS
-        n_folds = min(ceil(counts.n_scored / size.cost / of_a_fold), BY_EFFORT[effort].n_folds)
+    for counts in every:
+        n_rows = size.to_fit(counts.n_rows)
+        n_folds = folds.that_score(counts.n_scored / size.cost)
+        if folds.are_given and counts.n_kept == 1 and n_rows == most_rows:
+            n_folds = folds.n  # who gives folds wants the choice to be made on them
         variants = {name: names[name] for name in counts.varied if name in names}
         stage = Stage(n_rows, n_folds, counts.n_kept, counts.n_varied, variants)
         if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
