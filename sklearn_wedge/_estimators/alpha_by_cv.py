@@ -158,10 +158,10 @@ def rough_options(options: FitOptions) -> FitOptions:
 class ByScorer:
     """Scores by a scorer of scikit-learn; see ``Scoring``.
 
-    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row. ``of_loss``
-    scores by the loss that is minimised; None: the scorer does. Where categories are target means,
-    the network is scored on its inputs: those of a row hold means of other rows, where what is made
-    of the table as given has the target of the row itself.
+    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row.
+    ``of_loss`` scores by the loss that is minimised; None: the scorer does. Where categories are
+    target means, the network is scored on its inputs: those of a row hold means of other rows,
+    where what is made of the table as given has the target of the row itself.
     """
 
     unfitted: _WedgeNetwork
