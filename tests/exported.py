@@ -244,6 +244,13 @@ def decided(output):
     return best[:, -1] - best[:, -2] > 1e-4
 
 
+def agree_in_single(level, x):
+    """Whether a level is a number with a fraction that single precision does not tell from x."""
+    return (
+        not isinstance(level, str) and np.float32(level) % 1 and np.float32(level) == np.float32(x)
+    )
+
+
 def predict_by_hand(record, row):
     """One prediction of a row by name, None where a value is missing."""
     values, filled = {}, filled_by_hand(record, row)
@@ -255,10 +262,11 @@ def predict_by_hand(record, row):
             x = filled[unit["column"]]
         elif x is None:
             x = unit["values"]["missing"]
-        elif x in unit["values"]["levels"]:
-            x = unit["values"]["of_levels"][unit["values"]["levels"].index(x)]
         else:
-            x = unit["values"]["of_others"]
+            levels = unit["values"]["levels"]
+            known = [k for k, level in enumerate(levels) if level == x]
+            known += [k for k, level in enumerate(levels) if agree_in_single(level, x)]
+            x = unit["values"]["of_levels"][known[0]] if known else unit["values"]["of_others"]
         x = x if unit["lower"] is None else max(x, unit["lower"])
         values[unit["name"]] = x if unit["upper"] is None else min(x, unit["upper"])
     for neuron in record["neurons"]:

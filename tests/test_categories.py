@@ -165,7 +165,8 @@ def test_a_fraction_is_another_level_in_another_precision(fitted, given):
     assert_array_equal(codes, model.table_.codes(code.astype(fitted)))
     assert_array_equal(np.unique(codes), [0, 1, 2, 3])
     # A number nearby is another one, and so is a whole number beyond single precision.
-    assert model.table_.codes(np.array([[0.1 + 1e-12 if fitted == "f8" else 0.101]])) == 4
+    assert model.table_.codes(np.array([[0.1 + 1e-6]])) == 4
+    assert model.table_.codes(np.array([[2.0 + 1e-12]])) == 4
     whole = np.resize([123456789.0, 5.0], N)[:, None]
     model = WedgeReLURegressor(0.1, categorical_features=[0]).fit(whole, Y)
     assert model.table_.codes(whole[:1] + 1) == 2
@@ -389,6 +390,44 @@ def test_one_graph_of_onnx_predicts_something_else(dtype):
         is_classifier = hasattr(model, "classes_")
         wanted = model.predict_proba(rows) if is_classifier else model.predict(rows)[:, None]
         assert_allclose(got, wanted, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def predictions_of_graph(model, frame, dtype):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    session = runtime.InferenceSession(model.to_onnx(dtype).SerializeToString())
+    feed = {name: frame[[name]].to_numpy().astype(dtype) for name in frame}
+    return session.run(None, feed)[0][:, 0]
+
+
+def with_codes(codes):
+    """A number, and a category of numbers, each with an effect of its own."""
+    code = np.resize(codes, N)
+    frame = pd.DataFrame({"x": np.linspace(-1, 1, N), "code": code})
+    return frame, frame["x"] + np.searchsorted(np.sort(codes), code) ** 2
+
+
+def test_levels_that_are_one_number_in_single_precision_are_the_first_in_a_graph():
+    frame, y = with_codes([2.0**24, 2.0**24 + 1, 2.0**24 + 5, 7.0])
+    model = WedgeReLURegressor(0.01, categorical_features=["code"]).fit(frame, y)
+    assert_allclose(predictions_of_graph(model, frame, "float64"), model.predict(frame), atol=1e-10)
+    held = frame.assign(code=frame["code"].replace(2.0**24 + 1, 2.0**24))
+    wanted = model.predict(held)
+    assert_allclose(predictions_of_graph(model, frame, "float32"), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("fitted", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fractions_are_the_same_levels_in_a_graph_and_in_plain_data(fitted, dtype):
+    frame, y = with_codes([0.1, 0.7, 1.3, 2.0])
+    model = WedgeReLURegressor(0.01, categorical_features=["code"])
+    model.fit(frame.astype({"code": fitted}), y)
+    new = pd.DataFrame({"x": 0.5, "code": [0.1, np.float32(0.1), 0.7, 1.3, 2.0, 0.11, 5.0, np.nan]})
+    wanted = model.predict(new)
+    assert wanted[0] == wanted[1]
+    assert_allclose(predictions_of_graph(model, new, dtype), wanted, atol=1e-4)
+    rows = new.astype(object).where(new.notna(), None).to_dict("records")
+    assert_allclose([predict_by_hand(model.to_dict(), row) for row in rows], wanted, rtol=1e-9)
 
 
 def test_networks_on_numbers_take_categories():

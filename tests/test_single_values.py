@@ -131,6 +131,28 @@ def test_one_graph_of_onnx_predicts_something_else(dtype):
     assert_allclose(session.run(None, feed)[1], CLASSES.predict_proba(NEW), atol=tolerance)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0], ids=["fractions", "whole"])
+def test_values_that_only_double_precision_tells_apart_have_means_of_their_own(unit):
+    rng = np.random.default_rng(3)
+    listed = 1000.5 + unit * np.arange(20) if unit < 1 else 2e7 + np.arange(20)
+    which = rng.integers(0, 20, 1500)
+    x = np.where(rng.random(1500) < 0.55, 0.0, listed[which])
+    y = np.where(x > 0, 1.0 * (which % 2), 0.4)
+    model = WedgeReLURegressor(0.01).fit(x[:, None], y)
+    assert_array_equal(model.table_.values_of(0), np.append(0.0, listed))
+    inputs = model.inputs_frame(np.append(0.0, listed)[:, None])["x0 as target mean"]
+    assert_array_equal(inputs, model.table_.categories[0].values[:-2, 0])
+    assert np.all(np.abs(inputs[1:] - np.arange(20) % 2) < 0.2)
+    record = model.to_dict()
+    by_hand = [predict_by_hand(record, {"x0": each}) for each in listed.tolist()]
+    assert_allclose(by_hand, model.predict(listed[:, None]), rtol=1e-9)
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    session = runtime.InferenceSession(model.to_onnx("float64").SerializeToString())
+    (got,) = session.run(None, {"X": listed[:, None]})
+    assert_allclose(got[:, 0], model.predict(listed[:, None]), atol=1e-10)
+
+
 def test_networks_on_numbers_take_single_values():
     with pytest.raises(ValueError, match=r"of \['group', 'amount'\] levels or single values have"):
         FITTED.to_mlp()

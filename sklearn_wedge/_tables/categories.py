@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._tables.levels import fractions_in_single
+
 Array = NDArray[np.float64]
 
 # Categories of no more levels, "missing" among them, have an indicator for each. Networks of more
@@ -97,13 +99,21 @@ def level_name(level: str | float) -> str:
 
 
 def codes_of_values(x: Array, values: Sequence[float]) -> Array:
-    """The number of the value that each number is, as far as single precision tells."""
-    values = np.asarray(values, dtype=np.float64).astype(np.float32)
-    with np.errstate(over="ignore"):
-        near = np.asarray(x).astype(np.float32)
-    place = np.minimum(np.searchsorted(values, near), len(values) - 1)
-    codes = np.where(values[place] == near, place, len(values)).astype(np.float64)
-    return np.where(np.isnan(near), np.nan, codes)
+    """The number of the value that each number is, of fractions as single precision tells."""
+    values, x = np.asarray(values, dtype=np.float64), np.asarray(x, dtype=np.float64)
+    codes = _places(x, values, np.arange(len(values)), len(values))
+    keys, places = fractions_in_single(values)
+    if len(keys):
+        with np.errstate(over="ignore"):
+            near = _places(x.astype(np.float32), keys, places, len(values))
+        codes = np.where(codes == len(values), near, codes)
+    return np.where(np.isnan(x), np.nan, codes)
+
+
+def _places(x: NDArray, keys: NDArray, places: NDArray[np.intp], unknown: int) -> Array:
+    """The place of the key that each number is; the keys are ascending."""
+    nearest = np.minimum(np.searchsorted(keys, x), len(keys) - 1)
+    return np.where(keys[nearest] == x, places[nearest], unknown).astype(np.float64)
 
 
 def fitted_category(

@@ -75,24 +75,39 @@ def level_of(value: Any) -> Any:
     return float(value) if isinstance(value, Number | np.bool_ | np.number) else value
 
 
+def fractions_in_single(levels: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Levels with a fraction as single precision has them, and the number of the first of each.
+
+    A table may be of another precision than the one that was fitted. Whole numbers are what they
+    are: those that single precision does not hold are others.
+    """
+    with np.errstate(over="ignore"):
+        single = np.asarray(levels, dtype=np.float64).astype(np.float32)
+    places = np.flatnonzero(np.floor(single) != single)
+    distinct, first = np.unique(single[places], return_index=True)
+    return distinct, places[first]
+
+
 class _Places:
-    """The number of each level, also of fractions that were rounded to single precision."""
+    """The number of each level: of the very level, or of a fraction in single precision."""
 
     def __init__(self, levels: Sequence[Level]) -> None:
         self.unknown = float(len(levels))
         self.exact = {level: float(k) for k, level in enumerate(levels)}
 
     @cached_property
-    def rounded(self) -> dict[float, float]:
-        """The number of each level that is a number, by that in single precision."""
-        numbers = [level for level in self.exact if isinstance(level, float)]
-        return {_in_single(level): self.exact[level] for level in numbers}
+    def near(self) -> dict[float, float]:
+        """The number of each level that is a fraction, by that in single precision."""
+        if any(isinstance(level, str) for level in self.exact):
+            return {}
+        keys, places = fractions_in_single(list(self.exact))
+        return dict(zip(keys.tolist(), places.astype(np.float64).tolist(), strict=True))
 
     def of(self, level: Any) -> float:
         """Of a level, or of anything else that can be looked up."""
         code = self.exact.get(level)
-        if code is None and isinstance(level, float) and not level.is_integer():
-            code = self.rounded.get(level, self.exact.get(_in_single(level)))
+        if code is None and isinstance(level, float):
+            code = self.near.get(_in_single(level))
         return self.unknown if code is None else code
 
 

@@ -38,8 +38,8 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If columns are categories, or the loss is ``"poisson"`` or ``"gamma"`` and scikit-learn
-            older than 1.7.
+            If columns are categories, or single values of numbers have inputs, or the loss is
+            ``"poisson"`` or ``"gamma"`` and scikit-learn older than 1.7.
 
         Warns
         -----
@@ -92,7 +92,7 @@ class ExportMixin(Convertible):
         ImportError
             If PyTorch is not installed: ``pip install "sklearn_wedge[torch]"``.
         ValueError
-            If columns are categories.
+            If columns are categories, or single values of numbers have inputs.
 
         Examples
         --------
@@ -147,7 +147,7 @@ class ExportMixin(Convertible):
         -----
         Inputs are centred and scaled first, so that single precision loses little. What it cannot
         hold is lost with the input: two values of a column that differ by less than 1e-7 of their
-        size become one.
+        size become one; two such levels of a category are both the first.
 
         Under the hinge losses ``probabilities`` are margins; for two classes of both of them
         (``-decision``, ``decision``).
@@ -197,7 +197,8 @@ class ExportMixin(Convertible):
             - ``inputs``: ``name``, ``column``, ``is_missing``, ``lower`` and ``upper`` of each,
               bounds None where not clipped; ``values``, None or, of an input made of a category
               or of single values of numbers, these ``levels``, its value ``of_levels``, in their
-              order, ``of_others`` and where ``missing``;
+              order, ``of_others`` and where ``missing``; a number that is none of the levels is the
+              first one with a fraction that agrees with it in single precision, if there is one;
               ``encoding``, None or ``kind``, ``knots`` (ascending) and ``values`` at the knots,
               those of the first and the last also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from

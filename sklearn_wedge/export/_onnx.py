@@ -18,6 +18,7 @@ from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_
 from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.base import ClassifierMixin, TransformerMixin
 
+from sklearn_wedge._tables import fractions_in_single
 from sklearn_wedge.export._convertible import convertible_estimators
 from sklearn_wedge.export._layers import HiddenNetwork, Pieces, unit_layers
 from sklearn_wedge.export._outputs import link_of
@@ -188,19 +189,33 @@ class _Graph:
 
     def code_of_number(self, column: str, category: Any) -> str:
         """The row of a category's values; NaN is a missing value."""
-        n = len(category.levels)
+        levels, n = np.array(category.levels, dtype=np.float64), len(category.levels)
         value = self.node("Cast", column, to=self.type)
-        known = self.node("Equal", value, self.constant(np.array([category.levels])))
-        missing = self.node("IsNaN", value)
-        marks = self.node("Concat", known, missing, axis=1)
-        marks = self.node("Cast", marks, to=TensorProto.FLOAT)
-        # One mark at most: the row of what is not known, and from there to that of the mark.
-        steps = np.append(np.arange(n), n + 1)[:, None] - float(n)
-        steps = self.constant(steps, TensorProto.FLOAT)
-        start = self.constant(np.array([float(n)]), TensorProto.FLOAT)
-        row = self.node("Add", self.node("MatMul", marks, steps), start)
-        row = self.node("Cast", row, to=TensorProto.INT64)
+        double = self.type == TensorProto.DOUBLE
+        with np.errstate(over="ignore"):
+            held = levels if double else levels.astype(np.float32)
+        # Of levels that are one number in this arithmetic, the first.
+        row = self.row_of_key(value, self.type, *np.unique(held, return_index=True), n)
+        keys, places = fractions_in_single(levels)
+        if double and len(keys):
+            single = self.node("Cast", value, to=TensorProto.FLOAT)
+            near = self.row_of_key(single, TensorProto.FLOAT, keys, places, n)
+            unknown = self.constant(np.array([float(n)]), TensorProto.FLOAT)
+            row = self.node("Where", self.node("Equal", row, unknown), near, row)
+        missing = self.node("Cast", self.node("IsNaN", value), to=TensorProto.FLOAT)
+        row = self.node("Cast", self.node("Add", row, missing), to=TensorProto.INT64)
         return self.node("Reshape", row, self.constant(np.array([-1]), TensorProto.INT64))
+
+    def row_of_key(
+        self, value: str, data_type: int, keys: NDArray, rows: NDArray[np.intp], unknown: int
+    ) -> str:
+        """The row of the key that each value is, (n, 1); the keys are distinct."""
+        known = self.node("Equal", value, self.constant(keys[None], data_type))
+        known = self.node("Cast", known, to=TensorProto.FLOAT)
+        # One mark at most: the row of what is not known, and from there to that of the mark.
+        steps = self.constant(rows[:, None] - float(unknown), TensorProto.FLOAT)
+        start = self.constant(np.array([float(unknown)]), TensorProto.FLOAT)
+        return self.node("Add", self.node("MatMul", known, steps), start)
 
     def complete(self, table: str, encoding: Any) -> str:
         """Inputs of the numbers of a table: missing values filled in, then the indicators."""
