@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_X_y
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _get_feature_names,
+)
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.network import Network, network_of
@@ -28,7 +32,13 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._settings.options import FitOptions, descending_alphas
-from sklearn_wedge._tables import Levels, TableEncoding, categorical_columns, fitted_levels
+from sklearn_wedge._tables import (
+    Levels,
+    TableEncoding,
+    categorical_columns,
+    fitted_levels,
+    warn_of_numbers_as_text,
+)
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
@@ -55,6 +65,10 @@ class WedgePath:
         Whether the gap is within the tolerance of the certificate, at each penalty.
     table : TableEncoding
         From the columns of ``X`` to the inputs of the networks: see ``inputs``.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,), or None
+        Names of the columns of ``X``, if all are strings.
+    n_features_in_ : int
+        Columns of ``X``.
 
     Examples
     --------
@@ -74,6 +88,12 @@ class WedgePath:
     n_iter: tuple[int, ...]
     converged: tuple[bool, ...]
     table: TableEncoding
+    feature_names_in_: NDArray | None
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of the table."""
+        return self.table.n_columns
 
     def inputs(self, X: ArrayLike) -> NDArray:
         """What the networks predict from, of a table with missing values or categories.
@@ -87,6 +107,11 @@ class WedgePath:
         ndarray of shape (n_samples, n_inputs)
             ``X`` itself, if it has nothing of these.
 
+        Raises
+        ------
+        ValueError
+            If ``X`` is malformed, or has other columns than the table that was fitted.
+
         Examples
         --------
         >>> import numpy as np
@@ -98,8 +123,16 @@ class WedgePath:
         >>> path.networks[0].predict(path.inputs(X)).shape
         (4, 1)
         """
-        read = partial(check_array, dtype=(np.float64, np.float32), ensure_all_finite=False)
-        return self.table.transform(read_inputs(read, X, "WedgePath", self.table.codes, False))
+        return self.table.transform(
+            read_inputs(self._checked, X, "WedgePath", self.table.codes, fits=False)
+        )
+
+    def _checked(self, X: ArrayLike) -> NDArray:
+        """What ``validate_data`` does for an estimator, which a path is not."""
+        _check_feature_names(self, X, reset=False)
+        X = check_array(X, dtype=(np.float64, np.float32), ensure_all_finite=False)
+        _check_n_features(self, X, reset=False)
+        return X
 
     def __repr__(self) -> str:
         largest, least = self.alphas[[0, -1]]
@@ -108,18 +141,20 @@ class WedgePath:
 
 @dataclass(frozen=True)
 class _Data:
-    """Validated data: inputs of the network, (n, d), targets, (n, q), weights, and the table."""
+    """Validated data: inputs of the network, (n, d), targets, (n, q), weights, and the table.
+
+    And the names of its columns as they are given, if there are any.
+    """
 
     inputs: NDArray
     target: NDArray
     weight: NDArray
     table: TableEncoding
+    names: NDArray | None
 
-    def in_its_terms(
-        self, options: FitOptions, X: ArrayLike, groups: Any, directions: Any
-    ) -> FitOptions:
+    def in_its_terms(self, options: FitOptions, groups: Any, directions: Any) -> FitOptions:
         """Options with the constraints on columns as those on inputs."""
-        columns = self.table.n_columns, _get_feature_names(X)
+        columns = self.table.n_columns, self.names
         options = constrained(options, groups, directions, columns, self.target.shape[1])
         return on_inputs(options, self.table)
 
@@ -146,13 +181,15 @@ def _validated(
         nonlocal levels
         columns = categorical_columns(table, categorical_features, names)
         levels = fitted_levels(table, columns, names)
+        if isinstance(categorical_features, str):
+            warn_of_numbers_as_text(table, levels)
         return levels.codes(table)
 
     X, y = read_inputs(read, X, caller, coded)
     weight, target = validated_weight(sample_weight, len(X), caller), as_columns(y)
-    names = [f"x{k}" for k in range(X.shape[1])] if names is None else list(map(str, names))
-    table, inputs = inputs_to_fit(X, levels, target, weight, names, has_directions, has_groups)
-    return _Data(inputs, target, weight, table)
+    called = [f"x{k}" for k in range(X.shape[1])] if names is None else list(map(str, names))
+    table, inputs = inputs_to_fit(X, levels, target, weight, called, has_directions, has_groups)
+    return _Data(inputs, target, weight, table, names)
 
 
 def wedge_relu_path(
@@ -262,7 +299,7 @@ def wedge_relu_path(
         n_jobs=n_jobs,
         verbose=verbose,
     ).validated("wedge_relu_path")
-    options = data.in_its_terms(options, X, interaction_cst, monotonic_cst)
+    options = data.in_its_terms(options, interaction_cst, monotonic_cst)
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas = descending_alphas(alphas)
@@ -278,6 +315,7 @@ def wedge_relu_path(
         n_iter=tuple(len(solution.history) for solution in solutions),
         converged=tuple(solution.converged for solution in solutions),
         table=data.table,
+        feature_names_in_=data.names,
     )
 
 
@@ -366,7 +404,7 @@ def alpha_max(
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")
-    options = data.in_its_terms(options, X, interaction_cst, monotonic_cst)
+    options = data.in_its_terms(options, interaction_cst, monotonic_cst)
     with single_threaded_blas():
         given = data.inputs, data.target, data.weight
         return largest_value_of_constant(build_problem(*given, options, objective)[0])

@@ -474,6 +474,22 @@ def test_a_path_is_not_that_of_the_estimator(given):
         wedge_relu_path(given, Y, [0.1], categorical_features=None)
 
 
+@pytest.mark.parametrize("with_category", [True, False])
+def test_a_path_refuses_other_columns_as_estimators_do(with_category):
+    frame = FRAME if with_category else pd.DataFrame({"a": range(N), "b": np.arange(N) ** 2.0})
+    estimator, path = WedgeReLURegressor(0.1).fit(frame, Y), wedge_relu_path(frame, Y, [0.1])
+    assert path.n_features_in_ == frame.shape[1]
+    assert_array_equal(path.feature_names_in_, frame.columns)
+    others = [frame[frame.columns[::-1]], frame.iloc[:, :-1], frame.assign(more=1.0)]
+    others += [] if with_category else [np.ones((2, 3)), np.ones((2, 1))]
+    for other in others:
+        with pytest.raises(ValueError) as wanted:
+            estimator.predict(other)
+        with pytest.raises(ValueError) as got:
+            path.inputs(other)
+        assert str(got.value) == str(wanted.value).replace("WedgeReLURegressor", "WedgePath")
+
+
 def of_levels(frame, labels):
     """The share of the second class in each level, as good as it can be told."""
     own = frame.assign(y=labels).groupby("city")["y"].agg(["sum", "count"])
@@ -506,6 +522,22 @@ def test_numbers_written_as_text_become_levels_without_a_word():
         WedgeReLURegressor(0.01, categorical_features=["power"]).fit(frame, range(60))
         few = (frame["x"] % 9).astype(str)
         WedgeReLURegressor(0.01).fit(frame.assign(power=few), range(60))
+
+
+def test_warnings_of_numbers_as_text_name_the_line_of_the_user():
+    frame = pd.DataFrame({"power": [str(k) for k in range(60)], "x": range(60)})
+    fits = (
+        WedgeReLURegressor(0.01).fit,
+        WedgeFeatures(WedgeReLURegressor(0.01)).fit,
+        regressor_cv(alphas=[0.1], cv=2).fit,
+        lambda X, y: wedge_relu_path(X, y, [0.1]),
+        alpha_max,
+    )
+    for fit in fits:
+        with pytest.warns(UserWarning) as told:
+            fit(frame, np.arange(60.0))
+        (line,) = (each.filename for each in told if "are numbers" in str(each.message))
+        assert line == __file__
 
 
 def test_names_of_rows_tell_parts_of_the_rows_apart():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Level = str | float
 
+# Modules whose calls users do not see.
+OWN_MODULES = "sklearn_wedge", "sklearn"
 # How types of categories and of text begin, as pandas, polars and Arrow call them.
 CATEGORIES = "category", "categorical", "enum", "dictionary"
 TEXT = "str", "string", "large_string", "utf8"
@@ -134,6 +137,17 @@ def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
     return codes
 
 
+def _levels_below_user() -> int:
+    """How far up the stack, for a warning, the line is that called this package.
+
+    As many calls are between as estimators are inside of each other.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OWN_MODULES:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: str) -> None:
     """Say that no value is known because text stands for numbers, or numbers for text."""
     kinds = {isinstance(value, str) for value in entries if not is_missing(value)}
@@ -143,7 +157,7 @@ def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: 
     warnings.warn(
         f"{which} of X has {here}, and its levels in fit were {in_fit}: each value counts as a "
         f"level that was not there. Make {in_fit} of them.",
-        stacklevel=10,
+        stacklevel=_levels_below_user(),
     )
 
 
@@ -166,7 +180,7 @@ def warn_of_numbers_as_text(X: Any, levels: Levels) -> None:
             "If it is a quantity, make numbers of it before fit and predict, as with "
             "pandas.to_numeric(X[...], errors='coerce'); if its levels are names, make its type "
             "'category'.",
-            stacklevel=8,
+            stacklevel=_levels_below_user(),
         )
 
 
