@@ -41,17 +41,19 @@ def recurring_values(x: Array, target: Array, weight: Array, row: float) -> Arra
     known = ~np.isnan(x)
     x, target, weight = x[known], target[known], weight[known]
     values, place = np.unique(x, return_inverse=True)
-    if not LEAST_VALUES <= len(values) < len(x):
+    if len(values) < LEAST_VALUES:
         return None
     weights = np.bincount(place, weight)
     recurs = weights >= RARE_ROWS * row
     if np.count_nonzero(recurs) < LEAST_VALUES or not _is_of_a_list(weights, recurs):
         return None
+    variances = [_variance(t, weight) for t in target.T]
+    means = [_means(place, weight, t)[recurs] for t in target.T]
     explained = sum(
-        _explained(values[recurs], _means(place, weight, t)[recurs], weights[recurs], t, weight)
-        for t in target.T
+        _explained(values[recurs], its_means, weights[recurs], row * variance)
+        for its_means, variance in zip(means, variances, strict=True)
     )
-    total = sum(_variance(t, weight) for t in target.T)
+    total = sum(variances)
     return values[recurs] if explained > LEAST_EXPLAINED * weight.sum() * total > 0 else None
 
 
@@ -72,11 +74,13 @@ def _variance(target: Array, weight: Array) -> float:
     return float(weight @ (target - mean) ** 2 / weight.sum())
 
 
-def _explained(values: Array, means: Array, weights: Array, target: Array, weight: Array) -> float:
-    """Squared distances from the lines between neighbours, without what noise makes of them."""
+def _explained(values: Array, means: Array, weights: Array, of_row: float) -> float:
+    """Squared distances from the lines between neighbours, without what noise makes of them.
+
+    The variance of a mean is ``of_row`` divided by its weight.
+    """
     left, right = values[:-2], values[2:]
     of_right = (values[1:-1] - left) / (right - left)
     distance = means[1:-1] - (1 - of_right) * means[:-2] - of_right * means[2:]
     noise = 1 / weights[1:-1] + (1 - of_right) ** 2 / weights[:-2] + of_right**2 / weights[2:]
-    row = weight @ weight / weight.sum()
-    return float(weights[1:-1] @ (distance**2 - _variance(target, weight) * row * noise))
+    return float(weights[1:-1] @ (distance**2 - of_row * noise))
