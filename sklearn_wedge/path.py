@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_wedge._core.column_generation import largest_value_of_constant
+from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import Network, network_of
 from sklearn_wedge._core.solution import Certificate, Solution
 from sklearn_wedge._core.stopping import shortfall
@@ -39,6 +40,7 @@ from sklearn_wedge._tables import (
     fitted_levels,
     warn_of_numbers_as_text,
 )
+from sklearn_wedge._training.chunked import columns_go_in_chunks
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
@@ -141,22 +143,32 @@ class WedgePath:
 
 @dataclass(frozen=True)
 class _Data:
-    """Validated data: inputs of the network, (n, d), targets, (n, q), weights, and the table.
+    """Validated data: the table, (n, n_features), targets, (n, q), and weights.
 
-    And the names of its columns as they are given, if there are any.
+    And the levels of its categories, and the names of its columns, if there are any.
     """
 
-    inputs: NDArray
+    X: NDArray
     target: NDArray
     weight: NDArray
-    table: TableEncoding
+    levels: Levels
     names: NDArray | None
 
-    def in_its_terms(self, options: FitOptions, groups: Any, directions: Any) -> FitOptions:
-        """Options with the constraints on columns as those on inputs."""
-        columns = self.table.n_columns, self.names
+    def inputs(
+        self, options: FitOptions, loss: Loss, groups: Any, directions: Any, wedge: bool = False
+    ) -> tuple[NDArray, TableEncoding, FitOptions]:
+        """Inputs of the network, and options with the constraints on columns as those on them."""
+        n_columns = self.X.shape[1]
+        columns = n_columns, self.names
         options = constrained(options, groups, directions, columns, self.target.shape[1])
-        return on_inputs(options, self.table)
+        called = [f"x{k}" for k in range(n_columns)] if self.names is None else self.names
+        table, inputs = inputs_to_fit(
+            *(self.X, self.levels, self.target, self.weight, list(map(str, called))),
+            has_directions=directions is not None,
+            has_groups=groups is not None,
+            in_chunks=not wedge and columns_go_in_chunks(self.X, self.weight, options, loss),
+        )
+        return inputs, table, on_inputs(options, table)
 
 
 def _validated(
@@ -165,8 +177,6 @@ def _validated(
     sample_weight: ArrayLike | None,
     caller: str,
     categorical_features: Any,
-    has_directions: bool,
-    has_groups: bool,
 ) -> _Data:
     if is_dask(X):
         raise ValueError(
@@ -187,9 +197,7 @@ def _validated(
 
     X, y = read_inputs(read, X, caller, coded)
     weight, target = validated_weight(sample_weight, len(X), caller), as_columns(y)
-    called = [f"x{k}" for k in range(X.shape[1])] if names is None else list(map(str, names))
-    table, inputs = inputs_to_fit(X, levels, target, weight, called, has_directions, has_groups)
-    return _Data(inputs, target, weight, table, names)
+    return _Data(X, target, weight, levels, names)
 
 
 def wedge_relu_path(
@@ -279,11 +287,7 @@ def wedge_relu_path(
     >>> bool(path.certificates[-1].relative_gap < 1e-3)
     True
     """
-    data = _validated(
-        *(X, y, sample_weight, "wedge_relu_path", categorical_features),
-        has_directions=monotonic_cst is not None,
-        has_groups=interaction_cst is not None,
-    )
+    data = _validated(X, y, sample_weight, "wedge_relu_path", categorical_features)
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
     check_regression(objective, data.target, data.weight, name_of(loss), solver)
     options = FitOptions(
@@ -299,13 +303,14 @@ def wedge_relu_path(
         n_jobs=n_jobs,
         verbose=verbose,
     ).validated("wedge_relu_path")
-    options = data.in_its_terms(options, interaction_cst, monotonic_cst)
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
-    alphas = descending_alphas(alphas)
+    alphas, wedge = descending_alphas(alphas), dictionary == "wedge"
+    constraints = interaction_cst, monotonic_cst
+    inputs, table, options = data.inputs(options, objective, *constraints, wedge)
     with single_threaded_blas():
-        given = data.inputs, data.target, data.weight
-        problem, sample = build_problem(*given, options, objective, dictionary == "wedge")
+        given = inputs, data.target, data.weight
+        problem, sample = build_problem(*given, options, objective, wedge)
         solutions = tuple(solve_alphas(problem, alphas, options))
     _warn_unless_converged(solutions, tol)
     return WedgePath(
@@ -314,7 +319,7 @@ def wedge_relu_path(
         certificates=tuple(solution.certificate for solution in solutions),
         n_iter=tuple(len(solution.history) for solution in solutions),
         converged=tuple(solution.converged for solution in solutions),
-        table=data.table,
+        table=table,
         feature_names_in_=data.names,
     )
 
@@ -388,11 +393,7 @@ def alpha_max(
     >>> round(alpha_max([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], clip_quantile=None), 4)
     0.866
     """
-    data = _validated(
-        *(X, y, sample_weight, "alpha_max", categorical_features),
-        has_directions=monotonic_cst is not None,
-        has_groups=interaction_cst is not None,
-    )
+    data = _validated(X, y, sample_weight, "alpha_max", categorical_features)
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
     check_regression(objective, data.target, data.weight, name_of(loss), "auto")
     options = FitOptions(
@@ -404,7 +405,7 @@ def alpha_max(
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")
-    options = data.in_its_terms(options, interaction_cst, monotonic_cst)
+    inputs, _, options = data.inputs(options, objective, interaction_cst, monotonic_cst)
     with single_threaded_blas():
-        given = data.inputs, data.target, data.weight
+        given = inputs, data.target, data.weight
         return largest_value_of_constant(build_problem(*given, options, objective)[0])

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from exported import predict_by_hand
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import regressor_cv
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
+from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor, wedge_relu_path
 from sklearn_wedge.inspection import EffectDisplay
 
 
@@ -110,6 +113,21 @@ def test_single_values_matter_with_weights_if_they_do_with_copies(rows):
     (of_weights,), (of_copies,) = weighted.table_.categories, copied.table_.categories
     assert of_weights.levels == of_copies.levels
     assert_allclose(of_weights.values, of_copies.values, rtol=1e-10)
+
+
+@pytest.mark.parametrize("memory", [1024, 0.5], ids=["in memory", "in chunks"])
+def test_a_mapped_file_has_the_inputs_of_its_array(tmp_path, memory):
+    X = FRAME[["amount", "year"]].to_numpy()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    with config_context(working_memory=memory):
+        for model in (WedgeReLURegressor(0.05), regressor_cv(alphas=[0.05], cv=2)):
+            of_array, of_file = clone(model).fit(X, Y), clone(model).fit(mapped, Y)
+            assert of_array.table_.has_target_means == (memory > 1)
+            assert of_file.table_.input_names() == of_array.table_.input_names()
+            assert_allclose(of_file.predict(X), of_array.predict(X), rtol=1e-9)
+        of_array, of_file = (wedge_relu_path(each, Y, [0.05]) for each in (X, mapped))
+        assert of_file.table.input_names() == of_array.table.input_names()
 
 
 def test_effects_are_not_by_column():

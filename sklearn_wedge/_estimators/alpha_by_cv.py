@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -213,6 +213,10 @@ class AlphaByCV:
     def _unfitted(self) -> _WedgeNetwork:
         """A network of the same kind at one alpha, to be scored."""
         raise NotImplementedError
+
+    _before_choice: ClassVar[dict[str, Any]] = {
+        name: getattr(FitOptions, name) for name in CANDIDATES
+    }
 
     def _shared_parameters(self) -> dict[str, Any]:
         """Those that the network at one alpha has too, whatever the target."""

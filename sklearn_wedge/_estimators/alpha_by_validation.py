@@ -229,7 +229,7 @@ class AlphaByValidation:
 
         ``data`` are ``X``, ``y`` and ``sample_weight`` as callbacks are told them.
         """
-        inputs = self._inputs_to_fit(X, target, fit_weight)
+        inputs = self._inputs_to_fit(X, target, fit_weight, loss)
         rows = LocalChunks(inputs, target, fit_weight, rows_at_once(inputs.shape[1]))
         self._fit_rows(rows, partial(self._problem, inputs, target, fit_weight, loss), loss, data)
 

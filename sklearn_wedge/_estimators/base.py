@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,7 +57,7 @@ from sklearn_wedge._tables import (
     warn_of_numbers_as_text,
 )
 from sklearn_wedge._text.names import column_names
-from sklearn_wedge._training.chunked import chunked_problem
+from sklearn_wedge._training.chunked import chunked_problem, columns_go_in_chunks
 from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._training.problems import build_problem, solve_blocks
 from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
@@ -81,16 +81,22 @@ def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float
 class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
+    # Options in the place of parameters that are not chosen yet when the table is read.
+    _before_choice: ClassVar[dict[str, Any]] = {}
+
     def _options(self, n_outputs: int, **instead: Any) -> FitOptions:
         """What the fit is told, with constraints in terms of the inputs of the network.
 
         ``instead`` of parameters of the estimator others may be given.
         """
+        return on_inputs(self._options_by_column(n_outputs, **instead), self.table_)
+
+    def _options_by_column(self, n_outputs: int, **instead: Any) -> FitOptions:
+        """The same with constraints in terms of the columns."""
         parameters = {name: getattr(self, name) for name in OPTION_CONSTRAINTS}
         options = FitOptions(**{**parameters, **instead})
         columns = self.n_features_in_, getattr(self, "feature_names_in_", None)
-        options = constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
-        return on_inputs(options, self.table_)
+        return constrained(options, self.interaction_cst, self.monotonic_cst, columns, n_outputs)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -98,13 +104,15 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         return tags
 
     def _inputs_to_fit(
-        self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64]
+        self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64], loss: Loss
     ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
+        options = self._options_by_column(target.shape[1], **self._before_choice)
         self.table_, inputs = inputs_to_fit(
             *(X, self._levels, target, fit_weight, column_names(self)),
             has_directions=self.monotonic_cst is not None,
             has_groups=self.interaction_cst is not None,
+            in_chunks=columns_go_in_chunks(X, fit_weight, options, loss),
         )
         return inputs
 

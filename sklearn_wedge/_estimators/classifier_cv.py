@@ -299,8 +299,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         routed = self._routed(sample_weight, params)
         table, y, weight, fit_weight = self._validated_labels(X, y, sample_weight)
         target = class_targets(y, self.fitted_classes_)
-        inputs, X = self._inputs_to_fit(table, target, fit_weight), self._as_told(X, table)
-        data = Task(inputs, y, target, fit_weight, self._loss(), self.fitted_classes_, X)
+        loss = self._loss()
+        inputs, X = self._inputs_to_fit(table, target, fit_weight, loss), self._as_told(X, table)
+        data = Task(inputs, y, target, fit_weight, loss, self.fitted_classes_, X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:

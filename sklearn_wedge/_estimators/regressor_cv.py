@@ -294,8 +294,9 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         table, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        inputs, X = self._inputs_to_fit(table, as_columns(y), weight), self._as_told(X, table)
-        data = Task(inputs, y, as_columns(y), weight, loss, given=X)
+        target = as_columns(y)
+        inputs, X = self._inputs_to_fit(table, target, weight, loss), self._as_told(X, table)
+        data = Task(inputs, y, target, weight, loss, given=X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:

@@ -136,7 +136,9 @@ class FittedCategories:
 
     def inputs(self, table: TableEncoding, X: NDArray) -> NDArray:
         """The inputs of the rows that were fitted."""
-        inputs = table.of_rows(X)
+        if not self.own:
+            return table.of_rows(X)
+        inputs = table.transform(X)
         for category, values in self.own:
             inputs[:, table.inputs_made_of(category)] = values
         return inputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 
@@ -82,6 +83,13 @@ def goes_in_chunks(
     """Whether arrays are fitted in chunks of rows: they are large, and all of the fit can be."""
     suited = needs_memory(loss, options, neuron_class) is None
     return suited and is_beyond_memory(n_rows, n_inputs, neuron_class)
+
+
+def columns_go_in_chunks(X: NDArray, weight: NDArray, options: FitOptions, loss: Loss) -> bool:
+    """The same of a table before its inputs are made: by its columns."""
+    n_rows, n_columns = int(np.count_nonzero(weight)), X.shape[1]
+    neuron_class = options.neuron_class(n_columns, wedge=False)
+    return goes_in_chunks(n_rows, loss, options, neuron_class, n_columns)
 
 
 def chunked_problem(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import LocalChunks, is_mapped
+from sklearn_wedge._core.rows import LocalChunks
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._tables import Levels, TableEncoding, fitted_categories, fitted_table
 from sklearn_wedge._training.chunked import rows_at_once
@@ -24,6 +24,7 @@ def inputs_to_fit(
     names: Sequence[str],
     has_directions: bool,
     has_groups: bool,
+    in_chunks: bool,
 ) -> tuple[TableEncoding, NDArray]:
     """The encoding of a table in memory, and the inputs of its rows.
 
@@ -41,14 +42,17 @@ def inputs_to_fit(
         Whether some columns have a direction.
     has_groups : bool
         Whether only some columns may act together.
+    in_chunks : bool
+        Whether the fit will go through chunks of rows: single values are not looked at then.
 
     Raises
     ------
     ValueError
         If all values of a column are missing.
     """
-    # A direction of a column is not one of its single values, and a file stays where it is.
-    with_values = not has_directions and not is_mapped(X)
+    # A direction of a column is not one of its single values. Whether a table is a file does not
+    # matter: joblib makes files of arrays.
+    with_values = not has_directions and not in_chunks
     categories = fitted_categories(X, levels, target, weight, names, with_values)
     rows = LocalChunks(X, target, weight, rows_at_once(X.shape[1]))
     # What is filled in from other columns says something of these.
