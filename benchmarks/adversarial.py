@@ -31,11 +31,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from hard_problems import HardProblem, hard_problem
-from odd_tables import odd_tables, outcome
 from verdict import Verdict, judged
 
 
@@ -62,6 +60,10 @@ def report(problem: HardProblem, verdict: Verdict) -> None:
 
 def odd(count: int) -> int:
     """Draw tables, and say what became of them; of a failure hypothesis prints the smallest."""
+    # What problems do without.
+    from hypothesis import HealthCheck, Phase, given, settings
+    from odd_tables import odd_tables, outcome
+
     began, found = time.perf_counter(), Counter()
 
     @settings(
@@ -78,7 +80,7 @@ def odd(count: int) -> int:
 
     try:
         tried()
-    except BaseException:
+    except Exception:
         traceback.print_exc()
         return 1
     for what, times in found.most_common():

@@ -100,9 +100,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--tables", nargs="+", default=["concrete", "abalone", "california_housing"]
-    )
+    parser.add_argument("--tables", nargs="+", default=TABLES)
     parser.add_argument("--splits", type=int, default=5, help="at most so many splits")
     parser.add_argument("--share", type=float, default=0.2, help="of the cells to delete")
     parser.add_argument("--cv", action="store_true", help="networks that choose for themselves")

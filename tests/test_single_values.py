@@ -45,7 +45,9 @@ NAME = "amount as target mean"
 
 def test_single_values_have_no_input():
     assert FITTED.table_.input_names() == ["amount", "year", "group = b", NAME]
-    assert "amount (31 levels) as target means of values" in FITTED.summary()
+    assert "\nSingle values: amount (31) as target means\n" in FITTED.summary()
+    assert "Categories: group (2 levels) as indicators\n" in FITTED.summary()
+    assert repr(FITTED.table_).endswith("categories=['group'], single_values=['amount'])")
     assert FITTED.score(*amounts()) > 0.8
     other = WedgeReLURegressor(0.01).fit(FRAME[["amount"]].to_numpy(), Y)
     assert other.table_.input_names() == ["x0", "x0 as target mean"]

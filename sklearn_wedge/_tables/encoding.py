@@ -69,10 +69,11 @@ class TableEncoding:
 
     def __repr__(self) -> str:
         names = [self.column_names[k] for k in self.with_indicator]
-        categories = [
-            self.column_names[each.column] for each in self.categories if not each.is_of_numbers
-        ]
-        others = f", categories={categories}" if categories else ""
+        others = ""
+        for kind, is_of_numbers in (("categories", False), ("single_values", True)):
+            made = (each for each in self.categories if each.is_of_numbers == is_of_numbers)
+            columns = [self.column_names[each.column] for each in made]
+            others += f", {kind}={columns}" if columns else ""
         return f"TableEncoding(n_columns={self.n_columns}, with_indicator={names}{others})"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -118,6 +118,8 @@ def _categories(estimator: Any, names: Sequence[str]) -> list[str]:
     """A line on what is made of categories, if there are any."""
     found: dict[str, list[str]] = {}
     for each in estimator.table_.categories:
+        if each.is_of_numbers:
+            continue
         words = f"{names[each.column]} ({_count(len(each.levels), 'level')})"
         found.setdefault(each.kind, []).append(words)
     parts = []
@@ -125,6 +127,14 @@ def _categories(estimator: Any, names: Sequence[str]) -> list[str]:
         more = ", ..." if len(columns) > MOST_IN_SUMMARY else ""
         parts.append(f"{', '.join(columns[:MOST_IN_SUMMARY])}{more} as {kind}")
     return [f"Categories: {'; '.join(parts)}"] if parts else []
+
+
+def _single_values(estimator: Any, names: Sequence[str]) -> list[str]:
+    """A line on the numbers of which single values have target means, if there are any."""
+    made = [each for each in estimator.table_.categories if each.is_of_numbers]
+    words = [f"{names[each.column]} ({len(each.levels)})" for each in made[:MOST_IN_SUMMARY]]
+    more = ", ..." if len(made) > MOST_IN_SUMMARY else ""
+    return [f"Single values: {', '.join(words)}{more} as target means"] if made else []
 
 
 def _count(n: int, what: str) -> str:
@@ -158,6 +168,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         f"{type(estimator).__name__}: {_count(len(names), 'input')}, {_outputs(estimator)}",
         *_missing(estimator, names),
         *_categories(estimator, names),
+        *_single_values(estimator, names),
         f"Network: {network_in_words(estimator, neurons)}",
         *_encoding(estimator),
         *_left_out(estimator),
