@@ -41,7 +41,8 @@ def recurring_values(x: Array, target: Array, weight: Array, row: float) -> Arra
     known = ~np.isnan(x)
     x, target, weight = x[known], target[known], weight[known]
     values, place = np.unique(x, return_inverse=True)
-    if len(values) < LEAST_VALUES:
+    # Of values in one row each, others say nothing, whatever these weigh.
+    if not LEAST_VALUES <= len(values) < len(x):
         return None
     weights = np.bincount(place, weight)
     recurs = weights >= RARE_ROWS * row
