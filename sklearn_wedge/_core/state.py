@@ -81,7 +81,7 @@ def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 
     while True:
         state = replace(solve_restricted(problem, state, accuracy), accuracy=accuracy)
         wanted = accuracy_wanted(problem, state, rule, seen)
-        if accuracy <= TOO_COARSE * wanted:
+        if not accuracy > TOO_COARSE * wanted:  # nor if one is not a number
             return state
         accuracy = wanted
 

@@ -69,8 +69,18 @@ def regression_loss(
         Of ``"quantile"``.
     epsilon : float
         Of ``"huber"``, in units of the target.
+
+    Raises
+    ------
+    ValueError
+        If it is a class with the methods of a loss, and not an instance of it.
     """
     if isinstance(loss, LossWithGradient):
+        if isinstance(loss, type):
+            raise ValueError(
+                f"loss is the class {loss.__name__}: pass an instance, such as "
+                f"{loss.__name__}(...), not the class."
+            )
         return OwnSmoothLoss(loss)
     if callable(loss):
         return OwnLoss(loss)

@@ -3,7 +3,7 @@
 from sklearn_wedge._core.losses.base import KinkedLoss, Loss, SmoothLoss, Units, balanced
 from sklearn_wedge._core.losses.classification import Hinge, LogLoss, Multinomial, SquaredHinge
 from sklearn_wedge._core.losses.own import OwnLoss
-from sklearn_wedge._core.losses.own_gradient import LossWithGradient, OwnSmoothLoss
+from sklearn_wedge._core.losses.own_gradient import LossWithGradient, OwnSmoothLoss, root_of_slope
 from sklearn_wedge._core.losses.piecewise import PiecewiseLinear, Smoothed
 from sklearn_wedge._core.losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
 from sklearn_wedge._core.losses.solver import FAILED, solve_in_place
@@ -29,5 +29,6 @@ __all__ = [
     "SquaredHinge",
     "Units",
     "balanced",
+    "root_of_slope",
     "solve_in_place",
 ]

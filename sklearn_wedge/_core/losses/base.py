@@ -46,10 +46,13 @@ class Loss(ABC):
         How a target may be scaled before the fit: centred and scaled, divided by its mean, or not.
     least : float
         A value that no sample's loss is below.
+    mean_tells_constant : bool
+        Whether the best constant prediction depends on the mean of the targets alone.
     """
 
     target_scaling: ClassVar[Literal["standardize", "mean", "none"]] = "standardize"
     least: ClassVar[float] = 0.0
+    mean_tells_constant: ClassVar[bool] = False
 
     def rescaled(self, target_scale: Array) -> Loss:
         """The same loss for targets divided by this, (q,)."""

@@ -39,6 +39,7 @@ class LogLoss(SmoothLoss):
     """The log loss of two classes, ``log(1 + exp f) - y f`` with targets 0 and 1."""
 
     target_scaling = "none"
+    mean_tells_constant = True
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
@@ -80,6 +81,7 @@ class Multinomial(SmoothLoss):
     """The log loss of several classes, ``log Σ_k exp f_k - f_y``; targets are one-hot."""
 
     target_scaling = "none"
+    mean_tells_constant = True
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
@@ -176,6 +178,7 @@ class Hinge(PiecewiseLinear):
     """``(1 - s f)_+`` in each output, with ``s = -1`` for target 0 and ``1`` for target 1."""
 
     target_scaling = "none"
+    mean_tells_constant = True
 
     def kinks(self, target: Array) -> Array:
         """The margins of 1."""
@@ -201,6 +204,7 @@ class SquaredHinge(SmoothLoss):
     """``(1 - s f)_+²`` in each output, with ``s = -1`` for target 0 and ``1`` for target 1."""
 
     target_scaling = "none"
+    mean_tells_constant = True
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,12 +15,15 @@ from sklearn_wedge._core.losses.base import Array, SmoothLoss
 if TYPE_CHECKING:
     import cvxpy
 
-# Second derivatives below this fraction of the largest are replaced by it: a step has a length.
-LEAST_CURVATURE = 1e-8
+# Second derivatives below this are replaced by it: a step has a length.
+LEAST_CURVATURE = 1e-12
 # Places at which a loss is held against its conjugate, in units of the spread of the target.
 PLACES = (-2.0, -0.7, 0.1, 0.9, 2.3)
 # How far values may be from what the conjugate says of them, relative to their size.
 AGREEMENT = 1e-7
+# Or so many times what rounding is seen to be next to a place: at so small a fraction of a distance
+# values are on a line but for rounding.
+ROUNDINGS, NUDGE, NUDGES = 64.0, 1e-6, (-1.0, -0.4, 0.3, 0.7)
 # Doublings of an interval until the best constant is inside.
 DOUBLINGS = 60
 
@@ -99,15 +103,15 @@ class OwnSmoothLoss(SmoothLoss):
         y = target[:, 0]
         spread = float(np.std(y)) or abs(float(y[0])) or 1.0
         for place in PLACES:
-            wrong = self._wrong_at(np.full_like(y, np.median(y) + place * spread), y)
+            wrong = self._wrong_at(np.full_like(y, np.median(y) + place * spread), y, spread)
             if wrong is not None:
                 return wrong
         if not np.all(np.isfinite(self.own.conjugate(np.zeros_like(y), y))):
             return f"{self._name} is not bounded below: its conjugate is infinite at slope 0."
         return None
 
-    def _wrong_at(self, f: Array, y: Array) -> str | None:
-        """What is wrong with the methods at predictions and targets, (n,) each."""
+    def _wrong_at(self, f: Array, y: Array, spread: float) -> str | None:
+        """What is wrong with the methods at predictions and targets, (n,) each, of a spread."""
         methods = self.own.value, self.own.gradient, self.own.curvature
         value, slope, curvature = (np.asarray(method(f, y), dtype=np.float64) for method in methods)
         shapes = [part.shape for part in (value, slope, curvature) if part.shape != y.shape]
@@ -118,12 +122,16 @@ class OwnSmoothLoss(SmoothLoss):
             )
         if np.any(curvature < 0):
             return f"{self._name} is not convex: some of its curvatures are negative."
-        touching = slope * f - np.asarray(self.own.conjugate(slope, y))
-        size = 1.0 + np.abs(value) + np.abs(slope * f)
-        if not np.all(np.abs(value - touching) <= AGREEMENT * size):
+        conjugate = np.asarray(self.own.conjugate(slope, y), dtype=np.float64)
+        noise = _noise(lambda f: self.own.value(f, y), value, f, slope, np.full_like(f, spread))
+        noise += _noise(lambda g: self.own.conjugate(g, y), conjugate, slope, f, np.abs(slope))
+        size = np.abs(value) + np.abs(slope * f) + np.abs(conjugate)
+        allowed = AGREEMENT * size + ROUNDINGS * noise
+        if not np.all(np.abs(value - (slope * f - conjugate)) <= allowed):
             return (
                 f"{self._name}: at its gradient g the conjugate must be g · f - value(f, y); some "
-                "of value, gradient and conjugate are not of the same convex loss."
+                "of value, gradient and conjugate are not of the same convex loss, or, for targets "
+                "so close to one another, little but rounding is left of them."
             )
         return None
 
@@ -138,8 +146,7 @@ class OwnSmoothLoss(SmoothLoss):
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivative of the mean loss in the prediction."""
         curvature = self._of("curvature", prediction, target)
-        least = LEAST_CURVATURE * (float(curvature.max(initial=0.0)) or 1.0)
-        return weight[:, None] * np.maximum(curvature, least)
+        return weight[:, None] * np.maximum(curvature, LEAST_CURVATURE)
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """``-Σ w ℓ*(-v/w)``."""
@@ -155,19 +162,44 @@ class OwnSmoothLoss(SmoothLoss):
         def slope(constant: float) -> float:
             return -float(self.dual_point(np.full_like(target, constant), target, weight).sum())
 
-        low, high = float(target.min()), float(target.max())
-        reach = (high - low) or abs(low) or 1.0
-        for _ in range(DOUBLINGS):
-            if slope(low) <= 0 <= slope(high):
-                break
-            low, high = low - reach * (slope(low) > 0), high + reach * (slope(high) < 0)
-            reach *= 2
-        else:
-            raise ValueError(f"{self._name} has no best constant prediction.")
-        if low == high:
-            return np.array([low])
-        return np.array([brentq(slope, low, high, xtol=1e-15 * (high - low), rtol=1e-14)])
+        return np.array([root_of_slope(slope, float(target.min()), float(target.max()))])
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Losses for CVXPY, if the object can also be called with an expression."""
         return self.own(prediction, target)
+
+
+def root_of_slope(slope: Callable[[float], float], low: float, high: float) -> float:
+    """Where the slope of a convex function is zero, looked for from an interval on.
+
+    Raises
+    ------
+    ValueError
+        If it is zero nowhere that doubled intervals reach.
+    """
+    reach = (high - low) or abs(low) or 1.0
+    for _ in range(DOUBLINGS):
+        at_low, at_high = slope(low), slope(high)
+        if at_low <= 0 <= at_high:
+            break
+        low, high = low - reach * (at_low > 0), high + reach * (at_high < 0)
+        reach *= 2
+    else:
+        raise ValueError("The loss has no best constant prediction.")
+    if low == high:
+        return low
+    return float(brentq(slope, low, high, xtol=1e-15 * (high - low), rtol=1e-14))
+
+
+def _noise(
+    function: Callable[[Array], NDArray], values: Array, at: Array, slope: Array, size: Array
+) -> Array:
+    """How far values close to these are from the line through them: what rounding does."""
+    seen = np.zeros_like(at)
+    reach = np.maximum(NUDGE * size, 8 * np.finfo(float).eps * np.abs(at))
+    for nudge in NUDGES:
+        near = at + nudge * reach
+        with np.errstate(all="ignore"):
+            off = np.abs(np.asarray(function(near)) - values - slope * (near - at))
+        seen = np.maximum(seen, np.where(np.isfinite(off), off, 0.0))
+    return seen

@@ -25,6 +25,8 @@ LARGEST_LOGARITHM = 700.0
 class SquaredError(SmoothLoss):
     """Half the squared error, ``(f - y)² / 2``: the scaling of scikit-learn's ``Lasso``."""
 
+    mean_tells_constant = True
+
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
         return 0.5 * float(weight @ ((prediction - target) ** 2).sum(axis=1))
@@ -140,6 +142,7 @@ class Poisson(SmoothLoss):
     """Half the Poisson deviance with log link, ``exp f - y f + (y log y - y)``."""
 
     target_scaling = "mean"
+    mean_tells_constant = True
 
     def impossible(self, target: Array) -> str | None:
         """Counts are not negative, and zeros alone have no minimiser."""
@@ -185,6 +188,7 @@ class Gamma(SmoothLoss):
     """Half the gamma deviance with log link, ``f + y exp(-f) - log y - 1``."""
 
     target_scaling = "none"
+    mean_tells_constant = True
 
     def impossible(self, target: Array) -> str | None:
         """Only positive quantities have a gamma deviance."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.encoding import fitted_encoding
-from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._core.losses import Loss, SmoothLoss, root_of_slope
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows import passes
 from sklearn_wedge._core.rows.activations import ComputedActivations
-from sklearn_wedge._core.rows.chunks import Array, Chunk, Kept, Rows
+from sklearn_wedge._core.rows.chunks import Array, Chunk, ChunkFunction, Kept, Rows
 from sklearn_wedge._core.rows.quantiles import column_quantiles
 from sklearn_wedge._core.rows.samples import Sample
 from sklearn_wedge._core.rows.scaling import (
@@ -53,9 +53,22 @@ class ChunkedSample(Sample):
         return ComputedActivations(neurons, self.input_scaling, centre)
 
     def constant_model(self, loss: Loss) -> Array:
-        """See ``Sample``: of most losses it depends on the mean alone; the rest start there."""
-        (mean,) = self.rows.sum(passes.target_mean)
-        return loss.constant_model(mean[None], np.ones(1))
+        """See ``Sample``: without a gradient, that of some rows."""
+        if loss.mean_tells_constant:
+            (mean,) = self.rows.sum(passes.target_mean)
+            return loss.constant_model(mean[None], np.ones(1))
+        if isinstance(loss, SmoothLoss):
+            return np.array([self._root(loss)])
+        return loss.constant_model(*_spread(self.rows, chosen_targets))
+
+    def _root(self, loss: SmoothLoss) -> float:
+        """The best constant prediction of a loss of one output."""
+
+        def slope(constant: float) -> float:
+            return -float(self.rows.sum(passes.dual_sum_at, loss, constant)[0][0])
+
+        lows, highs = zip(*self.rows.map(passes.target_range), strict=True)
+        return root_of_slope(slope, min(lows), max(highs))
 
     def dual_to_price(self, dual: Kept) -> Kept:
         """See ``Sample``: it stays with the chunks."""
@@ -83,6 +96,12 @@ def chosen_rows(chunk: Chunk, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray,
     return chunk.rows[mine], np.asarray(chunk.inputs[mine], dtype=np.float64), chunk.weight[mine]
 
 
+def chosen_targets(chunk: Chunk, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Their targets and weights."""
+    mine = np.flatnonzero(np.isin(chunk.rows, rows, assume_unique=True))
+    return chunk.target[mine], chunk.weight[mine]
+
+
 def spread_rows(n_rows: int, at_most: int) -> NDArray[np.intp]:
     """At most so many row numbers, ascending, spread evenly: all of them if there are no more."""
     if n_rows <= at_most:
@@ -90,16 +109,21 @@ def spread_rows(n_rows: int, at_most: int) -> NDArray[np.intp]:
     return np.unique((np.arange(1, at_most + 1) * GOLDEN_RATIO % 1.0 * n_rows).astype(np.intp))
 
 
-def _points(rows: Rows, scaling: Scaling) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Distinct scaled rows in lexicographic order, their weights, where each occurs."""
+def _spread(rows: Rows, choose: ChunkFunction) -> list[NDArray]:
+    """What a function of a chunk and row numbers returns of rows that are spread evenly."""
     at_most = MOST_POINTS
     while True:
-        found = rows.map(chosen_rows, spread_rows(rows.n_rows, at_most))
-        which, inputs, weight = (np.concatenate(part) for part in zip(*found, strict=True))
+        found = rows.map(choose, spread_rows(rows.n_rows, at_most))
+        parts = [np.concatenate(part) for part in zip(*found, strict=True)]
         # Most rows may have no weight.
-        if len(which) >= MOST_POINTS // 4 or at_most >= rows.n_rows:
-            break
+        if len(parts[0]) >= MOST_POINTS // 4 or at_most >= rows.n_rows:
+            return parts
         at_most *= 4
+
+
+def _points(rows: Rows, scaling: Scaling) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Distinct scaled rows in lexicographic order, their weights, where each occurs."""
+    which, inputs, weight = _spread(rows, chosen_rows)
     points, first, place = np.unique(
         scaling.transform(inputs) + 0.0, axis=0, return_index=True, return_inverse=True
     )

@@ -20,6 +20,11 @@ def target_mean(chunk: Chunk) -> tuple[Array]:
     return (chunk.weight @ chunk.target,)
 
 
+def target_range(chunk: Chunk) -> tuple[float, float]:
+    """The least and the largest target."""
+    return float(chunk.target.min()), float(chunk.target.max())
+
+
 def prediction(chunk: Chunk, activations: Activations, coef: Array, intercept: Array) -> Array:
     """Of the network with these columns, (r, q)."""
     if not coef.any():
@@ -45,6 +50,12 @@ def dual_point(chunk: Chunk, predicted: Array, loss: SmoothLoss) -> Array:
 def dual_sum(chunk: Chunk, dual: Array) -> tuple[Array]:
     """Share of the chunk in the sum of a dual point, (q,)."""
     return (dual.sum(axis=0),)
+
+
+def dual_sum_at(chunk: Chunk, loss: SmoothLoss, constant: float) -> tuple[Array]:
+    """Share of the chunk in the sum of the dual point of a constant prediction, (q,)."""
+    predicted = np.full_like(chunk.target, constant)
+    return (loss.dual_point(predicted, chunk.target, chunk.weight).sum(axis=0),)
 
 
 def shifted(chunk: Chunk, predicted: Array, shift: Array) -> Array:
@@ -170,18 +181,18 @@ def bent_model_sums(
     values = activations.values(chunk)
     centre = activations.centre(values, chunk.weight)
     values = values - centre[:, None]
-    grams, moments = [], []
+    grams, centred = [], []
     for c in curvature.T:
         bent = np.flatnonzero(c)
         some = values[:, bent]
-        moments.append(some @ c[bent])
+        centred.append(some @ c[bent])
         grams.append(matrices.gram(some * np.sqrt(c[bent]), chunk.threads))
-    grams, moments = np.array(grams), np.array(moments)
+    grams, centred = np.array(grams), np.array(centred)
     columns = np.arange(len(values))
     grams[:, columns, columns] += (values**2 @ lines).T
     total = curvature.sum(axis=0)
-    centred = moments + total[:, None] * centre
-    return grams, moments, centred, total + lines.sum(axis=0)
+    moments = centred + total[:, None] * centre
+    return grams, centred, moments, total + lines.sum(axis=0)
 
 
 def curvature_operators(
