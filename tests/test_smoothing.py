@@ -10,7 +10,8 @@ from scipy.optimize import minimize_scalar
 from sklearn_wedge import WedgeReLURegressor
 from sklearn_wedge._core.losses import Hinge, Pinball
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.restricted import restricted_problem
+from sklearn_wedge._core.restricted import restricted_problem, smoothing
+from sklearn_wedge._core.restricted.newton import newton_step
 from sklearn_wedge._core.rows import KeptActivations, OneChunk
 
 LOSSES = {
@@ -177,3 +178,29 @@ def test_an_accuracy_of_anything_makes_an_envelope_of_no_width():
     with np.errstate(all="raise"):
         found = problem.solve(columns, 0.02, np.zeros((len(hidden), 1)), np.zeros(1), np.inf)
     assert np.isfinite(problem.objective(found.predicted, found.coef, 0.02))
+
+
+def test_a_tiny_penalty_takes_thousands_of_steps(monkeypatch):
+    """Where no envelope closes the gap, the next ones do not, either."""
+    steps = []
+
+    def counted(*args):
+        steps.append(args)
+        return newton_step(*args)
+
+    monkeypatch.setattr(smoothing, "newton_step", counted)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    y = np.abs(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=120)
+    values = np.maximum(np.concatenate([X.T, -X.T]), 0.0)
+    target = ((y - y.mean()) / y.std())[:, None]
+    rows = OneChunk(values.T, target, np.full(120, 1 / 120))
+    level = 1e-6
+    problem = restricted_problem(Pinball(level, 1 - level), rows, "auto")
+    columns = problem.extend(problem.no_columns(), KeptActivations(values))
+    start = np.zeros((len(values), 1)), target.min(axis=0)
+    found = problem.solve(columns, 1e-9, *start, 1e-10)
+    assert 0 < len(steps) <= smoothing.MAX_STEPS_OF_ALL
+    predicted = problem.predict(columns, *start)
+    before = problem.objective(predicted, start[0], 1e-9)
+    assert problem.objective(found.predicted, found.coef, 1e-9) <= before

@@ -29,8 +29,8 @@ DOUBLINGS = 30
 NARROWER = 0.25
 NARROWEST = NARROWER**8
 MAX_ENVELOPES = 25
-# Envelopes that may leave the gap where it is before it counts as rounding.
-FRUITLESS = 3
+# Envelopes that may leave more than this part of a gap before what is left counts as rounding.
+FRUITLESS, LEFT_BY_PROGRESS = 3, 0.99
 # The gap over the columns may be so many times the accuracy asked for: of what it is, the objective
 # has a part only.
 GAP_OF_ACCURACY = 2.0
@@ -39,8 +39,8 @@ OF_ENVELOPE = 0.3
 # Fraction of the objective that the gap may be where none is asked for; what the first envelope may
 # leave then, as the next ones have to close it.
 ROUNDING, ROUGHLY = 1e-13, 1e-3
-# Steps on one envelope.
-MAX_STEPS = 200
+# Steps on one envelope, and on all of them.
+MAX_STEPS, MAX_STEPS_OF_ALL = 200, 1000
 # Steps in a row that promised nothing but rounding.
 CLOSE_STEPS = 3
 
@@ -116,14 +116,17 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         farthest = max(self.rows.map(passes.farthest_from_kink, self.loss, intercept))
         width = self._first_width(predicted, max(accuracy, ROUGHLY * best.objective))
         narrowest = NARROWEST * width
-        wanted, around, fruitless = max(accuracy, ROUNDING * best.objective), None, 0
+        wanted, around = max(accuracy, ROUNDING * best.objective), None
+        fruitless, left = 0, MAX_STEPS_OF_ALL
         for _ in range(MAX_ENVELOPES):
             start = Point(Envelope(self, width, around), columns, alpha, coef, intercept)
-            point = _descended(start, OF_ENVELOPE * wanted, farthest)
+            at_most = min(MAX_STEPS, left)
+            point, n_steps = _descended(start, OF_ENVELOPE * wanted, farthest, at_most)
             coef, intercept, around = point.coef, point.intercept, point.dual
             last, best = best.gap, self._better(best, point)
-            fruitless = 0 if best.gap < last else fruitless + 1
-            if best.gap <= wanted or fruitless >= FRUITLESS:
+            fruitless = 0 if best.gap < LEFT_BY_PROGRESS * last else fruitless + 1
+            left -= n_steps
+            if best.gap <= wanted or fruitless >= FRUITLESS or left <= 0:
                 break
             width = max(width * NARROWER, narrowest)
         return best.optimum()
@@ -153,26 +156,26 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         return replace(best, dual=point.dual, bound=bound) if bound > best.bound else best
 
 
-def _descended(point: Point, accuracy: float, farthest: float) -> Point:
-    """Steps on an envelope, until its own gap is small.
+def _descended(point: Point, accuracy: float, farthest: float, at_most: int) -> tuple[Point, int]:
+    """Steps on an envelope, until its own gap is small: where they end, and how many.
 
     The decrease that a step promises does not tell: a narrow envelope is steep, and far from its
     optimum only in the gradient.
     """
     close = 0
-    for _ in range(MAX_STEPS):
+    for n_steps in range(at_most):
         gap = _gap(point, farthest)
         if gap <= accuracy:
-            return point
+            return point, n_steps
         precision = precision_of(ROUGH_MODEL * gap, point.objective)
         after, promised = newton_step(point, precision)
         if after is None:
-            return point
+            return point, n_steps
         point = after
         close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
         if close >= CLOSE_STEPS:
-            return point
-    return point
+            return point, n_steps + 1
+    return point, at_most
 
 
 def _gap(point: Point, farthest: float) -> float:
