@@ -11,6 +11,7 @@ from sklearn_wedge import WedgeReLURegressor
 from sklearn_wedge._core.losses import Hinge, Pinball
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.restricted import restricted_problem, smoothing
+from sklearn_wedge._core.restricted.interior_point import InteriorPoint
 from sklearn_wedge._core.restricted.newton import newton_step
 from sklearn_wedge._core.rows import KeptActivations, OneChunk
 
@@ -111,7 +112,7 @@ def test_envelopes_end_above_the_objective_of_clarabel_or_leave_a_gap(name, kind
     for seed in range(3):
         hidden, rows = problems(name, kind, seed)
         solved = []
-        for solver in ("auto", "cvxpy"):
+        for solver in ("active_set", "cvxpy"):
             problem = restricted_problem(loss, rows, solver)
             columns = problem.extend(problem.no_columns(), KeptActivations(hidden))
             q = rows.chunk.target.shape[1]
@@ -135,7 +136,7 @@ def test_the_constant_model_has_a_gap(name):
     loss = LOSSES[name]
     _, rows = problems(name, "ties", 0)
     target, weight = rows.chunk.target, rows.chunk.weight
-    problem = restricted_problem(loss, rows, "auto")
+    problem = restricted_problem(loss, rows, "active_set")
     constant = loss.constant_model(target, weight)
     found = problem.solve(problem.no_columns(), 1.0, np.empty((0, len(constant))), constant)
     value = loss.value(np.broadcast_to(constant, target.shape), target, weight)
@@ -145,7 +146,7 @@ def test_the_constant_model_has_a_gap(name):
 def test_a_start_is_made_worse():
     """The best point seen is returned, the start among them."""
     hidden, rows = problems("absolute", "generic", 0)
-    problem = restricted_problem(LOSSES["absolute"], rows, "auto")
+    problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
     columns = problem.extend(problem.no_columns(), KeptActivations(hidden))
     sharp = problem.solve(columns, 0.02, np.zeros((len(hidden), 1)), np.zeros(1))
     again = problem.solve(columns, 0.02, sharp.coef, sharp.intercept, accuracy=0.1)
@@ -173,7 +174,7 @@ def test_neurons_do_not_slide_under_a_loss_with_kinks(monkeypatch):
 
 def test_an_accuracy_of_anything_makes_an_envelope_of_no_width():
     hidden, rows = problems("absolute", "generic", 0)
-    problem = restricted_problem(LOSSES["absolute"], rows, "auto")
+    problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
     columns = problem.extend(problem.no_columns(), KeptActivations(hidden))
     with np.errstate(all="raise"):
         found = problem.solve(columns, 0.02, np.zeros((len(hidden), 1)), np.zeros(1), np.inf)
@@ -196,7 +197,7 @@ def test_a_tiny_penalty_takes_thousands_of_steps(monkeypatch):
     target = ((y - y.mean()) / y.std())[:, None]
     rows = OneChunk(values.T, target, np.full(120, 1 / 120))
     level = 1e-6
-    problem = restricted_problem(Pinball(level, 1 - level), rows, "auto")
+    problem = restricted_problem(Pinball(level, 1 - level), rows, "active_set")
     columns = problem.extend(problem.no_columns(), KeptActivations(values))
     start = np.zeros((len(values), 1)), target.min(axis=0)
     found = problem.solve(columns, 1e-9, *start, 1e-10)
@@ -204,3 +205,11 @@ def test_a_tiny_penalty_takes_thousands_of_steps(monkeypatch):
     predicted = problem.predict(columns, *start)
     before = problem.objective(predicted, start[0], 1e-9)
     assert problem.objective(found.predicted, found.coef, 1e-9) <= before
+
+
+@pytest.mark.parametrize(("n", "q", "by_cvxpy"), [(60, 3, True), (60, 1, False), (600, 3, False)])
+def test_few_rows_of_several_outputs_take_thousands_of_inner_steps(n, q, by_cvxpy):
+    rows = OneChunk(np.zeros((n, 1)), np.zeros((n, q)), np.full(n, 1 / n))
+    problem = restricted_problem(Hinge(), rows, "auto")
+    assert isinstance(problem, InteriorPoint) == by_cvxpy
+    assert isinstance(restricted_problem(Hinge(), rows, "active_set"), smoothing.Smoothing)

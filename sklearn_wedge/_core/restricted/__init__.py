@@ -18,7 +18,7 @@ from sklearn_wedge._core.restricted.interior_point import InteriorPoint
 from sklearn_wedge._core.restricted.least_squares import LeastSquares
 from sklearn_wedge._core.restricted.newton import ProximalNewton
 from sklearn_wedge._core.restricted.smoothing import Smoothing
-from sklearn_wedge._core.rows import Activations, Rows
+from sklearn_wedge._core.rows import Activations, OneChunk, Rows
 
 __all__ = [
     "Columns",
@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]
+
+
+# Of several outputs: on more of them, the steps on envelopes take less time than CVXPY.
+FEW_ROWS = 500
 
 
 def restricted_problem(
@@ -50,16 +54,24 @@ def restricted_problem(
     solver : {"auto", "active_set", "cvxpy"}
         ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, on
         envelopes if it has kinks; and CVXPY, which needs the rows in one chunk, if it has no known
-        envelope.
+        envelope, or has several outputs and few rows.
     nothing : Activations, default=None
         Those of no column; None: of rows in memory.
     hessian_bytes : float, default=inf
         What the Hessian of several outputs may take.
     """
-    if solver != "cvxpy" and isinstance(loss, PiecewiseLinear):
+    by_envelopes = solver == "active_set" or (solver == "auto" and not _is_small(rows))
+    if by_envelopes and isinstance(loss, PiecewiseLinear):
         return Smoothing(loss, rows, nothing)
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
         return InteriorPoint(loss, rows, nothing)
     if isinstance(loss, SquaredError):
         return LeastSquares(loss, rows, nothing)
     return ProximalNewton(loss, rows, nothing, hessian_bytes)
+
+
+def _is_small(rows: Rows) -> bool:
+    """Whether there are several outputs, and rows so few that CVXPY is faster than envelopes."""
+    if not isinstance(rows, OneChunk) or rows.n_rows > FEW_ROWS:
+        return False
+    return rows.chunk.target.shape[1] > 1
