@@ -226,7 +226,7 @@ def test_a_restricted_problem_has_one_solution_however_rows_are_kept(loss, q, he
         (LocalChunks(X, y, weight, 90), computed),
     ):
         nothing = activations.take(np.arange(0))
-        problem = restricted_problem(loss, rows, "auto", nothing, hessian_bytes)
+        problem = restricted_problem(loss, rows, "active_set", nothing, hessian_bytes)
         columns = problem.no_columns()
         for part in (np.arange(8), np.arange(8, len(neurons))):
             columns = problem.extend(columns, activations.take(part))
