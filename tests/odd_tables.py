@@ -265,7 +265,7 @@ def outcome(table: OddTable) -> str:
         except (TypeError, ValueError) as error:
             return _refusal(error)
         network = getattr(model, "estimator_", model)
-        levels = network.table_.levels.of_column.items()
+        levels = network.table_._levels.of_column.items()
         of_text = [column for column, own in levels if isinstance(own[0], str)]
         _check(model, X, _as_given(table, _other_rows(table.frame, of_text)))
     return "fit"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hard_problems import LOSSES, hard_problem
+from hard_problems import TURNS, hard_problem
 from verdict import judged
 
 from sklearn_wedge._core.losses import SquaredError
@@ -15,7 +15,7 @@ from sklearn_wedge._estimators.base import _WedgeNetwork
 
 pytestmark = pytest.mark.newest
 
-SHARE, MANY = range(2 * len(LOSSES)), range(10 * len(LOSSES))
+SHARE, MANY = range(2 * len(TURNS)), range(10 * len(TURNS))
 
 
 @pytest.mark.parametrize("number", SHARE)

@@ -126,7 +126,7 @@ class TableEncoding:
     @cached_property
     def numbers(self) -> NDArray[np.intp]:
         """The columns that are numbers, ascending: the first inputs."""
-        return np.delete(np.arange(self.n_columns), self.levels.columns)
+        return np.delete(np.arange(self.n_columns), self._levels.columns)
 
     @cached_property
     def unknown(self) -> Array:
@@ -134,7 +134,7 @@ class TableEncoding:
         return self.medians[self.numbers] if self.filling is None else self.filling.means
 
     @cached_property
-    def levels(self) -> Levels:
+    def _levels(self) -> Levels:
         """Those of the columns that are categories."""
         made = (each for each in self.categories if not each.is_of_numbers)
         return Levels({each.column: each.levels for each in made})
@@ -153,7 +153,7 @@ class TableEncoding:
 
     def category_of(self, column: int) -> Category | None:
         """What is made of a column, if it is a category."""
-        if column not in self.levels.of_column:
+        if column not in self._levels.of_column:
             return None
         return next(each for each in self.categories if each.column == column)
 
@@ -165,7 +165,7 @@ class TableEncoding:
 
     def codes(self, X: Any) -> Any:
         """A table with numbers of levels for categories, as ``transform`` takes it."""
-        return self.levels.codes(X)
+        return self._levels.codes(X)
 
     def made_of(self, which: int) -> tuple[Category, int] | None:
         """What an input is made of, if levels have values, and which of its inputs it is."""
@@ -287,7 +287,7 @@ class TableEncoding:
         """
         if directions is None:
             return None
-        for column in self.levels.of_column:
+        for column in self._levels.of_column:
             if directions[column]:
                 raise ValueError(
                     f"monotonic_cst has {directions[column]} for the category "

@@ -50,7 +50,7 @@ def to_onnx(model: Any, dtype: Any, target_opset: int | None) -> ModelProto:
 def _initial_types(model: Any, tensor: type) -> list[tuple[str, Any]]:
     """One input of all columns; if some are categories, one for each column, by its name."""
     table = model.table_
-    if not table.levels.columns:
+    if len(table.numbers) == table.n_columns:
         return [("X", tensor([None, model.n_features_in_]))]
     kinds = [StringTensorType if _is_text(table, k) else tensor for k in range(table.n_columns)]
     if len(set(table.column_names)) < table.n_columns:
@@ -129,7 +129,7 @@ class _Graph:
     def inputs_of_network(self, table: Any) -> str:
         """The inputs of the network, of a table in one input or of columns in one each."""
         given = [each.full_name for each in self.operator.inputs]
-        if not table.levels.columns:
+        if len(table.numbers) == table.n_columns:
             numbers = self.node("Cast", given[0], to=self.type)
             parts = [self.complete(numbers, table)]
             return self.joined(parts + self.of_values(numbers, table))
