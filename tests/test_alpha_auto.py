@@ -71,7 +71,7 @@ def bits(model):
 
 @pytest.mark.newest
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_choice_depends_on_the_order_of_the_rows_or_tells_copies_from_weights(kind):
+def test_the_choice_ignores_the_order_of_rows_and_takes_weights_as_copies(kind):
     model = fitted(kind)
     assert model.alpha_ in model.alphas_
     assert model.n_neurons_ > 0
@@ -90,7 +90,7 @@ def test_the_choice_depends_on_the_order_of_the_rows_or_tells_copies_from_weight
 
 @pytest.mark.newest
 @pytest.mark.parametrize("kind", ["squared", "three classes"])
-def test_the_number_of_threads_or_a_copy_of_the_estimator_changes_the_choice(kind):
+def test_threads_and_copies_of_the_estimator_leave_the_choice(kind):
     model = fitted(kind)
     assert bits(fitted(kind, n_jobs=2)) == bits(model)
     saved = pickle.loads(pickle.dumps(model))
@@ -100,7 +100,7 @@ def test_the_number_of_threads_or_a_copy_of_the_estimator_changes_the_choice(kin
 
 @pytest.mark.newest
 @pytest.mark.parametrize("kind", ["squared", "two targets", "counts", "two classes", "constrained"])
-def test_the_network_is_not_the_optimum_at_the_penalty_chosen(kind):
+def test_the_network_is_the_optimum_at_the_penalty_chosen(kind):
     model = fitted(kind)
     alone = fitted(kind, alpha=model.alpha_)
     assert alone.alpha_ == model.alpha_
@@ -127,7 +127,7 @@ def slow_scores(model, y, n_parts=5):
 
 
 @pytest.mark.filterwarnings("ignore:The network is constant")
-def test_another_penalty_has_a_clearly_better_score():
+def test_scores_are_those_of_separate_fits_and_the_best_penalty_is_chosen():
     model = fitted("squared")
     expected = slow_scores(model, Y)
     assert_allclose(model.validation_scores_, expected, rtol=0.1)
@@ -138,7 +138,7 @@ def test_another_penalty_has_a_clearly_better_score():
 
 
 @pytest.mark.newest
-def test_units_of_one_of_several_targets_decide():
+def test_units_of_one_of_several_targets_leave_the_penalty():
     model = fitted("two targets")
     scaled = clone(model).fit(X, KINDS["two targets"][1] * [1.0, 2.0**10])
     assert scaled.alpha_ == model.alpha_
@@ -148,7 +148,7 @@ def test_units_of_one_of_several_targets_decide():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 9])
-def test_tables_too_small_to_validate_on_have_another_penalty_than_documented(n):
+def test_tables_too_small_to_validate_on_have_the_documented_penalty(n):
     model = WedgeReLURegressor().fit(X[:n], Y[:n])
     assert model.alpha_ == 0.01
     assert not hasattr(model, "alphas_")
@@ -156,13 +156,13 @@ def test_tables_too_small_to_validate_on_have_another_penalty_than_documented(n)
     assert_array_equal(model.predict(X), given.predict(X))
 
 
-def test_copies_count_as_rows_to_validate_on():
+def test_copies_do_not_count_as_rows_to_validate_on():
     model = WedgeReLURegressor().fit(np.tile(X[:9], (9, 1)), np.tile(Y[:9], 9))
     assert model.alpha_ == 0.01
 
 
 @pytest.mark.parametrize("inputs", [X, np.zeros_like(X)])
-def test_a_target_without_a_penalty_that_matters_is_not_fitted(inputs):
+def test_constant_inputs_or_targets_are_fitted_in_silence(inputs):
     target = np.full(60, 2.5) if inputs is X else Y
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -170,7 +170,7 @@ def test_a_target_without_a_penalty_that_matters_is_not_fitted(inputs):
     assert model.alpha_ == 0.01 and model.n_neurons_ == 0
 
 
-def test_noise_is_fitted_or_warned_of_more_than_once():
+def test_noise_gets_one_neuron_at_most_and_none_with_one_warning():
     noise = np.random.default_rng(8).normal(size=60)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -180,7 +180,7 @@ def test_noise_is_fitted_or_warned_of_more_than_once():
     assert model.n_neurons_ <= 1
 
 
-def test_a_fit_of_a_part_warns():
+def test_only_the_final_fit_warns_that_it_did_not_converge():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         WedgeReLURegressor(max_iter=2, tol=1e-12).fit(X, Y)
@@ -188,7 +188,7 @@ def test_a_fit_of_a_part_warns():
 
 
 @pytest.mark.parametrize("rare", [1, 2, 3])
-def test_rare_classes_stop_a_choice(rare):
+def test_rare_classes_stop_no_choice_and_those_without_weight_do_not_count(rare):
     labels = np.where(Y > 0.4, "many", "some").astype(object)
     labels[:rare] = "rare"
     weight = np.ones(60)
@@ -201,7 +201,7 @@ def test_rare_classes_stop_a_choice(rare):
     assert bits(without) == bits(alone)
 
 
-def test_one_row_of_each_class_is_held_out():
+def test_a_class_of_one_row_is_never_held_out():
     few = [0, *np.flatnonzero(Y > 0.5)[:12]]
     labels = np.arange(13) == 0
     with warnings.catch_warnings():
@@ -210,7 +210,7 @@ def test_one_row_of_each_class_is_held_out():
     assert model.alpha_ > 0
 
 
-def test_counts_of_which_only_few_are_not_zero_stop_a_choice():
+def test_counts_that_are_nearly_all_zero_are_fitted():
     rare = np.zeros(60)
     rare[3] = 4.0
     with warnings.catch_warnings():
@@ -220,7 +220,7 @@ def test_counts_of_which_only_few_are_not_zero_stop_a_choice():
 
 
 @pytest.mark.parametrize("by_class", [False, True])
-def test_the_sample_of_a_large_table_depends_on_more_than_its_distinct_rows(by_class, monkeypatch):
+def test_the_sample_of_a_large_table_depends_on_its_distinct_rows_only(by_class, monkeypatch):
     monkeypatch.setattr(parts, "MOST_ROWS", 300)
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 40, size=(2000, 2)).astype(float)
@@ -237,7 +237,7 @@ def test_the_sample_of_a_large_table_depends_on_more_than_its_distinct_rows(by_c
     assert rare >= 25 if by_class else rare < 20
 
 
-def test_a_large_table_is_validated_on_many_parts_or_on_all_rows(monkeypatch):
+def test_a_large_table_is_validated_on_one_part_of_a_sample(monkeypatch):
     monkeypatch.setattr(parts, "MOST_ROWS", 200)
     monkeypatch.setattr(alpha_by_validation, "MOST_ROWS_OF_FOLDS", 100)
     whole, seen = alpha_by_validation.paths_in_step, []
@@ -254,7 +254,7 @@ def test_a_large_table_is_validated_on_many_parts_or_on_all_rows(monkeypatch):
     assert "a fifth of 200 distinct rows" in " ".join(model.summary().split())
 
 
-def test_parts_have_other_targets_than_the_whole():
+def test_parts_have_targets_and_classes_as_the_whole():
     rng = np.random.default_rng(3)
     target = np.sort(rng.normal(size=101))[:, None]
     part = dealt(DistinctRows(target, target, np.ones(101)), 5, by_class=False)
@@ -274,7 +274,7 @@ def test_parts_have_other_targets_than_the_whole():
 
 
 @pytest.mark.parametrize("model", [WedgeReLURegressor(**QUICK), WedgeReLUClassifier(**QUICK)])
-def test_dask_arrays_have_another_penalty_than_the_same_rows_in_memory(model):
+def test_dask_arrays_have_the_penalty_of_the_same_rows_in_memory(model):
     y = Y if isinstance(model, WedgeReLURegressor) else LABELS
     in_memory = clone(model).fit(X, y)
     lazy = dask_array.from_array(X, chunks=(20, 2)), dask_array.from_array(y, chunks=20)
@@ -285,7 +285,7 @@ def test_dask_arrays_have_another_penalty_than_the_same_rows_in_memory(model):
     assert abs(model.certificate_.objective - in_memory.certificate_.objective) <= 2 * tolerance
 
 
-def test_a_number_costs_a_validation(monkeypatch):
+def test_a_number_costs_no_validation(monkeypatch):
     def never(*args):
         raise AssertionError("a path was made")
 
@@ -297,7 +297,7 @@ def test_a_number_costs_a_validation(monkeypatch):
         WedgeReLURegressor().fit(X, Y)
 
 
-def test_a_fit_at_a_number_remembers_the_choice_before():
+def test_a_fit_at_a_number_forgets_the_choice_before():
     model = fitted("squared")
     assert f"alpha {model.alpha_:.3g}, best of {len(model.alphas_)}" in model.summary()
     model.set_params(alpha=0.05).fit(X, Y)
@@ -306,31 +306,31 @@ def test_a_fit_at_a_number_remembers_the_choice_before():
     assert "best of" not in model.summary()
 
 
-def test_grid_search_over_numbers_and_the_choice_fails():
+def test_grid_search_tries_numbers_and_the_choice():
     grid = {"alpha": [0.3, 0.03, "auto"]}
     search = GridSearchCV(WedgeReLURegressor(**QUICK), grid, cv=2).fit(X, Y)
     assert search.best_params_["alpha"] in (0.03, "auto")
     assert search.best_estimator_.alpha_ < 0.3
 
 
-def test_hidden_neurons_as_features_ignore_the_choice():
+def test_hidden_neurons_as_features_are_of_the_penalty_chosen():
     features = WedgeFeatures(WedgeReLURegressor(**QUICK)).fit(X, Y)
     assert features.estimator_.alpha_ == fitted("squared").alpha_
 
 
 @pytest.mark.parametrize("alpha", ["Auto", "cv", 0.0, -1.0, None, True, np.nan])
-def test_another_word_or_no_penalty_is_taken_for_one(alpha):
+def test_other_words_and_what_is_no_penalty_are_refused(alpha):
     with pytest.raises(ValueError, match="The 'alpha' parameter of WedgeReLURegressor"):
         WedgeReLURegressor(alpha).fit(X, Y)
 
 
-def test_what_is_out_of_reach_is_refused_after_a_choice_only(monkeypatch):
+def test_what_is_out_of_reach_is_refused_before_a_choice(monkeypatch):
     monkeypatch.setattr(alpha_by_validation, "chosen_alpha", None)
     with pytest.raises(ValueError, match="out of reach"):
         WedgeReLURegressor(pricing="exact", norm="l2", interaction_order=3).fit(table(d=3)[0], Y)
 
 
-def test_verbose_is_silent_on_the_penalties_tried(capsys):
+def test_verbose_prints_the_penalties_tried(capsys):
     model = fitted("squared", verbose=2)
     told = capsys.readouterr().out
     assert told.startswith("alpha='auto': 1 combination, 5 folds")
@@ -346,7 +346,7 @@ def test_verbose_is_silent_on_the_penalties_tried(capsys):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
-def test_a_carried_solution_is_another_function(loss, norm):
+def test_a_carried_solution_is_the_same_function(loss, norm):
     options = FitOptions(tol=1e-4, norm=norm, clip_quantile=None)
     y = Y if loss == "squared_error" else COUNTS
     minimised = regression_loss(loss, 0.5, 1.0)
@@ -377,7 +377,7 @@ def test_a_carried_solution_is_another_function(loss, norm):
 
 
 @pytest.mark.newest
-def test_a_start_at_the_solution_takes_as_many_rounds_as_one_from_nothing():
+def test_a_start_from_the_path_takes_no_more_rounds_than_one_from_nothing():
     auto = WedgeReLURegressor(tol=1e-4).fit(X, Y)
     alone = WedgeReLURegressor(auto.alpha_, tol=1e-4).fit(X, Y)
     assert auto.n_iter_ <= alone.n_iter_

@@ -122,7 +122,7 @@ def is_result(public):
     return dataclasses.is_dataclass(public)
 
 
-def test_the_walk_overlooks_a_public_module():
+def test_the_walk_finds_every_public_module():
     names = {module.__name__ for module in public_modules()}
     assert {"sklearn_wedge", "sklearn_wedge.geometry", "sklearn_wedge.path"} <= names
     public_files = {
@@ -133,13 +133,13 @@ def test_the_walk_overlooks_a_public_module():
     assert {f"sklearn_wedge.{name}" for name in public_files} <= names
 
 
-def test_all_names_something_that_is_not_there():
+def test_all_names_what_is_there_once():
     for module in public_modules():
         assert len(set(module.__all__)) == len(module.__all__)
         assert all(hasattr(module, name) for name in module.__all__)
 
 
-def test_a_name_is_both_a_module_and_something_else():
+def test_a_name_of_a_module_is_that_of_nothing_else():
     for module in public_modules():
         below = {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))}
         assert not below & set(module.__all__), module.__name__
@@ -149,7 +149,7 @@ def test_a_name_is_both_a_module_and_something_else():
 
 
 @pytest.mark.parametrize("public", EVERY)
-def test_a_public_name_lacks_a_section_of_its_documentation(public):
+def test_a_public_name_has_every_section_of_its_documentation(public):
     found = sections(public)
     summary = inspect.getdoc(public).split("\n\n")[0]
     assert summary.endswith("."), "the first paragraph is a sentence"
@@ -166,7 +166,7 @@ def test_a_public_name_lacks_a_section_of_its_documentation(public):
 
 
 @pytest.mark.parametrize("public", EVERY)
-def test_a_parameter_or_field_is_not_documented(public):
+def test_parameters_and_fields_are_documented(public):
     found = sections(public)
     if is_result(public):
         needed = {field.name for field in dataclasses.fields(public) if field.name[0] != "_"}
@@ -177,7 +177,7 @@ def test_a_parameter_or_field_is_not_documented(public):
 
 
 @pytest.mark.parametrize("public", EVERY)
-def test_mathematics_has_no_source(public):
+def test_mathematics_has_a_source(public):
     module = public.__module__.split(".")[1:]
     computes = set(module) & MATHEMATICS or hasattr(public, "fit")
     if not computes or is_result(public):
@@ -187,7 +187,7 @@ def test_mathematics_has_no_source(public):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_public_method_is_not_documented(method):
+def test_a_public_method_is_documented(method):
     found = sections(method)
     assert inspect.getdoc(method)
     if len(inspect.getdoc(method).splitlines()) == 1:
@@ -233,7 +233,7 @@ def held(value):
                 yield from held(part)
 
 
-def test_a_public_attribute_holds_what_has_no_public_name():
+def test_public_attributes_hold_what_has_a_public_name():
     types = {kind for result in results() for kind in held(result)}
     pyplot.close("all")
     assert {Certificate, HiddenNeurons, Block, Round, EffectGrid} <= types
@@ -261,14 +261,12 @@ def on_the_page():
 
 
 @pytest.mark.parametrize("public", EVERY)
-def test_a_public_name_is_not_on_the_api_page(public):
+def test_a_public_name_is_on_the_api_page(public):
     assert public in on_the_page().values(), f"add it to {API_PAGE.name}"
 
 
 @pytest.mark.parametrize("public", [public for public in OBJECTS if hasattr(public, "fit")])
-def test_the_diagram_of_an_estimator_links_to_another_page_or_to_none(
-    public, tmp_path, monkeypatch
-):
+def test_the_diagram_of_an_estimator_links_to_its_page(public, tmp_path, monkeypatch):
     about = tmp_path / "sklearn_wedge-9.dist-info" / "METADATA"
     about.parent.mkdir()
     monkeypatch.syspath_prepend(tmp_path)  # found before what is installed
@@ -290,7 +288,7 @@ ON_A_PHONE = 17
 
 
 @pytest.mark.parametrize("public", EVERY)
-def test_a_heading_breaks_within_a_word_on_a_phone(public):
+def test_a_heading_breaks_between_words_on_a_phone(public):
     words_of = runpy.run_path(str(API_PAGE.parent / "headings.py"))["words_of"]
     name = public.__name__
     assert "".join(words_of(name)) == name
@@ -298,7 +296,7 @@ def test_a_heading_breaks_within_a_word_on_a_phone(public):
     assert all(re.fullmatch("_*[A-Z]*[a-z]*[A-Z]*_*", word) for word in words_of(name))
 
 
-def test_the_api_page_lists_something_private_or_twice():
+def test_the_api_page_lists_what_is_public_once():
     listed = list(on_the_page().values())
     assert set(listed) <= set(OBJECTS)
     assert len(set(listed)) == len(listed)

@@ -153,7 +153,7 @@ def core_files():
     return [path for path in source_files() if module_of(path) in CORE]
 
 
-def test_the_reader_of_imports_overlooks_one(tmp_path, monkeypatch):
+def test_the_reader_of_imports_finds_them_all(tmp_path, monkeypatch):
     monkeypatch.setattr("test_architecture.PACKAGE", tmp_path)
     (tmp_path / "sub").mkdir()
     for name in ("_a.py", "_b.py", "sub/g.py"):
@@ -172,24 +172,24 @@ def test_the_reader_of_imports_overlooks_one(tmp_path, monkeypatch):
         assert own_imports(path) == {"__init__"}
 
 
-def test_a_module_of_the_core_is_missing_here():
+def test_every_module_of_the_core_is_listed_here():
     below = {module_of(path) for path in source_files() if "_core" in path.parts}
     assert below | {"geometry"} == CORE | {"_core"}
 
 
 @pytest.mark.parametrize("path", core_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_the_numerical_core_imports_against_the_flow_of_data(path):
+def test_the_numerical_core_imports_along_the_flow_of_data(path):
     module = module_of(path)
     assert own_imports(path) <= ALLOWED[module] | {module}
 
 
 @pytest.mark.parametrize("path", core_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_the_numerical_core_knows_scikit_learn(path):
+def test_the_numerical_core_does_not_know_scikit_learn(path):
     outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
     assert outside <= LIBRARIES | sys.stdlib_module_names
 
 
-def test_importing_the_package_imports_numba():
+def test_importing_the_package_does_not_import_numba():
     code = "import sys, sklearn_wedge; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "False"
@@ -200,7 +200,7 @@ def inspection_files():
 
 
 @pytest.mark.parametrize("path", inspection_files(), ids=lambda p: p.name)
-def test_inspection_uses_what_is_not_public(path):
+def test_inspection_uses_what_is_public_only(path):
     assert own_imports(path) <= {"inspection", "_text"}
     outside = {name.split(".")[0] for name in imports(path)} - {"sklearn_wedge"}
     optional = {"matplotlib", "pandas"}
@@ -222,7 +222,7 @@ def circles(graph):
     return graph
 
 
-def test_files_import_in_a_circle():
+def test_files_do_not_import_in_a_circle():
     """Imports inside functions and of the package as a whole included."""
     graph = {name_of(path): set(imports(path)) - {name_of(path)} for path in source_files()}
     assert "sklearn_wedge._estimators.regressor" in graph["sklearn_wedge"]
@@ -230,7 +230,7 @@ def test_files_import_in_a_circle():
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_folders_import_in_a_circle(depth):
+def test_folders_do_not_import_in_a_circle(depth):
     """Of a folder as a whole: nothing that one of its files needs may need another of them."""
     graph = {}
     for path in source_files():
@@ -240,19 +240,19 @@ def test_folders_import_in_a_circle(depth):
     assert not circles(graph)
 
 
-def test_the_root_of_the_package_is_full():
+def test_the_root_of_the_package_holds_few_entries():
     entries = [path for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()]
     assert len([path for path in entries if path.name != "__pycache__"]) <= MOST_AT_THE_TOP
 
 
-def test_a_circle_is_not_seen():
+def test_a_circle_is_seen():
     chain = {"a": {"b", "numpy"}, "b": {"c"}, "c": set()}
     assert not circles(chain)
     assert circles(chain | {"c": {"a"}}).keys() == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_file_is_too_long_to_read(path):
+def test_a_file_is_short_enough_to_read(path):
     assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
@@ -266,7 +266,7 @@ def modules_on_the_page():
     return [re.findall(r"`([\w.]+)`", row) for row in rows]
 
 
-def test_the_page_on_the_code_lacks_a_module_or_has_it_below_one_that_imports_it():
+def test_the_page_on_the_code_has_every_module_above_those_that_import_it():
     rows = modules_on_the_page()
     place = {module: number for number, row in enumerate(rows) for module in row}
     assert len(place) == sum(map(len, rows)), "twice on the page"

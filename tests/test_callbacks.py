@@ -65,7 +65,7 @@ def is_round(context):
     ("estimator", "target"),
     [(WedgeReLURegressor(alpha=0.01), y), (WedgeReLUClassifier(alpha=0.01), labels)],
 )
-def test_a_task_is_not_told_or_does_not_end_where_it_began(estimator, target):
+def test_every_task_is_told_and_ends_where_it_began(estimator, target):
     recorder = Recorder()
     model = estimator.set_callbacks(recorder).fit(X, target)
     assert recorder.events[0] == ("setup", "fit")
@@ -86,7 +86,7 @@ def test_a_task_is_not_told_or_does_not_end_where_it_began(estimator, target):
     assert sum(path[1] == penalties[-1][1] for path in recorder.ended(3)) == model.n_iter_
 
 
-def test_the_network_of_a_round_is_not_the_one_that_the_fit_would_end_with():
+def test_the_network_of_a_round_is_the_one_that_the_fit_would_end_with():
     recorder = Recorder()
     model = WedgeReLURegressor(alpha=0.01).set_callbacks(recorder).fit(X, y)
     assert np.array_equal(recorder.predictions[-1], model.predict(X))  # of the whole fit
@@ -110,7 +110,7 @@ class Reader(Recorder):
         return False
 
 
-def test_the_network_of_a_round_cannot_be_read_or_is_that_of_an_earlier_fit():
+def test_the_network_of_a_round_can_be_read_and_is_that_of_this_fit():
     reader = Reader()
     model = WedgeReLURegressor(alpha=0.01).set_callbacks(reader)
     # Fitted again on fewer columns: nothing of the first fit may show.
@@ -120,14 +120,14 @@ def test_the_network_of_a_round_cannot_be_read_or_is_that_of_an_earlier_fit():
     assert "Importances" in model.summary()
 
 
-def test_a_callback_changes_the_fit():
+def test_a_callback_leaves_the_fit():
     watched = WedgeReLURegressor(alpha=0.01).set_callbacks(Recorder()).fit(X, y)
     alone = WedgeReLURegressor(alpha=0.01).fit(X, y)
     assert all(np.array_equal(a, b) for a, b in zip(watched.coefs_, alone.coefs_, strict=True))
     assert watched.certificate_ == alone.certificate_
 
 
-def test_a_callback_cannot_stop_a_fit_or_what_it_leaves_is_no_bound():
+def test_a_callback_can_stop_a_fit_and_its_bound_holds():
     full = WedgeReLURegressor(alpha=1e-3).fit(X, y)
     stopped = WedgeReLURegressor(alpha=1e-3).set_callbacks(Recorder(stop=is_round))
     with warnings.catch_warnings():
@@ -141,13 +141,13 @@ def test_a_callback_cannot_stop_a_fit_or_what_it_leaves_is_no_bound():
     assert 0 < gained <= certificate.gap
 
 
-def test_a_fit_that_was_stopped_goes_on_with_further_blocks():
+def test_a_fit_that_was_stopped_adds_no_further_blocks():
     full = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder()).fit(X, y)
     stopped = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder(stop=is_round))
     assert stopped.fit(X, y).n_blocks_ == 1 < full.n_blocks_
 
 
-def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning_out():
+def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning():
     def on_the_way(context):
         return is_round(context) and not context.parent.task_name.endswith(" 0.001")
 
@@ -156,7 +156,7 @@ def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning_out():
         model.fit(X, y)
 
 
-def test_an_error_in_fit_leaves_callbacks_set_up():
+def test_an_error_in_fit_tears_callbacks_down():
     recorder = Recorder()
     model = WedgeReLURegressor(0.01, pricing="exact", norm="l2", interaction_order=None)
     wide = rng.normal(size=(60, 4))
@@ -172,7 +172,7 @@ def test_an_error_in_fit_leaves_callbacks_set_up():
         (classifier_cv(alphas=3, eps=0.1, interaction_order=(1, 2), cv=3), labels),
     ],
 )
-def test_a_fold_of_a_combination_or_the_refit_is_not_told(estimator, target):
+def test_each_fold_of_each_combination_and_the_refit_are_told(estimator, target):
     recorder = Recorder()
     with joblib.parallel_config(backend="threading"):
         model = estimator.set_params(n_jobs=2).set_callbacks(recorder).fit(X, target)
@@ -183,7 +183,7 @@ def test_a_fold_of_a_combination_or_the_refit_is_not_told(estimator, target):
     assert recorder.ended(2) == [("fit #0", "cross-validation #0"), ("fit #0", "refit #1")]
 
 
-def test_a_progress_bar_does_not_travel_to_workers(capsys):
+def test_a_progress_bar_shows_a_cross_validation_on_workers(capsys):
     folds = KFold(3).split(X)  # a generator cannot be pickled
     model = regressor_cv(alphas=3, eps=0.1, cv=folds, n_jobs=2)
     model.set_callbacks(callback.ProgressBar()).fit(X, y)
@@ -193,7 +193,7 @@ def test_a_progress_bar_does_not_travel_to_workers(capsys):
     assert "100%" in printed
 
 
-def test_a_progress_bar_of_a_search_over_a_pipeline_loses_the_network(capsys):
+def test_a_progress_bar_of_a_search_over_a_pipeline_shows_the_network(capsys):
     pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor(0.01))
     search = GridSearchCV(pipeline, {"wedgereluregressor__alpha": [0.1, 0.03]}, cv=2)
     bar = callback.ProgressBar(max_propagation_depth=None)
@@ -201,7 +201,7 @@ def test_a_progress_bar_of_a_search_over_a_pipeline_loses_the_network(capsys):
     assert "WedgeReLURegressor - penalty" in capsys.readouterr().out
 
 
-def test_features_do_not_hand_callbacks_to_their_network():
+def test_features_hand_callbacks_to_their_network():
     recorder = Recorder()
     recorder.max_propagation_depth = None
     with warnings.catch_warnings():
@@ -212,7 +212,7 @@ def test_features_do_not_hand_callbacks_to_their_network():
     assert any("penalty" in path[2] for path in recorder.ended(3))
 
 
-def test_a_scoring_monitor_has_no_score_for_a_round():
+def test_a_scoring_monitor_has_a_score_for_each_round():
     monitor = callback.ScoringMonitor(scoring="r2")
     model = WedgeReLURegressor(alpha=0.01).set_callbacks(monitor).fit(X, y)
     scores = [row["r2"] for row in monitor.get_logs().data if row["task_name"] == "round"]
@@ -220,7 +220,7 @@ def test_a_scoring_monitor_has_no_score_for_a_round():
     assert scores[-1] == pytest.approx(model.score(X, y), rel=1e-12)
 
 
-def test_column_generation_does_not_call_a_plain_function():
+def test_column_generation_calls_a_plain_function_every_round():
     told = []
     options = FitOptions(watch=lambda progress: told.append(progress))
     problem, _ = build_problem(X, y[:, None], np.ones(60), options, SquaredError())

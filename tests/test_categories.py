@@ -85,7 +85,7 @@ APART = [(i, j) for i in range(7) for j in range(i) if not (2 <= i <= 5 and 2 <=
     ],
     ids=["l1", "l2", "penalty chosen", "classes", "cross-validation", "cross-validation, classes"],
 )
-def test_the_network_differs_from_that_of_indicators_made_by_hand(model):
+def test_the_network_is_that_of_indicators_made_by_hand(model):
     y = LABELS if "Classifier" in type(model).__name__ else Y
     model, other = clone(model).fit(FEW, y), clone(model).set_params(interaction_cst=APART)
     other = other.fit(by_hand(FEW), y)
@@ -100,7 +100,7 @@ def test_the_network_differs_from_that_of_indicators_made_by_hand(model):
     assert model.n_features_in_ == 3 and model.feature_names_in_.tolist() == ["age", "job", "sex"]
 
 
-def test_two_levels_of_a_column_share_a_neuron():
+def test_two_levels_of_a_column_share_no_neuron():
     for options in ({}, {"interaction_order": 3, "norm": "l2", "tol": 1e-2}, {"n_blocks": 2}):
         model = WedgeReLURegressor(0.005, **options).fit(FEW, Y)
         assert model.neurons_.inputs.max() >= 2
@@ -127,14 +127,14 @@ def kinds():
 
 
 @pytest.mark.parametrize("given", [pytest.param(given, id=kind) for kind, given in kinds()])
-def test_a_category_of_some_type_is_another_one(given):
+def test_a_category_is_the_same_in_every_type_of_table(given):
     model = WedgeReLURegressor(0.02).fit(given, Y)
     assert_array_equal(model.predict(given), WITH_CITY.predict(FRAME))
     assert_array_equal(WITH_CITY.predict(given), WITH_CITY.predict(FRAME))
 
 
 @pytest.mark.parametrize("given", [["job", "sex"], [1, 2], [False, True, True]], ids=str)
-def test_a_way_to_name_categories_names_others(given):
+def test_every_way_to_name_categories_names_the_same(given):
     model = WedgeReLURegressor(0.01, categorical_features=given).fit(FEW, Y)
     assert_array_equal(model.predict(FEW), FITTED.predict(FEW))
     if not isinstance(given[0], str):
@@ -143,7 +143,7 @@ def test_a_way_to_name_categories_names_others(given):
         assert_array_equal(model.predict(array), FITTED.predict(FEW))
 
 
-def test_numbers_are_no_levels():
+def test_numbers_may_be_levels():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=N), rng.integers(0, 3, N) + 2.0**60])
     model = WedgeReLURegressor(0.05, categorical_features=[1]).fit(X, X[:, 0])
@@ -157,7 +157,7 @@ def test_numbers_are_no_levels():
 
 
 @pytest.mark.parametrize("fitted, given", [("f4", "f8"), ("f8", "f4")])
-def test_a_fraction_is_another_level_in_another_precision(fitted, given):
+def test_a_fraction_is_the_same_level_in_either_precision(fitted, given):
     code = np.resize([0.1, 0.7, 1.3, 2.0], N)[:, None]
     model = WedgeReLURegressor(0.01, categorical_features=[0])
     model.fit(code.astype(fitted), code[:, 0])
@@ -172,7 +172,7 @@ def test_a_fraction_is_another_level_in_another_precision(fitted, given):
     assert model.table_.codes(whole[:1] + 1) == 2
 
 
-def test_text_in_the_place_of_numbers_is_silently_not_known():
+def test_text_in_the_place_of_numbers_is_warned_of():
     frame = pd.DataFrame({"code": np.resize([1.0, 2.0, 3.0], N)})
     model = WedgeReLURegressor(0.01, categorical_features=["code"]).fit(frame, Y)
     with pytest.warns(UserWarning, match=r"'code' of X has text, and its levels in fit were num"):
@@ -184,7 +184,7 @@ def test_text_in_the_place_of_numbers_is_silently_not_known():
         FITTED.predict(FEW.assign(sex=None))
 
 
-def test_an_error_does_not_say_what_is_wrong():
+def test_an_error_says_what_is_wrong():
     bad = [
         (["jobs"], FEW, r"'jobs', and X has no such column"),
         ([3], FEW, r"has 3, and X has no such column: give names, numbers from 0 to 2"),
@@ -221,7 +221,7 @@ def test_an_error_does_not_say_what_is_wrong():
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def test_a_level_that_is_not_known_is_another_one_or_missing():
+def test_a_level_that_is_not_known_is_the_mean_of_its_column():
     model = FITTED
     row = FEW.iloc[[1]]
     unknown = model.inputs_frame(row.assign(job="none", sex="x")).iloc[0]
@@ -232,7 +232,7 @@ def test_a_level_that_is_not_known_is_another_one_or_missing():
     assert missing["sex = m"] == mean["sex = m"]  # none was missing in training
 
 
-def test_weights_are_no_copies_or_orders_matter():
+def test_weights_are_copies_and_the_order_of_rows_does_not_matter():
     rng = np.random.default_rng(1)
     weight, order = rng.integers(0, 3, N), rng.permutation(N)
     copies = np.repeat(np.arange(N), weight)
@@ -247,7 +247,7 @@ def test_weights_are_no_copies_or_orders_matter():
         )
 
 
-def test_a_row_sees_its_own_target():
+def test_a_row_does_not_see_its_own_target():
     """Targets that nothing explains: means of the same rows would explain them."""
     rng = np.random.default_rng(0)
     city = pd.DataFrame({"city": [f"c{k}" for k in rng.integers(0, 60, 400)]})
@@ -259,7 +259,7 @@ def test_a_row_sees_its_own_target():
     assert WedgeReLURegressor().fit(city, signal).score(city, signal) > 0.6
 
 
-def test_scores_of_cross_validation_are_better_than_those_of_new_rows():
+def test_scores_of_cross_validation_are_hardly_better_than_those_of_new_rows():
     gaps = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -272,8 +272,8 @@ def test_scores_of_cross_validation_are_better_than_those_of_new_rows():
     assert np.mean(gaps) < 0.12  # 0.24 if rows held out had their own target in their means
 
 
-def test_target_means_tell_the_target_of_their_row():
-    """Targets that nothing explains: the best score would be better than that of the constant."""
+def test_target_means_do_not_tell_the_target_of_their_row():
+    """Targets that nothing explains: no score is clearly better than that of the constant."""
     rng = np.random.default_rng(0)
     city = pd.DataFrame({"city": [f"c{k}" for k in rng.integers(0, 80, 400)]})
     noise = rng.normal(size=400)
@@ -288,7 +288,7 @@ def test_target_means_tell_the_target_of_their_row():
 
 
 @pytest.mark.parametrize("factor", [1000.0, 2.0**-7, 0.3])
-def test_target_means_depend_on_units(factor):
+def test_target_means_do_not_depend_on_units(factor):
     other = FRAME.assign(age=FRAME["age"] * factor)
     assert_allclose(
         WedgeReLURegressor(0.02).fit(other, Y * factor).predict(other),
@@ -300,7 +300,7 @@ def test_target_means_depend_on_units(factor):
     assert_allclose(scaled.table_.categories[-1].values, parts * factor)
 
 
-def test_rare_levels_are_not_pooled():
+def test_rare_levels_are_pooled():
     many = pd.DataFrame({"city": [f"c{k % 25}" for k in range(250)] + ["rare", "rarer"]})
     y = np.append(np.arange(250) % 25, [900.0, 900.0])
     (category,) = WedgeReLURegressor(0.1).fit(many, y).table_.categories
@@ -312,7 +312,7 @@ def test_rare_levels_are_not_pooled():
 # --- reading ------------------------------------------------------------------------------------
 
 
-def test_words_do_not_speak_of_levels():
+def test_words_speak_of_levels():
     assert FITTED.table_.input_names() == INPUTS
     text = " ".join(WITH_CITY.summary().split())
     assert "job (3 levels), sex (2 levels) as indicators" in text
@@ -321,7 +321,7 @@ def test_words_do_not_speak_of_levels():
     assert any("job = it" in names for names in FITTED.neurons_frame()["inputs"])
 
 
-def test_effects_are_not_by_column():
+def test_effects_are_by_column():
     found = WITH_CITY.explain(NEW)
     total = found.intercept + found.contributions.sum(axis=1)
     assert_allclose(total, WITH_CITY.predict(NEW), rtol=1e-9)
@@ -332,7 +332,7 @@ def test_effects_are_not_by_column():
     assert importances.shape == (4,) and np.isclose(importances.sum(), 1)
 
 
-def test_displays_do_not_name_levels():
+def test_displays_name_levels():
     pytest.importorskip("matplotlib").use("agg")
     display = EffectDisplay.from_estimator(FITTED, ["job", ("age", "job")])
     job, pair = display.effects
@@ -354,7 +354,7 @@ def test_displays_do_not_name_levels():
 # --- out of the door ----------------------------------------------------------------------------
 
 
-def test_lines_of_python_predict_something_else():
+def test_lines_of_python_predict_the_same():
     record = json.loads(json.dumps(WITH_CITY.to_dict(), allow_nan=False))
     rows = [
         {k: None if isinstance(x, float) and math.isnan(x) else x for k, x in row.items()}
@@ -365,7 +365,7 @@ def test_lines_of_python_predict_something_else():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_one_graph_of_onnx_predicts_something_else(dtype):
+def test_one_graph_of_onnx_predicts_the_same(dtype):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("skl2onnx")
     frame = FRAME.assign(code=np.where(np.arange(N) % 7, np.arange(N) % 3, np.nan))
@@ -430,7 +430,7 @@ def test_fractions_are_the_same_levels_in_a_graph_and_in_plain_data(fitted, dtyp
     assert_allclose([predict_by_hand(model.to_dict(), row) for row in rows], wanted, rtol=1e-9)
 
 
-def test_networks_on_numbers_take_categories():
+def test_networks_on_numbers_refuse_categories():
     with pytest.raises(ValueError, match=r"to_mlp makes .* on numbers, and of \['job', 'sex'\]"):
         FITTED.to_mlp()
     complete = WedgeReLURegressor(0.01).fit(FITTED.inputs_frame(FEW), Y)
@@ -438,7 +438,7 @@ def test_networks_on_numbers_take_categories():
     assert_allclose(complete.to_mlp().predict(FITTED.inputs_frame(FEW)), wanted)
 
 
-def test_searches_copies_and_other_models_fail():
+def test_searches_copies_and_features_take_categories_and_polish_refuses_them():
     search = GridSearchCV(WedgeReLURegressor(tol=1e-2), {"alpha": [0.1, 0.03]}, cv=3).fit(FRAME, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert_array_equal(pickle.loads(pickle.dumps(WITH_CITY)).predict(NEW), WITH_CITY.predict(NEW))
@@ -540,7 +540,7 @@ def test_warnings_of_numbers_as_text_name_the_line_of_the_user():
         assert line == __file__
 
 
-def test_names_of_rows_tell_parts_of_the_rows_apart():
+def test_names_of_rows_do_not_tell_parts_of_the_rows_apart():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"id": [f"u{k}" for k in range(300)], "a": rng.normal(size=300)})
     model = WedgeReLURegressor(alpha=0.003).fit(table, rng.normal(size=300))

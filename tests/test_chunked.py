@@ -779,7 +779,7 @@ def test_what_does_not_take_dask_arrays_says_so():
         fitted_model.predict(X[:, :3])
 
 
-def test_no_neuron_at_all_can_be_proposed():
+def test_constant_inputs_on_dask_get_no_neuron():
     X = array.ones((100, 2), chunks=(50, 2))
     model = WedgeReLURegressor(0.01).fit(X, array.arange(100, chunks=50))
     assert model.n_neurons_ == 0

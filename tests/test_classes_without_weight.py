@@ -35,7 +35,7 @@ CASES = [(2, "b"), (3, "a"), (3, "b"), (3, "ac"), (4, "c"), (4, "abd")]
 @pytest.mark.parametrize("by", ["sample_weight", "class_weight", "both"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(("n_classes", "missing"), CASES)
-def test_a_class_without_weight_changes_the_fit_or_is_predicted(n_classes, missing, loss, by):
+def test_a_class_without_weight_leaves_the_fit_and_is_never_predicted(n_classes, missing, loss, by):
     X, y, new = table(n_classes, d=1 if loss == "hinge" else 2)
     absent = np.isin(y, list(missing))
     weight, class_weight = np.ones(80), None
@@ -73,7 +73,7 @@ def test_a_class_without_weight_changes_the_fit_or_is_predicted(n_classes, missi
         assert_allclose(probability[:, known], alone.predict_proba(new), rtol=1e-12)
 
 
-def test_balanced_classes_count_one_without_weight():
+def test_balanced_classes_leave_out_one_without_weight():
     X, y, new = table(3)
     weight = np.random.default_rng(0).integers(0, 4, size=80) * (y != "b")
     model = WedgeReLUClassifier(0.01, class_weight="balanced").fit(X, y, weight)
@@ -82,7 +82,7 @@ def test_balanced_classes_count_one_without_weight():
     assert_allclose(model.predict_proba(new)[:, [0, 2]], alone.predict_proba(new), rtol=1e-12)
 
 
-def test_a_second_block_learns_a_class_without_weight():
+def test_a_second_block_leaves_out_a_class_without_weight():
     X, y, new = table(3)
     options = {"alpha": 3e-3, "n_blocks": 2, "tol": 1e-2}
     model = WedgeReLUClassifier(**options).fit(X, y, 1.0 * (y != "a"))
@@ -93,7 +93,7 @@ def test_a_second_block_learns_a_class_without_weight():
 
 @pytest.mark.parametrize(("n_classes", "missing"), [(2, "a"), (3, "b")])
 @pytest.mark.parametrize("dask", [False, True])
-def test_rows_in_blocks_of_a_class_without_weight_count(n_classes, missing, dask):
+def test_rows_in_chunks_of_a_class_without_weight_do_not_count(n_classes, missing, dask):
     X, y, new = table(n_classes)
     weight = 1.0 * (y != missing)
     expected = WedgeReLUClassifier(0.01).fit(X, y, weight)
@@ -112,7 +112,7 @@ def test_rows_in_blocks_of_a_class_without_weight_count(n_classes, missing, dask
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_bagging_or_calibration_fails_on_a_rare_class(n_classes):
+def test_bagging_and_calibration_take_a_rare_class(n_classes):
     X, y, new = table(n_classes)
     y[y == "b"] = "a"
     y[:2] = "b"
@@ -142,7 +142,7 @@ def of_four():
     return WedgeReLUClassifier(0.02).fit(X, y, 1.0 * (y != "b"))
 
 
-def test_a_summary_hides_the_class_without_weight(of_three, of_four):
+def test_a_summary_names_the_class_without_weight(of_three, of_four):
     assert "1 output (log odds of c)" in of_three.summary()
     assert "3 outputs" in of_four.summary()
     for model in (of_three, of_four):
@@ -151,7 +151,7 @@ def test_a_summary_hides_the_class_without_weight(of_three, of_four):
     assert "never" not in WedgeReLUClassifier(0.02).fit(X, y).summary()
 
 
-def test_neurons_or_effects_are_of_other_classes_than_those_fitted(of_three, of_four):
+def test_neurons_and_effects_are_of_the_classes_fitted(of_three, of_four):
     assert "coefficient" in of_three.neurons_frame().columns
     named = [c for c in of_four.neurons_frame().columns if c.startswith("coefficient")]
     assert named == ["coefficient_a", "coefficient_c", "coefficient_d"]
@@ -167,7 +167,7 @@ def test_neurons_or_effects_are_of_other_classes_than_those_fitted(of_three, of_
     assert_allclose(of_three.feature_importances_.sum(), 1.0)
 
 
-def test_an_effect_on_a_class_without_weight_is_drawn(of_four):
+def test_an_effect_on_a_class_without_weight_is_refused(of_four):
     pytest.importorskip("matplotlib")
     drawn = EffectDisplay.from_estimator(of_four, [0], output="c")
     assert drawn.output_label == "score of c"
@@ -178,7 +178,7 @@ def test_an_effect_on_a_class_without_weight_is_drawn(of_four):
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
-def test_curves_of_classes_without_weight_are_drawn(loss):
+def test_curves_of_classes_without_weight_are_left_out(loss):
     pytest.importorskip("matplotlib")
     X, y, _ = table(4, d=1)
     for missing, n_curves in (("b", 3), ("bd", 1)):
@@ -197,7 +197,7 @@ def test_curves_of_classes_without_weight_are_drawn(loss):
         NeuronDisplay.from_estimator(model, X, y)
 
 
-def test_features_of_a_network_fail_on_a_class_without_weight():
+def test_features_of_a_network_leave_out_a_class_without_weight():
     X, y, new = table(3)
     options = {"alpha": 0.02}
     features = WedgeFeatures(WedgeReLUClassifier(**options)).fit(X, y, 1.0 * (y != "b"))
@@ -206,7 +206,7 @@ def test_features_of_a_network_fail_on_a_class_without_weight():
     assert_array_equal(features.get_feature_names_out(), alone.get_feature_names_out())
 
 
-def test_polish_takes_outputs_about_a_class_without_weight():
+def test_polish_refuses_outputs_about_a_class_without_weight():
     X, y, _ = table(3)
     mlp = MLPClassifier(5, max_iter=20, random_state=0)
     with warnings.catch_warnings():

@@ -82,7 +82,7 @@ on_all_data = pytest.mark.parametrize(("data", "order"), CASES)
 
 @pytest.mark.parametrize("fraction", [0.5, 0.1, 1e-2, 1e-3])
 @on_all_data
-def test_the_fit_is_not_the_global_optimum(data, order, fraction):
+def test_the_fit_is_the_global_optimum(data, order, fraction):
     X, y = DATA[data]
     alpha = fraction * largest(X, y, order)
     with warnings.catch_warnings():
@@ -97,7 +97,7 @@ def test_the_fit_is_not_the_global_optimum(data, order, fraction):
 
 
 @pytest.mark.parametrize(("data", "order"), [case for case in CASES if case[1] <= 2])
-def test_under_l2_the_fit_is_not_the_global_optimum(data, order):
+def test_under_l2_the_fit_is_the_global_optimum(data, order):
     X, y = DATA[data]
     for fraction in (0.3, 0.03):
         alpha = fraction * largest(X, y, order, norm="l2")
@@ -115,7 +115,7 @@ def test_under_l2_the_fit_is_not_the_global_optimum(data, order):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @on_all_data
-def test_a_random_neuron_violates_the_dual_constraint(data, order, norm):
+def test_random_neurons_meet_the_dual_constraint(data, order, norm):
     if norm == "l2" and order > 2:
         pytest.skip("not priced exactly")
     X, y = DATA[data]
@@ -141,7 +141,7 @@ def tiny_problem(seed):
 
 @pytest.mark.newest
 @pytest.mark.parametrize("batch", range(3))
-def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
+def test_bounds_are_below_the_optimum_and_objectives_above(batch):
     for seed in range(10 * batch, 10 * batch + 10):
         X, y, weight, order, alpha = tiny_problem(seed)
         oracle = best(X, y, alpha, order, weight)
@@ -157,7 +157,7 @@ def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
 @pytest.mark.parametrize(
     "labels", ["01111000101", "01101101110", "011010100101", "010011010001", "0110111100"]
 )
-def test_equidistant_points_and_a_small_alpha_take_forever(labels, standardize):
+def test_equidistant_points_are_fitted_at_a_small_alpha(labels, standardize):
     X, y = np.arange(len(labels))[:, None], np.array(list(labels))
     for alpha in (1e-4, 1e-5):
         with time_limit(5):
@@ -205,7 +205,7 @@ def assert_same(actual, expected, tolerance=NOTHING):
     ],
     ids=str,
 )
-def test_labels_come_back_as_others(classes):
+def test_labels_come_back_as_they_were(classes):
     X, y, _, new = table()
     model = WedgeReLUClassifier(0.01).fit(X, classes[y])
     assert_array_equal(model.classes_, classes)
@@ -215,7 +215,7 @@ def test_labels_come_back_as_others(classes):
     assert model.score(X, classes[y]) == reference().score(X, y) > 0.7
 
 
-def test_probabilities_contradict_the_log_odds_or_the_prediction():
+def test_probabilities_agree_with_the_log_odds_and_the_prediction():
     new = table()[3]
     model = reference()
     log_odds, probability = model.decision_function(new), model.predict_proba(new)
@@ -227,7 +227,7 @@ def test_probabilities_contradict_the_log_odds_or_the_prediction():
     assert_allclose(model.predict_log_proba(new), np.log(probability), rtol=1e-10)
 
 
-def test_probabilities_that_underflow_have_no_logarithm():
+def test_probabilities_that_underflow_have_a_finite_logarithm():
     X = np.array([[-1.0], [1.0]])
     model = WedgeReLUClassifier(1e-4, clip_quantile=None).fit(X, [0, 1])
     far = 1e5 * X
@@ -238,7 +238,7 @@ def test_probabilities_that_underflow_have_no_logarithm():
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_swapped_labels_do_not_turn_the_sign(norm):
+def test_swapped_labels_turn_the_sign(norm):
     X, y, _, new = table()
     model = WedgeReLUClassifier(0.01, norm=norm).fit(X, y)
     swapped = WedgeReLUClassifier(0.01, norm=norm).fit(X, 1 - y)
@@ -246,7 +246,7 @@ def test_swapped_labels_do_not_turn_the_sign(norm):
 
 
 @pytest.mark.parametrize("class_weight", [{0: 1.0, 1: 3.0}, {1: 0.5}, "balanced"], ids=str)
-def test_class_weights_are_not_sample_weights(class_weight):
+def test_class_weights_are_sample_weights(class_weight):
     X, y, weight, new = table()
     if class_weight == "balanced":
         by_class = weight.sum() / 2 / np.array([weight[y == 0].sum(), weight[y == 1].sum()])
@@ -260,7 +260,7 @@ def test_class_weights_are_not_sample_weights(class_weight):
     assert_same(model.decision_function(new), copied.decision_function(new))
 
 
-def test_class_weights_are_not_looked_up_by_label():
+def test_class_weights_are_looked_up_by_label():
     X, y, _, new = table()
     labels = np.array(["no", "yes"])[y]
     model = WedgeReLUClassifier(0.01, class_weight={"no": 1.0, "yes": 3.0}).fit(X, labels)
@@ -269,7 +269,7 @@ def test_class_weights_are_not_looked_up_by_label():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_above_the_largest_alpha_the_model_is_not_the_log_odds(weighted):
+def test_above_the_largest_alpha_the_model_is_the_log_odds(weighted):
     X, y, weight, new = table()
     weight = weight if weighted else np.ones(60)
     model = WedgeReLUClassifier(alpha=10.0).fit(X, y, sample_weight=weight)
@@ -300,13 +300,13 @@ def test_above_the_largest_alpha_the_model_is_not_the_log_odds(weighted):
     ],
 )
 @pytest.mark.parametrize("estimator", [WedgeReLUClassifier(0.01), classifier_cv(2, cv=2)])
-def test_targets_that_are_not_classes_are_accepted(estimator, y, weight, message):
+def test_targets_that_are_not_classes_are_refused(estimator, y, weight, message):
     with pytest.raises(ValueError, match=message.replace("Classifier ", r"Classifier\w* ")):
         clone(estimator).fit(table()[0], y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("class_weight", [{0: 0.0, 1: 0.0}, {0: 1.0, 1: -1.0}, {1: np.inf}])
-def test_class_weights_may_be_negative_infinite_or_all_zero(class_weight):
+def test_class_weights_negative_infinite_or_all_zero_are_refused(class_weight):
     X, y, _, _ = table()
     with pytest.raises(ValueError, match=r"class_weight=.*class"):
         WedgeReLUClassifier(0.01, class_weight=class_weight).fit(X, y)
@@ -324,13 +324,13 @@ def test_class_weights_may_be_negative_infinite_or_all_zero(class_weight):
         ("interaction_order", 0),
     ],
 )
-def test_a_bad_parameter_is_not_named(name, value):
+def test_a_bad_parameter_is_named(name, value):
     X, y, _, _ = table()
     with pytest.raises(ValueError, match=rf"'{name}' parameter"):
         WedgeReLUClassifier(**{name: value}).fit(X, y)
 
 
-def test_an_unconverged_fit_does_not_warn_with_gap_and_tolerance():
+def test_an_unconverged_fit_warns_with_gap_and_tolerance():
     X, y, _, _ = table()
     with pytest.warns(ConvergenceWarning) as caught:
         model = WedgeReLUClassifier(1e-4, max_iter=1, tol=1e-9).fit(X, y)
@@ -341,7 +341,7 @@ def test_an_unconverged_fit_does_not_warn_with_gap_and_tolerance():
     assert_allclose(float(tolerance), 1e-9 * log_loss(y, constant), rtol=1e-3)
 
 
-def test_an_unfitted_classifier_predicts():
+def test_an_unfitted_classifier_refuses_to_predict():
     with pytest.raises(NotFittedError):
         WedgeReLUClassifier(0.01).predict(table()[0])
 
@@ -365,7 +365,7 @@ def case(request):
     return model, X, y, weight, new
 
 
-def test_a_forward_pass_by_hand_gives_other_log_odds(case):
+def test_a_forward_pass_by_hand_gives_the_log_odds(case):
     model, X, _, _, new = case
     for rows in (X, new):
         clipped = np.clip(rows, *model.clip_bounds_)
@@ -374,7 +374,7 @@ def test_a_forward_pass_by_hand_gives_other_log_odds(case):
         assert_same(model.decision_function(rows), by_hand, 1e-10)
 
 
-def test_the_layers_are_out_of_balance_or_not_worth_the_objective(case):
+def test_the_layers_are_in_balance_and_worth_the_objective(case):
     model, X, y, weight, _ = case
     hidden, output = model.coefs_[0] * model.x_scale_[:, None], model.coefs_[1][:, 0]
     size = np.linalg.norm(hidden, ord=1 if model.norm == "l1" else 2, axis=0)
@@ -400,7 +400,7 @@ def log_odds(norm, kind, X, y, weight=None, new=None):
 
 
 @each_invariance
-def test_weights_are_not_copies(kind, norm):
+def test_weights_are_copies(kind, norm):
     X, y, weight, _ = table(kind)
     copies = np.random.default_rng(5).permutation(np.repeat(np.arange(60), weight))
     weighted = log_odds(norm, kind, X, y, weight)
@@ -410,7 +410,7 @@ def test_weights_are_not_copies(kind, norm):
 
 
 @each_invariance
-def test_row_order_or_a_common_factor_of_the_weights_matters(kind, norm):
+def test_row_order_and_a_common_factor_of_the_weights_do_not_matter(kind, norm):
     X, y, weight, _ = table(kind)
     expected = log_odds(norm, kind, X, y, weight)
     order = np.random.default_rng(6).permutation(60)
@@ -420,7 +420,7 @@ def test_row_order_or_a_common_factor_of_the_weights_matters(kind, norm):
 
 
 @each_invariance
-def test_units_of_the_columns_matter(kind, norm):
+def test_units_of_the_columns_do_not_matter(kind, norm):
     X, y, _, new = table(kind)
     expected = log_odds(norm, kind, X, y)
     for unit, shift in [(1e-6, 0.0), (1e6, 0.0), (1.0, 1000.0), (0.3, -32.0)]:

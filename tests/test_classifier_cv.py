@@ -66,7 +66,7 @@ def frame(kind, X, names=NAMES):
 # --- scikit-learn's tools ------------------------------------------------------------------------
 
 
-def test_a_pipeline_predicts_unlike_its_parts(data, new_rows, model):
+def test_a_pipeline_predicts_like_its_parts(data, new_rows, model):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), WedgeReLUClassifier(0.01)).fit(X, y)
     scaled = StandardScaler().fit(X).transform(new_rows)
@@ -75,7 +75,7 @@ def test_a_pipeline_predicts_unlike_its_parts(data, new_rows, model):
     assert_array_equal(pipeline.classes_, ["healthy", "sick"])
 
 
-def test_grid_search_misses_the_interaction():
+def test_grid_search_finds_the_interaction():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(80, 2))
     y = np.abs(X[:, 0] - X[:, 1]) > 0.6
@@ -88,7 +88,7 @@ def test_grid_search_misses_the_interaction():
 
 
 @pytest.mark.parametrize("estimator", [WedgeReLUClassifier, WedgeReLUClassifierCV])
-def test_clone_loses_a_parameter_or_keeps_the_fit(estimator, data):
+def test_clone_keeps_every_parameter_and_no_fit(estimator, data):
     parameters = estimator().get_params() | {
         "interaction_order": None,
         "norm": "l2",
@@ -109,7 +109,7 @@ def test_clone_loses_a_parameter_or_keeps_the_fit(estimator, data):
     assert estimator.__name__ in estimator_html_repr(copy)
 
 
-def test_pickling_changes_a_bit(model, new_rows):
+def test_pickling_changes_no_bit(model, new_rows):
     after = pickle.loads(pickle.dumps(model))
     assert_array_equal(after.predict_proba(new_rows), model.predict_proba(new_rows))
     assert_array_equal(after.predict(new_rows), model.predict(new_rows))
@@ -117,7 +117,7 @@ def test_pickling_changes_a_bit(model, new_rows):
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_frames_and_series_of_labels_are_not_arrays(kind, data, new_rows, model):
+def test_frames_and_series_of_labels_are_taken_as_arrays(kind, data, new_rows, model):
     X, y = data
     labels = pytest.importorskip(kind).Series(y.tolist())
     framed = WedgeReLUClassifier(0.01).fit(frame(kind, X), labels)
@@ -131,7 +131,7 @@ def test_frames_and_series_of_labels_are_not_arrays(kind, data, new_rows, model)
         framed.predict_proba(frame(kind, new_rows, NAMES[::-1]))
 
 
-def test_metadata_routing_loses_the_weights(data, new_rows):
+def test_metadata_routing_hands_on_the_weights(data, new_rows):
     X, y = data
     weight = np.random.default_rng(0).integers(0, 3, size=60)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -142,7 +142,7 @@ def test_metadata_routing_loses_the_weights(data, new_rows):
     assert_allclose(routed.predict_proba(new_rows), expected, rtol=1e-6)
 
 
-def test_calibration_and_stacked_probabilities_fail(data, new_rows):
+def test_calibration_and_probabilities_out_of_fold_work(data, new_rows):
     X, y = data
     out_of_fold = cross_val_predict(WedgeReLUClassifier(0.01), X, y, cv=3, method="predict_proba")
     for train, test in StratifiedKFold(3).split(X, y):
@@ -154,7 +154,7 @@ def test_calibration_and_stacked_probabilities_fail(data, new_rows):
     assert np.ptp(probability[:, 1]) > 0.2
 
 
-def test_tags_claim_what_is_not_supported():
+def test_tags_claim_what_is_supported():
     for estimator in (WedgeReLUClassifier(0.01), classifier_cv()):
         tags = estimator.__sklearn_tags__()
         assert tags.estimator_type == "classifier"
@@ -164,7 +164,7 @@ def test_tags_claim_what_is_not_supported():
         assert tags.input_tags.allow_nan
 
 
-def test_breast_cancer_is_hard_to_tell():
+def test_breast_cancer_is_told_with_an_accuracy_of_95_percent():
     X, y = load_breast_cancer(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
     model = WedgeReLUClassifier(alpha=0.01, pricing="search", tol=1e-3).fit(X, y)
@@ -200,7 +200,7 @@ def separate_scores(X, y, folds, score, alphas=ALPHAS, weight=None, **parameters
     [(None, by_log_loss), ("accuracy", by_accuracy)],
 )
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "clip_quantile": 0.1}], ids=str)
-def test_a_score_is_not_that_of_a_separate_fit(scoring, score, parameters, data):
+def test_a_score_is_that_of_a_separate_fit(scoring, score, parameters, data):
     X, y = data
     cv = classifier_cv(ALPHAS, cv=3, scoring=scoring, tol=1e-6, **parameters).fit(X, y)
     folds = list(StratifiedKFold(3).split(X, y))
@@ -212,7 +212,7 @@ def test_a_score_is_not_that_of_a_separate_fit(scoring, score, parameters, data)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "class_weight": "balanced"}], ids=str)
-def test_the_final_network_is_not_the_classifier_at_the_chosen_alpha(parameters, data, new_rows):
+def test_the_final_network_is_the_classifier_at_the_chosen_alpha(parameters, data, new_rows):
     weight = np.random.default_rng(0).integers(1, 4, size=60)
     cv = classifier_cv(6, eps=0.01, cv=3, **parameters).fit(*data, sample_weight=weight)
     alone = WedgeReLUClassifier(cv.alpha_, **parameters).fit(*data, sample_weight=weight)
@@ -223,14 +223,14 @@ def test_the_final_network_is_not_the_classifier_at_the_chosen_alpha(parameters,
     assert cv.alpha_ in cv.alphas_
 
 
-def test_the_grid_does_not_start_where_the_network_becomes_constant(data):
+def test_the_grid_starts_where_the_network_becomes_constant(data):
     cv = classifier_cv(4, eps=0.01, cv=2).fit(*data)
     assert_allclose(cv.alphas_[1:] / cv.alphas_[:-1], 0.01 ** (1 / 3), rtol=1e-10)
     assert WedgeReLUClassifier(1.0001 * cv.alphas_[0]).fit(*data).n_neurons_ == 0
     assert WedgeReLUClassifier(0.99 * cv.alphas_[0]).fit(*data).n_neurons_ > 0
 
 
-def test_folds_are_not_stratified():
+def test_folds_are_stratified():
     """Sorted by class, folds in sequence would have one class only."""
     X, y = classification_table()
     order = np.argsort(y, kind="stable")
@@ -241,7 +241,7 @@ def test_folds_are_not_stratified():
     assert_array_equal(cv.score_path_, explicit.score_path_)
 
 
-def test_the_number_of_jobs_changes_a_bit(data, new_rows):
+def test_the_number_of_jobs_changes_no_bit(data, new_rows):
     with parallel_config(backend="threading"):  # processes take long to start
         one, two = (classifier_cv(ALPHAS, cv=3, n_jobs=k).fit(*data) for k in (None, 2))
     assert_array_equal(two.score_path_, one.score_path_)
@@ -249,7 +249,7 @@ def test_the_number_of_jobs_changes_a_bit(data, new_rows):
 
 
 @pytest.mark.parametrize(("scoring", "score"), [(None, by_log_loss), ("accuracy", by_accuracy)])
-def test_fits_or_scores_ignore_the_weights(scoring, score, data):
+def test_fits_and_scores_take_the_weights(scoring, score, data):
     X, y = data
     weight = np.random.default_rng(1).integers(1, 9, size=60).astype(float)
     folds = list(StratifiedKFold(3).split(X, y))
@@ -259,7 +259,7 @@ def test_fits_or_scores_ignore_the_weights(scoring, score, data):
     assert np.abs(cv.fit(X, y).score_path_ / expected - 1).max() > 0.01
 
 
-def test_a_callable_scorer_gets_no_fitted_classifier(data):
+def test_a_callable_scorer_gets_a_fitted_classifier(data):
     X, y = data
 
     def scorer(estimator, X_test, y_test):
@@ -276,7 +276,7 @@ def test_a_callable_scorer_gets_no_fitted_classifier(data):
     assert np.all(classifier_cv(ALPHAS, cv=3, scoring=brier).fit(X, y).score_path_ < 0)
 
 
-def test_a_fold_without_a_class_is_silent_or_obscure(data):
+def test_a_fold_without_a_class_is_refused_with_a_reason(data):
     """Trained on one class there is no finite log odds: an error that says so."""
     X, y = data
     folds = [(np.flatnonzero(y == "sick"), np.flatnonzero(y == "healthy"))]
@@ -290,6 +290,6 @@ def test_a_fold_without_a_class_is_silent_or_obscure(data):
     ("name", "value"),
     [("alphas", 0), ("eps", 1.0), ("cv", 1.5), ("scoring", "best"), ("class_weight", "x")],
 )
-def test_a_bad_parameter_is_not_named(name, value, data):
+def test_a_bad_parameter_is_named(name, value, data):
     with pytest.raises(ValueError, match=rf"'{name}' parameter of WedgeReLUClassifierCV"):
         classifier_cv(**{name: value}).fit(*data)

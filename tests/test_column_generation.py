@@ -106,7 +106,7 @@ def priced_exactly(history):
 
 
 @on_all_data
-def test_the_fit_is_not_the_global_optimum(data, order):
+def test_the_fit_is_the_global_optimum(data, order):
     X, y = DATA[data]
     scale = constant_objective(y)
     for fraction in (0.5, 0.1, 1e-2, 1e-3):
@@ -122,7 +122,7 @@ def test_the_fit_is_not_the_global_optimum(data, order):
 
 
 @on_all_data
-def test_the_objective_reported_is_not_that_of_the_network(data, order):
+def test_the_objective_reported_is_that_of_the_network(data, order):
     """Half the mean squared error of predict plus ``alpha / 2 Σ (‖w‖₁² + a²)`` of the layers."""
     X, y = DATA[data]
     alpha = 0.05 * largest(X, y, order)
@@ -135,7 +135,7 @@ def test_the_objective_reported_is_not_that_of_the_network(data, order):
 
 
 @on_all_data
-def test_a_neuron_that_was_not_priced_violates_the_dual_constraint(data, order):
+def test_neurons_that_were_not_priced_meet_the_dual_constraint(data, order):
     X, y = DATA[data]
     alpha = 0.03 * largest(X, y, order)
     model = fit(X, y, alpha, order)
@@ -146,7 +146,7 @@ def test_a_neuron_that_was_not_priced_violates_the_dual_constraint(data, order):
 
 
 @pytest.mark.parametrize("data", ["generic 2 inputs", "tied 3 inputs"])
-def test_the_largest_alpha_is_not_where_neurons_appear(data):
+def test_the_largest_alpha_is_where_neurons_appear(data):
     X, y = DATA[data]
     for order in range(1, X.shape[1] + 1):
         alpha = largest(X, y, order)
@@ -157,7 +157,7 @@ def test_the_largest_alpha_is_not_where_neurons_appear(data):
         assert fit(X, y, alpha * 0.99, order).n_neurons_ > 0
 
 
-def test_more_interaction_is_worse():
+def test_more_interaction_is_better():
     X = np.random.default_rng(0).standard_normal((10, 3))
     y = np.maximum(X @ [1.0, -1.0, 1.0], 0.0)
     objectives = [fit(X, y, 0.01, order).certificate_.objective for order in (1, 2, 3)]
@@ -166,7 +166,7 @@ def test_more_interaction_is_worse():
 
 
 @on_all_data
-def test_the_violation_reported_is_not_that_of_the_network(data, order):
+def test_the_violation_reported_is_that_of_the_network(data, order):
     """Over the whole class, also when the fit stopped early."""
     X, y = DATA[data]
     neurons = every_neuron(np.unique(X, axis=0), order)
@@ -194,7 +194,7 @@ def tiny_problem(seed):
 
 
 @pytest.mark.parametrize("batch", range(2))
-def test_a_bound_is_above_the_optimum_or_an_objective_below(batch):
+def test_bounds_are_below_the_optimum_and_objectives_above(batch):
     """Solved, stopped early by the rounds, and stopped early by the tolerance."""
     for seed in range(20 * batch, 20 * batch + 20):
         X, y, weight, order, alpha = tiny_problem(seed)
@@ -216,7 +216,7 @@ STOPS = [{"max_iter": 1}, {"max_iter": 2}, {"tol": 0.1}, {"tol": 1e-3}, {"tol": 
 
 
 @pytest.mark.parametrize("batch", range(1))
-def test_with_cvxpy_a_bound_is_above_the_optimum_or_an_objective_below(batch):
+def test_with_cvxpy_bounds_are_below_the_optimum_and_objectives_above(batch):
     for seed in range(40 * batch, 40 * batch + 40):
         X, y, weight, order, alpha = tiny_problem(seed)
         if alpha < 1e-12:
@@ -231,7 +231,7 @@ def test_with_cvxpy_a_bound_is_above_the_optimum_or_an_objective_below(batch):
 
 
 @pytest.mark.parametrize("batch", range(1))
-def test_under_l2_a_bound_is_above_the_optimum_over_wedge_neurons(batch):
+def test_under_l2_bounds_are_below_the_optimum_over_wedge_neurons(batch):
     """These are fewer than all: their optimum is an upper bound, and the fit gets below it."""
     for seed in range(40 * batch, 40 * batch + 40):
         X, y, weight, order, alpha = tiny_problem(seed)
@@ -254,7 +254,7 @@ def test_under_l2_a_bound_is_above_the_optimum_over_wedge_neurons(batch):
 
 
 @on_all_data
-def test_a_round_raises_the_objective_or_lowers_or_overstates_the_bound(data, order):
+def test_rounds_lower_the_objective_and_raise_a_valid_bound(data, order):
     X, y = DATA[data]
     alpha = 0.01 * largest(X, y, order)
     scale = constant_objective(y)
@@ -282,7 +282,7 @@ def on_first_input(X, thresholds):
 
 
 @pytest.mark.parametrize("data", ["generic 2 inputs", "tied 3 inputs"])
-def test_neurons_of_ones_own_get_other_coefficients_than_the_best_or_change_the_optimum(data):
+def test_neurons_of_ones_own_get_the_best_coefficients_and_leave_the_optimum(data):
     X, y = DATA[data]
     alpha, rule = 0.05 * largest(X, y, 2), StoppingRule(1e-10, 500)
     options = FitOptions(2, "l1", False, None, "exact")
@@ -297,7 +297,7 @@ def test_neurons_of_ones_own_get_other_coefficients_than_the_best_or_change_the_
     assert_allclose(reached.certificate.objective, best(X, y, alpha, 2).upper, rtol=1e-6)
 
 
-def test_a_start_from_the_optimum_leaves_it_or_prices_more_than_once():
+def test_a_start_from_the_optimum_stays_there_and_prices_once():
     X, y = DATA["generic 2 inputs"]
     alpha, rule = 0.05 * largest(X, y, 2), StoppingRule(1e-8, 500)
     options = FitOptions(2, "l1", False, None, "exact")
@@ -326,7 +326,7 @@ SEARCHED = [(name, order) for name, order in CASES if order >= 2]
 
 
 @pytest.mark.parametrize(("data", "order"), SEARCHED)
-def test_a_certified_search_stops_short_or_overstates_its_bound(data, order):
+def test_a_certified_search_reaches_the_optimum_with_a_valid_bound(data, order):
     X, y = DATA[data]
     scale = constant_objective(y)
     for solution in solve_by_search(X, y, [0.3, 0.03, 3e-3], order, certified=True):
@@ -344,7 +344,7 @@ def test_a_certified_search_stops_short_or_overstates_its_bound(data, order):
 
 
 @pytest.mark.parametrize(("data", "order"), SEARCHED)
-def test_a_search_claims_to_be_certified_or_is_far_from_the_optimum(data, order):
+def test_a_search_is_near_the_optimum_and_not_called_certified(data, order):
     X, y = DATA[data]
     scale = constant_objective(y)
     for solution in solve_by_search(X, y, [0.3, 0.03], order, certified=False):
@@ -356,7 +356,7 @@ def test_a_search_claims_to_be_certified_or_is_far_from_the_optimum(data, order)
 
 
 @on_all_data
-def test_pricing_by_search_claims_to_be_certified(data, order, nothing_is_cheap):
+def test_pricing_by_search_is_not_called_certified(data, order, nothing_is_cheap):
     X, y = DATA[data]
     alpha = 0.03 * largest(X, y, order)
     certificate = fit(X, y, alpha, order, pricing="search", tol=1e-6).certificate_
@@ -369,7 +369,7 @@ def test_pricing_by_search_claims_to_be_certified(data, order, nothing_is_cheap)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e6])
-def test_a_constant_target_gets_neurons(value):
+def test_a_constant_target_gets_no_neurons(value):
     X, _ = DATA["generic 2 inputs"]
     model = fit(X, np.full(len(X), value), 1e-3, 2)
     assert model.n_neurons_ == 0
@@ -377,7 +377,7 @@ def test_a_constant_target_gets_neurons(value):
     assert_allclose(model.predict(X), value, rtol=1e-15)
 
 
-def test_constant_inputs_get_neurons():
+def test_constant_inputs_get_no_neurons():
     y = np.array([1.0, 2.0, 6.0])
     model = fit(np.full((3, 2), 0.1), y, 1e-3, 2)
     assert model.n_neurons_ == 0
@@ -387,20 +387,20 @@ def test_constant_inputs_get_neurons():
 
 
 @pytest.mark.parametrize("d", [1, 3])
-def test_one_sample_gets_neurons(d):
+def test_one_sample_gets_no_neurons(d):
     model = fit(np.arange(d)[None] * 1.0, np.array([4.0]), 0.1, None)
     assert model.n_neurons_ == 0
     assert model.predict(np.zeros((1, d)))[0] == 4.0
 
 
-def test_two_samples_are_not_solved_in_closed_form():
+def test_two_samples_have_the_solution_in_closed_form():
     """One hinge of height z between them: ``(1 - z)²/8 + alpha z`` is least at 1 - 4 alpha."""
     model = fit(np.array([[0.0], [1.0]]), np.array([0.0, 1.0]), 0.05, 1)
     assert_allclose(model.certificate_.objective, 0.2**2 / 8 + 0.05 * 0.8, rtol=1e-12)
     assert_allclose(model.predict([[0.0], [1.0]]), [0.1, 0.9], rtol=1e-9)
 
 
-def test_clashing_targets_of_one_point_are_not_averaged():
+def test_clashing_targets_of_one_point_are_averaged():
     """Rows equal in X act as their mean; their scatter stays in the objective."""
     X, y = DATA["generic 1 input"]
     twice = fit(np.repeat(X, 2, axis=0), np.repeat(y, 2) + np.tile([-1.0, 1.0], len(y)), 0.02, 1)
@@ -410,7 +410,7 @@ def test_clashing_targets_of_one_point_are_not_averaged():
     assert_allclose(difference, 0.5, rtol=1e-9)
 
 
-def test_the_coefficients_do_not_reach_the_objective_of_the_oracle():
+def test_the_coefficients_have_the_objective_of_the_oracle():
     """The oracle's own objective of our neurons and coefficients."""
     X, y = DATA["tied 2 inputs"]
     model = fit(X, y, 0.01, 2)

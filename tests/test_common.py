@@ -50,5 +50,5 @@ VARIANTS = [
 
 
 @parametrize_with_checks([*ESTIMATORS, *(VARIANTS if NEWEST else [])])
-def test_scikit_learn_check(estimator, check):
+def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

@@ -44,7 +44,7 @@ def table(n=300, size=1.0, seed=0):
         ("on dask", True, 1.0),
     ],
 )
-def test_rounding_of_a_constant_column_becomes_a_feature(place, standardize, size):
+def test_rounding_of_a_constant_column_becomes_no_feature(place, standardize, size):
     X, y = table(size=size)
     assert len(np.unique(X[:, 1])) == 2
     settings = {"alpha": 0.02, "standardize": standardize, "tol": 0.01}
@@ -65,7 +65,7 @@ def test_rounding_of_a_constant_column_becomes_a_feature(place, standardize, siz
     ],
 )
 @pytest.mark.parametrize("standardize", [True, False])
-def test_rounding_of_a_constant_target_is_fitted(place, standardize, loss):
+def test_rounding_of_a_constant_target_is_not_fitted(place, standardize, loss):
     X, _ = table()
     y = np.random.default_rng(1).permutation(np.resize(SAME, len(X)))
     model = WedgeReLURegressor(1e-3, loss=loss, standardize=standardize)
@@ -75,7 +75,7 @@ def test_rounding_of_a_constant_target_is_fitted(place, standardize, loss):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_one_of_several_targets_is_rounding(place):
+def test_one_of_several_targets_that_is_rounding_gets_no_coefficient(place):
     X, y = table()
     targets = np.column_stack([y, np.resize(SAME, len(y))])
     model = fit(WedgeReLURegressor(0.05, tol=0.01), place, X, targets)
@@ -84,7 +84,7 @@ def test_one_of_several_targets_is_rounding(place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_classifier_uses_rounding(place):
+def test_a_classifier_does_not_use_rounding(place):
     X, y = table()
     model = fit(WedgeReLUClassifier(0.02, tol=0.01), place, X, (y > 0.8).astype(int))
     assert model.x_scale_[1] == 1.0
@@ -92,7 +92,7 @@ def test_a_classifier_uses_rounding(place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_clipping_leaves_nothing_but_rounding_of_a_column(place):
+def test_clipping_leaves_more_than_rounding_of_a_column(place):
     X, y = table()
     X[7, 1] = 5.0
     model = fit(WedgeReLURegressor(0.02, tol=0.01), place, X, y)
@@ -102,7 +102,7 @@ def test_clipping_leaves_nothing_but_rounding_of_a_column(place):
 
 @pytest.mark.parametrize("noise", [0.25, 1.0, 20.0])
 @pytest.mark.parametrize("size", [0.3, 1e9, -7e-8])
-def test_another_column_is_constant_than_for_standard_scaler(noise, size):
+def test_a_column_is_constant_where_it_is_for_standard_scaler(noise, size):
     rng = np.random.default_rng(0)
     column = size * (1 + noise * np.finfo(float).eps * rng.uniform(-1, 1, 200))
     assert StandardScaler().fit(column[:, None]).scale_[0] == 1.0
@@ -114,7 +114,7 @@ def test_another_column_is_constant_than_for_standard_scaler(noise, size):
     assert_array_equal(bounds_of_rounding(column.min(), column.max()), [-np.inf, np.inf])
 
 
-def test_weights_and_copies_decide_what_is_constant():
+def test_weights_and_copies_do_not_decide_what_is_constant():
     rng = np.random.default_rng(0)
     edge = 0.3 * (1 + np.linspace(0, 200, 12) * np.finfo(float).eps)
     for n in range(2, 12):

@@ -28,7 +28,7 @@ def constant_warnings(caught):
     return [str(w.message) for w in caught if "network is constant" in str(w.message)]
 
 
-def test_a_constant_network_is_not_told_or_a_network_is_called_constant(data):
+def test_a_constant_network_is_told_where_a_penalty_makes_it(data):
     X, y = data
     largest = alpha_max(X, y)
     words = f"network is constant: at alpha=.*{largest:.3g} .alpha_max"
@@ -60,7 +60,7 @@ def test_a_constant_network_is_not_told_or_a_network_is_called_constant(data):
     ],
     ids=["classes", "blocks", "CV", "polish"],
 )
-def test_a_constant_network_is_told_twice_or_not_at_all(fit, data):
+def test_a_constant_network_is_told_once(fit, data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(*data)

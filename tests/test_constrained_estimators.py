@@ -106,7 +106,7 @@ def mixes(neurons):
 # --- names ---------------------------------------------------------------------------------------
 
 
-def test_names_of_a_data_frame_constrain_other_columns(frame):
+def test_names_of_a_data_frame_constrain_their_columns(frame):
     order = [2, 0, 3, 1]
     names = [NAMES[k] for k in order]
     model = WedgeReLURegressor(
@@ -122,7 +122,7 @@ def test_names_of_a_data_frame_constrain_other_columns(frame):
     assert model.n_neurons_ > 2
 
 
-def test_names_given_by_a_transformer_do_not_reach_the_constraints(frame, library):
+def test_names_given_by_a_transformer_reach_the_constraints(frame, library):
     scaler = StandardScaler().set_output(transform=library)
     network = WedgeReLURegressor(0.01, monotonic_cst={"dose": 1, "weight": -1})
     pipeline = make_pipeline(scaler, network).fit(frame(X, NAMES), Y)
@@ -131,7 +131,7 @@ def test_names_given_by_a_transformer_do_not_reach_the_constraints(frame, librar
 
 
 @pytest.mark.parametrize("cv", [WedgeReLURegressorCV, WedgeReLUClassifierCV])
-def test_names_do_not_reach_the_folds(frame, cv):
+def test_names_reach_the_folds(frame, cv):
     y = Y if cv is WedgeReLURegressorCV else CLASSES
     settings = {"alphas": [0.1, 0.03], "cv": 2, "tol": 1e-2}
     named = cv(**settings, monotonic_cst={"dose": 1, "weight": -1}).fit(frame(X, NAMES), y)
@@ -140,7 +140,7 @@ def test_names_do_not_reach_the_folds(frame, cv):
     assert np.any(named.score_path_ != cv(**settings).fit(X, y).score_path_)
 
 
-def test_names_do_not_reach_the_path(frame):
+def test_names_reach_the_path(frame):
     named = {"monotonic_cst": {"dose": 1, "weight": -1}, "interaction_cst": [("dose", "weight")]}
     placed = {"monotonic_cst": MONOTONE, "interaction_cst": [(0, 1)]}
     path = wedge_relu_path(frame(X, NAMES), Y, [0.1, 0.02], **named)
@@ -157,7 +157,7 @@ def test_names_do_not_reach_the_path(frame):
     ("loss", "clip_quantile"),
     [*[(loss, None) for loss in REGRESSIONS], ("squared_error", 0.005), ("poisson", 0.005)],
 )
-def test_a_regression_goes_against_its_directions(loss, clip_quantile):
+def test_a_regression_follows_its_directions(loss, clip_quantile):
     y = REGRESSIONS[loss][1]
     free = regressor(loss, clip_quantile=clip_quantile).fit(X, y)
     model = regressor(loss, clip_quantile=clip_quantile, monotonic_cst=MONOTONE).fit(X, y)
@@ -168,7 +168,7 @@ def test_a_regression_goes_against_its_directions(loss, clip_quantile):
 
 
 @pytest.mark.parametrize("loss", CLASSIFICATIONS)
-def test_the_second_class_goes_against_its_directions(loss):
+def test_the_second_class_follows_its_directions(loss):
     settings = {"loss": loss, "clip_quantile": None, **CLASSIFICATIONS[loss]}
     model = WedgeReLUClassifier(0.01, **settings, monotonic_cst=MONOTONE).fit(X, CLASSES)
     assert model.n_neurons_ > 2
@@ -178,14 +178,14 @@ def test_the_second_class_goes_against_its_directions(loss):
     assert list(model.classes_) == ["no", "yes"]
 
 
-def test_probabilities_and_labels_do_not_follow_the_directions():
+def test_probabilities_and_labels_follow_the_directions():
     classifier = WedgeReLUClassifier(0.01, monotonic_cst=MONOTONE).fit(X, CLASSES)
     assert largest_violation(lambda rows: classifier.predict_proba(rows)[:, 1]) < 1e-12
     assert largest_violation(lambda rows: -classifier.predict_proba(rows)[:, 0]) < 1e-12
     assert largest_violation(lambda rows: (classifier.predict(rows) == "yes") * 1.0) <= 0
 
 
-def test_a_direction_of_zero_constrains():
+def test_a_direction_of_zero_constrains_nothing():
     free = WedgeReLURegressor(0.02).fit(X, Y)
     for nothing in ([0, 0, 0, 0], np.zeros(4), (0, 0.0, np.int8(0), False)):
         same = WedgeReLURegressor(0.02, monotonic_cst=nothing).fit(X, Y)
@@ -204,7 +204,7 @@ def test_a_direction_of_zero_constrains():
     ],
     ids=["regression", "several targets", "two classes", "several classes"],
 )
-def test_a_neuron_mixes_inputs_of_different_groups(model, y, norm):
+def test_a_neuron_mixes_inputs_of_one_group_only(model, y, norm):
     model = clone(model).set_params(norm=norm, interaction_cst=GROUPS).fit(X, y)
     used = mixes(model.neurons_)
     assert used <= {(0,), (1,), (2,), (3,), (0, 1), (1, 2)}
@@ -212,7 +212,7 @@ def test_a_neuron_mixes_inputs_of_different_groups(model, y, norm):
     assert {tuple(np.flatnonzero(weights)) for weights in model.coefs_[0].T} == used
 
 
-def test_no_interactions_is_another_class_than_order_1():
+def test_no_interactions_is_the_class_of_order_1():
     settings = {"alpha": 0.01, "tol": 1e-6}
     alone = WedgeReLURegressor(**settings, interaction_cst="no_interactions").fit(X, Y)
     additive = WedgeReLURegressor(**settings, interaction_order=1).fit(X, Y)
@@ -221,7 +221,7 @@ def test_no_interactions_is_another_class_than_order_1():
     assert alone.certificate_.exact
 
 
-def test_pairwise_is_another_class_than_order_2():
+def test_pairwise_is_the_class_of_order_2():
     settings = {"alpha": 0.03, "tol": 1e-3}
     pairs = WedgeReLURegressor(**settings, interaction_order=None, interaction_cst="pairwise")
     assert_array_equal(
@@ -233,7 +233,7 @@ def test_pairwise_is_another_class_than_order_2():
     assert max(map(len, mixes(hinges.neurons_))) == 1
 
 
-def test_constraints_exclude_each_other():
+def test_constraints_hold_together():
     model = WedgeReLURegressor(0.01, monotonic_cst=MONOTONE, interaction_cst=GROUPS).fit(X, Y)
     assert mixes(model.neurons_) <= {(0,), (1,), (2,), (3,), (0, 1), (1, 2)}
     assert largest_violation(model.predict) < 1e-12
@@ -242,7 +242,7 @@ def test_constraints_exclude_each_other():
     assert "monotone" in model.certificate_.scope
 
 
-def test_the_scope_claims_rising_networks_of_falling_neurons():
+def test_the_scope_claims_monotone_neurons_not_all_monotone_networks():
     x = np.linspace(-2, 2, 61)[:, None]
     y = np.clip(x[:, 0], -0.5, 0.5)
     settings = {"alpha": 0.01, "clip_quantile": None, "tol": 1e-6}
@@ -253,7 +253,7 @@ def test_the_scope_claims_rising_networks_of_falling_neurons():
     assert model.certificate_.scope.endswith("every neuron monotone as constrained")
 
 
-def test_a_refit_remembers_constraints_that_were_taken_away():
+def test_a_refit_forgets_constraints_that_were_taken_away():
     model = WedgeReLURegressor(0.02, monotonic_cst=MONOTONE, interaction_cst=GROUPS).fit(X, Y)
     model.set_params(monotonic_cst=None, interaction_cst=None).fit(X, Y)
     assert_array_equal(model.predict(X), WedgeReLURegressor(0.02).fit(X, Y).predict(X))
@@ -264,7 +264,7 @@ def test_a_refit_remembers_constraints_that_were_taken_away():
 CONSTRAINTS = {"monotonic_cst": MONOTONE, "interaction_cst": GROUPS}
 
 
-def test_folds_of_cross_validation_are_not_constrained():
+def test_folds_of_cross_validation_are_constrained():
     folds = list(KFold(3).split(X))
     model = regressor_cv([0.1, 0.02], cv=folds, tol=1e-6, **CONSTRAINTS).fit(X, Y)
     for column, (train, test) in enumerate(folds):
@@ -275,21 +275,21 @@ def test_folds_of_cross_validation_are_not_constrained():
     assert mixes(model.neurons_) <= {(0,), (1,), (2,), (3,), (0, 1), (1, 2)}
 
 
-def test_the_classifier_chosen_by_cross_validation_is_not_constrained():
+def test_the_classifier_chosen_by_cross_validation_is_constrained():
     model = classifier_cv(4, eps=0.05, cv=3, tol=1e-3, **CONSTRAINTS).fit(X, CLASSES)
     assert model.n_neurons_ > 0
     assert largest_violation(model.decision_function) < 1e-12
     assert mixes(model.neurons_) <= {(0,), (1,), (2,), (3,), (0, 1), (1, 2)}
 
 
-def test_the_path_ends_in_another_network_than_the_estimator():
+def test_the_path_ends_in_the_network_of_the_estimator():
     path = wedge_relu_path(X, Y, [0.1, 0.02], tol=1e-6, **CONSTRAINTS)
     model = WedgeReLURegressor(0.02, tol=1e-6, **CONSTRAINTS).fit(X, Y)
     assert_allclose(path.networks[1].predict(X)[:, 0], model.predict(X), rtol=1e-4, atol=1e-4)
     assert path.certificates[1].scope == model.certificate_.scope
 
 
-def test_the_largest_alpha_is_not_that_of_the_constrained_class():
+def test_the_largest_alpha_is_that_of_the_constrained_class():
     against = {"monotonic_cst": [-1, 1, 0, 1], "interaction_cst": GROUPS}
     largest = alpha_max(X, Y, **against)
     assert 0 < largest < alpha_max(X, Y)
@@ -298,7 +298,7 @@ def test_the_largest_alpha_is_not_that_of_the_constrained_class():
 
 
 @pytest.mark.parametrize("model", [WedgeReLURegressor(0.02), regressor_cv(3, cv=2)])
-def test_a_target_against_every_direction_gets_neurons_or_an_error(model):
+def test_a_target_against_every_direction_gets_the_constant_network(model):
     x = np.linspace(0, 1, 30)[:, None]
     model.set_params(monotonic_cst=[1]).fit(x, -x[:, 0])
     assert model.n_neurons_ == 0
@@ -306,7 +306,7 @@ def test_a_target_against_every_direction_gets_neurons_or_an_error(model):
     assert model.certificate_.relative_gap < 1e-12
 
 
-def test_a_grid_search_does_not_try_constraints():
+def test_a_grid_search_tries_constraints():
     groups = [None, "pairwise", "no_interactions", [(0, 1), (2,)], [[0, 2], [2, 3]]]
     directions = [None, MONOTONE]
     grid = {"interaction_cst": groups, "monotonic_cst": directions}
@@ -336,7 +336,7 @@ def test_a_grid_search_does_not_try_constraints():
         (classifier_cv(), THIRDS, r"monotonic_cst and 3 outputs .* do not combine"),
     ],
 )
-def test_what_does_not_combine_with_directions_is_fitted(model, y, message):
+def test_what_does_not_combine_with_directions_is_refused(model, y, message):
     with pytest.raises(ValueError, match=message):
         clone(model).set_params(monotonic_cst=MONOTONE).fit(X, y)
     clone(model).set_params(monotonic_cst=[0, 0, 0, 0], **QUICK[type(model)]).fit(X, y)
@@ -351,7 +351,7 @@ QUICK = {
 
 
 @pytest.mark.parametrize("function", [wedge_relu_path, alpha_max])
-def test_functions_take_what_does_not_combine_with_directions(function):
+def test_functions_refuse_what_does_not_combine_with_directions(function):
     alphas = ([0.1],) if function is wedge_relu_path else ()
     with pytest.raises(ValueError, match=r"monotonic_cst and norm='l2' do not combine"):
         function(X, Y, *alphas, norm="l2", monotonic_cst=MONOTONE)
@@ -380,14 +380,14 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("parameters", "message"), MALFORMED)
 @pytest.mark.parametrize("estimator", list(QUICK), ids=lambda kind: kind.__name__)
-def test_malformed_constraints_are_fitted_or_not_explained(estimator, parameters, message):
+def test_malformed_constraints_are_refused_and_explained(estimator, parameters, message):
     y = CLASSES if issubclass(estimator, (WedgeReLUClassifier, WedgeReLUClassifierCV)) else Y
     with pytest.raises(ValueError, match=message):
         estimator(**QUICK[estimator], **parameters).fit(X, y)
 
 
 @pytest.mark.parametrize("parameter", ["monotonic_cst", "interaction_cst"])
-def test_a_misspelt_name_is_not_named(frame, parameter):
+def test_a_misspelt_name_is_named(frame, parameter):
     wrong = {"monotonic_cst": {"doze": 1}, "interaction_cst": [("doze", "hour")]}[parameter]
     model = WedgeReLURegressor(**{parameter: wrong})
     with pytest.raises(
@@ -400,7 +400,7 @@ def test_a_misspelt_name_is_not_named(frame, parameter):
 
 
 @pytest.mark.parametrize("estimator", list(QUICK), ids=lambda kind: kind.__name__)
-def test_a_clone_or_a_pickle_loses_the_constraints(estimator, frame):
+def test_clones_and_pickles_keep_the_constraints(estimator, frame):
     y = CLASSES if issubclass(estimator, (WedgeReLUClassifier, WedgeReLUClassifierCV)) else Y
     given = {"monotonic_cst": {"dose": 1}, "interaction_cst": [{"dose", "weight"}, {"hour"}]}
     model = estimator(**QUICK[estimator], **given)
@@ -417,7 +417,7 @@ def test_a_clone_or_a_pickle_loses_the_constraints(estimator, frame):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson", "quantile", "log_loss"])
-def test_weights_of_a_constrained_fit_are_not_copies(loss):
+def test_weights_of_a_constrained_fit_are_copies(loss):
     rng = np.random.default_rng(2)
     copies = rng.integers(0, 4, size=len(X))
     if loss == "log_loss":
@@ -431,7 +431,7 @@ def test_weights_of_a_constrained_fit_are_not_copies(loss):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
-def test_units_change_a_constrained_fit(loss):
+def test_units_do_not_change_a_constrained_fit(loss):
     factor, shift = [1e3, 0.2, 60.0, 1e-4], [5.0, 0.0, -700.0, 1.0]
     one = regressor(loss, alpha=0.02, **CONSTRAINTS).fit(X, Y)
     other = regressor(loss, alpha=0.02, **CONSTRAINTS).fit(X * factor + shift, 1e4 * Y - 3e3)
@@ -439,7 +439,7 @@ def test_units_change_a_constrained_fit(loss):
     assert_allclose((other.predict(X * factor + shift) + 3e3) / 1e4, one.predict(X), atol=1e-6)
 
 
-def test_a_column_measured_backwards_does_not_turn_its_direction():
+def test_a_column_measured_backwards_turns_its_direction():
     settings = {"alpha": 0.02, "tol": 1e-6, "interaction_cst": GROUPS}
     forwards = WedgeReLURegressor(**settings, monotonic_cst=[1, -1, 0, 0]).fit(X, Y)
     flip = np.array([-1, -1, -1, 1])
@@ -448,7 +448,7 @@ def test_a_column_measured_backwards_does_not_turn_its_direction():
     assert_allclose(backwards.predict(X * flip), forwards.predict(X), atol=1e-2)
 
 
-def test_constraints_do_not_follow_their_columns():
+def test_constraints_follow_their_columns():
     settings = {"alpha": 0.02, "tol": 1e-6}
     one = WedgeReLURegressor(**settings, **CONSTRAINTS).fit(X, Y)
     order = np.array([2, 0, 3, 1])

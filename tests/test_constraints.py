@@ -108,7 +108,7 @@ def assert_allowed_with_their_values(points, neuron_class, priced, dual):
 
 
 @on_every_table
-def test_the_bound_is_not_the_maximum_over_the_constrained_class(table):
+def test_the_bound_is_the_maximum_over_the_constrained_class(table):
     for points, neuron_class, dual in constrained_problems(table):
         priced = Pricing(points, neuron_class).price_exactly(dual)
         maximum = largest_value(points, neuron_class, dual)
@@ -119,7 +119,7 @@ def test_the_bound_is_not_the_maximum_over_the_constrained_class(table):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_random_neuron_of_the_constrained_class_violates_the_bound(seed):
+def test_random_neurons_of_the_constrained_class_meet_the_bound(seed):
     rng = np.random.default_rng(seed)
     points = canonical(rng.standard_normal((12, 4)))
     dual = random_dual(rng, 12, 1)
@@ -139,7 +139,7 @@ def test_a_random_neuron_of_the_constrained_class_violates_the_bound(seed):
         assert values.max() <= bound * (1 + 1e-12)
 
 
-def test_a_target_that_goes_the_wrong_way_has_a_value():
+def test_a_target_that_goes_the_wrong_way_has_no_value():
     """A falling dual point of one input, where only rising neurons are allowed."""
     points = np.arange(-3.0, 4.0)[:, None]
     for direction, value in ((1, 0.0), (-1, 28.0), (0, 28.0)):
@@ -148,7 +148,7 @@ def test_a_target_that_goes_the_wrong_way_has_a_value():
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_a_group_of_all_inputs_or_directions_of_zero_change_anything(order):
+def test_a_group_of_all_inputs_and_directions_of_zero_change_nothing(order):
     rng = np.random.default_rng(order)
     points, dual = TABLES["generic 3 inputs"], random_dual(rng, 8, 1)
     free = Pricing(points, NeuronClass(order)).price_exactly(dual)
@@ -164,7 +164,7 @@ def test_a_group_of_all_inputs_or_directions_of_zero_change_anything(order):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_groups_give_another_bound_than_the_best_group_alone(norm):
+def test_groups_give_the_bound_of_the_best_group_alone(norm):
     rng = np.random.default_rng(0)
     points, groups = canonical(rng.standard_normal((15, 5))), ((0, 3), (1, 2, 4), (2, 3))
     dual = random_dual(rng, 15, 2)
@@ -183,7 +183,7 @@ def test_groups_give_another_bound_than_the_best_group_alone(norm):
 @pytest.mark.parametrize(
     "groups", [((0, 1, 2), (3, 4)), ((0, 1, 2), (1, 2, 3), (4,)), ((0,), (1,)), ((0, 1), (0, 1, 2))]
 )
-def test_pencils_are_counted_that_are_not_priced(groups):
+def test_pencils_are_counted_that_are_priced(groups):
     """It decides whether a fit is certified."""
     for order in range(1, 5):
         neuron_class = NeuronClass(order, groups=groups)
@@ -195,7 +195,7 @@ def test_pencils_are_counted_that_are_not_priced(groups):
         assert n_pencils(7, 5, neuron_class) == expected
 
 
-def test_counting_pencils_of_hundreds_of_inputs_enumerates_them():
+def test_pencils_of_hundreds_of_inputs_are_counted_without_enumeration():
     """Were it not for the shortcuts, this would not end."""
     apart = NeuronClass(6, groups=(tuple(range(200)), tuple(range(200, 400))))
     together = NeuronClass(6, groups=(tuple(range(390)), tuple(range(10, 400))))
@@ -203,7 +203,7 @@ def test_counting_pencils_of_hundreds_of_inputs_enumerates_them():
     assert n_pencils(50, 400, apart) < n_pencils(50, 400, together) <= n_pencils(50, 400, free)
 
 
-def test_groups_do_not_bring_a_certificate_within_reach():
+def test_groups_bring_a_certificate_within_reach():
     groups = tuple((2 * k, 2 * k + 1) for k in range(100))
     options = FitOptions(interaction_order=None, groups=groups)
     neuron_class = options.neuron_class(200, wedge=False)
@@ -212,7 +212,7 @@ def test_groups_do_not_bring_a_certificate_within_reach():
     assert not certifies(FitOptions(), NeuronClass(2), 1000, 200)
 
 
-def test_the_scope_of_a_certificate_does_not_name_the_constraints():
+def test_the_scope_of_a_certificate_names_the_constraints():
     constrained = NeuronClass(2, groups=((0, 1), (2,)), monotone=(1, 0, 0))
     words = scope(constrained, 3, True)
     assert words.endswith("interaction groups, every neuron monotone as constrained")
@@ -224,7 +224,7 @@ def test_the_scope_of_a_certificate_does_not_name_the_constraints():
 
 
 @on_every_table
-def test_the_search_proposes_a_neuron_that_is_not_allowed(table):
+def test_the_search_proposes_allowed_neurons_only(table):
     for points, neuron_class, dual in constrained_problems(table):
         pricing = Pricing(points, neuron_class)
         bound, around = pricing.price_exactly(dual).bound, Neurons.empty(pricing.order)
@@ -236,7 +236,7 @@ def test_the_search_proposes_a_neuron_that_is_not_allowed(table):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_search_misses_an_obvious_neuron_of_the_constrained_class(seed):
+def test_the_search_finds_an_obvious_neuron_of_the_constrained_class(seed):
     rng = np.random.default_rng(seed)
     points = canonical(rng.standard_normal((60, 6)))
     hidden = np.maximum(points @ [0.4, 0.3, 0.0, 0.3, 0.0, 0.0] + 0.1, 0.0)
@@ -249,7 +249,7 @@ def test_the_search_misses_an_obvious_neuron_of_the_constrained_class(seed):
         assert second.bound >= 0.98 * pricing.price_exactly(dual).bound
 
 
-def test_sweeping_cells_of_many_points_proposes_what_is_not_allowed():
+def test_sweeping_cells_of_many_points_proposes_what_is_allowed():
     rng = np.random.default_rng(0)
     points = canonical(rng.standard_normal((SearchBudget().cells_from + 1, 4)))
     hidden = np.maximum(0.6 * points[:, 0] - 0.4 * points[:, 2], 0.0)
@@ -265,7 +265,7 @@ def test_sweeping_cells_of_many_points_proposes_what_is_not_allowed():
         assert second.bound >= hinges.bound * (1 - 1e-12)
 
 
-def test_a_move_adds_an_input_of_another_group():
+def test_a_move_adds_inputs_of_the_same_group_only():
     neurons = Neurons(
         np.array([[0, -1, -1], [1, 2, -1]]),
         np.array([[1.0, 0, 0], [0.5, 0.5, 0]]),
@@ -278,7 +278,7 @@ def test_a_move_adds_an_input_of_another_group():
     assert inputs == {(0, 1), (1, 2), (1, 2, 3)}
 
 
-def test_inputs_with_poor_hinges_are_never_added_within_their_group():
+def test_inputs_with_poor_hinges_are_added_within_their_group():
     """The best inputs of all may be in other groups."""
     groups = tuple((2 * k, 2 * k + 1) for k in range(30))
     pricing = Pricing(
@@ -287,7 +287,7 @@ def test_inputs_with_poor_hinges_are_never_added_within_their_group():
     assert_array_equal(pricing._inputs_to_add(np.arange(60.0)), np.arange(60))
 
 
-def test_binned_pairs_have_the_directions_of_other_inputs():
+def test_binned_pairs_have_the_directions_of_their_inputs():
     rng = np.random.default_rng(0)
     points = canonical(rng.standard_normal((150, 4)))
     hidden = np.maximum(0.6 * points[:, 2] - 0.4 * points[:, 3] + 0.1, 0.0)
@@ -301,7 +301,7 @@ def test_binned_pairs_have_the_directions_of_other_inputs():
     assert pricing.propose(dual, Neurons.empty(2), 0, everywhere=True).bound >= 0.995 * bound
 
 
-def test_a_hyperplane_that_rounding_made_disallowed_becomes_a_neuron():
+def test_a_hyperplane_that_is_not_allowed_becomes_no_neuron():
     points = TABLES["generic 2 inputs"]
     pairs = np.array(list(combinations(range(len(points)), 2)))
     planes = Hyperplanes.through(np.tile([0, 1], (len(pairs), 1)), pairs, np.ones(len(pairs)))
@@ -316,14 +316,14 @@ def test_a_hyperplane_that_rounding_made_disallowed_becomes_a_neuron():
     ("order", "expected"),
     [(1, [[0, 0, 0, 1], [0, 1, 0, 0]]), (2, [[0, 0, 0.6, 0.8], [0.6, 0.8, 0, 0]])],
 )
-def test_a_direction_is_not_cut_to_the_group_that_carries_most_of_it(order, expected):
+def test_a_direction_is_cut_to_the_group_that_carries_most_of_it(order, expected):
     vectors = np.array([[3.5, 0.0, 3.0, 4.0], [3.0, 4.0, 1.0, 2.0]])
     neuron_class = NeuronClass(order, "l2", groups=((0, 1), (1, 2, 3)))
     assert_allclose(_sparse_unit(vectors, neuron_class), expected)
 
 
 @pytest.mark.parametrize("order", [2, 3])
-def test_a_climb_leaves_its_group(order):
+def test_a_climb_stays_in_its_group(order):
     rng = np.random.default_rng(order)
     points, groups = canonical(rng.standard_normal((80, 7))), ((0, 1, 2, 3), (3, 4, 5), (6,))
     dual = random_dual(rng, 80, 2)
@@ -358,7 +358,7 @@ def assert_signed_optimality(columns, alpha, coef, signs):
 
 @pytest.mark.parametrize("share_free", [0.0, 0.4])
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_required_signs_stop_the_active_set_short_of_the_optimum(kind, share_free):
+def test_the_active_set_reaches_the_optimum_under_required_signs(kind, share_free):
     rng = np.random.default_rng(7)
     activations, target, weight = dependent_columns(kind)
     signs = rng.choice([-1, 1], size=len(activations)) * (rng.random(len(activations)) > share_free)
@@ -376,7 +376,7 @@ def test_required_signs_stop_the_active_set_short_of_the_optimum(kind, share_fre
             assert oracle.lower - rounding <= objective <= oracle.upper + rounding
 
 
-def test_a_step_passes_zero_where_a_sign_is_required():
+def test_a_step_stops_at_zero_where_a_sign_is_required():
     """Down a steep slope, past the first coefficient's zero at 0.5 and the second's at 0.25."""
     start, step = np.array([1.0, 1.0]), np.array([-2.0, -4.0])
     for required, length in (([0, 0], 1.0), ([1, 0], 0.5), ([1, 1], 0.25), ([0, 1], 0.25)):
@@ -386,7 +386,7 @@ def test_a_step_passes_zero_where_a_sign_is_required():
         )
 
 
-def test_signs_that_hold_anyway_change_the_optimum():
+def test_signs_that_hold_anyway_leave_the_optimum():
     columns = restricted_problem(*dependent_columns("more columns than rows"))
     alpha = 1e-2 * largest_alpha(columns)
     free = solve_quadratic_l1(columns.gram, columns.linear[:, 0], alpha, np.zeros(len(columns)))
@@ -409,7 +409,7 @@ def bounds(loss, activations, target, weight, alpha, signs):
 @pytest.mark.parametrize("solver", ["active_set", "cvxpy"])
 @pytest.mark.parametrize("loss", [SquaredError(), LogLoss()], ids=str)
 @pytest.mark.parametrize("kind", ["both orientations", "copies", "whole dictionary of a grid"])
-def test_a_solver_breaks_required_signs_or_is_not_optimal(kind, loss, solver):
+def test_solvers_keep_required_signs_and_are_optimal(kind, loss, solver):
     activations, target, weight = dependent_columns(kind, seed=3)
     target = (target > 0) * 1.0 if isinstance(loss, LogLoss) else target
     signs = np.random.default_rng(5).integers(-1, 2, size=len(activations)).astype(np.int8)
@@ -427,7 +427,7 @@ def test_a_solver_breaks_required_signs_or_is_not_optimal(kind, loss, solver):
             assert oracle.lower * (1 - 1e-9) <= reached <= oracle.upper * (1 + 1e-6)
 
 
-def test_columns_lose_the_signs_of_their_coefficients():
+def test_columns_keep_the_signs_of_their_coefficients():
     rng = np.random.default_rng(0)
     weight, signs = np.full(9, 1 / 9), np.array([1, 0, -1, 0, 1], dtype=np.int8)
     activations, dual = rng.standard_normal((5, 9)), rng.standard_normal((9, 1))
@@ -444,7 +444,7 @@ def test_columns_lose_the_signs_of_their_coefficients():
 
 
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_dropping_dependent_columns_turns_a_sign(kind):
+def test_dropping_dependent_columns_turns_no_sign(kind):
     columns = restricted_problem(*dependent_columns(kind, seed=2))
     rng = np.random.default_rng(0)
     for fraction in (0.1, 1e-2, 1e-4):
@@ -502,7 +502,7 @@ def dictionary_of(X, constraints):
 @pytest.mark.parametrize("cheap", [True, False], ids=["priced exactly", "searched first"])
 @pytest.mark.parametrize("ties", [False, True], ids=["generic", "ties"])
 @on_all_constraints
-def test_the_constrained_fit_is_not_optimal_or_its_bound_is_too_high(constraints, ties, cheap):
+def test_the_constrained_fit_is_optimal_and_its_bound_holds(constraints, ties, cheap):
     for seed in range(3):
         X, y = data(seed, ties)
         neurons, signs = dictionary_of(X, constraints)
@@ -520,7 +520,7 @@ def test_the_constrained_fit_is_not_optimal_or_its_bound_is_too_high(constraints
 
 
 @on_all_constraints
-def test_the_constrained_log_loss_is_not_optimal_or_its_bound_is_too_high(constraints):
+def test_the_constrained_log_loss_is_optimal_and_its_bound_holds(constraints):
     for ties in (False, True):
         X, y = data(1, ties)
         y = (y > np.median(y)) * 1.0
@@ -535,7 +535,7 @@ def test_the_constrained_log_loss_is_not_optimal_or_its_bound_is_too_high(constr
 
 
 @on_all_constraints
-def test_with_cvxpy_the_constrained_fit_is_not_optimal(constraints):
+def test_with_cvxpy_the_constrained_fit_is_optimal(constraints):
     X, y = data(0, True)
     neurons, signs = dictionary_of(X, constraints)
     for reached in solutions(X, y, constraints, solver="cvxpy", fractions=(0.1, 0.01))[0]:
@@ -548,7 +548,7 @@ def test_with_cvxpy_the_constrained_fit_is_not_optimal(constraints):
 
 @pytest.mark.parametrize("solver", ["active_set", "cvxpy"])
 @pytest.mark.parametrize("loss", [SquaredError(), LogLoss()], ids=str)
-def test_a_network_goes_against_its_directions(loss, solver):
+def test_a_network_follows_its_directions(loss, solver):
     rng = np.random.default_rng(0)
     monotone = np.array([1, -1, 0])
     X = rng.standard_normal((40, 3))
@@ -569,14 +569,14 @@ def test_a_network_goes_against_its_directions(loss, solver):
 
 
 @on_all_constraints
-def test_a_network_combines_inputs_of_different_groups(constraints):
+def test_a_network_combines_inputs_of_one_group_only(constraints):
     groups = constraints.get("groups", ((0, 1, 2),))
     X, y = data(2, False)
     for reached in solutions(X, y, constraints)[0]:
         assert in_a_group(unpacked(reached.neurons, 3), groups).all()
 
 
-def test_a_target_that_falls_gets_rising_neurons():
+def test_a_target_that_falls_gets_no_rising_neurons():
     X = np.linspace(-1, 1, 12)[:, None]
     options = FitOptions(standardize=False, clip_quantile=None, monotone=(1,))
     problem, _ = build_problem(X, -X[:, :1], np.ones(12), options, SquaredError())
@@ -604,7 +604,7 @@ NAMES = ["age", "height", "size", "weight"]
     ],
     ids=str,
 )
-def test_directions_are_not_those_written(written, names, expected):
+def test_directions_are_those_written(written, names, expected):
     assert monotone_directions(written, 4, names) == expected
 
 
@@ -626,7 +626,7 @@ def test_directions_are_not_those_written(written, names, expected):
     ],
     ids=str,
 )
-def test_malformed_directions_are_not_explained(written, names, message):
+def test_malformed_directions_are_explained(written, names, message):
     with pytest.raises(ValueError, match=message):
         monotone_directions(written, 4, names)
 
@@ -648,7 +648,7 @@ def test_malformed_directions_are_not_explained(written, names, message):
     ],
     ids=str,
 )
-def test_groups_are_not_those_written(written, names, expected):
+def test_groups_are_those_written(written, names, expected):
     assert interaction_groups(written, 4, names) == expected
 
 
@@ -670,12 +670,12 @@ def test_groups_are_not_those_written(written, names, expected):
     ],
     ids=str,
 )
-def test_malformed_groups_are_not_explained(written, names, message):
+def test_malformed_groups_are_explained(written, names, message):
     with pytest.raises(ValueError, match=message):
         interaction_groups(written, 4, names)
 
 
-def test_pairwise_interactions_are_not_of_order_2():
+def test_pairwise_interactions_are_of_order_2():
     assert [limited_order("pairwise", order) for order in (None, 1, 2, 3)] == [2, 1, 2, 2]
     assert [limited_order([(0, 1)], order) for order in (None, 3)] == [None, 3]
     assert limited_order(None, 3) == limited_order("no_interactions", 3) == 3

@@ -153,7 +153,7 @@ def test_order_one_is_the_same_under_both_norms(kind):
     assert_allclose(l1.score_path_, l2.score_path_, rtol=1e-3)
 
 
-def test_ties_go_to_the_network_with_more_blocks_or_inputs_or_a_smaller_penalty(kind):
+def test_ties_go_to_fewer_blocks_then_fewer_inputs_then_a_larger_penalty(kind):
     data, with_cv, _ = kind
     options = {"cv": 2, "interaction_order": (None, 2, 1), "n_blocks": (2, 1)}
 
@@ -192,7 +192,7 @@ def test_a_scorer_sees_each_combination(kind):
     assert (model.interaction_order_, model.norm_, model.alpha_) == (2, "l2", 0.1)
 
 
-def test_depths_are_not_scored_like_separate_fits(kind):
+def test_depths_are_scored_like_separate_fits(kind):
     data, with_cv, single = kind
     fits = {**FITS, "alphas": [0.05, 0.01]}
     model = with_cv(**fits, n_blocks=(1, 2), interaction_order=[1, 2]).fit(*data)
@@ -211,7 +211,7 @@ def test_depths_are_not_scored_like_separate_fits(kind):
     assert model.n_blocks_ == final.n_blocks_ <= depth
 
 
-def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
+def test_a_score_of_a_deep_network_is_that_of_a_fit_on_the_fold():
     """At the first alpha of a path: there a single fit starts from the same place."""
     X, y = table(False)
     train = np.arange(60) < 40
@@ -236,7 +236,7 @@ def test_a_score_of_a_deep_network_is_not_that_of_a_fit_on_the_fold():
     ],
     ids=str,
 )
-def test_networks_that_further_blocks_tell_apart_are_tried_once(parameters, tried):
+def test_networks_that_further_blocks_tell_apart_are_each_tried(parameters, tried):
     """Two columns: orders beyond two are the same network with one block only."""
     X, y = table(False, d=2)
     model = regressor_cv(alphas=[0.3, 0.1], cv=2, **parameters).fit(X, y)
@@ -299,7 +299,7 @@ def test_a_bad_candidate_is_named(name, value, kind):
         with_cv(**{name: value}).fit(*data)
 
 
-def test_candidates_in_an_array_are_refused(kind):
+def test_candidates_in_an_array_are_taken(kind):
     data, with_cv, _ = kind
     options = {"alphas": [0.1], "cv": 2}
     candidates = {"interaction_order": np.array([1, 2]), "norm": np.array(["l2", "l1"])}
@@ -309,14 +309,14 @@ def test_candidates_in_an_array_are_refused(kind):
 
 
 @pytest.mark.parametrize("name", ["interaction_order", "norm", "n_blocks"])
-def test_no_candidates_are_refused(name, kind):
+def test_an_empty_list_of_candidates_is_refused(name, kind):
     data, with_cv, _ = kind
     with pytest.raises(ValueError, match=f"{name} is empty"):
         with_cv(**{name: []}).fit(*data)
 
 
 @pytest.mark.parametrize("orders", [(1, 2), 2])
-def test_monotone_constraints_and_l2_are_a_pair_that_does_not_combine(orders, kind):
+def test_monotone_constraints_and_l2_do_not_combine(orders, kind):
     data, with_cv, _ = kind
     model = with_cv(interaction_order=orders, norm=("l1", "l2"), monotonic_cst=[0, 0, 1])
     with pytest.raises(ValueError, match="monotonic_cst and norm='l2' do not combine"):
@@ -378,7 +378,7 @@ def test_a_second_fit_forgets_the_choice_of_the_first():
     assert model.neurons_.inputs.shape[1] == 1
 
 
-def test_a_scorer_cannot_read_the_network_of_a_fold():
+def test_a_scorer_can_read_the_network_of_a_fold():
     X, y = np.random.default_rng(0).uniform(-1, 1, size=(30, 2)), np.arange(30) % 7
 
     def readable(network, X, y):
@@ -389,7 +389,7 @@ def test_a_scorer_cannot_read_the_network_of_a_fold():
     regressor_cv([0.3, 0.03], cv=2, scoring=readable).fit(X, y)
 
 
-def test_a_long_choice_is_silent(capfd):
+def test_verbose_prints_every_fold_penalty_and_combination(capfd):
     X, y = table(False)
     parameters = {"interaction_order": [1, 2], "alphas": [0.1, 0.01], "cv": 3}
     regressor_cv(**parameters, verbose=0).fit(X, y)
@@ -417,7 +417,7 @@ def test_a_long_choice_is_silent(capfd):
     ]
 
 
-def test_the_first_line_comes_after_a_whole_fold(capfd):
+def test_the_first_line_comes_before_a_fold_is_done(capfd):
     """The scorer stands for somebody who watches."""
     X, y = table(False)
     seen = []
@@ -433,7 +433,7 @@ def test_the_first_line_comes_after_a_whole_fold(capfd):
 # --- patience -----------------------------------------------------------------------------------
 
 
-def test_a_path_ends_elsewhere_than_long_after_its_best_mean_score(kind):
+def test_a_path_ends_a_while_after_its_best_mean_score(kind):
     data, with_cv, _ = kind
     options = {"alphas": 16, "eps": 1e-4, "cv": 3, "tol": 1e-3, "pricing": "search"}
     whole = with_cv(**options, patience=None).fit(*data)
@@ -452,7 +452,7 @@ def test_a_path_ends_elsewhere_than_long_after_its_best_mean_score(kind):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_fold_that_is_done_early_keeps_the_others_from_the_best_penalty(kind, n_jobs):
+def test_a_fold_past_its_best_does_not_keep_others_from_the_best_penalty(kind, n_jobs):
     (X, y), with_cv, _ = kind
     folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
     alphas = [0.3, 0.2, 0.1, 0.05, 0.03]
@@ -467,7 +467,7 @@ def test_a_fold_that_is_done_early_keeps_the_others_from_the_best_penalty(kind, 
     assert model.alpha_ == with_cv(alphas, patience=None, **options).fit(X, y).alpha_ == 0.03
 
 
-def test_scores_that_are_not_numbers_choose_a_penalty(kind):
+def test_scores_that_are_not_numbers_choose_no_penalty(kind):
     data, with_cv, _ = kind
 
     def broken(model, X, y):
@@ -477,7 +477,7 @@ def test_scores_that_are_not_numbers_choose_a_penalty(kind):
         with_cv([0.3, 0.1], cv=2, scoring=broken, pricing="search").fit(*data)
 
 
-def test_a_score_that_is_no_number_spoils_the_others(kind):
+def test_a_score_that_is_no_number_leaves_the_others(kind):
     data, with_cv, _ = kind
 
     def broken_at_first(model, X, y):

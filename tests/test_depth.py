@@ -98,7 +98,7 @@ SMALL = {
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("data", SMALL)
-def test_a_further_block_is_not_the_optimum_over_wedges_of_the_activations(data, order):
+def test_a_further_block_is_the_optimum_over_wedges_of_the_activations(data, order):
     X = SMALL[data]
     y = folded(X) + 0.1 * np.sin(np.arange(len(X)))
     certain = []
@@ -119,7 +119,7 @@ def test_a_further_block_is_not_the_optimum_over_wedges_of_the_activations(data,
 
 
 @pytest.mark.parametrize("data", SMALL)
-def test_activations_are_not_those_of_unit_norm_neurons_unscaled(data):
+def test_activations_are_those_of_unit_norm_neurons_unscaled(data):
     X = SMALL[data]
     first, second = solved(X, folded(X), 0.005, 2)
     passed = first.solution.neurons.take(first.passed_on)
@@ -145,7 +145,7 @@ SEEDS = {"gamma": 4, "hinge": 4, "squared hinge": 4}
 
 
 @each_case
-def test_with_any_loss_a_further_block_is_not_optimal_or_a_bound_exceeds_the_optimum(name):
+def test_with_any_loss_a_further_block_is_optimal_and_its_bounds_hold(name):
     """Over the dictionary on the activations that the network has: the optimum uses no others."""
     case = CASES[name]
     X = np.random.default_rng(SEEDS.get(name, 7)).uniform(-1, 1, size=(12, 2))
@@ -167,7 +167,7 @@ def test_with_any_loss_a_further_block_is_not_optimal_or_a_bound_exceeds_the_opt
 
 
 @each_case
-def test_the_objective_reported_is_not_that_of_the_last_block(name):
+def test_the_objective_reported_is_that_of_the_last_block(name):
     """Mean loss plus ``alpha / 2 Σ (‖w‖² + ‖a‖²)`` of the last hidden layer."""
     case = CASES[name]
     X = np.random.default_rng(SEEDS.get(name, 7)).uniform(-1, 1, size=(12, 2))
@@ -183,7 +183,7 @@ def test_the_objective_reported_is_not_that_of_the_last_block(name):
     assert_allclose(model.certificate_.objective, loss + penalty, rtol=1e-8)
 
 
-def test_with_cvxpy_a_further_block_is_not_optimal():
+def test_with_cvxpy_a_further_block_is_optimal():
     """On its own activations: a first block has other neurons where these are not unique."""
     X = SMALL["generic"]
     y = folded(X) + 0.1 * np.sin(np.arange(len(X)))
@@ -209,7 +209,7 @@ def test_with_cvxpy_a_further_block_is_not_optimal():
     alpha=st.sampled_from([0.1, 0.02, 0.004]),
     ties=st.booleans(),
 )
-def test_the_objective_rises_from_block_to_block(name, seed, n, d, order, norm, alpha, ties):
+def test_the_objective_falls_from_block_to_block(name, seed, n, d, order, norm, alpha, ties):
     case, rng = CASES[name], np.random.default_rng(seed)
     n = max(n, 4) if "classes" in case.target else n
     X = rng.integers(0, 3, size=(n, d)) * 1.0 if ties else rng.standard_normal((n, d))
@@ -235,7 +235,7 @@ def test_the_objective_rises_from_block_to_block(name, seed, n, d, order, norm, 
     assert_allclose(output(model, X), predicted(model, X), rtol=1e-8, atol=1e-9)
 
 
-def test_a_network_is_not_the_start_of_a_deeper_one(deep):
+def test_a_network_is_the_start_of_a_deeper_one(deep):
     model, X, y = deep
     two = clone(model).set_params(n_blocks=2).fit(X, y)
     certificates = [block.certificate for block in model.blocks_]
@@ -244,7 +244,7 @@ def test_a_network_is_not_the_start_of_a_deeper_one(deep):
     assert flat.certificate_ == certificates[0]
 
 
-def test_a_block_that_gains_next_to_nothing_is_kept_or_nothing_is_said(capsys):
+def test_a_block_that_gains_next_to_nothing_is_not_kept_and_this_is_said(capsys):
     x = np.linspace(-1, 1, 41)[:, None]
     model = WedgeReLURegressor(1e-3, n_blocks=3, interaction_order=1, verbose=1)
     model.fit(x, np.abs(x[:, 0]))
@@ -258,13 +258,13 @@ def test_a_block_that_gains_next_to_nothing_is_kept_or_nothing_is_said(capsys):
     assert flat.certificate_ == model.certificate_
 
 
-def test_gains_are_not_counted_by_the_objective(deep):
+def test_every_block_that_is_kept_lowers_the_objective_by_the_least_gain(deep):
     objectives = np.array([block.certificate.objective for block in deep[0].blocks_])
     assert np.all(objectives[1:] <= (1 - LEAST_GAIN) * objectives[:-1])
 
 
 @pytest.mark.parametrize("X", [np.ones((5, 2)), np.arange(10.0).reshape(5, 2)])
-def test_a_constant_model_gets_a_second_block(X):
+def test_a_constant_model_gets_no_second_block(X):
     y = np.full(5, 3.0)
     model = WedgeReLURegressor(0.1, n_blocks=2).fit(X, y)
     assert (model.n_blocks_, model.n_neurons_) == (1, 0)
@@ -272,7 +272,7 @@ def test_a_constant_model_gets_a_second_block(X):
     assert_array_equal(WedgeReLURegressor(9.0, n_blocks=2).fit(X, X[:, 0]).n_neurons_, 0)
 
 
-def test_layers_that_nothing_builds_on_stay_in_the_network():
+def test_layers_that_nothing_builds_on_are_left_out_of_the_network():
     X = SMALL["generic"]
     first, second = solved(X, folded(X), 0.005, 2)
     idle = replace(second, solution=replace(first.solution, alpha=0.005))
@@ -293,7 +293,7 @@ def test_layers_that_nothing_builds_on_stay_in_the_network():
 @pytest.mark.parametrize(
     ("order", "norm"), [(1, "l1"), (2, "l1"), (3, "l2"), (None, "l1"), (None, "l2")]
 )
-def test_predict_is_not_the_forward_pass_of_the_layers(order, norm):
+def test_predict_is_the_forward_pass_of_the_layers(order, norm):
     X, y = table(1, n=25)
     Y = np.column_stack([y, X[:, 0] * X[:, 1]])
     new = 2 * table(2)[0]
@@ -312,7 +312,7 @@ def test_predict_is_not_the_forward_pass_of_the_layers(order, norm):
         assert_allclose(predicted(model, new), output(model, new), rtol=1e-10, atol=1e-10)
 
 
-def test_the_neurons_to_be_read_are_not_those_of_the_network(deep):
+def test_the_neurons_to_be_read_are_those_of_the_network(deep):
     """In the units of the problem solved, activations as they are."""
     model, X, _ = deep
     inputs = (np.clip(X, *model.clip_bounds_) - model.x_mean_) / model.x_scale_
@@ -337,7 +337,7 @@ def test_the_neurons_to_be_read_are_not_those_of_the_network(deep):
     assert model.n_iter_ == len(model.history_)
 
 
-def test_the_certificate_claims_more_than_it_covers(deep):
+def test_the_certificate_says_what_it_covers(deep):
     model, _, _ = deep
     scopes = [block.certificate.scope for block in model.blocks_]
     assert "activations" not in scopes[0]
@@ -352,7 +352,7 @@ def test_the_certificate_claims_more_than_it_covers(deep):
 
 
 @pytest.mark.parametrize(("ties", "tol"), [(False, 1e-4), (True, 1e-4), (False, 1e-8)])
-def test_weights_order_or_units_change_a_deep_network(ties, tol):
+def test_copies_for_weights_order_and_units_leave_a_deep_network(ties, tol):
     X, y = table(6, n=40, ties=ties)
     rng = np.random.default_rng(0)
     weight = rng.integers(0, 4, size=len(y))
@@ -371,7 +371,7 @@ def test_weights_order_or_units_change_a_deep_network(ties, tol):
 
 
 @each_case
-def test_weights_are_not_copies_with_any_loss(name):
+def test_weights_are_copies_with_any_loss(name):
     case = CASES[name]
     X = np.random.default_rng(3).uniform(-1, 1, size=(25, 2))
     y, _ = targets(X, case.target)
@@ -384,7 +384,7 @@ def test_weights_are_not_copies_with_any_loss(name):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2"}, {"interaction_order": 1}], ids=str)
-def test_one_block_is_not_the_network_of_the_path(parameters):
+def test_one_block_is_the_network_of_the_path(parameters):
     """Bit for bit; the path knows no blocks."""
     X, y = table()
     model = WedgeReLURegressor(0.01, n_blocks=1, **parameters).fit(X, y)
@@ -398,7 +398,7 @@ def test_one_block_is_not_the_network_of_the_path(parameters):
     assert "activations" not in model.certificate_.scope
 
 
-def test_a_deep_network_does_not_survive_pickling_or_cloning(deep):
+def test_a_pickle_keeps_a_deep_network_and_a_clone_its_parameters(deep):
     model, X, _ = deep
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.predict(X), model.predict(X))
@@ -409,7 +409,7 @@ def test_a_deep_network_does_not_survive_pickling_or_cloning(deep):
         copy.predict(X)
 
 
-def test_the_number_of_threads_changes_a_bit(deep):
+def test_the_number_of_threads_changes_no_bit(deep):
     model, X, y = deep
     other = clone(model).set_params(n_jobs=2).fit(X, y)
     assert_array_equal(other.predict(X), model.predict(X))
@@ -428,7 +428,7 @@ def test_the_number_of_threads_changes_a_bit(deep):
     ],
     ids=str,
 )
-def test_a_pair_that_does_not_combine_is_fitted(parameters, pair):
+def test_a_pair_that_does_not_combine_is_refused(parameters, pair):
     X, y = table()
     for model in (
         WedgeReLURegressor(n_blocks=2, **parameters),
@@ -440,13 +440,13 @@ def test_a_pair_that_does_not_combine_is_fitted(parameters, pair):
         WedgeReLUClassifier(n_blocks=2, **parameters).fit(X, y > 0.3)
 
 
-def test_no_monotone_constraint_is_taken_for_one():
+def test_directions_of_zero_combine_with_further_blocks():
     X, y = table()
     model = WedgeReLURegressor(0.01, n_blocks=2, monotonic_cst=[0, 0, 0]).fit(X, y)
     assert model.n_blocks_ == 2
 
 
-def test_dask_arrays_are_fitted_with_further_blocks():
+def test_dask_arrays_are_refused_with_further_blocks():
     array = pytest.importorskip("dask.array")
     X, y = table()
     lazy = array.from_array(X, chunks=(20, 3))
@@ -459,7 +459,7 @@ def test_dask_arrays_are_fitted_with_further_blocks():
             model.fit(lazy, array.from_array(target, chunks=20))
 
 
-def test_a_fit_beyond_the_working_memory_loses_its_further_blocks():
+def test_a_fit_beyond_the_working_memory_keeps_its_further_blocks():
     X, y = table(n=120)
     plain = WedgeReLURegressor(0.01, n_blocks=2).fit(X, y)
     with sklearn.config_context(working_memory=0.1):
@@ -468,7 +468,7 @@ def test_a_fit_beyond_the_working_memory_loses_its_further_blocks():
     assert_array_equal(limited.predict(X), plain.predict(X))
 
 
-def test_certificates_out_of_reach_are_refused_after_a_fit():
+def test_certificates_out_of_reach_are_refused():
     X, y = table()
     model = WedgeReLURegressor(0.01, n_blocks=2, interaction_order=3, norm="l2", pricing="exact")
     with pytest.raises(ValueError, match=r"n_blocks=2 .*norm='l2' beyond interaction_order=2"):
@@ -480,7 +480,7 @@ def test_certificates_out_of_reach_are_refused_after_a_fit():
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1.5, "2", None])
-def test_a_number_of_blocks_that_is_none_is_accepted(n_blocks):
+def test_a_number_of_blocks_that_is_none_is_refused(n_blocks):
     X, y = table()
     with pytest.raises(ValueError, match="'n_blocks' parameter"):
         WedgeReLURegressor(0.01, n_blocks=n_blocks).fit(X, y)
@@ -489,7 +489,7 @@ def test_a_number_of_blocks_that_is_none_is_accepted(n_blocks):
 # --- what it is for -----------------------------------------------------------------------------
 
 
-def test_a_function_of_kinks_of_kinks_is_not_fitted_better_by_two_blocks():
+def test_a_function_of_kinks_of_kinks_is_fitted_better_by_two_blocks():
     """At half the error or less, on no more neurons; the penalty of both by validation."""
     rng = np.random.default_rng(0)
     X, V, T = (rng.uniform(-1, 1, size=(n, 3)) for n in (400, 200, 2000))

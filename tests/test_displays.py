@@ -46,7 +46,7 @@ def no_figure_is_left():
 # --- neurons ------------------------------------------------------------------------------------
 
 
-def test_the_surface_is_not_what_is_predicted():
+def test_the_surface_is_what_is_predicted():
     display = NeuronDisplay.from_estimator(PLANE, X2, Y2, grid_resolution=20)
     first, second = display.ticks
     expected = [[PLANE.predict([[a, b]])[0] for a in first] for b in second]
@@ -58,7 +58,7 @@ def test_the_surface_is_not_what_is_predicted():
     assert display.ax_.figure is display.figure_
 
 
-def test_a_line_is_not_where_its_neuron_sets_in():
+def test_a_line_is_where_its_neuron_sets_in():
     display = NeuronDisplay.from_estimator(PLANE, X2)
     segments = display.lines_.get_segments()
     assert len(segments) == PLANE.n_neurons_
@@ -73,7 +73,7 @@ def test_a_line_is_not_where_its_neuron_sets_in():
     assert_array_equal(np.transpose(display.rings_.get_data()), expected)
 
 
-def test_neurons_of_one_input_in_the_plane_have_no_line():
+def test_neurons_of_one_input_in_the_plane_have_a_line():
     X = np.random.default_rng(1).uniform(size=(40, 2))
     model = WedgeReLURegressor(0.01, interaction_order=1, clip_quantile=None)
     model.fit(X, np.abs(X[:, 0] - 0.5) + np.abs(X[:, 1] - 0.4))
@@ -82,7 +82,7 @@ def test_neurons_of_one_input_in_the_plane_have_no_line():
     assert np.all(np.isclose(display.lines[:, 0], display.lines[:, 1]).sum(axis=1) == 1)
 
 
-def test_curve_or_knots_are_elsewhere():
+def test_curve_and_knots_are_those_of_the_network():
     display = NeuronDisplay.from_estimator(LINE, X1, Y1)
     x, values = display.curves_[0].get_data()
     assert_allclose(values, LINE.predict(x[:, None]))
@@ -94,7 +94,7 @@ def test_curve_or_knots_are_elsewhere():
     assert display.surface_ is None
 
 
-def test_regions_are_not_those_of_the_classes():
+def test_regions_are_those_of_the_classes():
     X = IRIS[:, 2:]
     model = WedgeReLUClassifier(0.01).fit(pd.DataFrame(X, columns=["length", "width"]), NAMES)
     display = NeuronDisplay.from_estimator(model, X, NAMES, grid_resolution=15)
@@ -111,7 +111,7 @@ def test_regions_are_not_those_of_the_classes():
     assert display.colorbar_ is None
 
 
-def test_curves_of_several_classes_are_mixed_up():
+def test_curves_of_several_classes_are_told_apart():
     X = IRIS[:, 2:3]
     model = WedgeReLUClassifier(0.01).fit(X, NAMES)
     display = NeuronDisplay.from_estimator(model, X, NAMES, feature_names=["length in cm"])
@@ -128,7 +128,7 @@ def test_curves_of_several_classes_are_mixed_up():
     assert one_curve.ax_.get_ylabel() == "log odds of True"
 
 
-def test_dollars_in_names_are_taken_for_formulas():
+def test_dollars_in_names_are_not_taken_for_formulas():
     columns = ["cost_$_of_$^", "$hours$"]
     X = pd.DataFrame(X2, columns=columns)
     labels = np.where(Y2 > 0.5, "$50K-$100K", "$0-$50K")
@@ -157,7 +157,7 @@ def test_dollars_in_names_are_taken_for_formulas():
     assert "effect on log odds of $50K-$100K" in shown
 
 
-def test_a_target_is_not_called_as_in_the_training_data():
+def test_a_target_is_called_as_in_the_training_data():
     both = pd.DataFrame({"price": Y2, "rent": X2[:, 1]})
     model = WedgeReLURegressor(0.01).fit(X2, both)
     display = NeuronDisplay.from_estimator(model, X2, both, output="rent", grid_resolution=5)
@@ -173,7 +173,7 @@ def test_a_target_is_not_called_as_in_the_training_data():
         EffectDisplay.from_estimator(model, [0], output="income")
 
 
-def test_another_target_is_drawn():
+def test_the_target_asked_for_is_drawn():
     Y = np.column_stack([Y2, X2[:, 1]])
     model = WedgeReLURegressor(0.01).fit(X2, Y)
     display = NeuronDisplay.from_estimator(model, X2, Y, output=1, grid_resolution=5)
@@ -186,7 +186,7 @@ def test_another_target_is_drawn():
         NeuronDisplay.from_estimator(model, X2, Y, output=2)
 
 
-def test_the_only_target_or_all_classes_are_not_what_is_drawn():
+def test_the_only_target_and_all_classes_are_what_is_drawn():
     display = NeuronDisplay.from_estimator(PLANE, X2, Y2, output=0, grid_resolution=5)
     alone = NeuronDisplay.from_estimator(PLANE, X2, Y2, grid_resolution=5)
     assert display.output_label == alone.output_label == "target"
@@ -195,7 +195,7 @@ def test_the_only_target_or_all_classes_are_not_what_is_drawn():
         NeuronDisplay.from_estimator(two, X2, output=True)
 
 
-def test_targets_of_something_else_are_drawn():
+def test_targets_of_something_else_are_refused():
     two = WedgeReLUClassifier(0.1).fit(X2, np.where(Y2 > 0.5, "far", "near"))
     for model, y, said in (
         (PLANE, np.where(Y2 > 0.5, "far", "near"), r"type <U4.*1 target"),
@@ -206,7 +206,7 @@ def test_targets_of_something_else_are_drawn():
             NeuronDisplay.from_estimator(model, X2, y)
 
 
-def test_parts_that_are_not_wanted_are_drawn():
+def test_parts_that_are_not_wanted_are_not_drawn():
     display = NeuronDisplay.from_estimator(PLANE, X2, Y2)
     figure, panels = pyplot.subplots(1, 2)
     display.plot(panels[0], neurons=False, surface_kw={"cmap": "viridis"})
@@ -219,7 +219,7 @@ def test_parts_that_are_not_wanted_are_drawn():
     assert len(display.lines_.get_segments()) == PLANE.n_neurons_
 
 
-def test_a_constant_network_cannot_be_drawn():
+def test_a_constant_network_can_be_drawn_without_effects():
     for X in (X1, X2):
         model = WedgeReLURegressor(100.0).fit(X, Y2)
         display = NeuronDisplay.from_estimator(model, X, Y2)
@@ -230,14 +230,14 @@ def test_a_constant_network_cannot_be_drawn():
         EffectDisplay.from_estimator(model)
 
 
-def test_networks_without_lines_are_drawn():
+def test_networks_of_more_than_two_inputs_have_no_display_of_neurons():
     model = WedgeReLURegressor(0.1).fit(IRIS, SPECIES)
     with pytest.raises(ValueError, match=r"one or two inputs.*has 4.*EffectDisplay"):
         NeuronDisplay.from_estimator(model, IRIS)
 
 
 @pytest.mark.parametrize("display", [NeuronDisplay, SupportDisplay])
-def test_other_data_than_those_of_the_fit_are_taken_for_them(display):
+def test_other_data_than_those_of_the_fit_are_refused(display):
     for other in (X2[::-1], X2[:3], X2 + 0.01):
         with pytest.raises(ValueError, match="fitted on"):
             display.from_estimator(PLANE, other)
@@ -245,7 +245,7 @@ def test_other_data_than_those_of_the_fit_are_taken_for_them(display):
         display.from_estimator(PLANE, np.column_stack([X2, Y2]))
 
 
-def test_rounding_far_from_zero_is_taken_for_other_data():
+def test_rounding_far_from_zero_is_not_taken_for_other_data():
     far = np.column_stack([X2[:, 0] + 1e10, X2[:, 1]])
     model = WedgeReLURegressor(0.01).fit(far, Y2)
     assert len(NeuronDisplay.from_estimator(model, far).lines) > 0
@@ -254,14 +254,14 @@ def test_rounding_far_from_zero_is_taken_for_other_data():
 
 
 @pytest.mark.parametrize("display", [NeuronDisplay, EffectDisplay, CertificateDisplay])
-def test_a_pipeline_is_refused_without_a_word_about_its_network(display):
+def test_a_pipeline_is_refused_with_a_word_about_its_network(display):
     pipeline = make_pipeline(StandardScaler(), WedgeReLURegressor(0.1)).fit(X2, Y2)
     data = (X2,) if display is NeuronDisplay else ()
     with pytest.raises(TypeError, match=rf"{display.__name__} reads.*pipeline\[-1\]"):
         display.from_estimator(pipeline, *data)
 
 
-def test_a_picture_of_no_values_or_panels_is_drawn():
+def test_a_picture_of_too_few_values_or_panels_is_refused():
     for display, data in ((NeuronDisplay, (X2,)), (EffectDisplay, ())):
         with pytest.raises(ValueError, match="grid_resolution must be an integer of at least 2"):
             display.from_estimator(PLANE, *data, grid_resolution=1)
@@ -272,7 +272,7 @@ def test_a_picture_of_no_values_or_panels_is_drawn():
 # --- effects ------------------------------------------------------------------------------------
 
 
-def test_curves_and_maps_are_not_those_of_explain():
+def test_curves_and_maps_are_those_of_explain():
     names = ["width in m", "mass in kg"]
     display = EffectDisplay.from_estimator(
         PLANE, [0, ("mass in kg", 0)], feature_names=names, target_name="price", grid_resolution=9
@@ -294,7 +294,7 @@ def test_curves_and_maps_are_not_those_of_explain():
     assert len(display.effects[0].deciles[0]) == 10
 
 
-def test_an_indicator_is_drawn_where_it_has_no_values():
+def test_an_indicator_is_drawn_at_its_two_values():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.uniform(-1, 1, 120), rng.integers(0, 2, 120)])
     model = WedgeReLURegressor(1e-3).fit(X, np.abs(X[:, 0]) * X[:, 1] + X[:, 1])
@@ -313,14 +313,14 @@ def test_an_indicator_is_drawn_where_it_has_no_values():
     assert_allclose(drawn.get_ydata()[1], contribution, atol=1e-9)
 
 
-def test_an_effect_is_not_found_by_the_name_that_explain_gives_it():
+def test_an_effect_is_found_by_the_name_that_explain_gives_it():
     model = WedgeReLURegressor(1e-3).fit(X2, Y2)
     name = next(name for name in model.explain(X2).names if "×" in name)
     display = EffectDisplay.from_estimator(model, [name])
     assert [" × ".join(effect.names) for effect in display.effects] == [name]
 
 
-def test_the_effects_that_are_drawn_are_not_the_largest():
+def test_the_effects_that_are_drawn_are_the_largest():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(150, 9))
     y = X @ [4.0, 3.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.0, 0.0]
@@ -342,12 +342,12 @@ def test_the_effects_that_are_drawn_are_not_the_largest():
         (WedgeReLUClassifier(0.01, loss="squared_hinge"), Y2 > 0.6, "margin of True"),
     ],
 )
-def test_the_label_does_not_say_what_the_effects_are_on(model, y, label):
+def test_the_label_says_what_the_effects_are_on(model, y, label):
     display = EffectDisplay.from_estimator(model.fit(X2, y), [0])
     assert display.axes_.flat[0].get_ylabel() == f"effect on {label}"
 
 
-def test_the_effects_of_another_class_are_drawn():
+def test_the_effects_of_the_class_asked_for_are_drawn():
     model = WedgeReLUClassifier(0.01).fit(IRIS, NAMES)
     display = EffectDisplay.from_estimator(model, [2], output="virginica", grid_resolution=7)
     rows = np.tile(IRIS[0], (7, 1))
@@ -362,7 +362,7 @@ def test_the_effects_of_another_class_are_drawn():
         EffectDisplay.from_estimator(model, output="rosa")
 
 
-def test_effects_that_are_not_there_are_drawn():
+def test_effects_that_are_not_there_are_refused():
     with pytest.raises(ValueError, match="no column 'mass'"):
         EffectDisplay.from_estimator(PLANE, ["mass"])
     with pytest.raises(ValueError, match="no column 2"):
@@ -391,19 +391,19 @@ def test_effects_that_are_not_there_are_drawn():
         (([0],), {"target": 0}),
     ],
 )
-def test_calls_as_of_other_displays_fail_without_a_word_about_what_to_write(args, options):
+def test_calls_as_of_other_displays_are_told_what_to_write(args, options):
     with pytest.raises(TypeError, match=r"needs no X.*effects=\[0, \(0, 1\)\].*target is output"):
         EffectDisplay.from_estimator(PLANE, *args, **options)
 
 
-def test_pairs_of_columns_are_taken_for_a_table():
+def test_pairs_of_columns_are_not_taken_for_a_table():
     for effects in (np.array([[0, 1]]), [[0, 1]], [0, (0, 1)], np.array([0, 1]), ["x0", ("x0", 1)]):
         assert len(EffectDisplay.from_estimator(PLANE, effects).effects) == len(effects)
     with pytest.raises(ValueError, match=r"no effect \('x0', 'x1', 'x0'\)"):
         EffectDisplay.from_estimator(PLANE, [("x0", "x1", "x0")])
 
 
-def test_axes_that_are_given_are_not_used():
+def test_axes_that_are_given_are_used():
     figure, axes = pyplot.subplots(1, 3)
     display = EffectDisplay.from_estimator(PLANE, [0, 1], ax=axes[:2])
     assert list(display.axes_) == list(axes[:2])
@@ -418,7 +418,7 @@ def test_axes_that_are_given_are_not_used():
 # --- paths --------------------------------------------------------------------------------------
 
 
-def test_the_path_of_cross_validation_is_not_drawn():
+def test_the_path_of_cross_validation_is_drawn():
     model = regressor_cv([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
     display = PathDisplay.from_estimator(model)
     above, below = display.axes_.flat
@@ -434,7 +434,7 @@ def test_the_path_of_cross_validation_is_not_drawn():
     assert_allclose(top, (model.score_path_.mean(axis=1) + error).max())
 
 
-def test_a_path_that_folds_have_left_is_drawn_to_its_end():
+def test_a_path_is_drawn_as_far_as_its_folds_went():
     options = {"cv": 3, "interaction_order": (1, 2), "patience": 1}
     model = regressor_cv(12, eps=1e-3, **options).fit(X2, Y2)
     means = model.score_path_.mean(axis=2)
@@ -447,7 +447,7 @@ def test_a_path_that_folds_have_left_is_drawn_to_its_end():
     assert display.chosen == ([1, 2].index(model.interaction_order_), model.alpha_)
 
 
-def test_combinations_are_drawn_alike():
+def test_combinations_are_drawn_apart():
     model = classifier_cv(3, eps=0.1, cv=2, interaction_order=(1, 2)).fit(X2, Y2 > 0.6)
     display = PathDisplay.from_estimator(model)
     assert len(display.score_lines_) == len(display.neuron_lines_) == 2
@@ -459,7 +459,7 @@ def test_combinations_are_drawn_alike():
     assert display.chosen == ([1, 2].index(model.interaction_order_), model.alpha_)
 
 
-def test_neurons_of_a_fold_are_not_counted():
+def test_neurons_of_a_fold_are_counted():
     model = regressor_cv([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
     assert model.n_neurons_path_.shape == model.score_path_.shape
     train = np.arange(20, 60)
@@ -469,7 +469,7 @@ def test_neurons_of_a_fold_are_not_counted():
 
 
 @pytest.mark.parametrize("eps", [0.3, 0.02, 1e-4])
-def test_labels_of_the_penalties_run_into_each_other(eps):
+def test_labels_of_the_penalties_stay_apart(eps):
     alphas = np.geomspace(1, eps, 6)
     display = PathDisplay(alphas=[alphas], n_neurons=[np.arange(6)]).plot()
     display.figure_.canvas.draw()
@@ -484,7 +484,7 @@ def test_labels_of_the_penalties_run_into_each_other(eps):
     assert all(left[1] < right[0] for left, right in pairwise(boxes))
 
 
-def test_a_path_of_networks_is_not_drawn():
+def test_a_path_of_networks_is_drawn():
     path = wedge_relu_path(X2, Y2, [0.3, 0.1, 0.03])
     display = PathDisplay.from_path(path)
     counted = [len(network.neurons) for network in path.networks]
@@ -507,7 +507,7 @@ def test_a_path_of_networks_is_not_drawn():
 
 
 @pytest.mark.parametrize("pricing", ["exact", "search"])
-def test_the_certificate_is_not_the_history(pricing, nothing_is_cheap):
+def test_the_certificate_is_drawn_from_the_history(pricing, nothing_is_cheap):
     model = WedgeReLURegressor(0.01, pricing=pricing).fit(X2, Y2)
     display = CertificateDisplay.from_estimator(model)
     rounds, objective = display.objective_line_.get_data()
@@ -522,7 +522,7 @@ def test_the_certificate_is_not_the_history(pricing, nothing_is_cheap):
     assert f"{model.certificate_.relative_gap:.1e}" in display.ax_.get_title()
 
 
-def test_rows_of_the_support_are_elsewhere():
+def test_rows_of_the_support_are_drawn_where_they_are():
     X = pd.DataFrame(IRIS, columns=["a", "b", "c", "d"])
     model = WedgeReLURegressor(0.03).fit(X, IRIS[:, 3] + np.abs(IRIS[:, 0] - 6))
     display = SupportDisplay.from_estimator(model, X, columns=("c", 0))
@@ -542,7 +542,7 @@ def test_rows_of_the_support_are_elsewhere():
         SupportDisplay.from_estimator(LINE, X1)
 
 
-def test_the_plane_is_not_that_of_the_principal_components():
+def test_the_plane_is_that_of_the_principal_components():
     model = WedgeReLURegressor(0.03).fit(IRIS, SPECIES)
     display = SupportDisplay.from_estimator(model, IRIS)
     inputs = (np.clip(IRIS, *model.clip_bounds_) - model.x_mean_) / model.x_scale_
@@ -554,7 +554,7 @@ def test_the_plane_is_not_that_of_the_principal_components():
 # --- without matplotlib -------------------------------------------------------------------------
 
 
-def test_matplotlib_is_needed_without_a_word_about_it(monkeypatch):
+def test_displays_without_matplotlib_say_how_to_install_it(monkeypatch):
     path = wedge_relu_path(X1, Y1, [0.1])
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot")

@@ -123,7 +123,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("example", OTHER_EXAMPLES, ids=lambda path: path.name)
-def test_an_example_fails_when_run_or_does_not_show_what_it_says(example, monkeypatch, capsys):
+def test_an_example_runs_and_shows_what_it_says(example, monkeypatch, capsys):
     matplotlib.use("agg")
     monkeypatch.setattr("sys.argv", [str(example)])
     with sklearn.config_context():  # an example may change it
@@ -134,7 +134,7 @@ def test_an_example_fails_when_run_or_does_not_show_what_it_says(example, monkey
         CLAIMS[example.name](names)
 
 
-def test_the_quickstart_falls_behind_the_lasso_or_is_not_certified(monkeypatch, capsys):
+def test_the_quickstart_keeps_up_with_the_lasso_and_is_certified(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["plot_quickstart.py"])
     names = runpy.run_path(str(ROOT / "examples" / "plot_quickstart.py"))
     X_test, y_test = names["X_test"], names["y_test"]
@@ -143,7 +143,7 @@ def test_the_quickstart_falls_behind_the_lasso_or_is_not_certified(monkeypatch, 
     assert capsys.readouterr().out.count("through row") == 5
 
 
-def test_a_snippet_of_the_guide_fails():
+def test_the_snippets_of_the_guide_run():
     guide = (ROOT / "doc" / "guide.md").read_text()
     snippets = "\n".join(re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL))
     test = doctest.DocTestParser().get_doctest(snippets, {}, "guide", "guide.md", 0)
@@ -155,13 +155,13 @@ def test_a_snippet_of_the_guide_fails():
     assert "s3" in mixed[-1].feature_names_in_
 
 
-def test_the_gallery_does_not_begin_with_what_most_tables_are():
+def test_the_gallery_begins_with_what_most_tables_are():
     order = runpy.run_path(str(ROOT / "doc" / "gallery_order.py"))["GalleryOrder"]("examples")
     names = sorted((path.name for path in (ROOT / "examples").glob("plot_*.py")), key=order)
     assert names[:2] == ["plot_quickstart.py", "plot_mixed_table.py"]
 
 
-def test_a_callback_of_the_guide_fails():
+def test_the_callbacks_of_the_guide_run():
     pytest.importorskip("sklearn.callback")
     pytest.importorskip("rich")
     guide = (ROOT / "doc" / "guide.md").read_text()
@@ -185,7 +185,7 @@ def test_a_callback_of_the_guide_fails():
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def test_a_snippet_of_the_readme_fails_or_prints_something_else(capsys):
+def test_the_snippets_of_the_readme_run_and_print_what_they_say(capsys):
     readme = (ROOT / "README.md").read_text()
     snippets = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", readme, flags=re.DOTALL)
     assert len(snippets) == 4
@@ -200,7 +200,7 @@ def test_a_snippet_of_the_readme_fails_or_prints_something_else(capsys):
     assert namespace["model"].certificate_.exact
 
 
-def test_the_readme_lacks_one_line_commands_or_names_a_missing_file():
+def test_the_readme_has_one_line_commands_and_names_files_that_exist():
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"```bash\n(.*?)\n```", readme)
     assert len(commands) == 2

@@ -72,7 +72,7 @@ def encoding_of(kind, columns, weight=None):
     )
 
 
-def test_scores_are_not_those_of_a_quantile_transformer():
+def test_scores_are_those_of_a_quantile_transformer():
     rng = np.random.default_rng(1)
     X = np.column_stack([np.exp(2 * rng.normal(size=4000)), rng.normal(size=4000) ** 3])
     theirs = QuantileTransformer(n_quantiles=1000, random_state=0)
@@ -85,7 +85,7 @@ def test_scores_are_not_those_of_a_quantile_transformer():
     assert np.abs(ours).max() < 3.5
 
 
-def test_the_robust_curve_is_not_linear_inside_and_bounded_outside():
+def test_the_robust_curve_is_linear_inside_and_bounded_outside():
     x = np.concatenate([np.linspace(-2, 2, 401), [-1e6, 30.0, 1e30]])[:, None]
     encoding = encoding_of("robust", x)
     first, median, third = np.quantile(x, [0.25, 0.5, 0.75], method="inverted_cdf")
@@ -100,7 +100,7 @@ def test_the_robust_curve_is_not_linear_inside_and_bounded_outside():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_astronomic_outlier_makes_a_curve_of_no_numbers(kind):
+def test_an_astronomic_outlier_leaves_a_curve_of_numbers(kind):
     x = np.concatenate([np.linspace(0, 1e-10, 50), [1e300]])[:, None]
     encoding = encoding_of(kind, x)
     assert np.isfinite(encoding.transform(x)).all()
@@ -108,7 +108,7 @@ def test_an_astronomic_outlier_makes_a_curve_of_no_numbers(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_curve_does_not_rise_or_is_not_constant_beyond_its_ends(kind):
+def test_a_curve_rises_and_is_constant_beyond_its_ends(kind):
     X, _ = table(500)
     encoding = encoding_of(kind, X)
     assert encoding.columns == [0, 1]
@@ -123,7 +123,7 @@ def test_a_curve_does_not_rise_or_is_not_constant_beyond_its_ends(kind):
     assert_allclose(encoding.inverse_transform(encoding.transform(X)), X, rtol=1e-9, atol=1e-9)
 
 
-def test_a_value_that_is_many_rows_has_not_the_middle_of_its_levels():
+def test_a_value_that_is_many_rows_has_the_middle_of_its_levels():
     x = np.repeat([0.0, 1.0, 5.0], [600, 300, 100])[:, None]
     uniform, normal = encoding_of("uniform", x), encoding_of("normal", x)
     assert_array_equal(uniform.knots[0], [0.0, 1.0, 5.0])
@@ -141,7 +141,7 @@ small_columns = st.lists(st.integers(-3, 3), min_size=1, max_size=12)
     st.sampled_from([1e-200, 1e-6, 3.0, 1e6, 1e200]),
     st.sampled_from([0.0, -7.0, 100.0]),
 )
-def test_units_or_ties_change_a_curve(column, kind, unit, shift):
+def test_units_leave_a_curve_also_with_ties(column, kind, unit, shift):
     x = np.array(column, dtype=float)[:, None]
     expected = encoding_of(kind, x)
     changed = (x + shift) * unit
@@ -162,7 +162,7 @@ def test_units_or_ties_change_a_curve(column, kind, unit, shift):
     ),
     st.sampled_from(KINDS),
 )
-def test_weights_are_not_copies_for_a_curve(pairs, kind):
+def test_weights_are_copies_for_a_curve(pairs, kind):
     x, weight = (np.array(part, dtype=float) for part in zip(*pairs, strict=True))
     copies = np.repeat(x, weight.astype(int))[:, None]
     x, weight = x[weight > 0][:, None], weight[weight > 0]
@@ -176,7 +176,7 @@ def test_weights_are_not_copies_for_a_curve(pairs, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parameters", [{}, {"norm": "l2", "clip_quantile": None}, {"n_blocks": 2}])
-def test_a_fit_is_not_one_on_inputs_encoded_by_hand(kind, parameters):
+def test_a_fit_is_one_on_inputs_encoded_by_hand(kind, parameters):
     X, y = table()
     model = network(kind, X, y, **parameters)
     Z = encoded_by_hand(model, X)
@@ -195,7 +195,7 @@ def test_a_fit_is_not_one_on_inputs_encoded_by_hand(kind, parameters):
     assert ours.exact is theirs.exact
 
 
-def test_classes_are_not_fitted_as_on_inputs_encoded_by_hand():
+def test_classes_are_fitted_as_on_inputs_encoded_by_hand():
     X, y = table()
     labels = np.digitize(y, [0.5, 1.0])
     model = WedgeReLUClassifier(**FIT, encoding="uniform").fit(X, labels)
@@ -204,7 +204,7 @@ def test_classes_are_not_fitted_as_on_inputs_encoded_by_hand():
     assert_allclose(model.predict_proba(X), by_hand.predict_proba(Z), atol=1e-10)
 
 
-def test_columns_of_two_values_are_encoded():
+def test_columns_of_two_values_are_not_encoded():
     X, y = table()
     binary = np.column_stack([X[:, 2:], X[:, 0] > 1])
     model, plain = network("normal", binary, y), network(None, binary, y)
@@ -214,7 +214,7 @@ def test_columns_of_two_values_are_encoded():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_not_copies_or_the_order_of_rows_matters(kind):
+def test_weights_are_copies_and_the_order_of_rows_does_not_matter(kind):
     X, y = table(60)
     rng = np.random.default_rng(2)
     weight = rng.integers(0, 3, len(y))
@@ -230,14 +230,14 @@ def test_weights_are_not_copies_or_the_order_of_rows_matters(kind):
 
 @pytest.mark.parametrize("unit", [1e-100, 1e100])
 @pytest.mark.parametrize("kind", KINDS)
-def test_units_change_the_fit(kind, unit):
+def test_units_do_not_change_the_fit(kind, unit):
     X, y = table(60)
     units = np.array([unit, 3.0, 1.0, 1 / unit])
     expected = network(kind, X, y).predict(X)
     assert_allclose(network(kind, X * units, y).predict(X * units), expected, atol=1e-7)
 
 
-def test_single_precision_is_another_input():
+def test_single_precision_is_the_same_input():
     X, y = table(60)
     single = X.astype(np.float32)
     model = network("normal", single, y)
@@ -251,7 +251,7 @@ CHUNKED = {"alpha": 0.02, "tol": 0.01, "interaction_order": 1}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_chunks_have_other_curves_or_another_optimum(kind, tmp_path):
+def test_chunks_have_the_same_curves_and_nearly_the_same_optimum(kind, tmp_path):
     X, y = table(3000)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -267,7 +267,7 @@ def test_chunks_have_other_curves_or_another_optimum(kind, tmp_path):
     assert_allclose(chunked.marginals_[0].mean, inside.marginals_[0].mean, rtol=1e-6)
 
 
-def test_dask_has_other_curves_than_memory():
+def test_dask_has_the_curves_of_memory():
     array = pytest.importorskip("dask.array")
     X, y = table(1000)
     inside = network("normal", X, y, **CHUNKED)
@@ -280,7 +280,7 @@ def test_dask_has_other_curves_than_memory():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_monotone_network_falls(kind):
+def test_a_monotone_network_never_falls(kind):
     X, y = table()
     model = network(kind, X, y, monotonic_cst=[1, 0, 0, 0])
     rows = np.repeat(X[::10], 200, axis=0)
@@ -290,7 +290,7 @@ def test_a_monotone_network_falls(kind):
     assert steps.max() > 0
 
 
-def test_the_penalty_is_not_chosen_with_the_encoding():
+def test_the_penalty_is_chosen_with_the_encoding():
     X, y = table(150)
     chosen = WedgeReLURegressor(encoding="normal").fit(X, y)
     assert chosen.encoding_.kind == "normal"
@@ -301,7 +301,7 @@ def test_the_penalty_is_not_chosen_with_the_encoding():
 # --- estimators and functions -------------------------------------------------------------------
 
 
-def test_encodings_are_no_candidates_of_cross_validation():
+def test_encodings_are_candidates_of_cross_validation():
     X, y = table(120)
     options = {"alphas": [0.1, 0.03, 0.01], "cv": 3}
     kinds = [None, "normal", "robust"]
@@ -318,13 +318,13 @@ def test_encodings_are_no_candidates_of_cross_validation():
     assert_allclose(model.predict(X), final.predict(X), atol=1e-9)
 
 
-def test_classes_are_not_chosen_with_an_encoding():
+def test_classifiers_are_chosen_with_an_encoding():
     X, y = table(80)
     model = classifier_cv([0.1, 0.03], cv=2, encoding="uniform").fit(X, y > 0.8)
     assert model.encoding_chosen_ == model.encoding_.kind == "uniform"
 
 
-def test_a_grid_search_does_not_take_encodings():
+def test_a_grid_search_takes_encodings():
     X, y = table(90)
     grid = {"encoding": [None, "normal"]}
     search = GridSearchCV(WedgeReLURegressor(0.02), grid, cv=KFold(3)).fit(X, y)
@@ -332,7 +332,7 @@ def test_a_grid_search_does_not_take_encodings():
     assert search.best_estimator_.encoding_.kind == "normal"
 
 
-def test_a_path_is_not_one_on_encoded_inputs():
+def test_a_path_is_one_on_encoded_inputs():
     X, y = table()
     model = network("normal", X, y)
     Z = encoded_by_hand(model, X)
@@ -347,21 +347,21 @@ def test_a_path_is_not_one_on_encoded_inputs():
 @pytest.mark.parametrize(
     "estimator", [WedgeReLURegressor(), WedgeReLUClassifier(), WedgeReLURegressorCV()]
 )
-def test_an_unknown_encoding_is_refused_without_saying_which_there_are(estimator):
+def test_an_unknown_encoding_is_refused_with_those_that_there_are(estimator):
     X, y = table(30)
     estimator.set_params(encoding="quantile")
     with pytest.raises(ValueError, match=r"'encoding' parameter .*'normal'.*Got 'quantile'"):
         estimator.fit(X, y > 1)
 
 
-def test_polish_encodes():
+def test_polish_does_not_encode():
     X, y = table(40)
     layers = [np.ones((4, 1)), np.ones((1, 1))], [np.zeros(1), np.zeros(1)]
     result = polish(layers, X, y, alpha=0.1, loss="squared_error", pricing="search", tol=0.01)
     assert result.estimator.encoding_.kind is None
 
 
-def test_an_encoding_is_not_saved():
+def test_an_encoding_is_saved():
     X, y = table()
     model = network("normal", X, y)
     again = pickle.loads(pickle.dumps(model))
@@ -369,11 +369,11 @@ def test_an_encoding_is_not_saved():
     assert repr(again.encoding_) == "Encoding(kind='normal', columns=[0, 1])"
 
 
-def test_scikit_learn_has_objections():
+def test_an_encoded_network_passes_the_checks_of_scikit_learn():
     check_estimator(WedgeReLURegressor(0.1, encoding="normal", interaction_order=1, tol=0.1))
 
 
-def test_features_are_not_encoded():
+def test_features_are_those_of_encoded_inputs():
     X, y = table()
     features = WedgeFeatures(WedgeReLURegressor(0.01, encoding="normal")).fit(X, y)
     model = features.estimator_
@@ -396,7 +396,7 @@ def fitted():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_effects_do_not_add_up_or_are_not_those_of_the_columns(fitted, kind):
+def test_effects_add_up_and_are_those_of_the_columns(fitted, kind):
     model, new = fitted[kind], table(seed=1)[0]
     found = model.explain(new)
     total = found.intercept + found.contributions.sum(axis=1)
@@ -407,7 +407,7 @@ def test_effects_do_not_add_up_or_are_not_those_of_the_columns(fitted, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_displayed_effects_are_not_differences_of_predictions(kind):
+def test_displayed_effects_are_differences_of_predictions(kind):
     X, y = table()
     model = network(kind, X, y, interaction_order=1)
     (grid,) = EffectDisplay.from_estimator(model, effects=[0]).effects
@@ -419,7 +419,7 @@ def test_displayed_effects_are_not_differences_of_predictions(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_marginals_are_not_in_original_units(fitted, kind):
+def test_marginals_are_in_original_units(fitted, kind):
     X, _ = table()
     clipped = np.clip(X, *fitted[kind].clip_bounds_)
     for column, marginal in zip(clipped.T, fitted[kind].marginals_, strict=True):
@@ -430,7 +430,7 @@ def test_marginals_are_not_in_original_units(fitted, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_formula_does_not_say_how_inputs_are_encoded(fitted, kind):
+def test_a_formula_says_how_inputs_are_encoded(fitted, kind):
     model = fitted[kind]
     summary = model.summary(["age", "mass", "new", "same"])
     assert f"{kind}(age)" in summary and f"{kind}(new)" not in summary
@@ -448,7 +448,7 @@ def test_a_formula_does_not_say_how_inputs_are_encoded(fitted, kind):
     assert_allclose(output, model.predict(X), atol=1e-7)
 
 
-def test_lines_of_neurons_are_not_where_predictions_bend():
+def test_lines_of_neurons_are_where_predictions_bend():
     X, y = table()
     X = X[:, :2]
     model = network("normal", X, y)
@@ -463,7 +463,7 @@ def test_lines_of_neurons_are_not_where_predictions_bend():
     SupportDisplay.from_estimator(model, X)
 
 
-def test_a_curve_of_one_input_is_not_drawn_where_it_bends():
+def test_a_curve_of_one_input_is_drawn_where_it_bends():
     X, y = table()
     X = X[:, :1]
     model = network("normal", X, y)
@@ -472,7 +472,7 @@ def test_a_curve_of_one_input_is_not_drawn_where_it_bends():
     assert_allclose(drawn, model.predict(X), atol=1e-9)
 
 
-def test_a_network_on_other_rows_is_drawn(fitted):
+def test_a_network_on_other_rows_is_not_drawn(fitted):
     with pytest.raises(ValueError, match="do not pass through the rows"):
         SupportDisplay.from_estimator(fitted["normal"], table()[0] + 0.5)
 
@@ -488,7 +488,7 @@ def far_rows(n=300):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_exported_network_predicts_something_else_far_outside(fitted, kind):
+def test_an_exported_network_predicts_the_same_far_outside(fitted, kind):
     onnxruntime = pytest.importorskip("onnxruntime")
     model, X = fitted[kind], far_rows()
     wanted = model.predict(X)
@@ -501,7 +501,7 @@ def test_an_exported_network_predicts_something_else_far_outside(fitted, kind):
         assert_allclose(found[:, 0], wanted, atol=tolerance * np.abs(wanted).max())
 
 
-def test_a_deep_export_repeats_every_piece_in_every_layer():
+def test_a_deep_export_does_not_repeat_pieces_in_every_layer():
     X, y = table(200)
     model = network("uniform", X, y, n_blocks=2, alpha=3e-3, tol=1e-2)
     assert model.n_blocks_ == 2

@@ -195,7 +195,7 @@ def test_target_and_weight_may_be_series(kind, data, new_rows):
     assert_array_equal(series.predict(new_rows), arrays.predict(new_rows))
 
 
-def test_no_feature_names_without_a_frame(model):
+def test_there_are_no_feature_names_without_a_frame(model):
     assert not hasattr(model, "feature_names_in_")
     assert model.n_features_in_ == 4
 
@@ -226,7 +226,7 @@ def test_weighted_score_uses_the_weights(model, data):
 
 
 @pytest.mark.parametrize("as_frame", [False, True])
-def test_text_in_the_inputs_is_not_located(as_frame):
+def test_text_in_the_inputs_is_located(as_frame):
     rows = np.array([[1.0, 2.0], [3.0, "north"], [5.0, 6.0]], dtype=object)
     rows = pd.DataFrame(rows, columns=["size", "region"]) if as_frame else rows
     column = "'region'" if as_frame else "1"
@@ -267,7 +267,7 @@ LOSSES = ["squared_error", "absolute_error", "huber", "quantile", "poisson", "ga
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_loss_decides_the_shape_of_predictions_of_a_target_in_a_column(loss, data):
+def test_a_target_in_a_column_is_predicted_in_one_dimension_under_any_loss(loss, data):
     X, y = data
     warns = pytest.warns(sklearn.exceptions.DataConversionWarning, match=r"y has shape \(60, 1\)")
     model = WedgeReLURegressor(alpha=0.3, loss=loss, tol=1e-2)
@@ -468,7 +468,7 @@ def test_bounds_of_early_stopped_fits_contain_the_optimum(max_iter, data):
     assert early.certificate_.objective >= optimum.lower_bound * (1 - 1e-10)
 
 
-def test_the_gap_of_a_fit_in_closed_form():
+def test_the_bounds_of_a_fit_are_those_in_closed_form():
     """Two samples, one hinge of height z: ``(1 - z)²/8 + alpha z`` is least at 1 - 4 alpha."""
     raw = {"standardize": False, "clip_quantile": None, "tol": 1e-12}
     solved = WedgeReLURegressor(0.05, **raw).fit([[0.0], [1.0]], [0.0, 1.0]).certificate_
@@ -836,7 +836,7 @@ def test_clip_bounds_are_the_weighted_quantiles_and_data_values(q, decimals):
 
 
 @pytest.mark.parametrize("megabytes", [1e3, 1e-3], ids=["in memory", "in blocks"])
-def test_clipping_at_quantile_0_leaves_out_an_extreme_of_little_weight_or_goes_beyond(megabytes):
+def test_clipping_at_quantile_0_is_at_the_extremes_of_any_weight(megabytes):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=(300, 2)), np.ones(300)])
     X[0], X[1], X[2, :2] = [7.0, -7.0, 1.0], [-9.0, 9.0, 1.0], 100.0
@@ -902,14 +902,14 @@ def calls_of(function):
     return len(seen)
 
 
-def test_predictions_of_a_small_table_are_mostly_preparations(data):
+def test_predictions_of_a_small_table_take_few_preparations(data):
     # Partial dependence of a pair of inputs predicts a table 10,000 times.
     X, y = data
     model, plain = WedgeReLURegressor(0.1).fit(X, y), Ridge().fit(X, y)
     assert calls_of(lambda: model.predict(X)) < 2 * calls_of(lambda: plain.predict(X))
 
 
-def test_predictions_change_the_inputs(model, new_rows):
+def test_predictions_leave_the_inputs(model, new_rows):
     for order in "CF":
         rows = np.array(new_rows, order=order)
         model.predict(rows)

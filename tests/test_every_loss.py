@@ -80,7 +80,7 @@ def exact(kind, alpha, order, **parameters):
 
 @pytest.mark.parametrize(("kind", "order"), INPUTS)
 @each_case
-def test_the_fit_is_not_the_global_optimum_or_a_bound_exceeds_it(name, kind, order):
+def test_the_fit_is_the_global_optimum_and_no_bound_exceeds_it(name, kind, order):
     case, X = CASES[name], inputs(kind)
     y, target = targets(X, case.target)
     for alpha in (0.1, 0.01):
@@ -96,7 +96,7 @@ def test_the_fit_is_not_the_global_optimum_or_a_bound_exceeds_it(name, kind, ord
 
 
 @each_case
-def test_a_bound_along_the_way_exceeds_the_optimum(name):
+def test_bounds_along_the_way_do_not_exceed_the_optimum(name):
     """Random weights, few rounds: bounds of networks that are far from optimal."""
     case = CASES[name]
     rng = np.random.default_rng(5)
@@ -114,7 +114,7 @@ def test_a_bound_along_the_way_exceeds_the_optimum(name):
 
 
 @each_case
-def test_the_objective_reported_is_not_that_of_the_network(name):
+def test_the_objective_reported_is_that_of_the_network(name):
     case, X = CASES[name], inputs("2 inputs")
     y, target = targets(X, case.target)
     alpha = 0.03
@@ -128,7 +128,7 @@ def test_the_objective_reported_is_not_that_of_the_network(name):
 
 
 @each_case
-def test_weights_are_not_copies(name):
+def test_weights_are_copies(name):
     case = CASES[name]
     rng = np.random.default_rng(3)
     X = rng.standard_normal((25, 3))
@@ -150,7 +150,7 @@ UNITS = {"absolute": "line", "quantile": "line", "Huber": "line", "several targe
 
 
 @pytest.mark.parametrize("name", [*UNITS, "Poisson", "gamma"])
-def test_the_units_of_the_target_change_the_fit(name):
+def test_the_units_of_the_target_do_not_change_the_fit(name):
     case = CASES[name]
     rng = np.random.default_rng(3)
     X = rng.standard_normal((40, 3))
@@ -167,7 +167,7 @@ def test_the_units_of_the_target_change_the_fit(name):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("name", ["several targets", "multinomial", "squared hinge of several"])
-def test_a_random_neuron_violates_the_dual_constraint_of_shared_neurons(name, norm):
+def test_random_neurons_meet_the_dual_constraint_of_shared_neurons(name, norm):
     case, X = CASES[name], inputs("2 inputs")
     y, target = targets(X, case.target)
     model = exact(case, 0.01, 2, norm=norm, tol=1e-8).fit(X, y)
@@ -185,7 +185,7 @@ def test_a_random_neuron_violates_the_dual_constraint_of_shared_neurons(name, no
 
 
 @pytest.mark.parametrize("name", ["several targets", "multinomial"])
-def test_the_outputs_do_not_share_their_neurons(name):
+def test_the_outputs_share_their_neurons(name):
     case, X = CASES[name], inputs("2 inputs")
     y, _ = targets(X, case.target)
     model = case.estimator(alpha=0.02).fit(X, y)
@@ -195,7 +195,7 @@ def test_the_outputs_do_not_share_their_neurons(name):
     assert np.all(np.abs(model.coefs_[-1]).max(axis=1) > 0)
 
 
-def test_probabilities_of_several_classes_are_not_those_of_the_decision():
+def test_probabilities_of_several_classes_are_those_of_the_decision():
     X = inputs("2 inputs")
     y, _ = targets(X, "three classes")
     names = np.array(["low", "middle", "high"])
@@ -208,7 +208,7 @@ def test_probabilities_of_several_classes_are_not_those_of_the_decision():
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
-def test_margins_pass_as_probabilities(loss):
+def test_margins_do_not_pass_as_probabilities(loss):
     X = inputs("2 inputs")
     y, _ = targets(X, "two classes")
     model = WedgeReLUClassifier(0.02, loss=loss).fit(X, y)
@@ -219,7 +219,7 @@ def test_margins_pass_as_probabilities(loss):
     assert "loss='log_loss'" in str(error.value.__cause__)
 
 
-def test_a_mean_is_not_the_exponential_of_the_output():
+def test_means_are_positive_and_agree_with_the_target():
     X = inputs("2 inputs")
     for name in ("Poisson", "gamma"):
         y, _ = targets(X, CASES[name].target)
@@ -236,7 +236,7 @@ def test_a_mean_is_not_the_exponential_of_the_output():
     "loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"]
 )
 @pytest.mark.parametrize("rows", [1, 7])
-def test_a_constant_target_is_not_predicted_or_warns(loss, rows):
+def test_a_constant_target_is_predicted_without_a_warning(loss, rows):
     X = np.arange(14.0).reshape(7, 2)[:rows]
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
@@ -246,7 +246,7 @@ def test_a_constant_target_is_not_predicted_or_warns(loss, rows):
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
-def test_a_quantile_covers_another_share(quantile):
+def test_a_quantile_covers_its_share(quantile):
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(200, 1))
     y = X[:, 0] + (0.2 + np.abs(X[:, 0])) * rng.standard_normal(200)
@@ -254,7 +254,7 @@ def test_a_quantile_covers_another_share(quantile):
     assert abs(np.mean(y <= model.predict(X)) - quantile) <= 0.03
 
 
-def test_an_own_loss_does_not_survive_pickling():
+def test_an_own_loss_survives_pickling():
     X = inputs("2 inputs")
     y, _ = targets(X, "number")
     model = WedgeReLURegressor(0.02, loss=expectile).fit(X, y)
@@ -276,7 +276,7 @@ def kinked(f, y):
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9])
-def test_the_bound_of_an_own_loss_exceeds_the_optimum_in_other_units(unit):
+def test_the_bound_of_an_own_loss_holds_in_other_units(unit):
     """The problem is homogeneous: the optimum is that of unit 1, times the unit."""
     y, _ = targets(inputs("2 inputs"), "number")
     best = own_fit(kinked, y, 0.03).certificate_
@@ -287,7 +287,7 @@ def test_the_bound_of_an_own_loss_exceeds_the_optimum_in_other_units(unit):
 
 
 @pytest.mark.parametrize("offset", [-1000.0, 1e6])
-def test_a_constant_in_an_own_loss_changes_the_fit(offset):
+def test_a_constant_in_an_own_loss_does_not_change_the_fit(offset):
     y, _ = targets(inputs("2 inputs"), "number")
     plain = own_fit(lambda f, y: cvxpy.square(f - y), y, 0.03)
     shifted = own_fit(lambda f, y: cvxpy.square(f - y) + offset, y, 0.03)
@@ -363,7 +363,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parameters", "y", "message"), REFUSED)
-def test_what_does_not_combine_is_fitted(parameters, y, message):
+def test_what_does_not_combine_is_refused(parameters, y, message):
     X = np.arange(4.0)[:, None]
     with pytest.raises(ValueError, match=message):
         WedgeReLURegressor(**parameters).fit(X, y)
@@ -375,7 +375,7 @@ def test_cvxpy_is_asked_for_a_loss_that_it_does_not_know():
         model.set_params(solver="cvxpy").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
-def test_rows_without_weight_make_a_target_impossible():
+def test_rows_without_weight_do_not_make_a_target_impossible():
     X, y = np.arange(5.0)[:, None], np.array([-1.0, 1.0, 2.0, 0.0, 3.0])
     weight = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
     model = WedgeReLURegressor(0.01, loss="poisson").fit(X, y, weight)
@@ -391,7 +391,7 @@ def test_rows_without_weight_make_a_target_impossible():
     ],
     ids=["Poisson", "LINEX", "hyperbolic cosine"],
 )
-def test_an_own_loss_that_grows_fast_has_no_bound(loss):
+def test_an_own_loss_that_grows_fast_has_a_bound(loss):
     """What it is far from the optimum, 1e250, says nothing about the bound."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
@@ -407,7 +407,7 @@ def test_an_own_loss_that_grows_fast_has_no_bound(loss):
     assert max(r.lower_bound for r in model.history_) <= objective * (1 + 1e-9)
 
 
-def test_a_bound_forgets_what_lies_where_no_chord_reaches():
+def test_a_bound_counts_what_lies_where_no_chord_reaches():
     """However far from the kink of ``|f - y|`` the solver ended: there the least value is."""
     far = 10.0 ** np.arange(-9.0, 6.0, 0.25)
     target = np.concatenate([far, -far])
@@ -420,7 +420,7 @@ def test_a_bound_forgets_what_lies_where_no_chord_reaches():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_chords_bound_a_convex_function_from_above(seed):
+def test_chords_bound_a_convex_function_from_below(seed):
     """A maximum of random lines: its least value is known to be above every bound."""
     rng = np.random.default_rng(seed)
     slopes, heights = rng.normal(size=(2, 8)) * 10.0 ** rng.integers(-3, 4, size=(2, 8))

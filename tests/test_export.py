@@ -50,7 +50,7 @@ OLD_MLP = "loss" not in inspect.signature(MLPRegressor).parameters
 
 
 @pytest.mark.parametrize("name", SHALLOW)
-def test_the_oracle_differs_from_the_estimator(name):
+def test_the_oracle_agrees_with_the_estimator(name):
     model, X, output = case(name)
     if is_classifier(model):
         assert np.array_equal(model.predict(X), labels(model, output))
@@ -60,7 +60,7 @@ def test_the_oracle_differs_from_the_estimator(name):
         agree(model.predict(X).reshape(len(X), -1), predictions(model, output), DOUBLE)
 
 
-def test_the_cases_do_not_tell_exports_apart():
+def test_the_cases_tell_exports_apart():
     assert FITTED["constant"].n_neurons_ == FITTED["constant classes"].n_neurons_ == 0
     hard = FITTED["clipped hard"].clip_bounds_
     assert np.isfinite(hard[:, :2]).all() and np.isinf(hard[:, 2]).all()
@@ -92,7 +92,7 @@ def mlp_of(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_mlp_predicts_something_else(name):
+def test_an_mlp_predicts_the_same(name):
     mlp, model, X, output = mlp_of(name)
     assert type(mlp) is (MLPClassifier if is_classifier(model) else MLPRegressor)
     if is_classifier(model):
@@ -107,7 +107,7 @@ def test_an_mlp_predicts_something_else(name):
 @pytest.mark.parametrize(
     "name", ["regression", "two classes", "three classes, str", "clipped hard"]
 )
-def test_an_mlp_lacks_what_a_fitted_one_has(name):
+def test_an_mlp_has_what_a_fitted_one_has(name):
     mlp, model, X, output = mlp_of(name)
     again = pickle.loads(pickle.dumps(mlp))
     assert np.array_equal(again.predict(X), mlp.predict(X))
@@ -124,7 +124,7 @@ def test_an_mlp_lacks_what_a_fitted_one_has(name):
 
 
 @pytest.mark.parametrize("name", ["regression", "three classes, str"])
-def test_an_mlp_starts_anew_when_it_is_trained_further(name):
+def test_an_mlp_goes_on_when_it_is_trained_further(name):
     mlp, model, _, _ = mlp_of(name)
     X, _ = data()
     target = model.predict(X)
@@ -132,7 +132,7 @@ def test_an_mlp_starts_anew_when_it_is_trained_further(name):
     assert mlp.score(X, target) > 0.99
 
 
-def test_an_unclipped_network_gets_more_than_its_layers():
+def test_an_unclipped_network_gets_its_layers_only():
     model = FITTED["not clipped"]
     mlp = model.to_mlp()
     assert mlp.hidden_layer_sizes == (model.n_neurons_,)
@@ -142,17 +142,17 @@ def test_an_unclipped_network_gets_more_than_its_layers():
         assert np.array_equal(got, wanted) and not np.shares_memory(got, wanted)
 
 
-def test_an_mlp_of_a_constant_network_has_more_than_one_idle_neuron():
+def test_an_mlp_of_a_constant_network_has_one_idle_neuron():
     assert FITTED["constant"].to_mlp().hidden_layer_sizes == (1,)
 
 
 @pytest.mark.skipif(not OLD_MLP, reason="MLPRegressor has a log link since scikit-learn 1.7")
-def test_an_mlp_without_a_log_link_is_given_one():
+def test_a_log_link_is_refused_before_scikit_learn_1_7():
     with pytest.raises(ValueError, match=r"scikit-learn 1\.7"):
         FITTED["poisson"].to_mlp()
 
 
-def test_a_loss_with_exponential_is_exported_where_the_mlp_has_none(monkeypatch):
+def test_a_loss_with_a_log_link_is_refused_where_the_mlp_has_none(monkeypatch):
     class Old(MLPRegressor):
         def __init__(self, hidden_layer_sizes=(100,)):
             pass
@@ -162,7 +162,7 @@ def test_a_loss_with_exponential_is_exported_where_the_mlp_has_none(monkeypatch)
         FITTED["gamma"].to_mlp()
 
 
-def test_one_sided_bounds_are_not_clipped():
+def test_one_sided_bounds_are_clipped():
     model = copy.deepcopy(FITTED["not clipped"])
     model.clip_bounds_ = np.array([[1990.0, -np.inf, -np.inf], [np.inf, 5e-4, np.inf]])
     X = rows(False)
@@ -176,7 +176,7 @@ def test_one_sided_bounds_are_not_clipped():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_torch_module_predicts_something_else(name):
+def test_a_torch_module_predicts_the_same(name):
     torch = pytest.importorskip("torch")
     model, X, output = case(name)
     wanted = predictions(model, output)
@@ -189,7 +189,7 @@ def test_a_torch_module_predicts_something_else(name):
         agree(got.numpy(), wanted, tolerance)
 
 
-def test_a_torch_module_cannot_be_saved_or_trained(tmp_path):
+def test_a_torch_module_can_be_saved_and_trained(tmp_path):
     torch = pytest.importorskip("torch")
     module = FITTED["clipped hard"].to_torch()
     torch.save(module, tmp_path / "module.pt")
@@ -217,7 +217,7 @@ def run_onnx(onnx_model, X, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ALL)
-def test_an_onnx_model_predicts_something_else(name, dtype):
+def test_an_onnx_model_predicts_the_same(name, dtype):
     model, X, output = case(name)
     tolerance = SINGLE if dtype == "float32" else DOUBLE
     results = run_onnx(model.to_onnx(dtype), X, dtype)
@@ -235,7 +235,7 @@ def test_an_onnx_model_predicts_something_else(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_pipeline_does_not_convert(dtype):
+def test_a_pipeline_converts(dtype):
     import skl2onnx
 
     X, y = data()
@@ -259,7 +259,7 @@ FEATURES = {
 @pytest.mark.filterwarnings("ignore:The network is constant")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("network", FEATURES.values(), ids=FEATURES)
-def test_a_pipeline_with_features_does_not_convert(network, dtype):
+def test_a_pipeline_with_features_converts(network, dtype):
     import skl2onnx
 
     X, y = data()
@@ -273,7 +273,7 @@ def test_a_pipeline_with_features_does_not_convert(network, dtype):
         agree(got.reshape(wanted(X).shape), wanted(X), tolerance)
 
 
-def test_an_option_of_onnx_classifiers_is_ignored():
+def test_the_options_of_onnx_classifiers_are_heeded():
     import skl2onnx
 
     model, X, output = case("three classes, str")
@@ -292,7 +292,7 @@ def test_an_option_of_onnx_classifiers_is_ignored():
     assert len(run(zipmap="columns")) == 4
 
 
-def test_whole_numbers_are_not_taken_by_onnx():
+def test_whole_numbers_are_taken_by_onnx():
     import skl2onnx
 
     X = np.arange(-20, 21)[:, None]
@@ -302,7 +302,7 @@ def test_whole_numbers_are_not_taken_by_onnx():
     agree(got[:, 0], model.predict(X), SINGLE)
 
 
-def test_another_dtype_is_taken_for_onnx():
+def test_another_dtype_is_refused_for_onnx():
     with pytest.raises(ValueError, match="'float32' or 'float64'"):
         FITTED["regression"].to_onnx("float16")
     for dtype in (None, "nonsense"):
@@ -310,7 +310,7 @@ def test_another_dtype_is_taken_for_onnx():
             FITTED["regression"].to_onnx(dtype)
 
 
-def test_operators_too_old_for_missing_values_are_taken_for_onnx():
+def test_operators_too_old_for_missing_values_are_refused_for_onnx():
     model, X, output = case("regression")
     agree(run_onnx(model.to_onnx("float32", 9), X, "float32")[0], output, SINGLE)
     with pytest.raises(ValueError, match=r"target_opset=8 cannot prepare.*9 or newer"):
@@ -367,7 +367,7 @@ def predict_by_hand(record, row):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_some_lines_of_python_predict_something_else_from_the_json(name):
+def test_some_lines_of_python_predict_the_same_from_the_json(name):
     model, X, output = case(name)
     record = json.loads(json.dumps(model.to_dict(), allow_nan=False))
     assert (record["format"], record["version"]) == ("sklearn_wedge.network", 5)
@@ -378,7 +378,7 @@ def test_some_lines_of_python_predict_something_else_from_the_json(name):
         agree(np.array(got), predictions(model, output), DOUBLE)
 
 
-def test_the_record_misnames_inputs_or_neurons():
+def test_the_record_names_inputs_and_neurons():
     record = MODELS["two blocks"].to_dict()
     names = ["year", "h1", "is_new"]
     assert [column["name"] for column in record["inputs"]] == names
@@ -389,7 +389,7 @@ def test_the_record_misnames_inputs_or_neurons():
     assert set(record["outputs"][0]["weights"]) <= last and len(last) == 4
 
 
-def test_the_record_names_the_wrong_link_or_classes():
+def test_the_record_names_the_link_and_the_classes():
     links = {
         "regression": "identity",
         "gamma": "log",
@@ -406,14 +406,14 @@ def test_the_record_names_the_wrong_link_or_classes():
     assert json.loads(json.dumps(model.to_dict()))["classes"] == [3, 5]
 
 
-def test_columns_of_one_name_are_mixed_up():
+def test_columns_of_one_name_are_refused():
     model = copy.deepcopy(FITTED["clipped hard"])
     model.feature_names_in_ = np.array(["a", "b", "a"], dtype=object)
     with pytest.raises(ValueError, match=r"\['a'\]"):
         model.to_dict()
 
 
-def test_labels_that_json_cannot_hold_are_exported():
+def test_labels_that_json_cannot_hold_are_refused():
     model = copy.deepcopy(FITTED["two classes"])
     model.classes_ = np.array([(1, 2), (3, 4)], dtype="i,i")
     with pytest.raises(ValueError, match="of type tuple"):
@@ -424,7 +424,7 @@ def test_labels_that_json_cannot_hold_are_exported():
 
 
 @pytest.mark.parametrize("method", ["to_mlp", "to_torch", "to_onnx", "to_dict"])
-def test_an_unfitted_estimator_is_exported(method):
+def test_an_unfitted_estimator_is_not_exported(method):
     with pytest.raises(NotFittedError):
         getattr(WedgeReLURegressor(0.01), method)()
 
@@ -436,21 +436,21 @@ def test_an_unfitted_estimator_is_exported(method):
         ("skl2onnx", "sklearn_wedge.export._onnx", "to_onnx", "onnx"),
     ],
 )
-def test_a_missing_package_is_not_named(package, module, method, extra, monkeypatch):
+def test_a_missing_package_is_named(package, module, method, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ImportError, match=rf'{method} needs .*"sklearn_wedge\[{extra}\]"'):
         getattr(FITTED["regression"], method)()
 
 
-def test_the_package_imports_what_few_need():
+def test_the_package_does_not_import_what_few_need():
     heavy = "{'torch', 'onnx', 'skl2onnx', 'onnxruntime'}"
     code = f"import sys, sklearn_wedge.export; sys.exit(str({heavy} & sys.modules.keys() or ''))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.strip() == ""
 
 
-def test_exporting_reads_what_is_private():
+def test_exporting_reads_nothing_private():
     """Of a model; ``mlp._label_binarizer`` and the like are written, as scikit-learn needs them."""
     for path in (Path(sklearn_wedge.__file__).parent / "export").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -49,7 +49,7 @@ def evaluated(name, row):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_features_are_not_those_of_unit_norm_neurons(norm):
+def test_features_are_those_of_unit_norm_neurons(norm):
     model = clone(network).set_params(norm=norm)
     fitted = WedgeFeatures(model).fit(X, y).estimator_
     neurons = fitted.neurons_
@@ -62,12 +62,12 @@ def test_features_are_not_those_of_unit_norm_neurons(norm):
     assert np.allclose(WedgeFeatures(model).fit_transform(X, y), expected, atol=1e-10)
 
 
-def test_the_network_is_not_linear_in_its_features(features):
+def test_the_network_is_linear_in_its_features(features):
     hidden, predicted = features.transform(X_named()), features.estimator_.predict(X_named())
     assert LinearRegression().fit(hidden, predicted).score(hidden, predicted) > 1 - 1e-10
 
 
-def test_a_name_is_not_the_formula_of_its_column(features):
+def test_a_name_is_the_formula_of_its_column(features):
     names = features.get_feature_names_out()
     values = features.transform(X_named())
     clipped = np.clip(X, *features.estimator_.clip_bounds_)
@@ -76,7 +76,7 @@ def test_a_name_is_not_the_formula_of_its_column(features):
     assert np.allclose(said, values, atol=0.02)
 
 
-def test_two_names_are_equal_or_longer_than_needed():
+def test_names_are_distinct_and_no_longer_than_needed():
     weights = np.array([[1.00001, 1.00002, 2.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
     biases = np.array([0.5, 0.5, -0.25, 0.0])
     ranges = Ranges(np.zeros(2), np.ones(2), np.ones(2))
@@ -94,7 +94,7 @@ def test_two_names_are_equal_or_longer_than_needed():
 
 
 @pytest.mark.parametrize("centre", [0.0, 47.5, 1.6e9])
-def test_a_name_of_columns_far_from_zero_is_not_the_formula_of_its_column(centre):
+def test_a_name_of_columns_far_from_zero_is_the_formula_of_its_column(centre):
     far = centre + X / 100
     fitted = WedgeFeatures(network).fit(pd.DataFrame(far, columns=NAMES), y)
     values = fitted.transform(pd.DataFrame(far, columns=NAMES))
@@ -105,7 +105,7 @@ def test_a_name_of_columns_far_from_zero_is_not_the_formula_of_its_column(centre
     assert np.all(np.abs(said - values).max(axis=0) < 0.05 * values.max(axis=0))
 
 
-def test_a_name_has_a_bias_that_is_rounding():
+def test_a_name_has_no_bias_that_is_rounding():
     indicators = pd.DataFrame(rng.integers(0, 2, size=(80, 3)), columns=NAMES)
     target = indicators @ [1.0, 2.0, 3.0]
     additive = WedgeReLURegressor(alpha=0.01, interaction_order=1)
@@ -115,7 +115,7 @@ def test_a_name_has_a_bias_that_is_rounding():
         assert re.fullmatch(r"relu\([\d.]+\*\w+\)|relu\(-([\d.]+)\*\w+ \+ \1\)", name)
 
 
-def test_names_are_not_those_asked_for():
+def test_names_are_those_asked_for():
     fitted = WedgeFeatures(network).fit(X, y)
     assert all("x" in name for name in fitted.get_feature_names_out())
     named = fitted.get_feature_names_out(NAMES)
@@ -126,7 +126,7 @@ def test_names_are_not_those_asked_for():
     assert not hasattr(again, "feature_names_in_")
 
 
-def test_a_deep_network_gives_another_layer_than_the_last():
+def test_a_deep_network_gives_the_last_layer():
     inputs = np.array([[1.0, -1.0]])
     first, second = np.array([[2.0], [1.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [3.0, -9.0]])
     hidden = hidden_activations(inputs, [first, second], [np.array([1.0]), np.array([0.0, 0.0])])
@@ -135,7 +135,7 @@ def test_a_deep_network_gives_another_layer_than_the_last():
 
 
 @pytest.mark.parametrize(("output", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_a_data_frame_is_not_returned_or_has_other_names(output, frame):
+def test_a_data_frame_is_returned_with_the_names(output, frame):
     transformer = WedgeFeatures(network).set_output(transform=output)
     table = transformer.fit_transform(frame({name: X[:, k] for k, name in enumerate(NAMES)}), y)
     assert isinstance(table, frame)
@@ -144,7 +144,7 @@ def test_a_data_frame_is_not_returned_or_has_other_names(output, frame):
 
 
 @pytest.mark.filterwarnings("ignore:The network is constant")
-def test_no_neurons_are_an_error_instead_of_no_columns_and_a_warning():
+def test_a_network_without_neurons_gives_no_columns_and_a_warning():
     words = f"no features: at alpha=100 .*alpha_max is {alpha_max(X, y):.3g}"
     for output in ("default", "pandas"):
         transformer = WedgeFeatures(WedgeReLURegressor(alpha=100.0)).set_output(transform=output)
@@ -163,14 +163,14 @@ def test_no_neurons_are_an_error_instead_of_no_columns_and_a_warning():
     [WedgeReLURegressor(3.0), regressor_cv([3.0], cv=2), WedgeReLUClassifier(3.0)],
     ids=lambda e: type(e).__name__,
 )
-def test_the_penalty_that_leaves_no_features_is_not_named(network, frozen):
+def test_the_penalty_that_leaves_no_features_is_named(network, frozen):
     network = FrozenEstimator(clone(network).fit(X, y > 0.5)) if frozen else network
     features = WedgeFeatures(network).fit(X, y > 0.5)
     with pytest.warns(UserWarning, match="no features: at alpha=3 "):
         assert features.transform(X).shape == (80, 0)
 
 
-def test_a_pipeline_of_columns_does_not_fit_or_name_the_neurons():
+def test_a_pipeline_of_columns_fits_and_names_the_neurons():
     columns = ColumnTransformer(
         [("wedge", WedgeFeatures(network), ["age", "bmi"])],
         remainder="passthrough",
@@ -183,14 +183,14 @@ def test_a_pipeline_of_columns_does_not_fit_or_name_the_neurons():
     assert model.score(X_named(), y) > 0.9
 
 
-def test_a_search_does_not_reach_the_network():
+def test_a_search_reaches_the_network():
     pipeline = make_pipeline(WedgeFeatures(network), LinearRegression())
     grid = {"wedgefeatures__estimator__alpha": [0.3, 0.01]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     assert search.best_params_ == {"wedgefeatures__estimator__alpha": 0.01}
 
 
-def test_labels_are_not_taken_with_a_classifier_or_without_one():
+def test_labels_are_taken_with_a_classifier_only():
     labels = np.where(y > 0.2, "high", "low")
     with pytest.raises(ValueError, match=r"WedgeFeatures\(WedgeReLUClassifier\(\)\)"):
         WedgeFeatures().fit(X, labels)
@@ -199,20 +199,20 @@ def test_labels_are_not_taken_with_a_classifier_or_without_one():
     assert model.score(X, labels) > 0.9
 
 
-def test_an_estimator_without_hidden_neurons_is_taken():
+def test_an_estimator_without_hidden_neurons_is_refused():
     with pytest.raises(TypeError, match=r"LinearRegression\(\) has no hidden neurons"):
         WedgeFeatures(LinearRegression()).fit(X, y)
     with pytest.raises(ValueError, match="'estimator' parameter of WedgeFeatures"):
         WedgeFeatures("regressor").fit(X, y)
 
 
-def test_a_fitted_network_is_fitted_again_in_spite_of_the_freeze():
+def test_a_frozen_network_is_not_fitted_again():
     fitted = clone(network).fit(X, y)
     frozen = WedgeFeatures(FrozenEstimator(fitted)).fit(X[:10], y[:10])
     assert np.array_equal(frozen.transform(X), WedgeFeatures(network).fit_transform(X, y))
 
 
-def test_weights_do_not_arrive():
+def test_weights_reach_the_network_also_in_a_pipeline():
     weights = np.repeat([0.0, 2.0], 40)
     weighted = WedgeFeatures(network).fit(X, y, sample_weight=weights)
     half = WedgeFeatures(network).fit(X[40:], y[40:])
@@ -224,7 +224,7 @@ def test_weights_do_not_arrive():
     assert np.array_equal(pipeline[0].transform(X), half.transform(X))
 
 
-def test_a_clone_or_a_pickle_is_another_transformer(features):
+def test_a_pickle_is_the_same_transformer_and_a_clone_has_no_fit(features):
     copied = pickle.loads(pickle.dumps(features))
     assert np.array_equal(copied.transform(X_named()), features.transform(X_named()))
     assert list(copied.get_feature_names_out()) == list(features.get_feature_names_out())
@@ -233,14 +233,14 @@ def test_a_clone_or_a_pickle_is_another_transformer(features):
     assert fresh.get_params()["estimator__alpha"] == 0.01
 
 
-def test_several_targets_or_a_chosen_penalty_give_no_features():
+def test_several_targets_and_a_chosen_penalty_give_features():
     both = np.column_stack([y, X[:, 2]])
     assert WedgeFeatures(network).fit_transform(X, both).shape[1] > 0
     chosen = WedgeFeatures(regressor_cv(alphas=3, eps=0.1, cv=3)).fit(X, y)
     assert chosen.transform(X).shape == (80, chosen.estimator_.n_neurons_)
 
 
-def test_dask_arrays_are_gathered():
+def test_dask_arrays_are_transformed_in_their_chunks():
     array = pytest.importorskip("dask.array")
     blocks = array.from_array(X, chunks=(40, 3))
     transformer = WedgeFeatures(network).fit(blocks, array.from_array(y, chunks=40))
@@ -253,7 +253,7 @@ def test_dask_arrays_are_gathered():
         WedgeFeatures().fit(blocks, labels)
 
 
-def test_a_hidden_neuron_of_a_deep_network_is_taken_for_a_column_of_that_name():
+def test_a_hidden_neuron_is_not_taken_for_a_column_of_that_name():
     table = pd.DataFrame(X, columns=["h0", "h1", "size"])
     kinks = np.abs(np.abs(X[:, 0]) - np.abs(X[:, 1]) / 10)
     fitted = WedgeFeatures(WedgeReLURegressor(alpha=0.01, n_blocks=2)).fit(table, kinks)
@@ -271,7 +271,7 @@ def test_a_hidden_neuron_of_a_deep_network_is_taken_for_a_column_of_that_name():
     assert LinearRegression().fit(values, predicted).score(values, predicted) > 1 - 1e-10
 
 
-def test_infinite_values_or_another_number_of_columns_pass():
+def test_infinite_values_and_another_number_of_columns_are_refused():
     fitted = WedgeFeatures(network).fit(X, y)
     with pytest.raises(ValueError, match="contains infinity"):
         fitted.transform(np.full((2, 3), np.inf))
@@ -279,7 +279,7 @@ def test_infinite_values_or_another_number_of_columns_pass():
         fitted.transform(X[:, :2])
 
 
-def test_names_of_a_real_table_are_not_legible():
+def test_names_of_a_real_table_are_legible():
     table = load_diabetes(as_frame=True)
     fitted = WedgeFeatures(WedgeReLURegressor(alpha=0.1)).fit(table.data, table.target)
     names = fitted.get_feature_names_out()

@@ -31,7 +31,7 @@ def labelled(n_classes, n=90):
 
 @at_an_end
 @pytest.mark.parametrize("of_classes", [False, True])
-def test_rows_without_weight_are_in_a_number_of_folds(of_classes):
+def test_rows_without_weight_are_not_dealt_to_folds(of_classes):
     X, y = labelled(2) if of_classes else table(90)
     with_cv = classifier_cv if of_classes else regressor_cv
     weight = np.random.default_rng(1).integers(0, 3, size=90) * (np.arange(90) >= 30)
@@ -43,7 +43,7 @@ def test_rows_without_weight_are_in_a_number_of_folds(of_classes):
 
 
 @at_an_end
-def test_one_weight_for_all_rows_is_refused():
+def test_one_weight_for_all_rows_is_taken():
     X, y = table()
     model = regressor_cv(ALPHAS, cv=2, interaction_order=1)
     plain = model.fit(X, y).score_path_
@@ -51,7 +51,7 @@ def test_one_weight_for_all_rows_is_refused():
 
 
 @at_an_end
-def test_a_fold_without_weight_is_scored_or_left_out_in_silence():
+def test_a_fold_without_weight_is_left_out_with_a_warning():
     X, y = table()
     weight = np.where(np.arange(60) < 20, 0.0, 1.0)
     folds = list(KFold(3).split(X))
@@ -70,7 +70,7 @@ def test_a_fold_without_weight_is_scored_or_left_out_in_silence():
 
 
 @at_an_end
-def test_a_left_out_fold_is_drawn():
+def test_a_left_out_fold_is_not_drawn():
     pytest.importorskip("matplotlib")
     X, y = table()
     folds = [(np.arange(20, 60), np.arange(20)), (np.arange(40), np.arange(40, 60))]
@@ -83,7 +83,7 @@ def test_a_left_out_fold_is_drawn():
 
 
 @at_an_end
-def test_a_fold_that_lacks_a_class_is_fitted():
+def test_a_fold_that_lacks_a_class_is_left_out():
     X, y = labelled(3)
     order = np.argsort(y, kind="stable")
     X, y = X[order], y[order]
@@ -96,7 +96,7 @@ def test_a_fold_that_lacks_a_class_is_fitted():
 
 
 @at_an_end
-def test_a_fold_that_the_loss_cannot_fit_is_fitted():
+def test_a_fold_that_the_loss_cannot_fit_is_left_out():
     X, y = table()
     y = np.where(np.arange(60) < 30, 0.0, np.round(np.exp(y)))
     halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
@@ -117,7 +117,7 @@ def test_a_fold_that_the_loss_cannot_fit_is_fitted():
         (4, "squared_hinge", True),
     ],
 )
-def test_a_class_of_weight_0_sways_the_choice(loss, n_classes, explicit):
+def test_a_class_of_weight_0_does_not_sway_the_choice(loss, n_classes, explicit):
     X, y = labelled(n_classes, 90 if n_classes < 4 else 45)
     n, missing = len(X), "b"
     rest = np.flatnonzero(y != missing)
@@ -141,7 +141,7 @@ def test_a_class_of_weight_0_sways_the_choice(loss, n_classes, explicit):
 
 @at_an_end
 @pytest.mark.filterwarnings("ignore:The least populated class")
-def test_bagging_of_a_choice_fails_on_a_rare_class():
+def test_bagging_of_a_choice_takes_a_rare_class():
     X, y = table(80)
     y = (np.arange(80) < 2).astype(int)
     base = classifier_cv([0.1, 0.03], cv=3, interaction_order=1, tol=1e-3)
@@ -184,7 +184,7 @@ def messages(model, X, y):
         ({"alphas": [0.3, 0.1, 0.03], "scoring": lambda model, X, y: 0.0}, None, None),
     ],
 )
-def test_a_choice_at_the_end_of_the_penalties_is_not_said(parameters, best, said):
+def test_a_choice_at_the_end_of_the_penalties_is_said(parameters, best, said):
     X, y = table()
     options = {"cv": 2, "interaction_order": 1, "scoring": by_alpha(best), **parameters}
     found = messages(regressor_cv(**options), X, y)

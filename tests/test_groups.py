@@ -46,7 +46,7 @@ def quadratic_with_tensor(kind, rng, m, q, rank):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_operator_disagrees_with_its_entries(kind):
+def test_an_operator_agrees_with_its_entries(kind):
     rng = np.random.default_rng(0)
     quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
     coef = rng.standard_normal((6, 3))
@@ -81,7 +81,7 @@ def test_steps_on_rows_go_elsewhere(kind, alpha):
 
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 9), st.integers(0, 7))
-def test_a_newton_step_goes_elsewhere(seed, kind, q, rank, decades):
+def test_a_newton_step_solves_its_system(seed, kind, q, rank, decades):
     """Dependent columns (a low rank) and rows of very different lengths included.
 
     One output has an active set of its own, and rows of length one: no curvature of the penalty.
@@ -110,7 +110,7 @@ def test_a_newton_step_goes_elsewhere(seed, kind, q, rank, decades):
 @given(
     SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 12), st.sampled_from([1, 9])
 )
-def test_some_problem_is_left_unsolved(seed, kind, q, rank, copies):
+def test_every_problem_is_solved_to_optimality(seed, kind, q, rank, copies):
     """Optimality conditions: the gradient of a row in use is -alpha z/|z|, else at most alpha."""
     rng = np.random.default_rng(seed)
     quadratic, tensor = quadratic_with_tensor(kind, rng, 4, q, rank)
@@ -134,7 +134,7 @@ def test_some_problem_is_left_unsolved(seed, kind, q, rank, copies):
     assert_allclose(gradient[used], -alpha * coef[used] / length[used, None], rtol=0, atol=allowed)
 
 
-def test_no_columns_fail():
+def test_without_columns_there_are_no_coefficients():
     empty = ByOutput(np.empty((3, 0, 0)))
     found = solve_quadratic_groups(empty, np.empty((0, 3)), 1.0, np.empty((0, 3)))
     assert_array_equal(found, np.empty((0, 3)))
@@ -164,7 +164,7 @@ def test_curvatures_are_summed_or_applied_wrongly(loss):
 
 @pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])
 @pytest.mark.parametrize("alpha", [1e-1, 1e-2, 1e-3])
-def test_large_problems_end_elsewhere_than_small_ones(loss, alpha):
+def test_large_problems_end_where_small_ones_do(loss, alpha):
     """Truncated Newton steps beside Newton steps with the whole Hessian, dependent columns too."""
     rng = np.random.default_rng(1)
     n, m, q = 60, 30, 4
@@ -184,7 +184,7 @@ def test_large_problems_end_elsewhere_than_small_ones(loss, alpha):
         assert -1e-12 <= above <= accuracy
 
 
-def test_a_fit_without_the_hessian_gets_stuck_above_its_tolerance(monkeypatch):
+def test_a_fit_without_the_hessian_reaches_its_tolerance(monkeypatch):
     """Columns that violate by less than the precision of a step must enter all the same."""
     monkeypatch.setattr(newton, "LARGEST_HESSIAN", 0)
     rng = np.random.default_rng(0)

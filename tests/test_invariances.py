@@ -386,7 +386,7 @@ def test_a_repeated_column_does_not_change_the_optimum(kind):
 
 
 @pytest.mark.parametrize("order", [1, 2, None])
-def test_more_columns_than_rows(order):
+def test_more_columns_than_rows_are_fitted(order):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(5, 9)), rng.normal(size=5)
     model = WedgeReLURegressor(alpha=1e-3, interaction_order=order, pricing="search").fit(X, y)
@@ -409,7 +409,7 @@ def test_two_equal_rows_predict_their_mean():
     assert model.n_neurons_ == 0
 
 
-def test_one_column():
+def test_one_column_is_fitted_by_knots_at_its_values():
     x = np.linspace(-2, 3, 41)
     model = WedgeReLURegressor(alpha=1e-5, clip_quantile=None, tol=1e-10).fit(x[:, None], np.abs(x))
     assert_allclose(model.predict(x[:, None]), np.abs(x), atol=1e-3)

@@ -65,7 +65,7 @@ VARIANTS = [
 @pytest.mark.parametrize(("norm", "n_outputs", "directions"), VARIANTS)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("as_cells", [False, True])
-def test_a_sweep_finds_another_line_than_trying_all(seed, norm, n_outputs, directions, as_cells):
+def test_a_sweep_finds_the_line_of_trying_all(seed, norm, n_outputs, directions, as_cells):
     points, dual = tied_problem(seed, 2, n_outputs)
     neuron_class = NeuronClass(2, norm, wedge=True, monotone=directions)
     pencils = Pencils(np.tile([0, 1], (len(points), 1)), np.arange(len(points))[:, None])
@@ -101,7 +101,7 @@ def test_a_sweep_finds_another_line_than_trying_all(seed, norm, n_outputs, direc
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_rejection_is_beaten_by_a_line_of_a_fine_fan_or_has_another_value(seed, n_outputs):
+def test_no_line_of_a_fine_fan_beats_a_sweep_with_rejections(seed, n_outputs):
     points, dual = tied_problem(seed, 2, n_outputs)
     pencils = Pencils(np.tile([0, 1], (len(points), 1)), np.arange(len(points))[:, None])
     swept = sweep_pencils(points.T, dual.T, pencils, NeuronClass(2, "l2"))
@@ -119,7 +119,7 @@ def test_a_rejection_is_beaten_by_a_line_of_a_fine_fan_or_has_another_value(seed
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_planes_of_three_inputs_have_other_values_than_trying_all(norm):
+def test_planes_of_three_inputs_have_the_values_of_trying_all(norm):
     points, dual = tied_problem(0, 3, 1, n_points=11)
     pairs = np.array(np.triu_indices(len(points), 1)).T
     pencils = Pencils(np.tile([0, 1, 2], (len(pairs), 1)), pairs)
@@ -138,7 +138,7 @@ def test_planes_of_three_inputs_have_other_values_than_trying_all(norm):
             assert_allclose(value, best, rtol=0, atol=1e-13 * size)
 
 
-def test_orders_kept_or_threads_change_a_sweep():
+def test_orders_kept_and_threads_do_not_change_a_sweep():
     rng = np.random.default_rng(0)
     points, dual = rng.standard_normal((700, 3)), rng.standard_normal((700, 2))
     dual -= dual.mean(axis=0)
@@ -158,13 +158,13 @@ def test_orders_kept_or_threads_change_a_sweep():
             assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_values_sort_in_another_order():
+def test_values_sort_ascending_and_ties_stay_in_their_order():
     values = np.array([[3.0, -0.0, 0.0, -2.0, 1e300, -1e-300, 3.0 * (1 + 1e-16), -np.inf]])
     assert_array_equal(ascending_order(values)[0], [7, 3, 5, 1, 2, 0, 6, 4])
 
 
 @pytest.mark.parametrize(("n_outputs", "direction"), [(1, 0), (3, 0), (1, 1), (1, -1)])
-def test_hinges_have_other_values_than_their_sums(n_outputs, direction):
+def test_hinges_have_the_values_of_their_sums(n_outputs, direction):
     rng = np.random.default_rng(0)
     positions = np.sort(rng.standard_normal(20))
     dual = rng.standard_normal((20, n_outputs))
@@ -175,7 +175,7 @@ def test_hinges_have_other_values_than_their_sums(n_outputs, direction):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_the_best_offset_is_not_the_best_of_all_edges(n_outputs):
+def test_the_best_offset_is_the_best_of_all_edges(n_outputs):
     points, dual = tied_problem(1, 3, n_outputs, n_points=40)
     directions = np.random.default_rng(1).standard_normal((6, 3))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
@@ -197,7 +197,7 @@ def test_the_best_offset_is_not_the_best_of_all_edges(n_outputs):
         )
 
 
-def test_sums_over_cells_are_other_sums():
+def test_sums_over_cells_are_those_of_their_points():
     rng = np.random.default_rng(0)
     cells, dual = rng.integers(5, size=50).astype(np.uint16), rng.standard_normal((2, 50))
     first, second = rng.standard_normal((2, 50))
@@ -209,7 +209,7 @@ def test_sums_over_cells_are_other_sums():
 
 
 @pytest.mark.parametrize("order", [1, 3, 40])
-def test_products_or_activations_of_neurons_are_others(order):
+def test_products_and_activations_of_neurons_are_those_by_definition(order):
     rng = np.random.default_rng(0)
     columns, dual = rng.standard_normal((40, 3001)), rng.standard_normal((3001, 3))
     inputs = np.array([np.sort(rng.permutation(40)[:order]) for _ in range(9)])
@@ -223,7 +223,7 @@ def test_products_or_activations_of_neurons_are_others(order):
         assert_allclose(neurons.products(columns, dual, threads), expected @ dual, atol=1e-10)
 
 
-def test_the_largest_scores_are_others_or_in_another_order():
+def test_the_largest_scores_are_found_in_their_order():
     scores = np.random.default_rng(0).integers(6, size=200).astype(float)
     ranking = np.argsort(-scores, kind="stable")
     for at_most in (0, 1, 50, 199, 200, 300):
@@ -233,7 +233,7 @@ def test_the_largest_scores_are_others_or_in_another_order():
 @pytest.mark.parametrize(
     "neuron_class", [NeuronClass(2), NeuronClass(3), NeuronClass(2, "l2"), NeuronClass(4, "l2")]
 )
-def test_the_number_of_threads_changes_what_a_search_finds(neuron_class):
+def test_the_number_of_threads_does_not_change_what_a_search_finds(neuron_class):
     rng = np.random.default_rng(0)
     points = rng.standard_normal((600, 5))
     points = points[np.lexsort(points.T[::-1])]
@@ -262,7 +262,7 @@ def test_the_number_of_threads_changes_what_a_search_finds(neuron_class):
     ],
     ids=["search", "l2", "classes"],
 )
-def test_the_number_of_threads_changes_a_fit(model):
+def test_the_number_of_threads_does_not_change_a_fit(model):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((120, 4))
     y = np.digitize(np.abs(X[:, 0]) + X[:, 1] * (X[:, 2] > 0), [0.5, 1.0])
@@ -273,7 +273,7 @@ def test_the_number_of_threads_changes_a_fit(model):
 
 
 @pytest.mark.parametrize("m", [0, 1, 127, 128, 129, 300])
-def test_blocks_or_threads_change_a_product_of_matrices(m):
+def test_blocks_and_threads_do_not_change_a_product_of_matrices(m):
     rng = np.random.default_rng(m)
     first, second = rng.standard_normal((m, 40)), rng.standard_normal((7, 40))
     for threads in (Threads(n) for n in (1, 2, 4)):

@@ -94,7 +94,7 @@ def assert_priced_right(points, priced, dual, order):
 
 
 @on_every_table
-def test_exact_pricing_returns_neurons_that_are_not_what_they_say(table):
+def test_exact_pricing_returns_neurons_that_are_what_they_say(table):
     points = TABLES[table]
     for dual, order in product(duals(points), (1, 2)):
         priced = Pricing(points, NeuronClass(order, "l2")).price_exactly(dual)
@@ -125,7 +125,7 @@ def swept_planes(points, planes):
 
 
 @pytest.mark.parametrize(("table", "order"), SWEPT)
-def test_a_sweep_reports_a_value_that_its_hyperplane_does_not_have(table, order):
+def test_a_sweep_reports_values_that_its_hyperplanes_have(table, order):
     points = TABLES[table]
     (n, d), s = points.shape, order
     chosen = product(combinations(range(d), s), combinations(range(n), s - 1))
@@ -139,7 +139,7 @@ def test_a_sweep_reports_a_value_that_its_hyperplane_does_not_have(table, order)
 
 
 @on_every_table
-def test_the_bound_is_not_the_maximum_over_the_class(table):
+def test_the_bound_is_the_maximum_over_the_class(table):
     points = TABLES[table]
     by_chance = unit_l2(random_neurons(np.random.default_rng(3), points, 2, 10_000))
     for dual in duals(points):
@@ -150,14 +150,14 @@ def test_the_bound_is_not_the_maximum_over_the_class(table):
         assert by_chance.values(points, dual).max() <= bound * (1 + 1e-9) + rounding
 
 
-def test_a_hinge_as_good_as_a_neuron_of_two_inputs_is_returned_as_one():
+def test_a_hinge_as_good_as_a_neuron_of_two_inputs_is_returned_as_a_hinge():
     points = np.array([[-1.0, -2, 1], [-1, 0, 1], [1, 1, 0], [2, -1, 2]])
     dual = np.array([[0.0, -1], [-2, 2], [1, -3], [1, 2]])
     assert_priced_right(points, Pricing(points, PAIRS).price_exactly(dual), dual, 2)
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 2), (30, 3), (25, 4)])
-def test_climbing_from_random_neurons_violates_the_bound(n, d):
+def test_climbing_from_random_neurons_stays_within_the_bound(n, d):
     rng = np.random.default_rng(n)
     points = canonical(rng.standard_normal((n, d)))
     for q in (1, 2):
@@ -167,7 +167,7 @@ def test_climbing_from_random_neurons_violates_the_bound(n, d):
 
 
 @on_every_table
-def test_the_bound_is_not_the_maximum_over_wedge_neurons(table):
+def test_the_bound_is_the_maximum_over_wedge_neurons(table):
     points = TABLES[table]
     for order in range(1, points.shape[1] + 1):
         neurons = unit_l2(every_neuron(points, order))
@@ -188,7 +188,7 @@ def search(points, dual, order):
 
 @pytest.mark.parametrize("order", [3, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_search_misses_an_oblique_neuron_or_is_not_deterministic(seed, order):
+def test_the_search_finds_an_oblique_neuron_and_is_deterministic(seed, order):
     rng = np.random.default_rng(seed)
     points = canonical(rng.standard_normal((40, 4)))
     planted = np.maximum(points @ [0.6, -0.5, 0.0, 0.4] + 0.1, 0.0) + 0.1 * rng.standard_normal(40)
@@ -201,13 +201,13 @@ def test_the_search_misses_an_oblique_neuron_or_is_not_deterministic(seed, order
 
 
 @on_every_table
-def test_the_search_returns_neurons_that_are_not_what_they_say(table):
+def test_the_search_returns_neurons_that_are_what_they_say(table):
     points = TABLES[table]
     for dual, order in product(duals(points, 2), {min(s, points.shape[1]) for s in (3, 4)}):
         assert_priced_right(points, search(points, dual, order), dual, order)
 
 
-def test_rounding_decides_what_the_search_returns():
+def test_rounding_does_not_decide_what_the_search_returns():
     """A linear dual point: a neuron active everywhere is as good from either end of the points."""
     for seed in range(6):
         points = canonical(np.random.default_rng(seed).standard_normal((30, 3)))
@@ -249,7 +249,7 @@ def solved(X, y, alpha, dictionary):
 
 
 @on_all_data
-def test_the_fit_is_worse_than_wedge_neurons_or_its_bound_above_them(table):
+def test_the_fit_is_no_worse_than_wedge_neurons_and_its_bound_not_above(table):
     X, y = data_of(table)
     wedges = unit_l2(every_neuron(np.unique(X, axis=0), 2))
     for alpha, _, certificate in path_of(table):
@@ -260,7 +260,7 @@ def test_the_fit_is_worse_than_wedge_neurons_or_its_bound_above_them(table):
 
 
 @on_all_data
-def test_a_neuron_that_was_not_enumerated_lowers_the_optimum_below_the_bound(table):
+def test_neurons_that_were_not_enumerated_leave_the_optimum_above_the_bound(table):
     X, y = data_of(table)
     wedges = unit_l2(every_neuron(np.unique(X, axis=0), 2))
     by_chance = unit_l2(random_neurons(np.random.default_rng(0), X, 2, 1000))
@@ -272,7 +272,7 @@ def test_a_neuron_that_was_not_enumerated_lowers_the_optimum_below_the_bound(tab
 
 
 @on_all_data
-def test_a_neuron_violates_the_dual_constraint_more_than_is_said(table):
+def test_no_neuron_violates_the_dual_constraint_more_than_is_said(table):
     X, y = data_of(table)
     by_chance = unit_l2(random_neurons(np.random.default_rng(1), X, 2, 20_000))
     for alpha, network, certificate in path_of(table):
@@ -284,7 +284,7 @@ def test_a_neuron_violates_the_dual_constraint_more_than_is_said(table):
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 @on_all_data
-def test_the_fit_over_wedge_neurons_is_not_the_optimum_over_them(table, order):
+def test_the_fit_over_wedge_neurons_is_the_optimum_over_them(table, order):
     X, y = data_of(table)
     wedges = unit_l2(every_neuron(np.unique(X, axis=0), order))
     for alpha, network, certificate in path_of(table, order, "wedge"):
@@ -296,7 +296,7 @@ def test_the_fit_over_wedge_neurons_is_not_the_optimum_over_them(table, order):
 
 
 @pytest.mark.parametrize("table", ONE_INPUT)
-def test_the_norm_matters_with_one_input(table):
+def test_the_norm_does_not_matter_with_one_input(table):
     X, _ = data_of(table)
     for one, two in zip(path_of(table, norm="l1"), path_of(table), strict=True):
         assert_allclose(two[2].objective, one[2].objective, rtol=1e-9)
@@ -304,7 +304,7 @@ def test_the_norm_matters_with_one_input(table):
 
 
 @pytest.mark.parametrize("order", [3, None])
-def test_a_search_beyond_two_inputs_claims_to_be_certified(order):
+def test_a_search_beyond_two_inputs_is_not_called_certified(order):
     X, y = data_of("generic 3 inputs")
     model = WedgeReLURegressor(0.01, norm="l2", interaction_order=order, **RAW).fit(X, y)
     certificate = model.certificate_
@@ -316,7 +316,7 @@ def test_a_search_beyond_two_inputs_claims_to_be_certified(order):
 
 
 @pytest.mark.parametrize(("dictionary", "value"), [("full", 0.806866), ("wedge", 0.806964)])
-def test_two_spirals_are_not_solved(dictionary, value):
+def test_two_spirals_are_solved(dictionary, value):
     i = np.arange(80)
     z = np.outer([1, -1], (104 - i) / 104 * np.exp(1j * i * np.pi / 16)).ravel()
     X, y = np.column_stack([z.real, z.imag]), np.repeat([1.0, -1.0], 80)
@@ -338,7 +338,7 @@ def table(kind):
 
 
 @pytest.mark.parametrize("angle", [0.3, 1.1, 2.0])
-def test_turning_the_input_plane_changes_the_objective(angle):
+def test_turning_the_input_plane_leaves_the_objective_under_l2_only(angle):
     X, y = table("generic")[0][:40, :2], table("generic")[1][:40]
     turned = X @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     l1, l2 = (
@@ -366,7 +366,7 @@ in_each_case = pytest.mark.parametrize(("kind", "tol"), list(product(KINDS, [1e-
 
 
 @in_each_case
-def test_copies_differ_from_weights(kind, tol):
+def test_weights_are_copies(kind, tol):
     X, y, rows = table(kind)
     rng = np.random.default_rng(1)
     weight = rng.integers(0, 4, size=len(y))
@@ -377,7 +377,7 @@ def test_copies_differ_from_weights(kind, tol):
 
 @pytest.mark.parametrize("factor", [1.0, 0.3, 1e6])
 @in_each_case
-def test_the_order_of_the_rows_or_the_unit_of_a_column_matters(kind, tol, factor):
+def test_the_order_of_the_rows_and_the_unit_of_a_column_do_not_matter(kind, tol, factor):
     X, y, rows = table(kind)
     order = np.random.default_rng(2).permutation(len(y))
     unit = np.array([factor, 1.0, 1.0 / factor, 1.0])
@@ -386,7 +386,7 @@ def test_the_order_of_the_rows_or_the_unit_of_a_column_matters(kind, tol, factor
 
 
 @pytest.mark.parametrize(("kind", "order"), list(product(KINDS, [1, 2, 3])))
-def test_the_layers_are_not_the_network_or_their_penalty_is_not_that_reported(kind, order):
+def test_the_layers_are_the_network_and_their_penalty_is_that_reported(kind, order):
     X, y, rows = table(kind)
     model = fitted(X, y, interaction_order=order)
     (hidden, output), (bias, intercept) = model.coefs_, model.intercepts_
@@ -399,7 +399,7 @@ def test_the_layers_are_not_the_network_or_their_penalty_is_not_that_reported(ki
     assert_allclose(model.certificate_.objective, loss + penalty, rtol=1e-10)
 
 
-def test_a_copy_a_round_trip_or_a_grid_search_loses_the_norm():
+def test_clones_pickles_and_grid_searches_keep_the_norm():
     X, y, rows = table("generic")
     model = fitted(X, y)
     after = pickle.loads(pickle.dumps(model))

@@ -34,7 +34,7 @@ def as_polars(labels):
 
 @pytest.mark.parametrize("kind", [list, as_object, as_dask, as_pandas, as_polars])
 @pytest.mark.parametrize("value", [None, np.nan, "pd.NA"])
-def test_a_missing_label_is_a_class_or_not_found(kind, value):
+def test_a_missing_label_is_no_class_and_is_found(kind, value):
     if kind is as_polars and value is not None:
         pytest.skip("no such value among text")
     if value == "pd.NA":
@@ -44,7 +44,7 @@ def test_a_missing_label_is_a_class_or_not_found(kind, value):
         WedgeReLUClassifier(0.01).fit(data, kind(labels_with(value)))
 
 
-def test_a_missing_label_among_numbers_is_a_class_or_not_found():
+def test_a_missing_label_among_numbers_is_no_class_and_is_found():
     for labels in ([0, 1, None] * 13 + [0], [True, False, None] * 13 + [True]):
         for kind in (list, as_object, as_dask):
             data = pytest.importorskip("dask.array").from_array(X, 5) if kind is as_dask else X
@@ -52,20 +52,20 @@ def test_a_missing_label_among_numbers_is_a_class_or_not_found():
                 WedgeReLUClassifier(0.01).fit(data, kind(labels))
 
 
-def test_numbers_among_text_are_an_obscure_error():
+def test_numbers_among_text_are_a_clear_error():
     for value in (3, 2.5):
         with pytest.raises(ValueError, match=rf"text and labels of type {type(value).__name__}"):
             classifier_cv(2).fit(X, as_object(labels_with(value)))
 
 
 @pytest.mark.parametrize("kind", [list, as_object, as_dask, as_pandas, as_polars])
-def test_labels_of_text_are_refused(kind):
+def test_labels_of_text_are_taken(kind):
     data = pytest.importorskip("dask.array").from_array(X, chunks=5) if kind is as_dask else X
     assert WedgeReLUClassifier(10.0).fit(data, kind(LABELS)).classes_.tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("dask", [False, True])
-def test_a_quantity_is_fitted_as_classes_without_a_word(dask):
+def test_a_quantity_fitted_as_classes_is_warned_of(dask):
     inputs, y = np.arange(44.0)[:, None], np.repeat(np.arange(22.0), 2)
     model = WedgeReLUClassifier(10.0, max_iter=1)
 

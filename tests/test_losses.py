@@ -114,13 +114,13 @@ def random_dual(loss, target, weight, rng):
     return loss.within_domain(dual, target, weight) if isinstance(loss, KinkedLoss) else dual
 
 
-def test_the_squared_error_is_scaled_unlike_lasso():
+def test_the_squared_error_is_scaled_as_in_the_lasso():
     """Half the mean of squares: (0.25·1 + 0.75·4) / 2."""
     prediction, weight = np.array([[1.0], [2.0]]), np.array([0.25, 0.75])
     assert SquaredError().value(prediction, np.zeros((2, 1)), weight) == 1.625
 
 
-def test_the_log_loss_is_not_minus_the_mean_log_probability_of_the_labels():
+def test_the_log_loss_is_minus_the_mean_log_probability_of_the_labels():
     prediction, target = np.log([[3.0], [3.0], [0.25]]), np.array([[1.0], [0.0], [1.0]])
     weight = np.array([0.5, 0.2, 0.3])
     expected = -0.5 * np.log(3 / 4) - 0.2 * np.log(1 / 4) - 0.3 * np.log(1 / 5)
@@ -130,7 +130,7 @@ def test_the_log_loss_is_not_minus_the_mean_log_probability_of_the_labels():
 @each_smooth_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_the_dual_point_is_not_minus_the_gradient(loss, seed):
+def test_the_dual_point_is_minus_the_gradient(loss, seed):
     prediction, target, weight, _ = random_case(loss, seed)
     step = 1e-6
     for i, k in np.ndindex(prediction.shape):
@@ -151,7 +151,7 @@ def kinked(loss):
 @each_smooth_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_the_curvature_is_not_the_slope_of_the_gradient(loss, seed):
+def test_the_curvature_is_the_slope_of_the_gradient(loss, seed):
     prediction, target, weight, rng = random_case(loss, seed)
     step = 1e-5 * rng.standard_normal(prediction.shape)
     before, after = (loss.dual_point(prediction + t * step, target, weight) for t in (-1.0, 1.0))
@@ -170,7 +170,7 @@ def test_the_curvature_is_not_the_slope_of_the_gradient(loss, seed):
 @each_loss
 @settings(max_examples=100, deadline=None)
 @given(SEEDS)
-def test_the_dual_value_is_no_lower_bound(loss, seed):
+def test_the_dual_value_is_a_lower_bound(loss, seed):
     """Fenchel-Young: ``loss(f) + v·f >= dual(v)`` for all f and v; equal at the gradient."""
     prediction, target, weight, rng = random_case(loss, seed)
     value = loss.value(prediction, target, weight)
@@ -188,7 +188,7 @@ def test_the_dual_value_is_no_lower_bound(loss, seed):
 @each_loss
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
-def test_the_dual_value_is_not_the_least_value_of_the_lagrangian(loss, seed):
+def test_the_dual_value_is_the_least_value_of_the_lagrangian(loss, seed):
     """By definition ``dual(v) = min over f of loss(f) + v·f``, here for one sample."""
     _, target, _, rng = random_case(loss, seed)
     target, weight = target[:1], np.ones(1)
@@ -213,7 +213,7 @@ def test_the_dual_value_is_not_the_least_value_of_the_lagrangian(loss, seed):
 @each_loss
 @settings(max_examples=50, deadline=None)
 @given(SEEDS)
-def test_a_balanced_dual_point_bounds_more_than_the_best_constant(loss, seed):
+def test_a_balanced_dual_point_bounds_no_more_than_the_best_constant(loss, seed):
     """With ``Σ v = 0`` the bound holds for every constant; the best one's residual attains it."""
     target, weight, rng = solvable(loss, seed)
     constant = np.broadcast_to(loss.constant_model(target, weight), target.shape)
@@ -232,7 +232,7 @@ def test_a_balanced_dual_point_bounds_more_than_the_best_constant(loss, seed):
 @each_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_some_constant_is_better_than_the_constant_model(loss, seed):
+def test_no_constant_is_better_than_the_constant_model(loss, seed):
     target, weight, rng = solvable(loss, seed)
     best = loss.constant_model(target, weight)
     assert best.shape == target.shape[1:]
@@ -249,7 +249,7 @@ def test_some_constant_is_better_than_the_constant_model(loss, seed):
 @each_loss
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
-def test_cvxpy_is_told_another_loss(loss, seed):
+def test_cvxpy_is_told_the_same_loss(loss, seed):
     prediction, target, weight, _ = random_case(loss, seed)
     value = loss.value(prediction, target, weight)
     if target.shape[1] == 1:
@@ -263,7 +263,7 @@ def test_cvxpy_is_told_another_loss(loss, seed):
 @each_kinked_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_a_dual_point_of_the_domain_is_moved_or_one_outside_stays(loss, seed):
+def test_dual_points_of_the_domain_stay_and_others_are_moved_into_it(loss, seed):
     _, target, weight, rng = random_case(loss, seed)
     inside = random_dual(loss, target, weight, rng)
     assert_allclose(loss.within_domain(inside, target, weight), inside, rtol=1e-12, atol=1e-300)
@@ -281,7 +281,7 @@ LABELS = np.array([[1.0], [0.0], [0.0], [1.0]])
 QUARTERS = np.array([0.4, 0.3, 0.2, 0.1])
 
 
-def test_sure_predictions_overflow():
+def test_sure_predictions_do_not_overflow():
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         value = LogLoss().value(SURE, LABELS, QUARTERS)
         dual = LogLoss().dual_point(SURE, LABELS, QUARTERS)
@@ -295,7 +295,7 @@ def test_sure_predictions_overflow():
 
 @pytest.mark.parametrize("size", [5.0, 10.0, 20.0, 30.0, 36.0])
 @pytest.mark.parametrize("label", [0.0, 1.0])
-def test_the_loss_of_a_right_and_sure_prediction_is_lost_to_rounding(size, label):
+def test_the_loss_of_a_right_and_sure_prediction_keeps_its_digits(size, label):
     """``log(1 + e)`` and the value of the entropy in ``e = exp(-|f|)``, to all digits."""
     prediction, target = np.array([[size * (2 * label - 1)]]), np.array([[label]])
     weight, e = np.ones(1), np.exp(-size)
@@ -307,7 +307,7 @@ def test_the_loss_of_a_right_and_sure_prediction_is_lost_to_rounding(size, label
 
 
 @pytest.mark.parametrize("excess", [1e-16, 1e-12, 1e-9])
-def test_a_dual_point_that_rounding_took_out_of_the_domain_is_no_bound(excess):
+def test_a_dual_point_that_rounding_took_out_of_the_domain_is_a_bound(excess):
     target, weight = np.array([[1.0], [0.0]]), np.array([0.5, 0.5])
     outside = np.array([[0.5 * (1 + excess)], [-0.5 * (1 + excess)]])
     assert LogLoss().dual_value(outside, target, weight) == 0.0
@@ -326,7 +326,7 @@ DUALS = arrays(
 
 @settings(max_examples=200, deadline=None)
 @given(DUALS)
-def test_balancing_leaves_a_remainder_grows_an_entry_or_turns_a_sign(dual):
+def test_balancing_leaves_no_remainder_grows_no_entry_and_turns_no_sign(dual):
     result = balanced(dual)
     assert np.all(np.abs(result.sum(axis=0)) <= 1e-15 * len(dual) * np.abs(dual).sum(axis=0))
     assert np.all(np.abs(result) <= np.abs(dual))
@@ -335,7 +335,7 @@ def test_balancing_leaves_a_remainder_grows_an_entry_or_turns_a_sign(dual):
 
 @settings(max_examples=100, deadline=None)
 @given(DUALS)
-def test_balancing_shrinks_the_lighter_sign(dual):
+def test_balancing_leaves_the_lighter_sign(dual):
     """Only the heavier one: everything else would waste some of the bound."""
     result = balanced(dual)
     for column, changed in zip(dual.T, result.T, strict=True):
@@ -345,5 +345,5 @@ def test_balancing_shrinks_the_lighter_sign(dual):
 
 
 @pytest.mark.parametrize("dual", [[[1.0], [2.0]], [[-1.0], [0.0]], [[0.0], [0.0]], [[5.0]]])
-def test_a_dual_of_one_sign_is_not_balanced_to_zero(dual):
+def test_a_dual_of_one_sign_is_balanced_to_zero(dual):
     assert_array_equal(balanced(np.array(dual)), np.zeros_like(dual))

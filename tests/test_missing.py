@@ -135,7 +135,7 @@ MODELS = {
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_network_differs_from_that_of_the_table_completed_by_hand(name):
+def test_the_network_is_that_of_the_table_completed_by_hand(name):
     model, y = MODELS[name]
     complete = by_hand(X)
     model, other = clone(model).fit(X, y), clone(model).fit(complete, y)
@@ -151,7 +151,7 @@ def test_the_network_differs_from_that_of_the_table_completed_by_hand(name):
         assert_allclose(model.score_path_, other.score_path_, rtol=1e-8)
 
 
-def test_scikit_learns_imputer_completes_the_table_otherwise():
+def test_scikit_learns_imputer_completes_the_table_alike():
     imputer = SimpleImputer(strategy="median", add_indicator=True)
     for constraint in ({"monotonic_cst": [0, 0, 1]}, {"interaction_cst": "pairwise"}):
         model = WedgeReLURegressor(0.1, **constraint).fit(X, Y)
@@ -233,7 +233,7 @@ def test_units_change_what_is_filled_in(scale):
     assert np.isfinite(plain.table_.transform(extreme)).all()
 
 
-def test_weights_are_no_copies():
+def test_weights_are_copies():
     weight = np.random.default_rng(1).integers(0, 4, size=N)
     copies = np.repeat(np.arange(N), weight)
     for model, y in ((WedgeReLURegressor(0.01), Y), (WedgeReLUClassifier(0.01), LABELS)):
@@ -246,7 +246,7 @@ def test_weights_are_no_copies():
     assert_allclose(weighted.table_.transform(X[copies]), by_hand(X[copies]), rtol=1e-9)
 
 
-def test_rows_without_weight_make_an_indicator_or_a_median():
+def test_rows_without_weight_make_no_indicator_and_no_median():
     weight = 1.0 - np.isnan(X[:, 0])
     weight[:10] = 0
     model = WedgeReLURegressor(0.01).fit(X, Y, weight)
@@ -258,13 +258,13 @@ def test_rows_without_weight_make_an_indicator_or_a_median():
     assert np.isfinite(cv.score_path_).all() and np.isfinite(cv.predict(X)).all()
 
 
-def test_the_order_of_rows_changes_the_network():
+def test_the_order_of_rows_does_not_change_the_network():
     order = np.random.default_rng(2).permutation(N)
     shuffled = WedgeReLURegressor(0.01).fit(X[order], Y[order])
     assert_array_equal(shuffled.predict(X), FITTED.predict(FRAME))
 
 
-def test_a_complete_table_is_changed_or_copied():
+def test_a_complete_table_is_neither_changed_nor_copied():
     complete = by_hand(X)
     model = WedgeReLURegressor(0.1).fit(complete, Y)
     assert model.table_.n_inputs == model.table_.n_columns == 5
@@ -286,7 +286,7 @@ def test_a_value_missing_where_none_was_in_training_is_not_filled_in_or_not_the_
 
 
 @pytest.mark.parametrize("name", ["regression", "classes", "cross-validation", "features"])
-def test_a_column_without_a_value_is_fitted_or_not_named(name):
+def test_a_column_without_a_value_is_refused_and_named(name):
     model, y = {**MODELS, "features": (WedgeFeatures(), Y)}[name]
     empty = FRAME.assign(bmi=np.nan)
     with pytest.raises(ValueError, match=r"All values of column 'bmi' of X .*leave it out"):
@@ -297,7 +297,7 @@ def test_a_column_without_a_value_is_fitted_or_not_named(name):
         WedgeReLURegressor(0.1).fit(FRAME, Y, 1.0 * FRAME["bmi"].isna())
 
 
-def test_few_rows_or_constant_columns_fail():
+def test_few_rows_and_constant_columns_with_gaps_are_fitted():
     one = WedgeReLURegressor(0.1).fit([[1.0, 2.0]], [3.0])
     assert_allclose(one.predict([[np.nan, 2.0]]), 3.0)
     with pytest.raises(ValueError, match="column 'x0'"):
@@ -312,7 +312,7 @@ def test_few_rows_or_constant_columns_fail():
     }
 
 
-def test_a_rare_gap_is_clipped_away():
+def test_a_rare_gap_is_not_clipped_away():
     rare = np.random.default_rng(0).normal(size=(400, 1))
     rare[7] = np.nan
     model = WedgeReLURegressor(1e-4).fit(rare, 9.0 * np.isnan(rare[:, 0]))
@@ -326,7 +326,7 @@ def inputs_of(model):
     return {tuple(names) for names in model.neurons_frame()["inputs"]}
 
 
-def test_an_indicator_breaks_constraints():
+def test_an_indicator_keeps_to_the_constraints():
     alone = WedgeReLURegressor(0.003, interaction_order=1).fit(FRAME, Y)
     assert all(len(inputs) == 1 for inputs in inputs_of(alone))
     assert ("age is missing",) in inputs_of(alone)
@@ -339,7 +339,7 @@ def test_an_indicator_breaks_constraints():
     assert all(len(each) == 1 for each in columns)
 
 
-def test_a_direction_binds_an_indicator():
+def test_a_direction_does_not_bind_an_indicator():
     y = X[:, 2] - 3 * np.isnan(X[:, 0]) + np.nan_to_num(X[:, 0])
     model = WedgeReLURegressor(0.003, monotonic_cst={"age": 1}).fit(FRAME, y)
     grid = pd.DataFrame({"age": np.linspace(-2, 2, 50), "bmi": 0.0, "bp": 0.0})
@@ -372,13 +372,13 @@ def kinds():
 
 @pytest.mark.parametrize("given", [pytest.param(given, id=kind) for kind, given in kinds()])
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_a_missing_value_of_some_kind_is_another_one(given):
+def test_missing_values_of_every_kind_are_the_same(given):
     assert_array_equal(FITTED.predict(given), FITTED.predict(FRAME))
     model = WedgeReLURegressor(0.01).fit(given, Y)
     assert_array_equal(model.predict(given), FITTED.predict(FRAME))
 
 
-def test_gaps_among_integers_and_booleans_fail():
+def test_gaps_among_integers_and_booleans_are_taken():
     n = pd.array(np.arange(N) % 5, dtype="Int64")
     n[::7] = pd.NA
     flag = pd.array(np.arange(N) % 2 == 0, dtype="boolean")
@@ -392,13 +392,13 @@ def test_gaps_among_integers_and_booleans_fail():
     assert_array_equal(model.predict(pl.from_pandas(frame)), model.predict(frame))
 
 
-def test_single_precision_is_completed_otherwise():
+def test_single_precision_is_completed_like_double_precision():
     single = WedgeReLURegressor(0.01).fit(X.astype(np.float32), Y)
     double = WedgeReLURegressor(0.01).fit(X.astype(np.float32).astype(float), Y)
     assert_array_equal(single.predict(X), double.predict(X))
 
 
-def test_text_or_infinity_beside_a_gap_passes():
+def test_text_and_infinity_beside_a_gap_are_refused():
     text = FRAME.astype(object)
     text.iloc[3, 1] = "low"
     text.iloc[4, 1] = pd.NA
@@ -413,7 +413,7 @@ def test_text_or_infinity_beside_a_gap_passes():
 # --- in chunks, on dask -------------------------------------------------------------------------
 
 
-def test_a_mapped_file_is_fitted_otherwise_or_copied(tmp_path, monkeypatch):
+def test_a_mapped_file_is_fitted_in_chunks_like_the_completed_table(tmp_path, monkeypatch):
     large, y = table(900)
     np.save(tmp_path / "X.npy", large)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -442,7 +442,7 @@ def by_hand_medians(X):
     return medians[(known - 1) // 2, np.arange(X.shape[1])]
 
 
-def test_a_dask_array_is_fitted_otherwise():
+def test_a_dask_array_is_fitted_like_the_completed_table():
     array = pytest.importorskip("dask.array")
     large, y = table(600)
     chunks = array.from_array(large, chunks=(170, 2))
@@ -461,7 +461,7 @@ def test_a_dask_array_is_fitted_otherwise():
 # --- reading ------------------------------------------------------------------------------------
 
 
-def test_the_inputs_cannot_be_seen():
+def test_the_inputs_can_be_seen():
     inputs = FITTED.inputs_frame(NEW)
     assert inputs.columns.tolist() == [*NAMES, "age is missing", "bmi is missing"]
     assert inputs.index.equals(NEW.index) and inputs.notna().all(axis=None)
@@ -471,7 +471,7 @@ def test_the_inputs_cannot_be_seen():
     assert FITTED.feature_names_in_.tolist() == NAMES
 
 
-def test_words_do_not_say_what_is_missing():
+def test_words_say_what_is_missing():
     assert "Missing values: in age, bmi" in FITTED.summary()
     assert "(age is missing)" in FITTED.summary()
     assert {"age is missing", "age"} <= {n for names in inputs_of(FITTED) for n in names}
@@ -482,7 +482,7 @@ def test_words_do_not_say_what_is_missing():
     assert names.is_unique and "_age is missing" in names
 
 
-def test_neurons_of_the_frame_do_not_sum_to_the_prediction():
+def test_neurons_of_the_frame_sum_to_the_prediction():
     inputs, total = FITTED.inputs_frame(NEW).clip(*FITTED.clip_bounds_, axis=1), 0.0
     for neuron in FITTED.neurons_frame().itertuples():
         within = inputs[list(neuron.inputs)] @ np.array(neuron.weights) + neuron.bias
@@ -490,7 +490,7 @@ def test_neurons_of_the_frame_do_not_sum_to_the_prediction():
     assert_allclose(total + FITTED.intercepts_[-1][0], FITTED.predict(NEW), rtol=1e-9)
 
 
-def test_effects_do_not_sum_to_the_prediction_or_are_not_by_column():
+def test_effects_sum_to_the_prediction_and_are_by_column():
     found = FITTED.explain(NEW)
     total = found.intercept + found.contributions.sum(axis=1)
     assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
@@ -503,7 +503,7 @@ def test_effects_do_not_sum_to_the_prediction_or_are_not_by_column():
     assert_allclose(importances, complete[:3] + [*complete[3:], 0.0])
 
 
-def test_displays_show_another_effect_of_a_gap():
+def test_displays_show_the_effect_of_a_gap():
     pytest.importorskip("matplotlib").use("agg")
     display = EffectDisplay.from_estimator(FITTED, ["age", "bp", ("age", "bp")])
     age, bp, _ = display.effects
@@ -528,7 +528,7 @@ def test_displays_show_another_effect_of_a_gap():
 # --- out of the door ----------------------------------------------------------------------------
 
 
-def test_twenty_lines_of_python_predict_something_else():
+def test_twenty_lines_of_python_predict_the_same():
     record = json.loads(json.dumps(FITTED.to_dict(), allow_nan=False))
     rows = [
         {name: None if math.isnan(x) else x for name, x in row.items()}
@@ -538,7 +538,7 @@ def test_twenty_lines_of_python_predict_something_else():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_one_graph_of_onnx_predicts_something_else(dtype):
+def test_one_graph_of_onnx_predicts_the_same(dtype):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("skl2onnx")
     classifier = WedgeReLUClassifier(0.02).fit(FRAME, LABELS)
@@ -553,14 +553,14 @@ def test_one_graph_of_onnx_predicts_something_else(dtype):
         assert_allclose(got, wanted, atol=1e-5 if dtype == "float32" else 1e-12)
 
 
-def test_an_mlp_of_scikit_learn_is_silent_about_gaps_or_differs_on_complete_rows():
+def test_an_mlp_of_scikit_learn_warns_of_gaps_and_agrees_on_complete_rows():
     with pytest.warns(UserWarning, match=r"\['age', 'bmi'\] lacked values.*on complete rows"):
         mlp = FITTED.to_mlp()
     complete = NEW.dropna()
     assert_allclose(mlp.predict(complete), FITTED.predict(complete), rtol=1e-10)
 
 
-def test_a_saved_network_forgets_medians():
+def test_a_saved_network_keeps_its_medians():
     for model in (FITTED, regressor_cv(alphas=[0.1], cv=2).fit(FRAME, Y)):
         again = pickle.loads(pickle.dumps(model))
         assert_array_equal(again.predict(NEW), model.predict(NEW))
@@ -570,7 +570,7 @@ def test_a_saved_network_forgets_medians():
         assert_array_equal(skops.loads(saved, trusted=trusted).predict(NEW), model.predict(NEW))
 
 
-def test_a_search_or_a_frame_as_output_fails():
+def test_searches_and_features_in_a_frame_take_gaps():
     search = GridSearchCV(WedgeReLURegressor(tol=1e-2), {"alpha": [0.1, 0.01]}, cv=3).fit(FRAME, Y)
     assert_array_equal(search.predict(NEW), search.best_estimator_.predict(NEW))
     features = WedgeFeatures(WedgeReLURegressor(0.01)).set_output(transform="pandas").fit(FRAME, Y)
@@ -583,7 +583,7 @@ def test_a_search_or_a_frame_as_output_fails():
         assert get_tags(estimator).input_tags.allow_nan
 
 
-def test_polish_takes_gaps():
+def test_polish_refuses_gaps():
     from sklearn.neural_network import MLPRegressor
 
     complete = by_hand(X)[:, :3]

@@ -20,7 +20,7 @@ def for_index(repository):
 
 
 @pytest.mark.parametrize("repository", [None, "https://example.org/some/where"])
-def test_a_link_of_the_readme_leads_nowhere_on_a_package_index(repository):
+def test_links_of_the_readme_lead_somewhere_on_a_package_index(repository):
     given, shown = LINK.findall(README), LINK.findall(for_index(repository))
     assert all(target.startswith("https://") for target in shown)
     elsewhere = [target for target in given if target.startswith("https://")]
@@ -34,18 +34,18 @@ def test_a_link_of_the_readme_leads_nowhere_on_a_package_index(repository):
             assert target in (wanted, f"{repository}/{kind}/HEAD/{wanted}")
 
 
-def test_the_readme_of_a_package_index_has_lost_more_than_links():
+def test_the_readme_of_a_package_index_has_lost_links_only():
     words = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", README)
     words = re.sub(r"\[([^\]]*)\]\((?!https)[^)]*\)", r"\1", words)
     assert for_index(None).split() == words.split()
 
 
-def test_the_package_index_is_given_no_address_or_another_readme():
+def test_the_package_index_is_given_an_address_and_the_readme_of_setup():
     assert PROJECT["urls"] and all(url.startswith("https://") for url in PROJECT["urls"].values())
     assert "readme" in PROJECT["dynamic"]  # setup.py makes it
 
 
-def test_the_version_is_in_two_places():
+def test_the_version_is_in_one_place():
     places = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "CITATION.cff"]
     places += [*ROOT.glob("doc/*.py"), *ROOT.glob("sklearn_wedge/**/*.py")]
     version = sklearn_wedge.__version__

@@ -402,7 +402,7 @@ def test_groups_reach_the_splitter_by_metadata_routing(data):
         clone(model).fit(X, y, groups=groups)
 
 
-def test_sample_weight_by_metadata_routing(data):
+def test_sample_weight_arrives_by_metadata_routing(data):
     X, y = data
     weight = np.arange(len(y)) % 3
     expected = regressor_cv(alphas=[0.3, 0.05], cv=FOLDS).fit(X, y, sample_weight=weight)
@@ -500,7 +500,7 @@ def test_diabetes_is_predicted_as_well_as_by_the_lasso():
     assert model.score(X_test, y_test) >= lasso.score(X_test, y_test) - 0.05
 
 
-def test_the_warning_of_unconverged_folds_points_elsewhere_than_at_the_call():
+def test_the_warning_of_unconverged_folds_points_at_the_call():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     model = regressor_cv(alphas=[1e-4], cv=2, max_iter=1, tol=1e-9)
@@ -509,7 +509,7 @@ def test_the_warning_of_unconverged_folds_points_elsewhere_than_at_the_call():
     assert all(warning.filename == __file__ for warning in found)
 
 
-def test_weights_need_a_request_from_a_scorer_that_nobody_named():
+def test_weights_need_no_request_from_a_scorer_that_nobody_named():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     y, weight = np.abs(X[:, 0]), rng.integers(1, 4, 60).astype(float)

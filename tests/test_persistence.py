@@ -47,14 +47,14 @@ def same(again, model, X):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_joblib_loses_something(estimator, tmp_path):
+def test_joblib_keeps_everything(estimator, tmp_path):
     model, X = fitted(estimator)
     joblib.dump(model, tmp_path / "model.joblib")
     same(joblib.load(tmp_path / "model.joblib"), model, X)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_skops_loses_something_or_needs_to_trust_others(estimator):
+def test_skops_keeps_everything_and_needs_to_trust_this_package_only(estimator):
     import skops.io as skops
 
     model, X = fitted(estimator)
@@ -84,7 +84,7 @@ def through_pickle(model):
 @pytest.mark.parametrize(
     "estimator", [*ESTIMATORS, WedgeFeatures()], ids=lambda e: type(e).__name__
 )
-def test_an_estimator_of_another_version_is_loaded_in_silence(
+def test_an_estimator_of_another_version_is_loaded_with_a_warning(
     estimator, package, saved, monkeypatch
 ):
     versions = {"sklearn_wedge": sklearn_wedge.__version__, "scikit-learn": sklearn.__version__}
@@ -103,7 +103,7 @@ def test_an_estimator_of_another_version_is_loaded_in_silence(
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_copy_is_taken_for_a_pickle_of_another_version():
+def test_a_copy_is_not_taken_for_a_pickle_of_another_version():
     model, X = fitted(WedgeReLURegressor(0.1))
     features = WedgeFeatures(WedgeReLURegressor(0.1)).fit(X, X[:, 2])
     for each in (model, features):
@@ -112,7 +112,7 @@ def test_a_copy_is_taken_for_a_pickle_of_another_version():
     same(pickle.loads(pickle.dumps(model)), model, X)
 
 
-def test_a_pickle_that_names_no_version_is_loaded_in_silence():
+def test_a_pickle_that_names_no_version_is_loaded_with_a_warning():
     model, X = fitted(WedgeReLURegressor(0.1))
     before = WedgeReLURegressor.__new__(WedgeReLURegressor)
     with pytest.warns(InconsistentVersionWarning, match="from version unknown"):

@@ -108,7 +108,9 @@ def trained(kind, seed, n=60, a=0.12):
     odd=st.booleans(),
     snap=st.booleans(),
 )
-def test_polishing_raises_the_objective_or_reports_another(seed, kind, norm, d, alpha, odd, snap):
+def test_polishing_does_not_raise_the_objective_and_reports_that_of_its_layers(
+    seed, kind, norm, d, alpha, odd, snap
+):
     rng = np.random.default_rng(seed)
     X = rng.integers(-3, 4, size=(10, d)) * 0.5 + 0.25
     y = targets(rng, kind, 10)
@@ -134,7 +136,7 @@ def test_polishing_raises_the_objective_or_reports_another(seed, kind, norm, d, 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("kind", LOSS_OF)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_tiny_weights_on_large_inputs_are_taken_for_nothing(kind, norm, ratio):
+def test_tiny_weights_on_large_inputs_are_not_taken_for_nothing(kind, norm, ratio):
     mlp, X, y = trained(kind, 0)
     hidden, output = mlp.coefs_
     scale = np.array([1.0, ratio])
@@ -151,7 +153,7 @@ def test_tiny_weights_on_large_inputs_are_taken_for_nothing(kind, norm, ratio):
     assert_allclose(by_hand, result.objective, rtol=1e-7)
 
 
-def test_a_network_that_is_lost_in_rounding_is_polished_upwards(monkeypatch):
+def test_a_network_that_is_lost_in_rounding_is_refused(monkeypatch):
     module = sys.modules[polish.__module__]
     given_neurons = module.given_neurons
 
@@ -168,7 +170,7 @@ def test_a_network_that_is_lost_in_rounding_is_polished_upwards(monkeypatch):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("kind", LOSS_OF)
-def test_the_objective_of_the_network_is_not_that_of_its_best_scale(kind, norm):
+def test_the_objective_of_the_network_is_that_of_its_best_scale(kind, norm):
     rng = np.random.default_rng(3)
     X, y = rng.standard_normal((12, 2)), targets(rng, kind, 12)
     network = random_network(rng, 2, 5, N_OUTPUTS[kind])
@@ -184,7 +186,7 @@ def test_the_objective_of_the_network_is_not_that_of_its_best_scale(kind, norm):
 
 
 @pytest.mark.parametrize("kind", LOSS_OF)
-def test_alpha_does_not_correspond_to_that_of_scikit_learn_as_documented(kind):
+def test_alpha_corresponds_to_that_of_scikit_learn_as_documented(kind):
     if kind == "counts" and "loss" not in MLPRegressor().get_params():
         pytest.skip("this scikit-learn has no loss for counts")
     network, X, y = trained(kind, 0)
@@ -200,7 +202,7 @@ def test_alpha_does_not_correspond_to_that_of_scikit_learn_as_documented(kind):
 
 
 @pytest.mark.parametrize("kind", ["one target", "two targets", "two classes", "three classes"])
-def test_two_networks_end_at_different_optima(kind):
+def test_two_networks_end_at_the_same_optimum(kind):
     results = []
     for seed in range(2):
         network, X, y = trained(kind, seed)
@@ -219,7 +221,7 @@ def test_two_networks_end_at_different_optima(kind):
 
 @pytest.mark.parametrize("snap", [False, True])
 @pytest.mark.parametrize("d", [1, 2, 3])
-def test_the_polished_network_is_not_the_optimum_of_the_oracle(d, snap):
+def test_the_polished_network_is_the_optimum_of_the_oracle(d, snap):
     rng = np.random.default_rng(d)
     X, y = rng.standard_normal((9, d)), rng.standard_normal(9)
     network = random_network(rng, d, 6, 1)
@@ -231,7 +233,7 @@ def test_the_polished_network_is_not_the_optimum_of_the_oracle(d, snap):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_under_l2_the_polished_network_is_not_the_optimum_of_the_oracle(seed):
+def test_under_l2_the_polished_network_is_the_optimum_of_the_oracle(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((10, 2)), rng.standard_normal(10)
     network = random_network(rng, 2, 6, 1)
@@ -243,7 +245,7 @@ def test_under_l2_the_polished_network_is_not_the_optimum_of_the_oracle(seed):
 
 
 @pytest.mark.parametrize("kind", ["counts", "two classes", "three classes"])
-def test_the_polished_network_is_not_that_of_an_interior_point_method(kind):
+def test_the_polished_network_is_as_good_as_that_of_an_interior_point_method(kind):
     rng = np.random.default_rng(4)
     X, y = rng.standard_normal((24, 2)), targets(rng, kind, 24)
     network = random_network(rng, 2, 6, N_OUTPUTS[kind])
@@ -256,7 +258,7 @@ def test_the_polished_network_is_not_that_of_an_interior_point_method(kind):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("kind", ["one target", "three classes"])
-def test_the_optimum_is_not_left_as_it_is(kind, norm):
+def test_the_optimum_is_left_as_it_is(kind, norm):
     _, X, y = trained(kind, 0)
     make = WedgeReLUClassifier if kind.endswith("classes") else WedgeReLURegressor
     best = make(0.01, norm=norm, tol=1e-6, **RAW).fit(X, y)
@@ -267,7 +269,7 @@ def test_the_optimum_is_not_left_as_it_is(kind, norm):
     assert result.estimator.n_iter_ == 1
 
 
-def test_a_search_beyond_two_inputs_claims_to_be_certified_or_goes_up():
+def test_a_search_beyond_two_inputs_goes_down_and_is_not_called_certified():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
     result = polish(random_network(rng, 3, 5, 1), X, y, alpha=0.05, loss="squared_error", tol=1e-3)
@@ -279,7 +281,7 @@ def test_a_search_beyond_two_inputs_claims_to_be_certified_or_goes_up():
 # --- what comes out -----------------------------------------------------------------------------
 
 
-def test_the_estimator_does_not_predict_like_its_layers_or_lacks_what_fit_sets():
+def test_the_classifier_predicts_like_its_layers_and_has_what_fit_sets():
     network, X, y = trained("two classes", 0)
     result = polish(network, X, y, alpha=0.002)
     estimator = result.estimator
@@ -294,14 +296,14 @@ def test_the_estimator_does_not_predict_like_its_layers_or_lacks_what_fit_sets()
     assert_allclose(refitted.certificate_.objective, result.objective, rtol=1e-3)
 
 
-def test_the_regressor_does_not_predict_like_its_layers_or_lacks_what_fit_sets():
+def test_the_regressor_predicts_like_its_layers_and_has_what_fit_sets():
     network, X, y = trained("two targets", 0)
     estimator = polish(network, X, y, alpha=0.004).estimator
     assert_allclose(estimator.predict(X), forward(layers_of(estimator), X), rtol=1e-9, atol=1e-9)
     assert set(vars(sklearn.clone(estimator).fit(X, y))) == set(vars(estimator))
 
 
-def test_hyperplanes_of_the_network_name_rows_of_the_data():
+def test_hyperplanes_of_the_network_name_no_rows_of_the_data():
     network, X, y = trained("one target", 0)
     kept = polish(network, X, y, alpha=0.002, tol=0.5).estimator
     assert kept.n_neurons_ > 0
@@ -312,7 +314,7 @@ def test_hyperplanes_of_the_network_name_rows_of_the_data():
     assert len(found.support_) > 0
 
 
-def test_rows_without_a_weight_shift_the_rows_that_neurons_are_named_after():
+def test_rows_without_a_weight_do_not_shift_the_rows_that_neurons_name():
     network, X, y = trained("one target", 0)
     weight = (np.arange(len(X)) % 3 > 0) * 1.0
     model = polish(network, X, y, alpha=0.002, sample_weight=weight).estimator
@@ -324,7 +326,7 @@ def test_rows_without_a_weight_shift_the_rows_that_neurons_are_named_after():
     assert np.any(named)
 
 
-def test_the_network_itself_is_changed():
+def test_the_network_itself_is_not_changed():
     network, X, y = trained("one target", 0)
     before = [array.copy() for array in (*network.coefs_, *network.intercepts_)]
     polish(network, X, y, alpha=0.01, tol=0.1)
@@ -332,7 +334,7 @@ def test_the_network_itself_is_changed():
         assert_array_equal(array, copy)
 
 
-def test_weights_differ_from_copies_or_rows_without_one_matter():
+def test_weights_are_copies_and_rows_without_one_do_not_matter():
     rng = np.random.default_rng(2)
     X, y = rng.standard_normal((12, 2)), rng.standard_normal(12)
     network = random_network(rng, 2, 5, 1)
@@ -346,7 +348,7 @@ def test_weights_differ_from_copies_or_rows_without_one_matter():
         assert_allclose(getattr(weighted, name), getattr(copied, name), rtol=1e-9)
 
 
-def test_a_network_that_is_constant_on_the_data_fails():
+def test_a_network_that_is_constant_on_the_data_is_polished():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((8, 2)), rng.standard_normal(8)
     silent = [np.ones((2, 3)), np.ones((3, 1))], [np.full(3, -100.0), np.array([0.5])]
@@ -358,7 +360,7 @@ def test_a_network_that_is_constant_on_the_data_fails():
     assert_allclose(constant.objective, 0.5 * np.var(y))
 
 
-def test_fits_in_chunks_of_rows_go_up_or_end_elsewhere():
+def test_fits_in_chunks_of_rows_end_near_those_in_memory():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 2))
     y = np.abs(X[:, 0]) + np.maximum(X[:, 1] - X[:, 0], 0)
@@ -376,7 +378,7 @@ def test_fits_in_chunks_of_rows_go_up_or_end_elsewhere():
     assert abs(blocks.objective - whole.objective) < 2e-3 * np.var(y)
 
 
-def test_stopping_early_is_not_said_where_polish_was_called():
+def test_stopping_early_is_said_where_polish_was_called():
     network, X, y = trained("one target", 0)
     with pytest.warns(ConvergenceWarning, match="stopped after 1 pricing rounds") as caught:
         polish(network, X, y, alpha=0.002, tol=1e-8, max_iter=1)
@@ -388,7 +390,7 @@ def test_stopping_early_is_not_said_where_polish_was_called():
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("s", [1, 2, 3])
-def test_neurons_are_not_snapped_to_the_samples_nearest_to_them(s, norm):
+def test_neurons_are_snapped_to_the_samples_nearest_to_them(s, norm):
     rng = np.random.default_rng(s)
     points = np.unique(rng.standard_normal((15, 3)), axis=0)
     inputs = np.array([[0, 1, 2][:s], [2, 1, 0][:s][::-1]], dtype=np.intp)
@@ -408,7 +410,7 @@ def test_neurons_are_not_snapped_to_the_samples_nearest_to_them(s, norm):
     assert_allclose(found.offsets, both.offsets, atol=1e-7)
 
 
-def test_samples_that_span_no_hyperplane_get_one():
+def test_samples_that_span_no_hyperplane_get_none():
     line = np.arange(5.0)[:, None] * [[1.0, 1.0, 1.0]]
     oblique = Neurons(
         np.array([[0, 1, 2]]), np.array([[1.0, 0.5, 0.2]]), np.array([0.1]), np.full((1, 3), -1)

@@ -24,7 +24,7 @@ def assert_read(network, module_output, X):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_torch_network_is_read_wrongly(bias):
+def test_a_torch_network_is_read_as_it_is(bias):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -73,7 +73,7 @@ class Sequential(list):
         raise AssertionError("not needed")
 
 
-def test_modules_are_read_only_where_torch_is_installed():
+def test_modules_are_read_without_torch():
     rng = np.random.default_rng(0)
     network = coefs, intercepts = random_network(rng, 3, 4, 2)
     first, second = (
@@ -124,7 +124,7 @@ def broken(where, value=np.nan):
         (lambda: broken(3, np.inf), r"intercepts\[1\].*NaN or infinite"),
     ],
 )
-def test_a_network_that_cannot_be_polished_is_not_refused(network, message):
+def test_a_network_that_cannot_be_polished_is_refused(network, message):
     X, y = data()
     network = network()
     loss = "auto" if isinstance(network, MLPRegressor) else "squared_error"
@@ -136,17 +136,17 @@ def test_a_network_that_cannot_be_polished_is_not_refused(network, message):
     "network",
     [make_pipeline(StandardScaler(), MLPRegressor()), WedgeReLURegressor(0.01), None, "mlp"],
 )
-def test_other_objects_are_taken_for_networks(network):
+def test_other_objects_are_not_taken_for_networks(network):
     with pytest.raises(TypeError, match="network must be a fitted MLPRegressor"):
         polish(network, *data(), alpha=0.1)
 
 
-def test_an_unfitted_network_is_not_refused():
+def test_an_unfitted_network_is_refused():
     with pytest.raises(NotFittedError):
         polish(MLPRegressor(), *data(), alpha=0.1)
 
 
-def test_columns_of_other_names_or_number_are_not_refused():
+def test_columns_of_other_names_or_number_are_refused():
     pandas = pytest.importorskip("pandas")
     X, y = data()
     frame = pandas.DataFrame(X, columns=["a", "b"])
@@ -158,7 +158,7 @@ def test_columns_of_other_names_or_number_are_not_refused():
         polish(fitted(), X[:, :1], y, alpha=0.1)
 
 
-def test_labels_that_the_network_does_not_know_are_not_refused():
+def test_labels_that_the_network_does_not_know_are_refused():
     X, y = data("two classes")
     network = fitted(MLPClassifier, "two classes")
     with pytest.raises(ValueError, match=r"trained on the classes \['a', 'b'\].*\['a', 'c'\]"):
@@ -174,12 +174,12 @@ def test_labels_that_the_network_does_not_know_are_not_refused():
         ("three classes", 1, r"for 3 classes 3 are needed: log odds[^.]*per class\.$"),
     ],
 )
-def test_outputs_that_are_not_those_of_the_classes_are_not_refused(kind, q, message):
+def test_outputs_that_are_not_those_of_the_classes_are_refused(kind, q, message):
     with pytest.raises(ValueError, match=message):
         polish(layers(q=q), *data(kind), alpha=0.1, loss="log_loss")
 
 
-def test_a_multilabel_network_is_not_refused():
+def test_a_multilabel_network_is_refused():
     X, _ = data()
     labels = (X > 0).astype(int)
     with warnings.catch_warnings():
@@ -201,24 +201,24 @@ def test_a_multilabel_network_is_not_refused():
         ({"sample_weight": np.zeros(12)}, "(?i)sample.weight"),
     ],
 )
-def test_parameters_that_make_no_sense_are_not_refused(parameters, message):
+def test_parameters_that_make_no_sense_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         polish(layers(), *data(), **{"alpha": 0.1, "loss": "squared_error", **parameters})
 
 
-def test_another_loss_than_the_network_was_trained_with_is_not_refused():
+def test_another_loss_than_the_network_was_trained_with_is_refused():
     with pytest.raises(ValueError, match="trained with loss='squared_error', not 'log_loss'"):
         polish(fitted(), *data(), alpha=0.1, loss="log_loss")
 
 
-def test_dask_arrays_are_not_refused():
+def test_dask_arrays_are_refused():
     array = pytest.importorskip("dask.array")
     X, y = data()
     with pytest.raises(ValueError, match="does not take dask"):
         polish(layers(), array.from_array(X), y, alpha=0.1, loss="squared_error")
 
 
-def test_additive_networks_are_refused_at_order_one():
+def test_additive_networks_are_polished_at_order_one():
     coefs, intercepts = layers()
     coefs[0][0, :2], coefs[0][1, 2] = 0.0, 0.0
     result = polish(

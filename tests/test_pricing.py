@@ -177,7 +177,7 @@ def test_no_hinge_has_a_value_of_its_own(table):
 
 
 @on_every_table
-def test_exact_pricing_returns_neurons_with_other_values(table):
+def test_exact_pricing_returns_neurons_with_their_values(table):
     for points, order, dual in problems(table):
         assert_neurons_have_their_values(
             points, Pricing(points, NeuronClass(order)).price_exactly(dual), dual
@@ -185,7 +185,7 @@ def test_exact_pricing_returns_neurons_with_other_values(table):
 
 
 @on_every_table
-def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table):
+def test_search_returns_neurons_with_their_values_none_beyond_the_whole_class(table):
     for points, order, dual in problems(table):
         pricing = Pricing(points, NeuronClass(order))
         exact = pricing.price_exactly(dual)
@@ -198,7 +198,7 @@ def test_search_returns_neurons_with_other_values_or_beats_the_whole_class(table
 
 
 @on_every_table
-def test_a_binned_sweep_proposes_what_is_not_a_pencil(table):
+def test_a_binned_sweep_proposes_pencils(table):
     points = TABLES[table]
     pairs = BinnedPairs(PointTable(points), NeuronClass(2))
     for seed, (q, kind) in enumerate(DUALS):
@@ -214,7 +214,7 @@ def test_a_binned_sweep_proposes_what_is_not_a_pencil(table):
 
 
 @on_every_table
-def test_the_bound_is_not_the_maximum_over_the_class(table):
+def test_the_bound_is_the_maximum_over_the_class(table):
     dictionaries = {}
     for points, order, dual in problems(table):
         neurons = dictionaries.setdefault(order, every_neuron(points, order))
@@ -225,7 +225,7 @@ def test_the_bound_is_not_the_maximum_over_the_class(table):
 
 
 @on_every_table
-def test_the_best_neuron_does_not_attain_the_bound(table):
+def test_the_best_neuron_attains_the_bound(table):
     for points, order, dual in problems(table):
         priced = Pricing(points, NeuronClass(order)).price_exactly(dual)
         if priced.bound > 1e-12 * np.abs(dual).sum() * np.abs(points).max():
@@ -234,7 +234,7 @@ def test_the_best_neuron_does_not_attain_the_bound(table):
 
 
 @on_every_table
-def test_a_random_neuron_violates_the_bound(table):
+def test_random_neurons_stay_within_the_bound(table):
     """Neurons of the class, not only the extreme ones that the theorem names."""
     points = TABLES[table]
     rng = np.random.default_rng(3)
@@ -248,7 +248,7 @@ def test_a_random_neuron_violates_the_bound(table):
 
 @settings(max_examples=30, deadline=None)
 @given(st.data())
-def test_ties_of_any_pattern_change_the_maximum(data):
+def test_ties_of_any_pattern_leave_the_maximum(data):
     n, d, q = (data.draw(st.integers(1, high)) for high in (8, 3, 2))
     coordinates = data.draw(arrays(float, (n, d), elements=st.integers(-2, 2).map(float)))
     points = np.unique(coordinates, axis=0)  # not centred: centring would round
@@ -266,7 +266,7 @@ def test_ties_of_any_pattern_change_the_maximum(data):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(-40, 40))
-def test_the_unit_of_the_inputs_changes_which_neuron_is_best(seed, exponent):
+def test_the_unit_of_the_inputs_does_not_change_which_neuron_is_best(seed, exponent):
     """A power of two scales every value exactly; nothing may fall below an absolute threshold."""
     rng = np.random.default_rng(seed)
     points, unit = canonical(rng.standard_normal((7, 3))), 2.0**exponent
@@ -279,7 +279,7 @@ def test_the_unit_of_the_inputs_changes_which_neuron_is_best(seed, exponent):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
-def test_renaming_or_mirroring_inputs_changes_the_bound(seed):
+def test_permuting_and_mirroring_inputs_leaves_the_bound(seed):
     rng = np.random.default_rng(seed)
     X = rng.integers(-2, 3, size=(9, 3)).astype(float)
     points = np.unique(X, axis=0)
@@ -291,7 +291,7 @@ def test_renaming_or_mirroring_inputs_changes_the_bound(seed):
     assert_allclose(mirrored, bound, rtol=1e-11, atol=1e-12)
 
 
-def test_a_dual_point_of_zeros_is_given_a_value():
+def test_a_dual_point_of_zeros_has_the_bound_zero():
     for points in (TABLES["grid of 3 inputs"], TABLES["one point"]):
         assert (
             Pricing(points, NeuronClass(2)).price_exactly(np.zeros((len(points), 1))).bound == 0.0
@@ -302,13 +302,13 @@ def test_a_dual_point_of_zeros_is_given_a_value():
 
 
 @on_every_table
-def test_a_neuron_is_not_what_it_says(table):
+def test_neurons_are_what_they_say(table):
     for points, order, dual in problems(table):
         assert_valid(points, Pricing(points, NeuronClass(order)).price_exactly(dual).neurons, order)
 
 
 @on_every_table
-def test_a_neuron_is_returned_twice(table):
+def test_no_neuron_is_returned_twice(table):
     for points, order, dual in problems(table):
         for priced in (
             Pricing(points, NeuronClass(order)).price_exactly(dual),
@@ -323,7 +323,7 @@ def test_a_neuron_is_returned_twice(table):
 @pytest.mark.parametrize(
     "table", ["generic 3 inputs", "few values in 4 inputs", "standardised binary"]
 )
-def test_the_number_of_threads_changes_what_exact_pricing_finds(table):
+def test_the_number_of_threads_does_not_change_what_exact_pricing_finds(table):
     for points, order, dual in problems(table):
         if order < 2:
             continue
@@ -339,7 +339,7 @@ def test_the_number_of_threads_changes_what_exact_pricing_finds(table):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_pencils_kept_sorted_have_other_values_than_pencils_sorted_anew(norm):
+def test_pencils_kept_sorted_have_the_values_of_pencils_sorted_anew(norm):
     rng = np.random.default_rng(0)
     points = np.unique(rng.integers(-3, 4, size=(25, 3)).astype(float), axis=0)
     points -= points.mean(axis=0)
@@ -363,7 +363,7 @@ def planted_residual(rng, n, d):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_binned_sweep_misses_an_obvious_neuron(seed):
+def test_the_binned_sweep_finds_an_obvious_neuron(seed):
     points, dual = planted_residual(np.random.default_rng(seed), n=150, d=4)
     table = PointTable(points)
     pencils = BinnedPairs(table, NeuronClass(2)).propose(dual, np.ones(4), 0, at_most=10)
@@ -385,7 +385,7 @@ def test_the_binned_sweep_misses_an_obvious_neuron(seed):
         ("l1", 1, (0, 0)),
     ],
 )
-def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_outputs, directions):
+def test_cells_of_one_position_each_have_the_values_of_their_lines(norm, n_outputs, directions):
     """Where a cell is a position nothing is approximate: sums over cells equal sums over points."""
     rng = np.random.default_rng(0)
     points = canonical(rng.integers(-4, 5, size=(60, 2)).astype(float))
@@ -416,7 +416,7 @@ def test_cells_of_one_position_each_have_other_values_than_their_lines(norm, n_o
         assert_allclose(value(weight, position, position[cells[k]]), largest, atol=1e-12)
 
 
-def test_pairs_that_a_round_leaves_out_have_no_turn():
+def test_pairs_that_a_round_leaves_out_have_their_turn():
     rng = np.random.default_rng(0)
     points = canonical(rng.standard_normal((8, 60)))
     pairs = BinnedPairs(PointTable(points), NeuronClass(2))
@@ -429,7 +429,7 @@ def test_pairs_that_a_round_leaves_out_have_no_turn():
     assert set().union(*turns) == set(map(tuple, pairs.pairs))
 
 
-def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
+def test_sweeping_cells_of_one_position_each_is_sweeping_the_points():
     """On a grid of few values a cell is a position, and nothing is approximate."""
     rng = np.random.default_rng(0)
     points = canonical(rng.integers(-4, 5, size=(200, 3)).astype(float))
@@ -443,7 +443,7 @@ def test_sweeping_cells_of_one_position_each_differs_from_sweeping_the_points():
 
 
 @pytest.mark.parametrize("round_number", range(3))
-def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number):
+def test_sweeping_cells_finds_an_obvious_neuron_among_many_points(round_number):
     points, dual = planted_residual(np.random.default_rng(0), n=6000, d=3)
     table, chosen = PointTable(points), all_pencils(6000, 3, 2)
     pencils = Pencils(chosen.inputs[::57], chosen.points[::57])
@@ -463,7 +463,7 @@ def test_sweeping_cells_misses_an_obvious_neuron_among_many_points(round_number)
     assert_valid(points, by_cells.neurons, 2)
 
 
-def test_many_points_and_local_moves_alone_find_poor_neurons():
+def test_many_points_and_local_moves_alone_find_good_neurons():
     points, dual = planted_residual(np.random.default_rng(0), n=SearchBudget().cells_from + 1, d=3)
     pricing = Pricing(points, NeuronClass(2))
     first = pricing.propose(dual, Neurons.empty(2), 0, everywhere=False)
@@ -474,7 +474,7 @@ def test_many_points_and_local_moves_alone_find_poor_neurons():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_search_misses_an_obvious_neuron_of_order_3(seed):
+def test_the_search_finds_an_obvious_neuron_of_order_3(seed):
     rng = np.random.default_rng(seed)
     points = canonical(rng.standard_normal((60, 4)))
     hidden = np.maximum(points @ [0.4, -0.3, 0.0, 0.3] + 0.1, 0.0)
@@ -499,7 +499,7 @@ PLANE = np.array([[1, 4]]), np.array([[5, 8]])
 SPACE = np.array([[0, 2, 3]]), np.array([[6, 7, 9]])
 
 
-def test_replacing_a_point_changes_the_inputs_or_misses_a_point():
+def test_replacing_a_point_keeps_the_inputs_and_misses_no_point():
     assert pencils_as_set(replace_a_point(*PLANE)) == {((1, 4), (5,)), ((1, 4), (8,))}
     assert pencils_as_set(replace_a_point(*SPACE)) == {
         ((0, 2, 3), (6, 7)),
@@ -508,7 +508,7 @@ def test_replacing_a_point_changes_the_inputs_or_misses_a_point():
     }
 
 
-def test_adding_an_input_repeats_one_or_loses_a_point():
+def test_adding_an_input_repeats_none_and_keeps_the_points():
     added = add_an_input(*PLANE, np.array([0, 1, 2, 7]))
     assert pencils_as_set(added) == {
         ((0, 1, 4), (5, 8)),
@@ -517,12 +517,12 @@ def test_adding_an_input_repeats_one_or_loses_a_point():
     }
 
 
-def test_dropping_an_input_keeps_too_many_points():
+def test_dropping_an_input_drops_all_points_but_those_of_a_pencil():
     expected = {(inputs, (point,)) for inputs in [(0, 2), (0, 3), (2, 3)] for point in (6, 7, 9)}
     assert pencils_as_set(drop_an_input(*SPACE)) == expected
 
 
-def test_a_pencil_of_a_move_does_not_contain_the_neuron_it_starts_from():
+def test_a_pencil_of_a_move_contains_the_neuron_it_starts_from():
     """Sweeping the neighbours of a neuron can then only find something at least as good."""
     rng = np.random.default_rng(5)
     points = canonical(rng.standard_normal((20, 4)))
@@ -536,7 +536,7 @@ def test_a_pencil_of_a_move_does_not_contain_the_neuron_it_starts_from():
         assert added.order == order + 1
 
 
-def test_local_moves_propose_more_inputs_than_allowed():
+def test_local_moves_propose_no_more_inputs_than_allowed():
     neurons = Neurons(
         np.array([[2, -1, -1], [0, 3, -1], [0, 1, 3]]),
         np.array([[1.0, 0, 0], [0.5, 0.5, 0], [0.2, 0.2, 0.6]]),
@@ -549,7 +549,7 @@ def test_local_moves_propose_more_inputs_than_allowed():
     assert max(pencils.order for pencils in fewer) == 2
 
 
-def test_a_batch_is_of_one_kind_or_not_the_best():
+def test_a_batch_is_the_best_of_each_kind():
     """The first of similar rows is kept; a row of zeros never."""
     rng = np.random.default_rng(0)
     different = rng.standard_normal((4, 30))
@@ -561,7 +561,7 @@ def test_a_batch_is_of_one_kind_or_not_the_best():
     assert len(diverse(rows[:0], weight, 3)) == 0
 
 
-def test_a_batch_has_neurons_of_inputs_that_are_nearly_always_the_same():
+def test_a_batch_has_neurons_of_inputs_that_are_nearly_constant():
     """Idle on the points that are compared first, each does what no other does."""
     rng = np.random.default_rng(0)
     columns = np.vstack([rng.standard_normal(10_000), np.zeros((2, 10_000))])
@@ -585,7 +585,7 @@ def test_a_batch_has_neurons_of_rare_inputs_that_have_a_point_in_common():
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_a_chunk_of_candidates_overlooks_one_chosen_before(monkeypatch, chunk):
+def test_a_chunk_of_candidates_is_compared_with_all_chosen_before(monkeypatch, chunk):
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((60, 3)) @ rng.standard_normal((3, 40))
     correlation, chosen = np.abs(np.corrcoef(rows)), []

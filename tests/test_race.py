@@ -70,7 +70,7 @@ def fitted():
     ],
     ids=["additive", "of pairs", "oblique"],
 )
-def test_the_kind_that_made_the_data_is_not_found(function, kinds):
+def test_the_kind_that_made_the_data_is_found(function, kinds):
     X = inputs()
     model = WedgeReLURegressorCV(**SIMPLE, effort="fast").fit(X, noisy(function, X))
     assert (model.interaction_order_, model.norm_) in kinds
@@ -78,7 +78,7 @@ def test_the_kind_that_made_the_data_is_not_found(function, kinds):
     assert np.std(model.predict(fresh) - function(fresh)) < 0.1
 
 
-def test_the_choice_depends_on_the_order_of_rows_or_on_copies_for_weights(fitted):
+def test_the_choice_ignores_the_order_of_rows_and_takes_weights_as_copies(fitted):
     X = inputs()
     y = noisy(of_pairs, X)
     order = np.random.default_rng(3).permutation(N)
@@ -95,14 +95,14 @@ def test_the_choice_depends_on_the_order_of_rows_or_on_copies_for_weights(fitted
     assert_allclose(weighted.predict(X), copied.predict(X), rtol=1e-7)
 
 
-def test_the_choice_depends_on_jobs(fitted):
+def test_the_choice_does_not_depend_on_jobs(fitted):
     X = inputs()
     other = clone(fitted).set_params(n_jobs=2).fit(X, noisy(of_pairs, X))
     assert other.best_params_ == fitted.best_params_
     assert_array_equal(other.predict(X), fitted.predict(X))
 
 
-def test_early_stages_cost_as_much_as_late_ones_or_results_lack_rows():
+def test_later_stages_have_more_rows_and_results_list_all_candidates():
     X = inputs(2500)
     given = {"norm": "l1", "n_blocks": 1, "interaction_order": (1, 2), "encoding": None}
     model = WedgeReLURegressorCV(**given, effort="fast").fit(X, noisy(additive, X))
@@ -125,7 +125,7 @@ def test_early_stages_cost_as_much_as_late_ones_or_results_lack_rows():
     assert model.best_params_["alpha"] == model.alpha_
 
 
-def test_a_penalty_of_a_sample_is_not_lowered_for_all_rows(monkeypatch):
+def test_a_penalty_of_a_sample_is_lowered_for_all_rows(monkeypatch):
     monkeypatch.setattr("sklearn_wedge._estimators.race_rows.MOST_ROWS", 100)
     X = inputs(400)
     given = {"norm": "l1", "interaction_order": 1, "n_blocks": 1, "encoding": None}
@@ -135,7 +135,7 @@ def test_a_penalty_of_a_sample_is_not_lowered_for_all_rows(monkeypatch):
     assert_allclose(model.alpha_, model.best_params_["alpha"] * (rows / 320) ** 0.5)
 
 
-def test_the_last_stage_is_not_that_of_the_paths(fitted):
+def test_the_paths_are_those_of_the_last_stage(fitted):
     n_last = np.count_nonzero(fitted.cv_results_["iter"] == fitted.cv_results_["iter"].max())
     assert len(fitted.combinations_) == n_last
     assert fitted.score_path_.shape[:2] == fitted.alphas_.shape
@@ -152,7 +152,7 @@ def parts_of(n_rows, effort):
 
 
 @pytest.mark.parametrize("n_rows", [30, 300, 3_000, 30_000])
-def test_more_effort_is_less_work(n_rows):
+def test_more_effort_is_no_less_work(n_rows):
     def work(effort):
         stages, candidates = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
         return len(candidates), sum(stage.n_rows * stage.n_folds for stage in stages)
@@ -162,7 +162,7 @@ def test_more_effort_is_less_work(n_rows):
     assert fast[1] <= balanced[1] <= thorough[1]
 
 
-def test_outputs_or_kinks_do_not_lower_the_rows():
+def test_costly_fits_have_no_more_rows_than_cheap_ones():
     few, many = (
         planned("balanced", Size(30_000, 5, cost), parts_of(30_000, "balanced"), {}, {})[0]
         for cost in (10, 1)
@@ -275,7 +275,7 @@ def test_a_path_of_medians_goes_on_where_networks_interpolate(loss, end):
     assert coarse_patience(loss).end(scores, -scores) == end
 
 
-def test_what_is_given_does_not_restrict_the_race():
+def test_what_is_given_restricts_the_race():
     X = inputs(260)
     y = noisy(of_pairs, X)
     given = {"interaction_order": (1, 2), "norm": "l1", "n_blocks": 1, "alphas": [0.1, 0.03]}
@@ -288,7 +288,7 @@ def test_what_is_given_does_not_restrict_the_race():
     assert len(set(results["param_encoding"])) > 1
 
 
-def test_a_choice_of_nothing_is_no_race_of_one_stage():
+def test_a_choice_of_nothing_is_a_race_of_one_stage():
     X = inputs(60)
     given = {"interaction_order": 1, "norm": "l1", "alphas": [0.1, 0.03], "cv": 2}
     model = WedgeReLURegressorCV(**given, **SIMPLE).fit(X, noisy(additive, X))
@@ -296,7 +296,7 @@ def test_a_choice_of_nothing_is_no_race_of_one_stage():
     assert model.score_path_.shape == (2, 2)
 
 
-def test_constraints_do_not_restrict_the_race():
+def test_constraints_restrict_the_race():
     X = inputs(120)
     model = WedgeReLURegressorCV(monotonic_cst=[0, 0, -1], effort="fast")
     model.fit(X, noisy(additive, X))
@@ -304,7 +304,7 @@ def test_constraints_do_not_restrict_the_race():
     assert set(model.cv_results_["param_n_blocks"]) == {1}
 
 
-def test_folds_that_are_given_are_not_used():
+def test_folds_that_are_given_are_used():
     X = inputs(120)
     y = noisy(additive, X)
     model = WedgeReLURegressorCV(cv=3, effort="fast", encoding=None).fit(X, y)
@@ -317,7 +317,7 @@ def test_folds_that_are_given_are_not_used():
 
 
 @pytest.mark.parametrize("n", [2, 8, 30])
-def test_few_rows_are_raced_for_long_or_not_said_to_be_few(n):
+def test_few_rows_are_raced_briefly_and_said_to_be_few(n):
     X = inputs(n)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -326,14 +326,14 @@ def test_few_rows_are_raced_for_long_or_not_said_to_be_few(n):
     assert ("nothing to validate on" in model.summary()) == (n < 10)
 
 
-def test_the_summary_does_not_say_what_was_chosen_and_why(fitted):
+def test_the_summary_says_what_was_chosen_and_why(fitted):
     words = " ".join(fitted.summary().split())
     assert f"Chosen: alpha {fitted.alpha_:.3g}, interaction_order=" in words
     assert "3 candidates on" in words
     assert "mean score" in words
 
 
-def test_the_race_is_silent(capfd):
+def test_verbose_names_the_stages_of_the_race(capfd):
     X = inputs(120)
     WedgeReLURegressorCV(effort="fast", verbose=1).fit(X, noisy(additive, X))
     out = capfd.readouterr().out
@@ -341,7 +341,7 @@ def test_the_race_is_silent(capfd):
     assert "cross-validation, stage 2: " in out
 
 
-def test_a_pickle_loses_the_choice(fitted):
+def test_a_pickle_keeps_the_choice_and_a_clone_does_not(fitted):
     copy = pickle.loads(pickle.dumps(fitted))
     assert copy.best_params_ == fitted.best_params_
     assert copy.summary() == fitted.summary()
@@ -350,7 +350,7 @@ def test_a_pickle_loses_the_choice(fitted):
     assert unfitted.get_params() == fitted.get_params()
 
 
-def test_several_classes_are_not_raced():
+def test_several_classes_are_raced():
     X = inputs(150, 2)
     y = np.array(["a", "b", "c"])[(X[:, 0] > 0).astype(int) + (X[:, 1] > 0.2)]
     model = WedgeReLUClassifierCV(effort="fast", encoding=None).fit(X, y)
@@ -358,12 +358,12 @@ def test_several_classes_are_not_raced():
     assert model.best_score_ > -0.5  # that of the constant model is about -1
 
 
-def test_an_effort_that_is_none_is_taken():
+def test_an_effort_that_is_none_is_refused():
     with pytest.raises(ValueError, match="'effort' parameter of WedgeReLURegressorCV"):
         WedgeReLURegressorCV(effort="much").fit(inputs(20), np.arange(20.0))
 
 
-def test_columns_with_names_warn_about_names():
+def test_columns_with_names_do_not_warn_about_names():
     X = inputs(120)
     y = noisy(additive, X)
     frame = pd.DataFrame(X, columns=[f"a{k}" for k in range(X.shape[1])])
@@ -376,7 +376,7 @@ def test_columns_with_names_warn_about_names():
         assert list(model.feature_names_in_) == list(frame.columns)
 
 
-def test_counts_that_are_nearly_all_0_are_raced_on_rows_without_any():
+def test_counts_that_are_nearly_all_0_are_raced_on_rows_with_some():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(6_000, 2))
     y = np.zeros(len(X))
@@ -390,13 +390,13 @@ def test_counts_that_are_nearly_all_0_are_raced_on_rows_without_any():
 
 
 @pytest.mark.parametrize(("alphas", "expected"), [("auto", 0.01), (5, 0.01), ([1.0, 0.02], 0.02)])
-def test_few_rows_get_another_penalty_than_the_usual_one(alphas, expected):
+def test_few_rows_get_the_usual_penalty_or_the_nearest_given(alphas, expected):
     X = inputs(6)
     y = noisy(additive, X)
     assert WedgeReLURegressorCV(alphas).fit(X, y).alpha_ == expected
 
 
-def test_a_penalty_chosen_on_given_folds_is_lowered_without_a_reason():
+def test_a_penalty_chosen_on_given_folds_is_not_lowered():
     X = inputs(90)
     y = noisy(additive, X)
     model = WedgeReLURegressorCV(cv=3, effort="fast").fit(X, y)

@@ -88,7 +88,7 @@ DEPENDENT = [
 
 @pytest.mark.parametrize("fraction", ALPHAS)
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_dependent_columns_stop_the_active_set_short_of_the_optimum(kind, fraction):
+def test_the_active_set_reaches_the_optimum_of_dependent_columns(kind, fraction):
     activations, target, weight = dependent_columns(kind)
     columns = restricted_problem(activations, target, weight)
     alpha = fraction * largest_alpha(columns)
@@ -98,7 +98,7 @@ def test_dependent_columns_stop_the_active_set_short_of_the_optimum(kind, fracti
 
 
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_a_warm_start_ends_elsewhere_than_a_cold_one(kind):
+def test_a_warm_start_ends_where_a_cold_one_does(kind):
     activations, target, weight = dependent_columns(kind, seed=1)
     columns = restricted_problem(activations, target, weight)
     coef = None
@@ -111,7 +111,7 @@ def test_a_warm_start_ends_elsewhere_than_a_cold_one(kind):
 
 
 @pytest.mark.parametrize("start", ["wrong signs", "huge", "optimum", "tiny"])
-def test_the_start_decides_the_optimum(start):
+def test_the_start_does_not_decide_the_optimum(start):
     activations, target, weight = dependent_columns("both orientations")
     columns = restricted_problem(activations, target, weight)
     alpha = 1e-2 * largest_alpha(columns)
@@ -139,7 +139,7 @@ def test_the_start_decides_the_optimum(start):
 @given(SEEDS, st.integers(2, 40), st.integers(1, 60), st.sampled_from(ALPHAS[1:]), st.booleans())
 @example(seed=4, n=18, n_hyperplanes=4, fraction=1e-6, ties=True)
 @example(seed=0, n=8, n_hyperplanes=4, fraction=1e-6, ties=True)
-def test_some_problem_is_left_unsolved(seed, n, n_hyperplanes, fraction, ties):
+def test_every_problem_is_solved_to_optimality(seed, n, n_hyperplanes, fraction, ties):
     rng = np.random.default_rng(seed)
     d = int(rng.integers(1, 4))
     points = rng.integers(0, 4, (n, d)).astype(float) if ties else rng.standard_normal((n, d))
@@ -157,7 +157,7 @@ def test_some_problem_is_left_unsolved(seed, n, n_hyperplanes, fraction, ties):
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.1, 1e-2, 1e-3])
-def test_independent_columns_give_other_coefficients_than_lasso(fraction):
+def test_independent_columns_give_the_coefficients_of_lasso(fraction):
     rng = np.random.default_rng(2)
     n, m = 40, 10
     activations, target = rng.standard_normal((m, n)), rng.standard_normal(n)
@@ -172,14 +172,14 @@ def test_independent_columns_give_other_coefficients_than_lasso(fraction):
     assert_allclose(solve(columns, alpha), lasso.coef_, atol=1e-9)
 
 
-def test_a_column_is_active_above_the_largest_alpha():
+def test_no_column_is_active_above_the_largest_alpha():
     columns = restricted_problem(*dependent_columns("both orientations"))
     coef = solve(columns, largest_alpha(columns) * (1 + 1e-9))
     assert_array_equal(coef, 0.0)
     assert np.count_nonzero(solve(columns, largest_alpha(columns) * 0.999)) > 0
 
 
-def test_columns_of_zeros_get_a_coefficient_or_hide_the_others():
+def test_columns_of_zeros_get_no_coefficient_and_hide_no_others():
     activations, target, weight = dependent_columns("both orientations")
     silent = np.zeros((3, activations.shape[1]))
     columns = restricted_problem(activations, target, weight)
@@ -195,11 +195,11 @@ def test_columns_of_zeros_get_a_coefficient_or_hide_the_others():
     assert_array_equal(solve(only_zeros, 1e-3), 0.0)
 
 
-def test_no_columns_fail():
+def test_without_columns_there_are_no_coefficients():
     assert solve_quadratic_l1(np.empty((0, 0)), np.empty(0), 1.0, np.empty(0)).shape == (0,)
 
 
-def test_the_start_is_overwritten():
+def test_the_start_is_not_overwritten():
     columns = restricted_problem(*dependent_columns("copies"))
     start = np.ones(len(columns))
     solve(columns, 1e-2, start)
@@ -208,7 +208,7 @@ def test_the_start_is_overwritten():
 
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, st.integers(-60, 60))
-def test_the_unit_of_the_target_matters(seed, exponent):
+def test_the_unit_of_the_target_does_not_matter(seed, exponent):
     """y·c and alpha·c scale the coefficients by c, exactly for a power of two."""
     rng = np.random.default_rng(seed)
     points = rng.standard_normal((12, 2))
@@ -254,7 +254,7 @@ def assert_columns(columns, loss, activations):
 
 
 @pytest.mark.parametrize("steps", [(7,), (1, 6), (3, 0, 4), (0, 7)])
-def test_columns_added_in_several_steps_have_other_products(steps):
+def test_columns_added_in_several_steps_have_their_products(steps):
     loss, activations = random_columns(np.random.default_rng(0))
     columns, done = loss.no_columns(), 0
     for k in steps:
@@ -266,7 +266,7 @@ def test_columns_added_in_several_steps_have_other_products(steps):
 @pytest.mark.parametrize(
     "which", [np.array([5, 0, 2]), np.arange(7) % 2 == 0, np.array([], dtype=int)], ids=str
 )
-def test_columns_taken_are_not_those_asked_for(which):
+def test_columns_taken_are_those_asked_for(which):
     loss, activations = random_columns(np.random.default_rng(1))
     taken = loss.extend(loss.no_columns(), KeptActivations(activations)).take(which)
     assert_columns(taken, loss, activations[which])
@@ -275,7 +275,7 @@ def test_columns_taken_are_not_those_asked_for(which):
 @pytest.mark.parametrize(
     "kept", [np.array([0, 2, 4]), np.arange(5), np.array([], dtype=int), None], ids=str
 )
-def test_columns_added_to_those_kept_have_other_products(kept):
+def test_columns_added_to_those_kept_have_their_products(kept):
     loss, activations = random_columns(np.random.default_rng(3))
     before = loss.extend(loss.no_columns(), KeptActivations(activations[:5]))
     columns = loss.extend(before, KeptActivations(activations[5:]), kept=kept)
@@ -283,7 +283,7 @@ def test_columns_added_to_those_kept_have_other_products(kept):
     assert_columns(columns, loss, np.concatenate([stay, activations[5:]]))
 
 
-def test_the_intercept_is_not_the_best_one():
+def test_the_intercept_is_the_best_one():
     loss, activations = random_columns(np.random.default_rng(2), q=1)
     columns = loss.extend(loss.no_columns(), KeptActivations(activations))
     found = loss.solve(columns, 0.05, np.zeros((7, 1)), np.zeros(1))
@@ -294,7 +294,7 @@ def test_the_intercept_is_not_the_best_one():
     assert_allclose(prediction, activations.T @ coef + intercept)
 
 
-def test_a_good_enough_solution_is_not_within_its_gap():
+def test_a_good_enough_solution_is_within_its_gap():
     rng = np.random.default_rng(0)
     for seed in range(30):
         H = np.maximum(rng.standard_normal((30, 40)), 0.0)

@@ -57,7 +57,7 @@ def assert_is_the_sample_of(rows, their_weight, X, y, weight, options):
 @on_all_options
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS)
-def test_a_weight_of_k_differs_from_k_copies(options, seed):
+def test_a_weight_of_k_is_k_copies(options, seed):
     X, y, rng = random_table(seed)
     weight = rng.integers(0, 5, size=len(X)).astype(float)
     weight[rng.integers(len(X))] = 2.0
@@ -68,7 +68,7 @@ def test_a_weight_of_k_differs_from_k_copies(options, seed):
 @on_all_options
 @settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
-def test_a_weight_of_zero_differs_from_absence(options, seed):
+def test_a_weight_of_zero_is_absence(options, seed):
     X, y, rng = random_table(seed)
     weight = rng.uniform(0.1, 2.0, size=len(X)) * rng.integers(0, 2, size=len(X))
     weight[rng.integers(len(X))] = 1.0
@@ -79,7 +79,7 @@ def test_a_weight_of_zero_differs_from_absence(options, seed):
 @on_all_options
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS)
-def test_the_order_of_the_rows_matters(options, seed):
+def test_the_order_of_the_rows_does_not_matter(options, seed):
     X, y, rng = random_table(seed)
     weight = rng.uniform(0.1, 2.0, size=len(X))
     order = rng.permutation(len(X))
@@ -93,7 +93,7 @@ def test_the_order_of_the_rows_matters(options, seed):
 @on_all_options
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
-def test_a_point_names_a_row_that_is_not_its_first_occurrence(options, seed):
+def test_a_point_names_the_row_that_is_its_first_occurrence(options, seed):
     X, y, rng = random_table(seed, tied=True)
     weight = rng.integers(0, 3, size=len(X)).astype(float)
     weight[rng.integers(len(X))] = 1.0
@@ -110,7 +110,7 @@ def test_a_point_names_a_row_that_is_not_its_first_occurrence(options, seed):
 @on_all_options
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
-def test_points_are_not_distinct_or_not_in_order(options, seed):
+def test_points_are_distinct_and_in_order(options, seed):
     X, y, _ = random_table(seed)
     sample = canonical_sample(X, y, np.ones(len(X)), options)
     assert_array_equal(np.unique(sample.points, axis=0), sample.points)
@@ -122,7 +122,7 @@ def test_points_are_not_distinct_or_not_in_order(options, seed):
     assert_allclose(sample.weight.sum(), 1.0, rtol=1e-15)
 
 
-def test_rows_made_equal_by_clipping_are_not_merged():
+def test_rows_made_equal_by_clipping_are_merged():
     X = np.array([[0.0], [1.0], [2.0], [3.0], [100.0], [200.0]])
     y = np.array([[5.0], [1.0], [1.0], [2.0], [2.0], [2.0]])
     sample = canonical_sample(X, y, np.ones(6), SampleOptions(False, 0.34))
@@ -133,7 +133,7 @@ def test_rows_made_equal_by_clipping_are_not_merged():
     assert_allclose(sample.weight, [2 / 6, 1 / 6, 3 / 6])
 
 
-def test_minus_zero_is_another_number_than_zero():
+def test_minus_zero_is_the_same_number_as_zero():
     y = np.array([[0.0], [-0.0], [1.0]])
     plus = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 0.0]])
     mixed = np.array([[-0.0, 1.0], [0.0, 1.0], [2.0, -0.0]])
@@ -152,7 +152,7 @@ def test_minus_zero_is_another_number_than_zero():
 @pytest.mark.parametrize("tied", [True, False])
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
-def test_summing_over_points_is_not_the_adjoint_of_repeating(tied, seed):
+def test_summing_over_points_is_the_adjoint_of_repeating(tied, seed):
     X, y, rng = random_table(seed, tied)
     sample = canonical_sample(X, y, np.ones(len(X)), SampleOptions(clip_quantile=None))
     on_points = rng.standard_normal((len(sample.points), 2))
@@ -175,7 +175,7 @@ def test_summing_over_points_is_not_the_adjoint_of_repeating(tied, seed):
     st.lists(st.tuples(st.integers(-3, 3), st.integers(1, 5)), min_size=1, max_size=12),
     st.integers(1, 19),
 )
-def test_a_quantile_is_not_the_inverse_of_the_distribution(pairs, twentieths):
+def test_a_quantile_is_the_inverse_of_the_distribution(pairs, twentieths):
     """The least value whose share reaches q, decided in integers: no rounding can tip it."""
     values, weight = (np.array(column) for column in zip(*pairs, strict=True))
     total = weight.sum()
@@ -186,7 +186,7 @@ def test_a_quantile_is_not_the_inverse_of_the_distribution(pairs, twentieths):
 
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, st.sampled_from([0.005, 0.05, 0.1, 0.25]))
-def test_the_unit_of_the_weights_moves_a_clipping_bound(seed, quantile):
+def test_the_unit_of_the_weights_moves_no_clipping_bound(seed, quantile):
     X, y, rng = random_table(seed)
     weight = rng.integers(1, 5, size=len(X)).astype(float)
     expected = canonical_sample(X, y, weight, SampleOptions(True, quantile))
@@ -199,7 +199,7 @@ def test_the_unit_of_the_weights_moves_a_clipping_bound(seed, quantile):
         assert_allclose(scaled.points, expected.points, rtol=1e-12, atol=1e-12)
 
 
-def test_clipping_deletes_a_rare_indicator():
+def test_clipping_spares_a_rare_indicator():
     rng = np.random.default_rng(0)
     rare = np.zeros(1000)
     rare[:3] = 1.0
@@ -219,7 +219,7 @@ def test_clipping_deletes_a_rare_indicator():
     assert (X[:, 1] > upper[1]).sum() == 5
 
 
-def test_no_clipping_clips():
+def test_without_clipping_nothing_is_clipped():
     X = np.array([[1e9], [0.0], [1.0]])
     sample = canonical_sample(X, np.zeros((3, 1)), np.ones(3), SampleOptions(True, None))
     assert_array_equal(sample.input_scaling.clip(X), X)
@@ -230,7 +230,7 @@ def test_no_clipping_clips():
 
 @settings(max_examples=50, deadline=None)
 @given(SEEDS)
-def test_standardised_columns_have_no_unit_variance(seed):
+def test_standardised_columns_have_unit_variance(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((9, 2)), rng.standard_normal((9, 1))
     weight = rng.uniform(0.1, 2, size=9)
@@ -242,7 +242,7 @@ def test_standardised_columns_have_no_unit_variance(seed):
     assert_allclose(scaled[sample.first_row], sample.points, atol=RESOLUTION)
 
 
-def test_without_standardisation_columns_are_scaled():
+def test_without_standardisation_columns_are_not_scaled():
     rng = np.random.default_rng(0)
     X, y = 5 * rng.standard_normal((9, 2)) + 3, 7 * rng.standard_normal((9, 1))
     sample = canonical_sample(X, y, np.ones(9), SampleOptions(False, None))
@@ -252,7 +252,7 @@ def test_without_standardisation_columns_are_scaled():
 
 
 @pytest.mark.parametrize("unit", [1e150, 1e-150, 1e300, 1e-300])
-def test_huge_and_tiny_units_overflow_or_vanish(unit):
+def test_huge_and_tiny_units_neither_overflow_nor_vanish(unit):
     rng = np.random.default_rng(1)
     X, y, weight = rng.standard_normal((8, 2)), rng.standard_normal((8, 1)), np.ones(8)
     expected = canonical_sample(X, y, weight, SampleOptions())
@@ -261,7 +261,7 @@ def test_huge_and_tiny_units_overflow_or_vanish(unit):
     assert_allclose(sample.target, expected.target, rtol=1e-12, atol=1e-13)
 
 
-def test_an_offset_drowns_the_variance():
+def test_an_offset_does_not_drown_the_variance():
     """Two passes: the naive formula loses all digits here."""
     X = 1e9 + np.array([[0.0], [1.0], [2.0]])
     rows = OneChunk(X, X, np.full(3, 1 / 3))
@@ -273,7 +273,7 @@ def test_an_offset_drowns_the_variance():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e300, -1e-300])
-def test_a_constant_column_is_scaled_by_rounding(value):
+def test_a_constant_column_is_not_scaled_by_rounding(value):
     X = np.column_stack([np.full(7, value), np.arange(7.0)])
     sample = canonical_sample(X, np.full((7, 1), value), np.full(7, 0.3), SampleOptions())
     assert sample.input_scaling.scale[0] == sample.target_scaling.scale[0] == 1.0
@@ -283,7 +283,7 @@ def test_a_constant_column_is_scaled_by_rounding(value):
 
 
 @on_all_options
-def test_one_sample_of_one_feature_fails(options):
+def test_one_sample_of_one_feature_is_a_sample(options):
     sample = canonical_sample(np.array([[3.0]]), np.array([[-2.0]]), np.array([0.25]), options)
     assert_array_equal(sample.points, [[0.0]])
     assert_array_equal(sample.target, [[0.0]])

@@ -85,7 +85,7 @@ def test_what_is_not_known_is_not_as_the_rarest_values():
     assert_allclose(single, FITTED.predict(FRAME), rtol=1e-6)
 
 
-def test_weights_are_no_copies_or_orders_matter():
+def test_weights_are_copies_and_the_order_of_rows_does_not_matter():
     rng = np.random.default_rng(2)
     weight, order = rng.integers(0, 3, len(Y)), rng.permutation(len(Y))
     copies = np.repeat(np.arange(len(Y)), weight)
@@ -127,7 +127,7 @@ def test_a_mapped_file_has_the_inputs_of_its_array(tmp_path, memory):
         assert of_file.table.input_names() == of_array.table.input_names()
 
 
-def test_effects_are_not_by_column():
+def test_effects_are_by_column():
     explanation = FITTED.explain(NEW)
     total = explanation.intercept + explanation.contributions.sum(axis=1)
     assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
@@ -142,14 +142,14 @@ def test_effects_are_not_by_column():
     assert np.isfinite(features.transform(NEW)).all()
 
 
-def test_lines_of_python_predict_something_else():
+def test_lines_of_python_predict_the_same():
     record = json.loads(json.dumps(FITTED.to_dict(), allow_nan=False))
     rows = NEW.astype(object).where(NEW.notna(), None).to_dict("records")
     assert_allclose([predict_by_hand(record, row) for row in rows], FITTED.predict(NEW), rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_one_graph_of_onnx_predicts_something_else(dtype):
+def test_one_graph_of_onnx_predicts_the_same(dtype):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("skl2onnx")
     numbers = FRAME[["amount", "year"]].to_numpy()

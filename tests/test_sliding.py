@@ -83,7 +83,7 @@ def objective(weights, X, target, weight, loss, alpha):
 
 
 @each_loss
-def test_the_gradient_of_a_network_is_not_that_of_its_loss(name, monkeypatch):
+def test_the_gradient_of_a_network_is_that_of_its_loss(name, monkeypatch):
     monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
     X, target, weight, loss = rows_of(name)
     at = some_weights(np.random.default_rng(1), 4, 3, target.shape[1])
@@ -114,7 +114,7 @@ def test_the_number_of_threads_changes_a_bit_of_a_gradient(name, monkeypatch):
 
 
 @each_loss
-def test_single_precision_is_not_nearly_as_good(name):
+def test_single_precision_is_nearly_as_good(name):
     X, target, weight, loss = rows_of(name)
     at = some_weights(np.random.default_rng(1), 4, 5, target.shape[1])
     value, slope = NetworkLoss(X, target, weight, loss)(at)
@@ -135,7 +135,9 @@ def test_single_precision_is_not_nearly_as_good(name):
 )
 @settings(max_examples=60, deadline=None)
 @example(name="Poisson", m=6, n_steps=18, alpha=1.0, sparse=True, seed=197)  # weights of nearly 0
-def test_a_slide_raises_the_objective_or_leaves_the_class(name, m, n_steps, alpha, sparse, seed):
+def test_a_slide_never_raises_the_objective_and_stays_in_the_class(
+    name, m, n_steps, alpha, sparse, seed
+):
     X, target, weight, loss = rows_of(name, n=60, seed=seed)
     rng = np.random.default_rng(seed)
     hidden = rng.normal(size=(4, m))
@@ -185,7 +187,7 @@ SLIDING = [
 
 
 @pytest.mark.parametrize("name", SLIDING)
-def test_the_objective_after_sliding_is_not_that_of_the_network(name):
+def test_the_objective_after_sliding_is_that_of_the_network(name):
     kind = LOSSES[name]
     X, y = data_of(kind)
     model = fit(kind, X, y)
@@ -203,7 +205,7 @@ def test_the_objective_after_sliding_is_not_that_of_the_network(name):
 
 # The restricted problems of the last one take long without sliding.
 @pytest.mark.parametrize("name", [name for name in SLIDING if name != "squared hinge of several"])
-def test_sliding_leaves_the_objective_where_it_would_be_without(name, monkeypatch):
+def test_sliding_lowers_the_objective_below_that_without(name, monkeypatch):
     kind = LOSSES[name]
     X, y = data_of(kind)
     slid = fit(kind, X, y)
@@ -212,7 +214,7 @@ def test_sliding_leaves_the_objective_where_it_would_be_without(name, monkeypatc
 
 
 @pytest.mark.parametrize("q", [1, 2])
-def test_threads_decide_where_neurons_slide(q):
+def test_threads_do_not_decide_where_neurons_slide(q):
     kind = LOSSES["several targets" if q > 1 else "squared"]
     X, y = data_of(kind, n=200 if q == 1 else 60)
     fits = [fit(kind, X, y, n_jobs=n_jobs) for n_jobs in (1, 2, 4)]
@@ -226,7 +228,7 @@ def test_threads_decide_where_neurons_slide(q):
 @pytest.mark.parametrize(
     "limits", [{"interaction_order": 3}, {"interaction_cst": [[0, 1, 2], [2, 3, 4]]}]
 )
-def test_a_slide_gives_a_neuron_inputs_that_it_may_not_have(limits):
+def test_a_slide_gives_a_neuron_no_inputs_that_it_may_not_have(limits):
     X, y = data_of(LOSSES["squared"])
     model = fit(LOSSES["squared"], X, y, **limits)
     inputs = [set(np.flatnonzero(weights)) for weights in model.coefs_[0].T]
@@ -244,14 +246,14 @@ def problem_of(**parameters):
     return build_problem(X, y[:, None], np.ones(len(y)), options, SquaredError(), wedge)[0]
 
 
-def test_neurons_slide_that_must_pass_through_samples():
+def test_neurons_that_must_pass_through_samples_do_not_slide():
     assert problem_of().slides
     exact = {"interaction_order": 2, "pricing": "exact"}
     for never in ({"norm": "l1"}, {"wedge": True}, {"interaction_order": 1}, exact):
         assert not problem_of(**never).slides
 
 
-def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
+def test_a_slide_that_gains_nothing_leaves_the_network(monkeypatch):
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False))
@@ -266,7 +268,7 @@ def test_a_slide_that_gains_nothing_changes_the_network(monkeypatch):
     assert column_generation.slide(problem, state, rule) is state
 
 
-def test_an_estimate_that_a_network_refutes_is_kept():
+def test_an_estimate_that_a_network_refutes_is_dropped():
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.step(
         problem, column_generation.start(problem, 0.01), rule, problem.efforts(proves=False)
@@ -322,14 +324,14 @@ def test_long_searches_that_have_to_agree_look_in_the_same_directions():
 
 
 @pytest.mark.parametrize("proves", [True, False])
-def test_a_proof_ends_with_less_than_a_long_search_or_a_score_needs_one(proves):
+def test_a_proof_ends_with_a_second_long_search_and_a_score_without_one(proves):
     problem, rule = problem_of(), StoppingRule(1e-3, 100, proves=proves)
     (reached,) = solve_path(problem, np.array([0.01]), rule)
     assert reached.converged
     assert (reached.history[-1].pricing == "repeated long search") == proves
 
 
-def test_a_long_search_forgets_what_is_known_or_finds_no_more():
+def test_a_long_search_keeps_what_is_known_and_finds_more():
     problem, rule = problem_of(), StoppingRule(1e-3, 5)
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
@@ -341,7 +343,7 @@ def test_a_long_search_forgets_what_is_known_or_finds_no_more():
     assert len(longer.neurons) > len(state.priced.neurons)
 
 
-def test_a_slide_goes_on_that_gains_less_than_what_came_before():
+def test_a_slide_ends_that_gains_less_than_what_came_before():
     X, target, weight, loss = rows_of("squared")
     start = random_weights(X, target.mean(axis=0), 20, (0,))
     data = X, target, weight, loss
@@ -352,7 +354,7 @@ def test_a_slide_goes_on_that_gains_less_than_what_came_before():
     assert all_steps <= little < much < objective(start, *data, 1e-3)
 
 
-def test_a_network_from_random_weights_is_another_one_each_time_or_as_random():
+def test_a_draft_is_fixed_by_its_seed_and_better_than_a_constant():
     problem = problem_of(interaction_order=None)
     assert problem.drafts and not problem_of(interaction_order=2).drafts
     first, again, other = (problem.drafted(1e-3, 30, (seed,)) for seed in (0, 0, 1))
@@ -362,7 +364,7 @@ def test_a_network_from_random_weights_is_another_one_each_time_or_as_random():
     assert state.objective < 0.5 * problem.constant.objective
 
 
-def test_more_rows_than_a_network_needs_are_all_read(monkeypatch):
+def test_a_draft_reads_no_more_rows_than_it_needs(monkeypatch):
     problem = problem_of(interaction_order=None)
     whole = problem.drafted(1e-3, 30, (0,))[0]
     monkeypatch.setattr("sklearn_wedge._core.problem.ROWS_OF_DRAFT", 50)

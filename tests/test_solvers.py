@@ -75,7 +75,7 @@ def solved(kind, loss, alpha, solver, start=None):
 
 
 @each_case
-def test_the_active_set_ends_above_the_optimum(kind, loss, alpha):
+def test_the_active_set_ends_at_the_optimum(kind, loss, alpha):
     objective = solved(kind, loss, alpha, "active_set")[2]
     activations, target, weight = case(kind, loss)
     of_loss = log_loss_optimum if loss == "log" else optimum
@@ -85,7 +85,7 @@ def test_the_active_set_ends_above_the_optimum(kind, loss, alpha):
 
 
 @each_case
-def test_the_active_set_leaves_an_optimality_condition_open(kind, loss, alpha):
+def test_the_active_set_meets_the_optimality_conditions(kind, loss, alpha):
     coef, _, _, dual = solved(kind, loss, alpha, "active_set")
     values = case(kind, loss)[0] @ dual[:, 0]
     used = coef[:, 0] != 0
@@ -96,7 +96,7 @@ def test_the_active_set_leaves_an_optimality_condition_open(kind, loss, alpha):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_warm_start_leads_elsewhere(kind, loss):
+def test_a_warm_start_leads_to_the_same_optimum(kind, loss):
     start = solved(kind, loss, 1e-2, "active_set")[0]
     for alpha in (3e-2, 1e-3):
         cold = solved(kind, loss, alpha, "active_set")
@@ -108,7 +108,7 @@ def test_a_warm_start_leads_elsewhere(kind, loss):
 @pytest.mark.parametrize("alpha", [1e-1, 1e-2, 1e-3])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_interior_point_disagrees_with_the_active_set(kind, loss, alpha):
+def test_the_interior_point_agrees_with_the_active_set(kind, loss, alpha):
     coef, _, objective, dual = solved(kind, loss, alpha, "cvxpy")
     _, _, expected, their_dual = solved(kind, loss, alpha, "active_set")
     assert_allclose(objective, expected, rtol=1e-6, atol=1e-9)
@@ -119,7 +119,7 @@ def test_the_interior_point_disagrees_with_the_active_set(kind, loss, alpha):
 
 @pytest.mark.parametrize("solver", ["active_set", "cvxpy"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_no_columns_are_not_the_constant_model(loss, solver):
+def test_without_columns_the_model_is_constant(loss, solver):
     _, target, weight = case("random", loss)
     restricted = restricted_problem(LOSSES[loss], table(target, weight), solver)
     constant = LOSSES[loss].constant_model(target, weight)
@@ -142,7 +142,7 @@ def output(model, X):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("estimator", [WedgeReLURegressor, WedgeReLUClassifier])
-def test_an_estimator_gives_another_network_with_cvxpy(estimator, norm):
+def test_an_estimator_gives_the_same_network_with_cvxpy(estimator, norm):
     X, y = tables()
     y = y > np.median(y) if estimator is WedgeReLUClassifier else y
     kwargs = {"alpha": 0.02, "norm": norm, "tol": 1e-7}
@@ -156,7 +156,7 @@ def test_an_estimator_gives_another_network_with_cvxpy(estimator, norm):
 
 
 @pytest.mark.parametrize("estimator", [WedgeReLURegressor, WedgeReLUClassifier])
-def test_with_cvxpy_copies_order_or_units_matter(estimator):
+def test_with_cvxpy_copies_for_weights_order_and_units_do_not_matter(estimator):
     X, y = tables()
     y = y > np.median(y) if estimator is WedgeReLUClassifier else y
     rng = np.random.default_rng(0)
@@ -177,7 +177,7 @@ def test_with_cvxpy_copies_order_or_units_matter(estimator):
         assert_allclose(actual, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
 
 
-def test_a_wrong_solver_is_not_named():
+def test_a_wrong_solver_is_named():
     with pytest.raises(ValueError, match="'solver' parameter of WedgeReLURegressor"):
         WedgeReLURegressor(0.01, solver="adam").fit([[0.0], [1.0]], [0.0, 1.0])
 
@@ -320,7 +320,7 @@ def assert_conditions_hold(activations, y, weight, alpha, coef, prediction):
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_newton_stops_short_of_the_optimum(kind, fraction):
+def test_newton_reaches_the_optimum(kind, fraction):
     problem = dependent(kind)
     alpha = fraction * largest_alpha(*problem)
     coef, prediction, objective = newton(*problem, alpha)
@@ -332,7 +332,7 @@ def test_newton_stops_short_of_the_optimum(kind, fraction):
 
 @pytest.mark.parametrize("heavy", [1e2, 1e3, 1e4])
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_a_heavy_weight_stops_newton(kind, heavy):
+def test_a_heavy_weight_does_not_stop_newton(kind, heavy):
     problem = dependent(kind, heavy)
     for fraction in (0.3, 1e-2, 1e-3):
         alpha = fraction * largest_alpha(*problem)
@@ -340,7 +340,7 @@ def test_a_heavy_weight_stops_newton(kind, heavy):
         assert_conditions_hold(*problem, alpha, coef, prediction)
 
 
-def test_a_heavy_weight_on_a_small_table_takes_forever():
+def test_a_heavy_weight_on_a_small_table_is_solved():
     X = np.unique([[1.0, 0.0], [4.0, 2.0], [2.0, 4.0], [4.0, 4.0], [3.0, 2.0]], axis=0)
     activations, y = every_neuron(X, 2).activations(X), np.array([1, 0, 1, 1, 1])
     problem = activations, y, np.array([100, 1, 1, 1, 1]) / 104
@@ -351,7 +351,7 @@ def test_a_heavy_weight_on_a_small_table_takes_forever():
 
 @pytest.mark.parametrize("start", ["optimum", "wrong signs", "another alpha", "far away"])
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_the_start_decides_where_newton_ends(kind, start):
+def test_the_start_does_not_decide_where_newton_ends(kind, start):
     problem = dependent(kind)
     alpha = 1e-2 * largest_alpha(*problem)
     cold, _, expected = newton(*problem, alpha)
@@ -371,7 +371,7 @@ def test_the_start_decides_where_newton_ends(kind, start):
 
 @pytest.mark.parametrize("solver", ["active_set", "cvxpy"])
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_a_column_is_used_above_the_largest_alpha(kind, solver):
+def test_no_column_is_used_above_the_largest_alpha(kind, solver):
     problem = dependent(kind)
     coef, prediction, _ = newton(*problem, 2 * largest_alpha(*problem), solver=solver)
     assert_array_equal(coef, 0.0)
@@ -380,7 +380,7 @@ def test_a_column_is_used_above_the_largest_alpha(kind, solver):
 
 @pytest.mark.parametrize("fraction", [0.3, 1e-2, 1e-3, 1e-4])
 @pytest.mark.parametrize("kind", DEPENDENT)
-def test_the_interior_point_stops_short_of_newton(kind, fraction):
+def test_the_interior_point_gets_as_far_as_newton(kind, fraction):
     problem = dependent(kind)
     alpha = fraction * largest_alpha(*problem)
     _, prediction, expected = newton(*problem, alpha)

@@ -64,7 +64,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("alpha", SMALL_ALPHAS)
-def test_a_fit_without_noise_converges_far_from_its_optimum(alpha):
+def test_a_fit_without_noise_converges_near_its_optimum(alpha):
     X, y = without_noise(14)
     options = {"standardize": False, "clip_quantile": None}
     model = WedgeReLURegressor(alpha, **options).fit(X, y)
@@ -75,7 +75,7 @@ def test_a_fit_without_noise_converges_far_from_its_optimum(alpha):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_a_fit_that_converged_has_a_gap_that_is_large_beside_its_objective(kind):
+def test_a_fit_that_converged_has_a_gap_that_is_small_beside_its_objective(kind):
     model, target = LOSSES[kind]
     X, y = without_noise(30 if kind == "absolute error" else 150)
     model = type(model)(**model.get_params()).set_params(alpha=1e-5)
@@ -87,7 +87,7 @@ def test_a_fit_that_converged_has_a_gap_that_is_large_beside_its_objective(kind)
     assert certificate.stopped_by == "own objective"
 
 
-def test_rows_in_blocks_end_with_a_gap_that_is_large_beside_the_objective():
+def test_rows_in_chunks_end_with_a_gap_that_is_small_beside_the_objective():
     X, y = without_noise(1500)
     with sklearn.config_context(working_memory=2):
         certificate = WedgeReLURegressor(1e-5).fit(X, y).certificate_
@@ -103,7 +103,7 @@ def test_with_noise_the_constant_model_decides():
 
 
 @pytest.mark.parametrize("tol", [0.01, 0.1])
-def test_a_loose_tolerance_takes_longer_than_it_asks_for(tol):
+def test_a_loose_tolerance_takes_no_longer_than_it_asks_for(tol):
     X, y = without_noise()
     problem, _ = build_problem(X, y[:, None], np.ones(len(X)), FitOptions(), SquaredError())
     alphas = np.array([1e-5])
@@ -123,7 +123,7 @@ def test_tolerances_between_ask_for_their_share_of_the_objective():
 
 
 @pytest.mark.parametrize("max_iter", [3, 10])
-def test_an_objective_of_next_to_nothing_goes_on_for_ever_or_says_nothing(max_iter):
+def test_an_objective_of_next_to_nothing_ends_at_max_iter_with_a_warning(max_iter):
     X, y = without_noise(60)
     model = WedgeReLURegressor(1e-12, max_iter=max_iter)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -144,7 +144,7 @@ def test_a_gap_of_rounding_is_none():
     assert certificate.gap <= certificate.tolerance <= 1e-12
 
 
-def test_folds_are_fitted_as_if_they_had_to_be_certified(monkeypatch):
+def test_folds_are_fitted_without_a_proof_and_the_whole_with_one(monkeypatch):
     rules = []
 
     def recorded(*given, **named):
@@ -163,7 +163,7 @@ def test_folds_are_fitted_as_if_they_had_to_be_certified(monkeypatch):
 
 @pytest.mark.parametrize("pricing", ["exact", "search"])
 @pytest.mark.parametrize("wrong", [lambda bound: bound + 0.5, lambda bound: np.nan])
-def test_an_invalid_bound_is_published(pricing, wrong, monkeypatch):
+def test_an_invalid_bound_is_an_error(pricing, wrong, monkeypatch):
     bound = DualPoint.bound
     monkeypatch.setattr(DualPoint, "bound", lambda *given: wrong(bound(*given)))
     with pytest.raises(RuntimeError, match=r"lower bound .* objective .*[Pp]lease report"):
@@ -171,7 +171,7 @@ def test_an_invalid_bound_is_published(pricing, wrong, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["price_exactly", "propose"])
-def test_a_violation_that_is_no_number_vanishes(method, monkeypatch):
+def test_a_violation_that_is_no_number_is_an_error(method, monkeypatch):
     priced = getattr(Pricing, method)
 
     def broken(*given, **named):
@@ -187,7 +187,7 @@ def test_a_violation_that_is_no_number_vanishes(method, monkeypatch):
     [(1e-200, "in memory"), (5e-324, "in memory"), *((1e-310, place) for place in PLACES)],
 )
 @pytest.mark.parametrize("kind", ["squared error", "huber", "poisson", "log loss", "squared hinge"])
-def test_weights_whose_inverse_overflows_leave_no_bound(kind, place, tiny):
+def test_weights_whose_inverse_overflows_leave_a_bound(kind, place, tiny):
     model, target = LOSSES[kind]
     X, y = with_noise(200)
     y = target(np.abs(y) / 5)
@@ -209,7 +209,7 @@ def test_weights_whose_inverse_overflows_leave_no_bound(kind, place, tiny):
 
 @pytest.mark.parametrize("cheap", [0, 8_000_000])
 @pytest.mark.parametrize("pricing", ["search", "auto", "exact"])
-def test_a_certificate_says_something_else_than_what_was_priced(pricing, cheap, monkeypatch):
+def test_a_certificate_says_what_was_priced(pricing, cheap, monkeypatch):
     budget = partial(SearchBudget, exact_instead=cheap, exact_at_once=cheap)
     monkeypatch.setattr("sklearn_wedge._settings.options.SearchBudget", budget)
     model = WedgeReLURegressor(0.05, pricing=pricing).fit(*with_noise(40))
@@ -220,7 +220,7 @@ def test_a_certificate_says_something_else_than_what_was_priced(pricing, cheap, 
     assert ("by search" in model.certificate_.scope) != whole_class
 
 
-def test_a_path_is_silent_where_it_did_not_converge():
+def test_a_path_warns_where_it_did_not_converge():
     X, y = with_noise()
     with pytest.warns(
         ConvergenceWarning, match=r"1 of 2 networks .* alpha=0\.0001 .*gap"
@@ -233,7 +233,7 @@ def test_a_path_is_silent_where_it_did_not_converge():
         assert wedge_relu_path(X, y, [0.3, 0.1], tol=1e-3).converged == (True, True)
 
 
-def test_a_hidden_layer_that_did_not_converge_is_passed_over_in_silence():
+def test_every_hidden_layer_that_did_not_converge_is_warned_of():
     X, y = without_noise(80)
     y = np.abs(y - 0.5)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -251,7 +251,7 @@ def test_a_hidden_layer_that_did_not_converge_is_passed_over_in_silence():
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_columns_that_depend_on_one_another_but_for_rounding_end_a_fit_with_an_error(seed):
+def test_columns_that_depend_on_one_another_but_for_rounding_are_reduced(seed):
     rng = np.random.default_rng(seed)
     columns = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 25))
     columns -= columns.mean(axis=0)
@@ -267,7 +267,7 @@ def test_columns_that_depend_on_one_another_but_for_rounding_end_a_fit_with_an_e
     assert np.linalg.norm(moved_fit - fit) <= 1e-6 * np.linalg.norm(fit)
 
 
-def test_values_kept_with_other_chunks_are_taken_for_those_of_these():
+def test_values_kept_with_another_number_of_chunks_are_refused():
     X, y = with_noise(100)
     chunks = LocalChunks(X, y[:, None], np.ones(100), 30)
     kept = chunks.keep(lambda chunk: chunk.rows)

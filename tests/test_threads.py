@@ -114,7 +114,7 @@ def main(how):
 
 
 @pytest.mark.parametrize("how", ["threads", "dask"])
-def test_overlapping_fits_and_predictions_change_the_process_or_one_another(how):
+def test_overlapping_fits_and_predictions_leave_the_process_and_each_other(how):
     if how == "dask":
         pytest.importorskip("dask.array")
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
@@ -182,7 +182,7 @@ class ThreadLibrary:
 
 @pytest.mark.parametrize("kind", [ProcessLibrary, OwnedLibrary, ThreadLibrary])
 @pytest.mark.parametrize("first_out", ["first in", "last in"])
-def test_a_limit_ends_before_the_last_who_needs_it_or_stays(kind, first_out):
+def test_a_limit_ends_with_the_last_who_needs_it(kind, first_out):
     one_thread, library = _OneThread(), kind(4)
     one_thread._libraries = [library]
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
@@ -207,7 +207,7 @@ def test_a_limit_ends_before_the_last_who_needs_it_or_stays(kind, first_out):
 # --- what threads share -------------------------------------------------------------------------
 
 
-def test_what_two_threads_compute_at_once_takes_up_room_twice():
+def test_what_two_threads_compute_at_once_takes_up_room_once():
     class Result:
         n_bytes = 60
 
@@ -223,7 +223,7 @@ def test_what_two_threads_compute_at_once_takes_up_room_twice():
     assert kept.has_room("another", 40)
 
 
-def test_two_fits_of_one_loss_share_what_it_keeps_of_a_sample():
+def test_two_fits_of_one_loss_do_not_share_what_it_keeps_of_a_sample():
     loss = OwnLoss(absolute)
     problems = []
     for n in (10, 20):
@@ -251,7 +251,7 @@ class OnlyWholeFits(SequentialBackend):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_fit_waits_for_the_workers_that_run_the_fits_of_a_search(n_jobs):
+def test_a_fit_does_not_wait_for_the_workers_that_run_fits_of_a_search(n_jobs):
     X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3))
     model = WedgeReLURegressor(0.1, n_jobs=n_jobs)
     joblib.register_parallel_backend("only whole fits", OnlyWholeFits)

@@ -67,13 +67,13 @@ def in_date_columns():
 
 
 @pytest.mark.parametrize("X", [pytest.param(X, id=kind) for kind, X in in_date_columns()])
-def test_a_column_of_dates_is_not_named(X):
+def test_a_column_of_dates_is_named(X):
     with pytest.raises(TypeError, match=r"X contains dates.*column 'rate'.*days since"):
         WedgeReLURegressor(0.01).fit(X, table()[1])
 
 
 @THROUGH
-def test_dates_alone_are_fitted_as_integers(enter):
+def test_dates_alone_are_not_fitted_as_integers(enter):
     y = table()[1]
     for X in (
         pd.DataFrame({"when": DATES, "since": DATES - DATES[0], "then": DATES}),
@@ -89,7 +89,7 @@ def test_dates_alone_are_fitted_as_integers(enter):
 @pytest.mark.parametrize(
     "moment", [DATES[7], datetime.date(2020, 1, 2), datetime.timedelta(1), DATES[:1].to_period()[0]]
 )
-def test_a_date_among_objects_is_not_located(moment):
+def test_a_date_among_objects_is_located(moment):
     X, y = table()
     X = X.astype(object)
     X.iloc[7, 2] = moment
@@ -97,7 +97,7 @@ def test_a_date_among_objects_is_not_located(moment):
         WedgeReLURegressor(0.01).fit(X, y)
 
 
-def test_a_target_or_a_weight_of_dates_is_taken_as_integers():
+def test_a_target_or_a_weight_of_dates_is_refused():
     X, y = table()
     for dates in (DATES, DATES.to_numpy(), pl.Series(DATES.to_list()), DATES - DATES[0]):
         with pytest.raises(TypeError, match="y contains dates"):
@@ -117,7 +117,7 @@ def test_a_missing_value_of_pandas_in_a_column_of_objects_is_refused(enter):
 
 
 @THROUGH
-def test_a_lazy_or_sparse_frame_fails_below(enter):
+def test_a_lazy_or_sparse_frame_is_refused_with_advice(enter):
     X, y = table()
     with pytest.raises(TypeError, match=r"X is a LazyFrame.*X\.collect\(\)"):
         enter(pl.DataFrame(X.to_dict("list")).lazy(), y)
@@ -126,7 +126,7 @@ def test_a_lazy_or_sparse_frame_fails_below(enter):
             enter(X.astype(pd.SparseDtype(float, fill)), y)
 
 
-def test_a_lazy_target_or_weight_fails_below():
+def test_a_lazy_target_or_weight_is_refused_with_advice():
     X, y = table()
     lazy = pl.LazyFrame({"y": y})
     for model in (WedgeReLURegressor(0.01), WedgeReLUClassifier(0.01)):
@@ -136,7 +136,7 @@ def test_a_lazy_target_or_weight_fails_below():
         WedgeReLURegressor(0.01).fit(X, y, lazy)
 
 
-def test_a_table_with_some_sparse_columns_is_refused():
+def test_a_table_with_some_sparse_columns_is_taken():
     X, y = table()
     mixed = X.assign(rate=pd.arrays.SparseArray(X["rate"]))
     fitted = WedgeReLURegressor(0.1).fit(mixed, y)
@@ -144,7 +144,7 @@ def test_a_table_with_some_sparse_columns_is_refused():
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1.0], b"no", pd.Interval(0, 1), object()], ids=type)
-def test_an_object_that_is_no_number_is_not_located(value):
+def test_an_object_that_is_no_number_is_located(value):
     X, y = table()
     X = X.astype(object)
     X.iat[5, 1] = value
@@ -161,19 +161,19 @@ def in_rate(value):
 
 @THROUGH
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_an_infinite_value_is_not_located(enter, value):
+def test_an_infinite_value_is_located(enter, value):
     with pytest.raises(ValueError, match=r"inf.*2 value.*row 7, column 'rate'"):
         enter(*in_rate(value))
 
 
-def test_a_missing_value_is_not_located():
+def test_a_missing_value_is_located():
     X, y = in_rate(np.nan)
     network = [np.ones((X.shape[1], 1)), np.ones((1, 1))], [np.zeros(1), np.zeros(1)]
     with pytest.raises(ValueError, match=r"NaN.*2 value.*row 7, column 'rate'.*SimpleImputer"):
         polish(network, X, y, alpha=0.1, loss="squared_error")
 
 
-def test_a_value_in_a_later_block_of_a_long_table_is_not_located():
+def test_a_value_in_a_later_block_of_a_long_table_is_located():
     X = np.zeros((150_000, 2), dtype=np.float32)
     X[::2] = 1
     X[140_001, 1] = -np.inf
@@ -182,7 +182,7 @@ def test_a_value_in_a_later_block_of_a_long_table_is_not_located():
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_a_target_or_weight_that_is_not_finite_is_not_located(value, word):
+def test_a_target_or_weight_that_is_not_finite_is_located(value, word):
     X, y = table()
     bad = put(y, 7, value)
     message = f"y contains {word}: 1 value.*row 7.*Leave out the rows"
@@ -198,7 +198,7 @@ def test_a_target_or_weight_that_is_not_finite_is_not_located(value, word):
 
 
 @pytest.mark.parametrize("missing", [None, pd.NA], ids=str)
-def test_a_missing_target_among_objects_is_fitted_or_not_located(missing):
+def test_a_missing_target_or_weight_among_objects_is_located(missing):
     X, y = table()
     for kind in (object, "Float64"):
         bad = pd.Series(y, dtype=kind)
@@ -209,7 +209,7 @@ def test_a_missing_target_among_objects_is_fitted_or_not_located(missing):
             WedgeReLURegressor(0.01).fit(X, y, bad)
 
 
-def test_text_in_target_or_weights_is_not_located():
+def test_text_in_target_or_weights_is_located():
     X, y = table()
     text = y.astype(object)
     text[4] = "low"
@@ -221,7 +221,7 @@ def test_text_in_target_or_weights_is_not_located():
         WedgeReLURegressor(0.01).fit(X, y, "balanced")
 
 
-def test_negative_weights_or_those_in_a_column_get_no_advice():
+def test_negative_weights_and_those_in_a_column_get_advice():
     X, y = table()
     with pytest.raises(ValueError, match=r"sample_weight: 2, the first \(-0.5\) in row 7.*of 0"):
         WedgeReLURegressor(0.01).fit(X, y, put(np.ones(N), [7, 9], -0.5))
@@ -232,7 +232,7 @@ def test_negative_weights_or_those_in_a_column_get_no_advice():
     assert WedgeReLURegressor(0.01).fit(X, y, np.ravel(weight)).n_neurons_
 
 
-def test_a_frame_without_columns_fails_below():
+def test_a_frame_without_columns_is_refused():
     with pytest.raises(ValueError, match=r"X is a frame with 0 feature\(s\)"):
         WedgeReLURegressor(0.01).fit(pd.DataFrame(index=range(N)), table()[1])
 
@@ -250,7 +250,7 @@ def dask_table():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
+def test_a_row_of_a_dask_array_is_counted_within_the_array(value):
     X, y = dask_table()
     word = "NaN" if np.isnan(value) else "infinity"
     bad, message = blocks(put(X, (34, 2), np.inf)), "X contains infinity: 1 val.*row 34, column 2"
@@ -267,7 +267,7 @@ def test_a_row_of_a_dask_array_is_counted_within_its_block(value):
         WedgeReLURegressor(0.01).fit(blocks(X), blocks(y), blocks(put(y, 34, value)))
 
 
-def test_a_row_of_a_dask_array_with_blocks_of_unknown_size_is_taken_for_one_of_the_array():
+def test_a_row_in_a_block_among_those_of_unknown_size_is_counted_within_it():
     X, y = dask_table()
     network = WedgeReLURegressor(0.1).fit(X, y)
     bad = blocks(put(X, (34, 2), np.inf))
@@ -277,7 +277,7 @@ def test_a_row_of_a_dask_array_with_blocks_of_unknown_size_is_taken_for_one_of_t
 
 
 @pytest.mark.parametrize("meta", [None, np.zeros((0, 0))], ids=["known", "unknown"])
-def test_sparse_blocks_of_a_dask_array_fail_below(meta):
+def test_sparse_blocks_of_a_dask_array_are_refused_with_advice(meta):
     X, y = dask_table()
     sparse = blocks(X).map_blocks(scipy.sparse.csr_array, meta=meta)
     message = r"Sparse data.*of type c\w+_\w+, .*X\.map_blocks\(lambda block: block\.toarray\(\)\)"
@@ -287,7 +287,7 @@ def test_sparse_blocks_of_a_dask_array_fail_below(meta):
         FITTED.predict(sparse).compute(scheduler="synchronous")
 
 
-def test_targets_beside_a_dask_array_are_dates_text_or_lazy():
+def test_dates_text_and_lazy_targets_beside_a_dask_array_are_refused():
     X, y = dask_table()
     days = np.arange(N).astype("M8[D]")
     for bad in (blocks(days), blocks(np.full(N, "a"))):
@@ -306,7 +306,7 @@ def test_targets_beside_a_dask_array_are_dates_text_or_lazy():
 # --- tables with categories ---------------------------------------------------------------------
 
 
-def test_text_among_numbers_is_said_of_a_category():
+def test_text_among_numbers_is_located_in_its_own_column():
     table = pd.DataFrame({"c": ["u", "v"] * 10, "k": np.arange(20.0)})
     y = np.arange(20.0)
     mixed = table.assign(k=table["k"].astype(object).where(table["k"] != 3, "three"))
@@ -321,7 +321,7 @@ def test_text_among_numbers_is_said_of_a_category():
         WedgeFeatures(WedgeReLURegressor(0.01)).fit(table, y).transform(mixed)
 
 
-def test_repeated_names_are_explained_by_another_library():
+def test_repeated_names_are_refused_and_named():
     table = pd.DataFrame(np.eye(4), columns=["a", "b", "a", "c"])
     with pytest.raises(ValueError, match=r"Several columns of X have the same name: \['a'\]"):
         WedgeReLURegressor(0.1).fit(table, [1.0, 2.0, 3.0, 4.0])
