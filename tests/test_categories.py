@@ -458,7 +458,7 @@ def test_searches_copies_and_features_take_categories_and_polish_refuses_them():
 
 
 @pytest.mark.parametrize("given", [FRAME, pl.from_pandas(FRAME)], ids=["pandas", "polars"])
-def test_a_path_is_not_that_of_the_estimator(given):
+def test_a_path_is_that_of_the_estimator(given):
     path = wedge_relu_path(given, Y, [0.1, 0.02])
     assert path.table.input_names() == WITH_CITY.table_.input_names()
     new = NEW if given is FRAME else pl.from_pandas(NEW)
@@ -497,7 +497,7 @@ def of_levels(frame, labels):
 
 
 @pytest.mark.parametrize("others", [{}, {"sex": ["m", "f"]}], ids=["alone", "beside two values"])
-def test_the_only_category_says_nothing(others):
+def test_the_only_category_tells_its_levels_apart(others):
     rng = np.random.default_rng(0)
     share = rng.uniform(0.05, 0.95, 40)
     city = rng.integers(0, 40, 1500)
@@ -512,7 +512,7 @@ def test_the_only_category_says_nothing(others):
     assert_allclose(shuffled.predict_proba(frame), model.predict_proba(frame), rtol=1e-9)
 
 
-def test_numbers_written_as_text_become_levels_without_a_word():
+def test_numbers_written_as_text_become_levels_with_a_warning():
     frame = pd.DataFrame({"power": [str(k) if k else "?" for k in range(60)], "x": range(60)})
     with pytest.warns(UserWarning, match=r"'power' of X is text, and 59 of its 60 levels are num"):
         WedgeReLURegressor(0.01).fit(frame, range(60))

@@ -468,7 +468,7 @@ def test_neurons_pass_through_rows_of_the_data():
 
 
 @pytest.mark.newest
-def test_the_number_of_threads_changes_a_bit_of_a_fit_in_chunks():
+def test_the_number_of_threads_leaves_every_bit_of_a_fit_in_chunks():
     X, y, weight = friedman(3_000)
     one, *others = (
         fitted("squared error", LITTLE, X, y, weight, n_jobs=jobs) for jobs in (1, 2, 4)

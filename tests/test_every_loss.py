@@ -369,7 +369,7 @@ def test_what_does_not_combine_is_refused(parameters, y, message):
         WedgeReLURegressor(**parameters).fit(X, y)
 
 
-def test_cvxpy_is_asked_for_a_loss_that_it_does_not_know():
+def test_cvxpy_is_refused_for_a_loss_that_it_does_not_know():
     model = WedgeReLURegressor(0.01, loss=CASES["own with a gradient"].parameters["loss"])
     with pytest.raises(ValueError, match="solver='cvxpy' and loss=Expectile do not combine"):
         model.set_params(solver="cvxpy").fit([[0.0], [1.0]], [0.0, 1.0])

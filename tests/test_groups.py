@@ -56,7 +56,7 @@ def test_an_operator_agrees_with_its_entries(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [1e-2, 1.0, 30.0])
-def test_steps_on_rows_go_elsewhere(kind, alpha):
+def test_steps_on_rows_are_proximal_steps_of_each_row(kind, alpha):
     rng = np.random.default_rng(0)
     quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
     start, linear = rng.standard_normal((2, 6, 3))
@@ -144,7 +144,7 @@ def test_without_columns_there_are_no_coefficients():
 
 
 @pytest.mark.parametrize("loss", [Multinomial(), SquaredHinge()])
-def test_curvatures_are_summed_or_applied_wrongly(loss):
+def test_curvatures_are_applied_averaged_and_summed_as_full_matrices(loss):
     rng = np.random.default_rng(0)
     n, q = 12, 5
     target = np.eye(q)[rng.integers(0, q, n)]

@@ -159,7 +159,7 @@ def test_scikit_learns_imputer_completes_the_table_alike():
         assert_allclose(model.table_.transform(X), imputer.fit_transform(X))
 
 
-def test_a_row_is_not_filled_with_conditional_means():
+def test_a_row_is_filled_with_conditional_means():
     rng = np.random.default_rng(0)
     mixed = rng.normal(size=(3000, 3)) @ rng.normal(size=(3, 4)) + 0.3 * rng.normal(size=(3000, 4))
     given = np.where(rng.random(mixed.shape) < 0.2, np.nan, mixed)
@@ -176,7 +176,7 @@ def test_a_row_is_not_filled_with_conditional_means():
     assert_array_equal(filling.complete(rows)[:, ::2], rows[:, ::2])
 
 
-def test_an_indicator_is_made_of_a_gap_that_tells_nothing_or_none_of_one_that_does():
+def test_an_indicator_is_made_only_of_a_gap_that_tells_something():
     y = X[:, 2] + 2.0 * np.isnan(X[:, 1])
     model = WedgeReLURegressor(0.01).fit(FRAME, y)
     assert model.table_.lacking.tolist() == [0, 1]
@@ -192,7 +192,7 @@ def test_an_indicator_is_made_of_a_gap_that_tells_nothing_or_none_of_one_that_do
     assert_allclose(neither.predict(NEW), neither.predict(neither.inputs_frame(NEW)))
 
 
-def test_columns_that_tell_nothing_of_each_other_are_filled_in():
+def test_columns_alone_constant_or_too_many_are_not_filled_from_others():
     alone = WedgeReLURegressor(0.1).fit(X[:, :1], X[:, 2].round())
     assert alone.table_.filling is None and alone.table_.with_indicator.tolist() == [0]
     constant = np.column_stack([X[:, 0], np.full(N, 5.0), X[:, 1:]])
@@ -208,7 +208,7 @@ def test_columns_that_tell_nothing_of_each_other_are_filled_in():
     assert wide.table_.filling is None and wide.table_.with_indicator.tolist() == [4]
 
 
-def test_a_column_all_but_missing_breaks_the_filling():
+def test_a_column_all_but_missing_is_filled_near_its_known_values():
     rare = X.copy()
     rare[2:, 1] = np.nan
     model = WedgeReLURegressor(0.1).fit(rare, Y)
@@ -223,7 +223,7 @@ def test_a_column_all_but_missing_breaks_the_filling():
 
 
 @pytest.mark.parametrize("scale", [1e300, 1e-300, 2.0**40])
-def test_units_change_what_is_filled_in(scale):
+def test_units_leave_what_is_filled_in(scale):
     units = np.array([scale, 1.0, 1 / scale])
     model = WedgeReLURegressor(0.1).fit(X * units, Y)
     plain = WedgeReLURegressor(0.1).fit(X, Y)
@@ -272,7 +272,7 @@ def test_a_complete_table_is_neither_changed_nor_copied():
     assert np.isfinite(model.table_.medians).all()
 
 
-def test_a_value_missing_where_none_was_in_training_is_not_filled_in_or_not_the_median():
+def test_a_value_missing_only_in_prediction_is_filled_in_or_is_the_median():
     others_known = NEW[NEW["bp"].isna() & NEW[["age", "bmi"]].notna().all(axis=1)]
     filled = others_known.assign(bp=FITTED.inputs_frame(others_known)["bp"])
     assert filled["bp"].nunique() == len(filled) > 2

@@ -97,7 +97,7 @@ UNITS = [1e-120, 1e-80, 1e-8, 1e-3, 1.0, 1e8]
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("wrong", [1.0, 1e-4])
-def test_a_wrong_conjugate_passes_where_targets_are_small(unit, wrong):
+def test_a_wrong_conjugate_is_refused_whatever_the_unit_of_targets(unit, wrong):
     y = unit * np.random.default_rng(0).normal(size=(60, 1))
     assert OwnSmoothLoss(Squares()).impossible(y) is None
     assert "conjugate" in OwnSmoothLoss(Squares(wrong)).impossible(y)
@@ -105,7 +105,7 @@ def test_a_wrong_conjugate_passes_where_targets_are_small(unit, wrong):
 
 @pytest.mark.parametrize("spread", [1e-4, 1e-2, 1.0])
 @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
-def test_rounding_makes_a_conjugate_wrong(unit, spread):
+def test_rounding_leaves_a_conjugate_right(unit, spread):
     noise = np.random.default_rng(0).normal(size=(200, 1))
     # The logarithms of targets are predicted: places are around these.
     y = unit * np.exp(spread * noise)
@@ -116,13 +116,13 @@ def test_rounding_makes_a_conjugate_wrong(unit, spread):
 
 @pytest.mark.parametrize("unit", [1e-6, 1e-5, 1e-3, 1.0, 10.0])
 @pytest.mark.parametrize("loss", [Linex(), Logistic()])
-def test_a_right_conjugate_is_refused(loss, unit):
+def test_a_right_conjugate_is_taken(loss, unit):
     y = unit * np.random.default_rng(0).normal(size=(200, 1))
     y = np.sign(y) if isinstance(loss, Logistic) else y
     assert OwnSmoothLoss(loss).impossible(y) is None
 
 
-def test_the_class_of_a_loss_is_taken_for_an_instance():
+def test_the_class_of_a_loss_in_place_of_an_instance_is_refused():
     with pytest.raises(ValueError, match="class Squares: pass an instance"):
         WedgeReLURegressor(loss=Squares).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0])
 
@@ -134,7 +134,7 @@ def in_chunks(y, weight):
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2, 1e-3])
-def test_the_constant_of_an_own_loss_in_chunks_is_that_of_the_mean(share):
+def test_the_constant_of_an_own_logistic_loss_in_chunks_is_the_log_odds(share):
     rng = np.random.default_rng(0)
     y = np.where(np.arange(20_000) < share * 20_000, 1.0, -1.0)
     weight = rng.uniform(0.5, 1.0, len(y))
@@ -144,7 +144,7 @@ def test_the_constant_of_an_own_loss_in_chunks_is_that_of_the_mean(share):
 
 
 @pytest.mark.parametrize("loss", [Huber(0.5), Pinball(0.9, 0.1), Pinball(1.0, 1.0)])
-def test_a_start_in_chunks_is_far_from_the_best_constant(loss):
+def test_a_start_in_chunks_is_the_best_constant(loss):
     rng = np.random.default_rng(0)
     y, weight = rng.exponential(size=5000) ** 3, rng.uniform(0.5, 1.0, 5000)
     sample = in_chunks(y, weight)
@@ -152,7 +152,7 @@ def test_a_start_in_chunks_is_far_from_the_best_constant(loss):
     assert_allclose(sample.constant_model(loss), loss.constant_model(target, share), rtol=1e-9)
 
 
-def test_a_fit_in_chunks_of_an_own_loss_is_another():
+def test_a_fit_in_chunks_of_an_own_loss_is_as_good_as_one_in_memory():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 3))
     y = np.where(np.abs(X[:, 0]) + X[:, 1] * X[:, 2] + 0.5 * rng.normal(size=3000) > 0.8, 1.0, -1.0)
@@ -164,7 +164,7 @@ def test_a_fit_in_chunks_of_an_own_loss_is_another():
     assert abs(chunks.objective - memory.objective) <= 1e-3 * memory.objective
 
 
-def test_curvatures_of_a_row_depend_on_the_rows_beside_it():
+def test_curvatures_of_a_row_do_not_depend_on_the_rows_beside_it():
     y, f = np.zeros((3, 1)), np.array([[0.0], [5.0], [0.5]])
     weight = np.full(3, 1 / 3)
     loss = OwnSmoothLoss(Flat())

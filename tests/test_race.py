@@ -172,7 +172,7 @@ def test_costly_fits_have_no_more_rows_than_cheap_ones():
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900])
-def test_a_small_table_is_judged_by_one_fold(effort, n_rows):
+def test_a_small_table_is_judged_by_several_folds(effort, n_rows):
     stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert all(stage.n_folds > 1 for stage in stages)
     assert stages[-1].n_folds >= min(stage.n_folds for stage in stages)
@@ -180,7 +180,7 @@ def test_a_small_table_is_judged_by_one_fold(effort, n_rows):
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900, 3_000, 9_000, 30_000])
-def test_a_stage_tells_nothing_that_the_one_before_did_not(effort, n_rows):
+def test_a_stage_has_variants_or_more_rows_or_folds_than_the_one_before(effort, n_rows):
     stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert len(stages) >= 2
     for before, stage in pairwise(stages[1:]):
@@ -203,7 +203,7 @@ def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5, offset=0.0):
     return Outcome(combination, (), paths, 100, noise)
 
 
-def test_three_blocks_are_tried_of_neurons_of_any_order_or_not_of_others():
+def test_three_blocks_are_tried_but_not_of_neurons_of_any_order():
     for order, most in ((None, 2), (2, 3)):
         tried = others("n_blocks", (1, 2, 3), {"interaction_order": order, "n_blocks": 1})
         assert tried == list(range(2, most + 1))
@@ -212,12 +212,12 @@ def test_three_blocks_are_tried_of_neurons_of_any_order_or_not_of_others():
 VARIED = Stage(100, 1, 3, 2, {"encoding": (None, "uniform")})
 
 
-def test_candidates_without_a_chance_go_on_in_place_of_others():
+def test_candidates_without_a_chance_do_not_go_on():
     outcomes = [outcome([[score]]) for score in (-2.0, -1.2, -1.0)]
     assert best(outcomes, Stage(100, 1, 3)) == [outcomes[2], outcomes[1]]
 
 
-def test_variants_of_one_kind_push_other_kinds_out():
+def test_variants_of_one_kind_leave_room_for_other_kinds():
     variants = [
         outcome([[-1.0 - k / 10]], encoding=each) for k, each in enumerate(["robust", "normal"])
     ]
@@ -225,7 +225,7 @@ def test_variants_of_one_kind_push_other_kinds_out():
     assert best([*variants, *others], VARIED) == [variants[0], *others]
 
 
-def test_a_variant_goes_on_that_gains_next_to_nothing():
+def test_a_variant_of_a_kind_goes_on_only_if_it_gains_enough():
     plain, same = outcome([[-1.0]]), outcome([[-0.995]], encoding="uniform")
     assert best([plain, same], VARIED) == [plain]
     better = outcome([[-0.9]], encoding="uniform")
@@ -234,7 +234,7 @@ def test_a_variant_goes_on_that_gains_next_to_nothing():
     assert best([plain, other_kind], VARIED) == [other_kind, plain]
 
 
-def test_what_only_noise_tells_apart_is_not_decided_for_the_simpler():
+def test_what_only_noise_tells_apart_is_decided_for_the_simpler():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     simple, other = outcome([noise - 1.0], kind=(1, "l1")), outcome([np.full(5, -0.95)])
     assert chosen([simple, other]) is simple
@@ -242,7 +242,7 @@ def test_what_only_noise_tells_apart_is_not_decided_for_the_simpler():
     assert chosen([simple, clearly]) is clearly
 
 
-def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
+def test_a_smaller_penalty_needs_a_gain_beyond_noise():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]
     assert outcome(scores).at == 1
@@ -263,13 +263,13 @@ def test_a_smaller_penalty_is_taken_for_a_gain_within_noise():
         ([np.nan, np.nan], 3),
     ],
 )
-def test_a_path_ends_early_or_late(scores, end):
+def test_a_path_goes_on_while_it_gains_and_ends_where_it_is_hopeless(scores, end):
     scores = np.array(scores)
     assert Patience(2, least_gain=5e-3, hopeless=0.1).end(scores, -scores) == end
 
 
 @pytest.mark.parametrize(("loss", "end"), [(Pinball(1.0, 1.0), 4), (SquaredError(), 5)])
-def test_a_path_of_medians_goes_on_where_networks_interpolate(loss, end):
+def test_a_path_of_medians_ends_where_networks_interpolate(loss, end):
     scores = np.array([-32.7, -23.8, -21.6, -22.2])  # 6 % of what was gained are lost
     assert coarse_patience(loss).end(scores[:3], -scores[:3]) == 5
     assert coarse_patience(loss).end(scores, -scores) == end

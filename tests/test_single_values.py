@@ -43,7 +43,7 @@ NEW.loc[5:9, "amount"] = [1.0, 1e9, -3.0, 501.5, 0.0]
 NAME = "amount as target mean"
 
 
-def test_single_values_have_no_input():
+def test_single_values_that_matter_have_an_input():
     assert FITTED.table_.input_names() == ["amount", "year", "group = b", NAME]
     assert "\nSingle values: amount (31) as target means\n" in FITTED.summary()
     assert "Categories: group (2 levels) as indicators\n" in FITTED.summary()
@@ -58,7 +58,7 @@ def test_single_values_have_no_input():
 @pytest.mark.parametrize(
     "other", ["a step", "noise", "continuous", "mostly several", "a direction"]
 )
-def test_other_numbers_have_one(other):
+def test_other_numbers_have_no_input_of_single_values(other):
     rng, frame, y, options = np.random.default_rng(1), FRAME[["amount"]], Y, {}
     if other == "a step":
         y = (FRAME["amount"] > 9_000) + 0.2 * rng.normal(size=len(Y))
@@ -75,7 +75,7 @@ def test_other_numbers_have_one(other):
     assert model.table_.n_inputs == 1 and not model.table_.has_target_means
 
 
-def test_what_is_not_known_is_not_as_the_rarest_values():
+def test_values_that_are_not_known_are_one_level_and_missing_ones_another():
     inputs = FITTED.inputs_frame(NEW)[NAME]
     (category,) = (each for each in FITTED.table_.categories if each.is_of_numbers)
     assert_array_equal(inputs[5:9], np.full(4, category.values[-2, 0]))
@@ -187,6 +187,6 @@ def test_values_that_only_double_precision_tells_apart_have_means_of_their_own(u
     assert_allclose(got[:, 0], model.predict(listed[:, None]), atol=1e-10)
 
 
-def test_networks_on_numbers_take_single_values():
+def test_networks_on_numbers_refuse_single_values():
     with pytest.raises(ValueError, match=r"of \['group', 'amount'\] levels or single values have"):
         FITTED.to_mlp()

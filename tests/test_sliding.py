@@ -101,7 +101,7 @@ def test_the_gradient_of_a_network_is_that_of_its_loss(name, monkeypatch):
 
 
 @each_loss
-def test_the_number_of_threads_changes_a_bit_of_a_gradient(name, monkeypatch):
+def test_the_number_of_threads_leaves_every_bit_of_a_gradient(name, monkeypatch):
     # 24 blocks of 64 rows, four at a time.
     monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
     X, target, weight, loss = rows_of(name, n=1500)
@@ -287,7 +287,7 @@ def searched(problem, alpha=0.01):
     )
 
 
-def test_of_many_estimates_the_luckiest_counts():
+def test_of_many_estimates_the_last_counts_not_the_luckiest():
     problem = problem_of()
     state = replace(searched(problem), lower_bound=0.0)
     effort = problem.efforts(proves=False)[-1]
@@ -297,7 +297,7 @@ def test_of_many_estimates_the_luckiest_counts():
     assert priced.lower_bound == priced.rounds[-1].estimate < state.objective
 
 
-def test_what_all_searches_miss_is_forgotten_or_allowed_for_where_they_agree():
+def test_what_all_searches_miss_is_allowed_for_unless_they_agree():
     problem = problem_of()
     state = searched(problem)
 
@@ -312,7 +312,7 @@ def test_what_all_searches_miss_is_forgotten_or_allowed_for_where_they_agree():
     assert expected(0.7, 0.9) == 0.9
 
 
-def test_long_searches_that_have_to_agree_look_in_the_same_directions():
+def test_long_searches_that_have_to_agree_look_in_different_directions():
     problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, max_rounds=1)
     efforts = rule.efforts(problem)
     assert efforts.count(Effort.CONFIRMATION) > 1

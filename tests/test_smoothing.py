@@ -43,7 +43,7 @@ def sample(name, seed, n):
 @each_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_the_envelope_is_not_the_least_of_loss_and_square(name, seed):
+def test_the_envelope_is_the_least_of_loss_and_square(name, seed):
     loss, width = LOSSES[name], 0.3
     target, _, rng = sample(name, seed, 1)
     target, prediction = target[:, :1], 2 * rng.standard_normal((1, 1))
@@ -62,7 +62,7 @@ def test_the_envelope_is_not_the_least_of_loss_and_square(name, seed):
 @each_loss
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_the_gradient_of_an_envelope_is_no_dual_point_of_the_loss(name, seed):
+def test_the_gradient_of_an_envelope_is_a_dual_point_of_the_loss(name, seed):
     loss, width = LOSSES[name], 0.3
     target, weight, rng = sample(name, seed, 8)
     prediction = 2 * rng.standard_normal(target.shape)
@@ -80,7 +80,7 @@ def test_the_gradient_of_an_envelope_is_no_dual_point_of_the_loss(name, seed):
 @each_loss
 @settings(max_examples=10, deadline=None)
 @given(SEEDS)
-def test_the_gap_that_an_envelope_leaves_is_foreseen_as_another(name, seed):
+def test_the_gap_that_an_envelope_leaves_is_foreseen(name, seed):
     """Rows all over the places: on average it is what is foreseen."""
     loss, width = LOSSES[name], 0.05
     target, weight, rng = sample(name, seed, 20_000)
@@ -107,7 +107,7 @@ def problems(name, kind, seed):
 
 @pytest.mark.parametrize("kind", ["generic", "ties", "few rows"])
 @each_loss
-def test_envelopes_end_above_the_objective_of_clarabel_or_leave_a_gap(name, kind):
+def test_envelopes_reach_the_objective_of_clarabel_and_leave_no_gap(name, kind):
     loss = LOSSES[name]
     for seed in range(3):
         hidden, rows = problems(name, kind, seed)
@@ -131,7 +131,7 @@ def test_envelopes_end_above_the_objective_of_clarabel_or_leave_a_gap(name, kind
 
 
 @each_loss
-def test_the_constant_model_has_a_gap(name):
+def test_the_constant_model_has_no_gap(name):
     """Its dual point is that of a quantile: rows at the kink share what is left."""
     loss = LOSSES[name]
     _, rows = problems(name, "ties", 0)
@@ -143,7 +143,7 @@ def test_the_constant_model_has_a_gap(name):
     assert_allclose(problem.balanced(found.dual).bound(1.0), value, rtol=1e-10)
 
 
-def test_a_start_is_made_worse():
+def test_a_start_is_not_made_worse():
     """The best point seen is returned, the start among them."""
     hidden, rows = problems("absolute", "generic", 0)
     problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
@@ -154,7 +154,7 @@ def test_a_start_is_made_worse():
     assert after <= best
 
 
-def test_neurons_do_not_slide_under_a_loss_with_kinks(monkeypatch):
+def test_neurons_slide_under_a_loss_with_kinks(monkeypatch):
     slides, original = [], Problem.slid
 
     def recorded(problem, *args):
@@ -172,7 +172,7 @@ def test_neurons_do_not_slide_under_a_loss_with_kinks(monkeypatch):
     assert len(slides) > 0
 
 
-def test_an_accuracy_of_anything_makes_an_envelope_of_no_width():
+def test_an_infinite_accuracy_ends_in_a_finite_objective():
     hidden, rows = problems("absolute", "generic", 0)
     problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
     columns = problem.extend(problem.no_columns(), KeptActivations(hidden))
@@ -181,7 +181,7 @@ def test_an_accuracy_of_anything_makes_an_envelope_of_no_width():
     assert np.isfinite(problem.objective(found.predicted, found.coef, 0.02))
 
 
-def test_a_tiny_penalty_takes_thousands_of_steps(monkeypatch):
+def test_a_tiny_penalty_takes_a_bounded_number_of_steps(monkeypatch):
     """Where no envelope closes the gap, the next ones do not, either."""
     steps = []
 
@@ -208,7 +208,7 @@ def test_a_tiny_penalty_takes_thousands_of_steps(monkeypatch):
 
 
 @pytest.mark.parametrize(("n", "q", "by_cvxpy"), [(60, 3, True), (60, 1, False), (600, 3, False)])
-def test_few_rows_of_several_outputs_take_thousands_of_inner_steps(n, q, by_cvxpy):
+def test_hinge_of_several_outputs_on_few_rows_goes_to_cvxpy(n, q, by_cvxpy):
     rows = OneChunk(np.zeros((n, 1)), np.zeros((n, q)), np.full(n, 1 / n))
     problem = restricted_problem(Hinge(), rows, "auto")
     assert isinstance(problem, InteriorPoint) == by_cvxpy

@@ -109,7 +109,7 @@ def test_a_target_or_a_weight_of_dates_is_refused():
 
 
 @THROUGH
-def test_a_missing_value_of_pandas_in_a_column_of_objects_is_refused(enter):
+def test_a_missing_value_of_pandas_in_a_column_of_objects_is_taken(enter):
     X, y = table()
     X = X.astype(object)
     X.iloc[[3, 9], 1] = pd.NA
