@@ -355,8 +355,7 @@ def _with_independent_columns(problem: Problem, state: State, rule: StoppingRule
         # The length of a row is curved: rounding does not decide among several outputs.
         return state
     # Where the dual point is not unique, to solve the problem anew may take long.
-    accuracy = accuracy_wanted(problem, state, rule)
-    accuracy = 0.0 if problem.dual_is_unique else accuracy
+    accuracy = 0.0 if problem.dual_is_unique else accuracy_wanted(problem, state, rule)
     used = np.flatnonzero(state.coef.any(axis=1))
     columns = state.columns.take(used)
     means, covariance = problem.restricted.moments(columns)

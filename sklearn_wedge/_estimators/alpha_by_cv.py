@@ -461,7 +461,9 @@ class AlphaByCV:
 
     def _scoring(self, combination: Combination, params: dict[str, NDArray]) -> ByScorer:
         model = self._unfitted().set_params(**combination.parameters)
-        of_loss = None if self.scoring is None else self._scorer_of_loss()
+        # Gains are measured by the loss in a race only; by default that is the score.
+        by_another = self._races and self.scoring is not None
+        of_loss = self._scorer_of_loss() if by_another else None
         return ByScorer(model, self._scorer(), params, of_loss)
 
     def get_metadata_routing(self) -> MetadataRouter:

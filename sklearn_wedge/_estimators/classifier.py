@@ -111,7 +111,8 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         what was done. A fit in chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
-        proximal Newton steps); ``"cvxpy"`` (CLARABEL) is slower and independent of it.
+        proximal Newton steps), but CVXPY for the hinge of several classes on up to 500 rows;
+        ``"cvxpy"`` (CLARABEL) is mostly slower, and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is

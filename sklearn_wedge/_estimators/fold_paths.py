@@ -63,9 +63,9 @@ class Patience:
 class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
-    All of these are tried if ``patience`` is None.
-    ``verbose``: 1, a line when it is done; 2, also one for each penalty and fold. ``starts`` are
-    networks that the path of each fold starts from, by place; without one: the constant model.
+    All of these are tried if ``patience`` is None. ``verbose``: 1, a line when it is done; 2, also
+    one for each penalty and fold. ``starts`` are networks that the path of each fold starts from,
+    by place; without one: the constant model.
     """
 
     candidates: tuple

@@ -355,7 +355,7 @@ def chosen(outcomes: Sequence[Outcome]) -> Outcome:
 def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
     """Whether scores on the folds are those of a better one but for noise.
 
-    Of too few folds to know the noise: but for less than ``least`` of the mean score.
+    Of too few folds to know the noise: but for ``least``, in units of the score.
     """
     differences = better - scores
     if noise == 0.0 or not np.isfinite(differences).all():

@@ -192,10 +192,9 @@ def fitted_categories(
 
 def _recurring(X: NDArray, levels: Levels, target: Array, weight: Array) -> dict[int, Array]:
     """By column of numbers the values that recur, if single ones matter."""
-    found = {}
+    found, row = {}, float(weight.min())
     for column in np.delete(np.arange(X.shape[1]), levels.columns).tolist():
-        x, row = X[:, column].astype(np.float64), float(weight.min())
-        values = recurring_values(x, target, weight, row)
+        values = recurring_values(X[:, column].astype(np.float64), target, weight, row)
         if values is not None:
             found[column] = values
     return found
