@@ -204,10 +204,12 @@ def test_rare_classes_stop_no_choice_and_those_without_weight_do_not_count(rare)
 def test_a_class_of_one_row_is_never_held_out():
     few = [0, *np.flatnonzero(Y > 0.5)[:12]]
     labels = np.arange(13) == 0
+    rows = DistinctRows(X[few], labels[:, np.newaxis].astype(float), np.ones(13))
+    assert_array_equal(dealt(rows, 5, by_class=True) == -1, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the network may be constant
         model = WedgeReLUClassifier(**QUICK).fit(X[few], labels)
-    assert model.alpha_ > 0
+    assert len(model.validation_scores_) == len(model.alphas_) > 0
 
 
 def test_counts_that_are_nearly_all_zero_are_fitted():

@@ -160,6 +160,7 @@ def test_more_effort_is_no_less_work(n_rows):
     fast, balanced, thorough = (work(effort) for effort in BY_EFFORT)
     assert fast[0] <= balanced[0] <= thorough[0]
     assert fast[1] <= balanced[1] <= thorough[1]
+    assert sum(fast) < sum(thorough)
 
 
 def test_costly_fits_have_no_more_rows_than_cheap_ones():

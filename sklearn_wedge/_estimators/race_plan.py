@@ -33,7 +33,7 @@ MOST_TRIPLES = 400_000
 MOST_PAIRS = 20_000
 # Distinct rows below which nothing is validated, and below which the fewest kinds run.
 LEAST_ROWS = 10
-FEW_ROWS = 100
+ROWS_OF_FEW_KINDS = 100
 # Distinct rows below which only shallow networks of the first kinds run, on inputs as they are: of
 # so few no quantile of a half per cent is inside.
 SMALL_ROWS = 250
@@ -232,7 +232,7 @@ def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
     """The kinds of networks that run on a table of this size, as parameters."""
     kinds = BY_EFFORT[effort].kinds
     if size.rows_per_cost < SMALL_ROWS:
-        kinds = FEW_KINDS if size.rows_per_cost < FEW_ROWS else SHALLOW_KINDS
+        kinds = FEW_KINDS if size.rows_per_cost < ROWS_OF_FEW_KINDS else SHALLOW_KINDS
     return [
         dict(zip(("interaction_order", "norm"), kind, strict=True))
         for kind in kinds

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 # Rows that differ in their target alone are dealt one by one to the parts of target means if there
 # are no more than so many distinct other ones a level, or so many targets to each.
-FEW_ROWS = 2
+ROWS_PER_LEVEL = 2
 MANY_TARGETS = 1.05
 
 
@@ -258,7 +258,7 @@ def _dealt_if_repeated(
     first = np.diff(hashes[order], prepend=~hashes[order[:1]]) != 0
     other = np.any(np.diff(target[order], axis=0, prepend=np.nan) != 0, axis=1)
     n_distinct, n_with_target = np.count_nonzero(first), np.count_nonzero(first | other)
-    if n_distinct > FEW_ROWS * n_levels and n_with_target < MANY_TARGETS * n_distinct:
+    if n_distinct > ROWS_PER_LEVEL * n_levels and n_with_target < MANY_TARGETS * n_distinct:
         return hashes
     among = np.empty(len(order), dtype=np.uint64)
     among[order] = place - np.maximum.accumulate(np.where(first, place, 0))

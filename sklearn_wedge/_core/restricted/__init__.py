@@ -34,7 +34,7 @@ Solver = Literal["auto", "active_set", "cvxpy"]
 
 
 # Of several outputs: on more of them, the steps on envelopes take less time than CVXPY.
-FEW_ROWS = 500
+ROWS_FOR_CVXPY = 500
 
 
 def restricted_problem(
@@ -72,6 +72,6 @@ def restricted_problem(
 
 def _is_small(rows: Rows) -> bool:
     """Whether there are several outputs, and rows so few that CVXPY is faster than envelopes."""
-    if not isinstance(rows, OneChunk) or rows.n_rows > FEW_ROWS:
+    if not isinstance(rows, OneChunk) or rows.n_rows > ROWS_FOR_CVXPY:
         return False
     return rows.chunk.target.shape[1] > 1
