@@ -66,7 +66,7 @@ class FitOptions:
     """Parameters of a fit other than the penalty; see ``WedgeReLURegressor`` for their meaning.
 
     ``watch`` is told of every pricing round, see ``Progress``. ``groups``, ``monotone`` and
-    ``apart``, see ``NeuronClass``, are constraints as ``_constraints`` resolves them: not what
+    ``apart``, see ``NeuronClass``, are constraints as ``constraints`` resolves them: not what
     users write, and not validated again. ``proves`` says whether the gap must be small beside the
     objective of the network too, ``rough`` whether a network is only to be scored, ``roughly`` what
     its gap may be; see ``StoppingRule``. Up to ``certified_up_to`` pencils × points
