@@ -33,17 +33,11 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.objectives import check_regression, name_of, validated_regression_loss
 from sklearn_wedge._settings.options import FitOptions, descending_alphas
-from sklearn_wedge._tables import (
-    Levels,
-    TableEncoding,
-    categorical_columns,
-    fitted_levels,
-    warn_of_numbers_as_text,
-)
+from sklearn_wedge._tables import Levels, TableEncoding, levels_of_table
 from sklearn_wedge._training.chunked import columns_go_in_chunks
 from sklearn_wedge._training.dask import is_dask
 from sklearn_wedge._training.problems import build_problem, solve_alphas
-from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
+from sklearn_wedge._training.tables import Constraints, inputs_to_fit, on_inputs
 
 __all__ = ["WedgePath", "alpha_max", "wedge_relu_path"]
 
@@ -164,8 +158,7 @@ class _Data:
         called = [f"x{k}" for k in range(n_columns)] if self.names is None else self.names
         table, inputs = inputs_to_fit(
             *(self.X, self.levels, self.target, self.weight, list(map(str, called))),
-            has_directions=directions is not None,
-            has_groups=groups is not None,
+            constraints=Constraints(directions is not None, groups is not None),
             in_chunks=not wedge and columns_go_in_chunks(self.X, self.weight, options, loss),
         )
         return inputs, table, on_inputs(options, table)
@@ -189,10 +182,7 @@ def _validated(
 
     def coded(table: Any) -> Any:
         nonlocal levels
-        columns = categorical_columns(table, categorical_features, names)
-        levels = fitted_levels(table, columns, names)
-        if isinstance(categorical_features, str):
-            warn_of_numbers_as_text(table, levels)
+        levels = levels_of_table(table, categorical_features, names)
         return levels.codes(table)
 
     X, y = read_inputs(read, X, caller, coded)

@@ -35,10 +35,10 @@ from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
 from sklearn_wedge._settings.options import FitOptions, NumberIn
-from sklearn_wedge._tables import fitted_table
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import rows_at_once
 from sklearn_wedge._training.dask import DaskChunks
+from sklearn_wedge._training.tables import chunks_to_fit
 
 AUTO = "auto"
 # What ``alpha`` may be.
@@ -235,10 +235,8 @@ class AlphaByValidation:
 
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
-        with_filling = self.monotonic_cst is None and self.interaction_cst is None
-        self.table_ = fitted_table(chunks, column_names(self), with_filling=with_filling)
-        if not self.table_.is_plain:
-            chunks = chunks.with_inputs(self.table_.transform, self.table_.n_inputs)
+        given = self._levels, column_names(self), self._constraints
+        self.table_, chunks = chunks_to_fit(chunks, *given)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
 
     def _fit_rows(

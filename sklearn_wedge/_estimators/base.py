@@ -50,17 +50,12 @@ from sklearn_wedge._settings.objectives import (
     regression_loss,
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
-from sklearn_wedge._tables import (
-    TableEncoding,
-    categorical_columns,
-    fitted_levels,
-    warn_of_numbers_as_text,
-)
+from sklearn_wedge._tables import TableEncoding, levels_of_table
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import chunked_problem, columns_go_in_chunks
 from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
 from sklearn_wedge._training.problems import build_problem, solve_blocks
-from sklearn_wedge._training.tables import inputs_to_fit, on_inputs
+from sklearn_wedge._training.tables import Constraints, inputs_to_fit, on_inputs
 from sklearn_wedge.export._mixin import ExportMixin
 
 # A network that a race has chosen and that cannot be certified is, of more rows than this, solved
@@ -103,6 +98,11 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         tags.input_tags.allow_nan = True
         return tags
 
+    @property
+    def _constraints(self) -> Constraints:
+        """Whether there are constraints on columns."""
+        return Constraints(self.monotonic_cst is not None, self.interaction_cst is not None)
+
     def _inputs_to_fit(
         self, X: NDArray, target: NDArray[np.float64], fit_weight: NDArray[np.float64], loss: Loss
     ) -> NDArray:
@@ -110,8 +110,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         options = self._options_by_column(target.shape[1], **self._before_choice)
         self.table_, inputs = inputs_to_fit(
             *(X, self._levels, target, fit_weight, column_names(self)),
-            has_directions=self.monotonic_cst is not None,
-            has_groups=self.interaction_cst is not None,
+            constraints=self._constraints,
             in_chunks=columns_go_in_chunks(X, fit_weight, options, loss),
         )
         return inputs
@@ -138,10 +137,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         """The table with numbers of levels for its categories; sets these if it is to be fitted."""
         if fits:
             names = _get_feature_names(X)
-            columns = categorical_columns(X, self.categorical_features, names)
-            self._levels = fitted_levels(X, columns, names)
-            if isinstance(self.categorical_features, str):
-                warn_of_numbers_as_text(X, self._levels)
+            self._levels = levels_of_table(X, self.categorical_features, names)
             return self._levels.codes(X)
         return self.table_.codes(X) if self.table_.categories else X
 

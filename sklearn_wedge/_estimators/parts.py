@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import Chunk, Rows, merge_samples, mixed
+from sklearn_wedge._core.rows import Chunk, Rows, bits_of, hashes_of_rows, merge_samples, mixed
 
 Array = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
@@ -87,9 +87,7 @@ def _contents_below(chunk: Chunk, limits: Hashes, by_class: bool) -> tuple[Array
 def _hashes(chunk: Chunk) -> tuple[Hashes, NDArray[np.intp]]:
     """A hash of each row, and the number of its class if targets are of classes."""
     inputs, target, weight = _contents(chunk)
-    found = np.zeros(len(weight), dtype=np.uint64)
-    for column in (*inputs.T, *target.T):
-        found = mixed(found ^ np.ascontiguousarray(column).view(np.uint64))
+    found = hashes_of_rows(map(bits_of, (*inputs.T, *target.T)), len(weight))
     with np.errstate(invalid="ignore"):  # numbers of a regression are none of classes
         return found, labels_of(target).astype(np.intp)
 

@@ -3,15 +3,21 @@
 from sklearn_wedge._tables.categories import Category
 from sklearn_wedge._tables.encoding import TableEncoding
 from sklearn_wedge._tables.filling import Filling
-from sklearn_wedge._tables.fitting import FittedCategories, fitted_categories, fitted_table
+from sklearn_wedge._tables.fitting import (
+    FittedCategories,
+    categories_of_array,
+    categories_of_rows,
+    fitted_table,
+)
 from sklearn_wedge._tables.levels import (
     Levels,
-    categorical_columns,
+    candidates,
     fitted_levels,
+    found_levels,
     fractions_in_single,
     is_missing,
     is_no_value,
-    warn_of_numbers_as_text,
+    levels_of_table,
 )
 
 __all__ = [
@@ -20,12 +26,14 @@ __all__ = [
     "FittedCategories",
     "Levels",
     "TableEncoding",
-    "categorical_columns",
-    "fitted_categories",
+    "candidates",
+    "categories_of_array",
+    "categories_of_rows",
     "fitted_levels",
     "fitted_table",
+    "found_levels",
     "fractions_in_single",
     "is_missing",
     "is_no_value",
-    "warn_of_numbers_as_text",
+    "levels_of_table",
 ]

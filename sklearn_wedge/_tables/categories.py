@@ -77,10 +77,9 @@ class Category:
         return self.kind == OF_VALUES
 
     def rows(self, codes: Array) -> NDArray[np.intp]:
-        """The row of ``values`` for each code."""
-        n = len(self.levels)
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isnan(codes), n + 1, np.clip(codes, 0, n)).astype(np.intp)
+        """The row of ``values`` for codes of the levels; or for the numbers, if it is of these."""
+        codes = codes_of_values(codes, self.levels) if self.is_of_numbers else codes
+        return rows_of_levels(codes, len(self.levels))
 
     def names(self) -> list[str]:
         """What each row of ``values`` is, to follow the name of the column."""
@@ -89,7 +88,6 @@ class Category:
 
     def transform(self, codes: Array) -> Array:
         """Inputs, (n, n_inputs), of codes of the levels; or of the numbers, if it is of numbers."""
-        codes = codes_of_values(codes, self.levels) if self.is_of_numbers else codes
         return self.values[self.rows(codes)]
 
 
@@ -116,99 +114,170 @@ def _places(x: NDArray, keys: NDArray, places: NDArray[np.intp], unknown: int) -
     return np.where(keys[nearest] == x, places[nearest], unknown).astype(np.float64)
 
 
-def fitted_category(
-    column: int, levels: Sequence[str | float], codes: Array, weight: Array
-) -> Category | None:
-    """Indicators of the levels, if they are few; None if they are many.
+def rows_of_levels(codes: Array, n_levels: int) -> NDArray[np.intp]:
+    """The row of each code among as many as ``Category.values`` has."""
+    with np.errstate(invalid="ignore"):
+        known = np.clip(codes, 0, n_levels)
+    return np.where(np.isnan(codes), n_levels + 1, known).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class ColumnOfLevels:
+    """A column of a table before it is known what is made of it.
+
+    Attributes
+    ----------
+    column : int
+    levels : tuple of str or of float
+    kind : {"target means", "target means of values"}
+        What is made of it, if its levels are many.
+    """
+
+    column: int
+    levels: tuple[str | float, ...]
+    kind: str = TARGET_MEANS
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the values of its category."""
+        return len(self.levels) + 2
+
+    def rows(self, X: NDArray) -> NDArray[np.intp]:
+        """The row of ``Category.values`` for each row of a table."""
+        x = X[:, self.column]
+        codes = codes_of_values(x, self.levels) if self.kind == OF_VALUES else x
+        return rows_of_levels(codes, len(self.levels))
+
+    def category(self, kind: str, labels: Sequence[str], values: Array, weights: Array) -> Category:
+        """What is made of it."""
+        shares = weights / weights.sum()
+        return Category(self.column, self.levels, kind, tuple(labels), values, shares)
+
+
+def indicators(of: ColumnOfLevels, weights: Array) -> Category | None:
+    """Indicators of the levels, if they are few; None if they are many, or single values.
 
     A level that is not known counts as the mean over the rows; of two levels one is enough.
 
     Parameters
     ----------
-    column : int
-    levels : sequence
-    codes : ndarray of shape (n,)
-    weight : ndarray of shape (n,)
-        Positive.
+    of : ColumnOfLevels
+    weights : ndarray of shape (n_levels + 2,)
+        Of the rows of each level; then of those not known; then of those where it is missing.
     """
-    n = len(levels)
-    share = np.bincount(np.where(np.isnan(codes), n + 1, codes).astype(np.intp), weight, n + 2)
-    share = share / share.sum()
+    n, share = len(of.levels), weights / weights.sum()
     present = np.flatnonzero(share)
-    if len(present) > MOST_LEVELS:
+    if of.kind == OF_VALUES or len(present) > MOST_LEVELS:
         return None
     shown = present[1:] if len(present) == 2 else present
     values = np.zeros((n + 2, len(shown)))
     values[shown, np.arange(len(shown))] = 1.0
     # What has no weight, "missing" too, is as a level that was never seen.
     values[share == 0] = share[shown]
-    labels = [" is missing" if k > n else f" = {level_name(levels[k])}" for k in shown]
-    return Category(column, tuple(levels), INDICATORS, tuple(labels), values, share)
+    labels = [" is missing" if k > n else f" = {level_name(of.levels[k])}" for k in shown]
+    return of.category(INDICATORS, labels, values, weights)
+
+
+# --- target means ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class TargetRows:
-    """What target means are taken of.
+class OwnMeans:
+    """Target means of the rows that are fitted: those of the other parts of the rows.
 
     Attributes
     ----------
-    target : ndarray of shape (n, q)
-    weight : ndarray of shape (n,)
-        Positive.
-    part : int ndarray of shape (n,)
-        Rows of a part have means of the others.
-    row : float
-        The weight that counts as one row: that of the lightest.
+    category : Category
+        What is made of all other rows.
+    pooled : int ndarray of shape (n_levels + 2,)
+        The row of ``Category.values`` that each counts as: the rarest levels are one.
+    of_part : ndarray of shape (PARTS, n_levels + 2, q)
+        Means without the rows of each part.
     """
 
-    target: Array
-    weight: Array
-    part: NDArray[np.intp]
-    row: float
+    category: Category
+    pooled: NDArray[np.intp]
+    of_part: Array
 
-    def means(self, rows: NDArray[np.intp], n_rows: int, but: int | None = None) -> Array:
-        """Means of the targets by row of the values, (n_rows, q), without one part.
-
-        They are shrunk to that over all parts: without the own one it would be above where the own
-        one is below, and a network could tell.
-        """
-        kept = self.weight if but is None else np.where(self.part == but, 0.0, self.weight)
-        overall = self.weight @ self.target / self.weight.sum()
-        prior = ROWS_OF_PRIOR * self.row
-        found = np.empty((n_rows, self.target.shape[1]))
-        weights = np.bincount(rows, kept, n_rows)
-        for j, column in enumerate(self.target.T):
-            sums = np.bincount(rows, kept * column, n_rows)
-            found[:, j] = (sums + prior * overall[j]) / (weights + prior)
+    def of(self, x: Array, part: NDArray[np.intp]) -> Array:
+        """Means, (n, q), of a column and the parts of its rows; 0 of rows that are in none."""
+        n = len(self.category.levels)
+        rows = self.pooled[self.category.rows(x)]
+        found = self.of_part[np.maximum(part, 0), rows]
+        found[rows == n] = self.category.values[n]
+        found[part < 0] = 0.0
         return found
 
 
+def pooled_levels(weights: Array, row: float) -> NDArray[np.intp]:
+    """The row of ``Category.values`` that each counts as; ``row`` is the weight of a row."""
+    n = len(weights) - 2
+    return np.where(weights < RARE_ROWS * row, n, np.arange(n + 2))
+
+
+def sums_of_levels(
+    rows: NDArray[np.intp], target: Array, weight: Array, part: NDArray[np.intp], n_rows: int
+) -> tuple[Array, ...]:
+    """Weights and weighted sums of targets by row of ``Category.values``.
+
+    Parameters
+    ----------
+    rows : int ndarray of shape (n,)
+    target : ndarray of shape (n, q)
+    weight : ndarray of shape (n,)
+    part : int ndarray of shape (n,)
+    n_rows : int
+
+    Returns
+    -------
+    weights : ndarray of shape (PARTS + 1, n_rows)
+        Of all rows that are not of a part, for each part; then of all.
+    sums : ndarray of shape (PARTS + 1, n_rows, q)
+    total : ndarray of shape ()
+        Weight.
+    total_sums : ndarray of shape (q,)
+    """
+    weights = np.empty((PARTS + 1, n_rows))
+    sums = np.empty((PARTS + 1, n_rows, target.shape[1]))
+    for but in range(PARTS + 1):
+        kept = np.where(part == but, 0.0, weight)
+        weights[but] = np.bincount(rows, kept, n_rows)
+        for j, column in enumerate(target.T):
+            sums[but, :, j] = np.bincount(rows, kept * column, n_rows)
+    return weights, sums, weight.sum(), weight @ target
+
+
 def target_means(
-    column: int,
-    levels: Sequence[str | float],
-    codes: Array,
-    data: TargetRows,
-    kind: str = TARGET_MEANS,
-) -> tuple[Category, Array]:
+    of: ColumnOfLevels,
+    weights: Array,
+    pooled: NDArray[np.intp],
+    sums: tuple[Array, ...],
+    row: float,
+) -> OwnMeans:
     """A category of many levels as the mean of the target, and what the rows themselves have.
 
-    Means are shrunk to that over all rows. The rows themselves have those of the other parts of
-    the rows, without their own target; what is made of a table, also of the same rows, has those
-    of all. The rarest levels are one, which has that of all its rows everywhere, and so are those
-    not known.
+    Means are shrunk to that over all rows: without the own part it would be above where the own one
+    is below, and a network could tell. The rows themselves have those of the other parts of the
+    rows, without their own target; what is made of a table, also of the same rows, has those of
+    all. The rarest levels are one, which has that of all its rows everywhere, and so are those not
+    known.
+
+    Parameters
+    ----------
+    of : ColumnOfLevels
+    weights : ndarray of shape (n_levels + 2,)
+        As for ``indicators``.
+    pooled : int ndarray of shape (n_levels + 2,)
+        Those of ``pooled_levels``.
+    sums : tuple of ndarray
+        Those of ``sums_of_levels``, of rows that are pooled.
+    row : float
+        The weight that counts as one row.
     """
-    n = len(levels)
-    rows = np.where(np.isnan(codes), n + 1, codes).astype(np.intp)
-    weights = np.bincount(rows, data.weight, n + 2)
-    pooled = np.where(weights < RARE_ROWS * data.row, n, np.arange(n + 2))
-    rows = pooled[rows]
-    values = data.means(rows, n + 2)[pooled]
-    own = np.empty((len(codes), values.shape[1]))
-    for part in range(PARTS):
-        mine = data.part == part
-        own[mine] = data.means(rows, n + 2, but=part)[rows[mine]]
-    own[rows == n] = values[n]
-    q = values.shape[1]
+    of_levels, of_targets, total, total_sums = sums
+    prior = ROWS_OF_PRIOR * row
+    means = (of_targets + prior * (total_sums / total)) / (of_levels + prior)[..., None]
+    q = means.shape[-1]
     labels = [" as target mean" + (f" {j}" if q > 1 else "") for j in range(q)]
-    shares = weights / weights.sum()
-    return Category(column, tuple(levels), kind, tuple(labels), values, shares), own
+    category = of.category(of.kind, labels, means[-1][pooled], weights)
+    return OwnMeans(category, pooled, means[:-1])

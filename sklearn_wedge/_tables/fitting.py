@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.rows import Chunk, Rows, column_quantiles, mixed
+from sklearn_wedge._core.rows import Chunk, OneChunk, Rows, column_quantiles
 from sklearn_wedge._tables.categories import (
-    MOST_LEVELS,
     OF_VALUES,
-    PARTS,
-    TARGET_MEANS,
     Category,
-    TargetRows,
-    codes_of_values,
-    fitted_category,
+    ColumnOfLevels,
+    OwnMeans,
+    indicators,
+    pooled_levels,
+    sums_of_levels,
     target_means,
 )
 from sklearn_wedge._tables.encoding import TableEncoding
 from sklearn_wedge._tables.filling import ENDS, fitted_filling
-from sklearn_wedge._tables.gaps import informative, lightest, with_scaled_targets
+from sklearn_wedge._tables.gaps import (
+    informative,
+    lightest,
+    with_scaled_targets,
+    with_scaled_weights,
+)
 from sklearn_wedge._tables.levels import Levels
+from sklearn_wedge._tables.parts import (
+    PartsByContent,
+    PartsByRank,
+    parts_by_content,
+    parts_by_rank,
+)
 from sklearn_wedge._tables.single_values import recurring_values
 
 Array = NDArray[np.float64]
 
-# Rows that differ in their target alone are dealt one by one to the parts of target means if there
-# are no more than so many distinct other ones a level, or so many targets to each.
-ROWS_PER_LEVEL = 2
-MANY_TARGETS = 1.05
+Parts = PartsByRank | PartsByContent
 
 
 def _lacking(chunk: Chunk) -> NDArray[np.bool_]:
@@ -120,6 +128,9 @@ def _refuse_unknown_columns(columns: NDArray[np.intp], column_names: Sequence[st
         )
 
 
+# --- categories -----------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class FittedCategories:
     """What is made of the categories of a table, and target means of the rows themselves.
@@ -127,32 +138,38 @@ class FittedCategories:
     Attributes
     ----------
     categories : tuple of Category
-    own : list of pairs of Category and ndarray of shape (n, q)
-        Of the rows that were fitted: see ``target_means``.
+    own : tuple of OwnMeans
+        Of the rows that were fitted.
+    parts : PartsByRank, PartsByContent or None
+        The parts of these rows, if there are target means.
     """
 
     categories: tuple[Category, ...] = ()
-    own: list[tuple[Category, Array]] = field(default_factory=list)
+    own: tuple[OwnMeans, ...] = ()
+    parts: Parts | None = None
 
-    def inputs(self, table: TableEncoding, X: NDArray) -> NDArray:
-        """The inputs of the rows that were fitted."""
-        if not self.own:
-            return table.of_rows(X)
+    def inputs(self, table: TableEncoding, X: NDArray, part: NDArray[np.intp]) -> NDArray:
+        """The inputs of rows that were fitted, with their parts; -1 of a row that was not."""
         inputs = table.transform(X)
-        for category, values in self.own:
-            inputs[:, table.inputs_made_of(category)] = values
+        for each in self.own:
+            which = table.inputs_made_of(each.category)
+            inputs[:, which] = each.of(X[:, each.category.column], part)
         return inputs
 
+    def inputs_of_chunk(self, chunk: Chunk, table: TableEncoding) -> NDArray:
+        """The inputs of a chunk of rows that were fitted."""
+        return self.inputs(table, chunk.inputs, self.parts(chunk))
 
-def fitted_categories(
+
+def categories_of_array(
     X: NDArray,
     levels: Levels,
     target: Array,
     weight: Array,
     column_names: Sequence[str],
     with_values: bool = True,
-) -> FittedCategories:
-    """Indicators or target means of each category, and target means of single values of numbers.
+) -> tuple[FittedCategories, NDArray[np.intp]]:
+    """What is made of categories and of single values of numbers, and the parts of the rows.
 
     Parameters
     ----------
@@ -170,96 +187,93 @@ def fitted_categories(
     ValueError
         If all values of a category are missing.
     """
+    part = np.full(len(X), -1)
     if not levels.of_column and not with_values:
-        return FittedCategories()
+        return FittedCategories(), part
     present = np.flatnonzero(weight > 0)
-    share = np.ldexp(weight[present], -int(np.frexp(weight.max())[1]))
-    values = _recurring(X[present], levels, target[present], share) if with_values else {}
-    n_levels = max(map(len, (*levels.of_column.values(), *values.values())), default=0)
-    fitting = _Fitting(X, present, target[present], share, n_levels)
-    found = []
-    for column, its_levels in levels.of_column.items():
-        codes = X[present, column]
-        if np.isnan(codes).all():
-            _refuse_unknown_columns(np.array([column]), column_names)
-        category = fitted_category(column, its_levels, codes, share)
-        found.append(category or fitting.means(column, its_levels, codes, TARGET_MEANS))
-    for column, own in values.items():
-        codes = codes_of_values(X[present, column], own)
-        found.append(fitting.means(column, tuple(own.tolist()), codes, OF_VALUES))
-    return FittedCategories(tuple(found), fitting.own)
+    rows = with_scaled_weights(OneChunk(X[present], target[present], weight[present]))
+    columns = _columns_of_levels(levels)
+    if with_values:
+        columns += _recurring(rows.chunk, levels)
+    fitted = _fitted_categories(rows, columns, column_names, parts_by_rank)
+    if fitted.parts is not None:
+        part[present] = fitted.parts(rows.chunk)
+    return fitted, part
 
 
-def _recurring(X: NDArray, levels: Levels, target: Array, weight: Array) -> dict[int, Array]:
-    """By column of numbers the values that recur, if single ones matter."""
-    found, row = {}, float(weight.min())
-    for column in np.delete(np.arange(X.shape[1]), levels.columns).tolist():
-        values = recurring_values(X[:, column].astype(np.float64), target, weight, row)
+def categories_of_rows(rows: Rows, levels: Levels, column_names: Sequence[str]) -> FittedCategories:
+    """What is made of categories, of rows in chunks.
+
+    Raises
+    ------
+    ValueError
+        If all values of a category are missing.
+    """
+    if not levels.of_column:
+        return FittedCategories()
+    columns = _columns_of_levels(levels)
+    return _fitted_categories(with_scaled_weights(rows), columns, column_names, parts_by_content)
+
+
+def _columns_of_levels(levels: Levels) -> list[ColumnOfLevels]:
+    return [ColumnOfLevels(column, own) for column, own in levels.of_column.items()]
+
+
+def _recurring(chunk: Chunk, levels: Levels) -> list[ColumnOfLevels]:
+    """The columns of numbers of which single values matter."""
+    found, row = [], float(chunk.weight.min())
+    for column in np.delete(np.arange(chunk.inputs.shape[1]), levels.columns).tolist():
+        x = chunk.inputs[:, column].astype(np.float64)
+        values = recurring_values(x, chunk.target, chunk.weight, row)
         if values is not None:
-            found[column] = values
+            found.append(ColumnOfLevels(column, tuple(values.tolist()), OF_VALUES))
     return found
 
 
-@dataclass
-class _Fitting:
-    """Target means while a table is fitted: the rows are dealt once, if there are any."""
-
-    X: NDArray
-    present: NDArray[np.intp]
-    target: Array
-    weight: Array
-    n_levels: int
-    own: list[tuple[Category, Array]] = field(default_factory=list)
-
-    @cached_property
-    def rows(self) -> TargetRows:
-        return _target_rows(self.X[self.present], self.target, self.weight, self.n_levels)
-
-    def means(self, column: int, levels: tuple, codes: Array, kind: str) -> Category:
-        """Target means, of which those of the rows themselves are kept."""
-        category, means = target_means(column, levels, codes, self.rows, kind)
-        own = np.zeros((len(self.X), means.shape[1]))
-        own[self.present] = means
-        self.own.append((category, own))
-        return category
-
-
-def _target_rows(X: NDArray, target: Array, weight: Array, n_levels: int) -> TargetRows:
-    """Rows in parts by their values, whatever their order.
-
-    Of values ranks count, a missing one being the largest: units do not matter. A target of few
-    values must not count: of two classes the other parts would have the rows of the other class,
-    and means would tell the class. So rows that differ in nothing else are in one part, and copies
-    are as good as a weight, unless too many of the rows are of this kind.
-    """
-    hashes, few = np.zeros(len(X), dtype=np.uint64), False
-    for column, values in enumerate((*X.T, *target.T)):
-        distinct, ranks = np.unique(values, return_inverse=True)
-        if column < X.shape[1] or len(distinct) > MOST_LEVELS:
-            hashes = mixed(hashes ^ ranks.ravel().astype(np.uint64))
-        else:
-            few = True
-    if few:
-        hashes = _dealt_if_repeated(hashes, target, weight, n_levels)
-    part = (hashes % np.uint64(PARTS)).astype(np.intp)
-    return TargetRows(target, weight, part, float(weight.min()))
+def _fitted_categories(
+    rows: Rows,
+    columns: Sequence[ColumnOfLevels],
+    column_names: Sequence[str],
+    deal: Callable[[Rows, int], Parts],
+) -> FittedCategories:
+    """Indicators or target means of each column; ``deal`` makes parts of the rows for these."""
+    if not columns:
+        return FittedCategories()
+    weights = dict(zip(columns, rows.sum(_weights_of_levels, columns), strict=True))
+    for of, its_weights in weights.items():
+        if not its_weights[:-1].any():
+            _refuse_unknown_columns(np.array([of.column]), column_names)
+    few = {of: indicators(of, its_weights) for of, its_weights in weights.items()}
+    many = {of: its_weights for of, its_weights in weights.items() if few[of] is None}
+    if not many:
+        return FittedCategories(tuple(few.values()))
+    parts = deal(rows, max(len(of.levels) for of in columns))
+    own = dict(zip(many, _own_means(rows, many, parts), strict=True))
+    categories = tuple(few[of] or own[of].category for of in columns)
+    return FittedCategories(categories, tuple(own.values()), parts)
 
 
-def _dealt_if_repeated(
-    hashes: NDArray[np.uint64], target: Array, weight: Array, n_levels: int
-) -> NDArray[np.uint64]:
-    """Hashes by which rows of one hash are dealt one by one, if such rows are the rule.
+def _weights_of_levels(chunk: Chunk, columns: Sequence[ColumnOfLevels]) -> tuple[Array, ...]:
+    return tuple(np.bincount(of.rows(chunk.inputs), chunk.weight, of.n_rows) for of in columns)
 
-    Where a category is the only column, or one of few, all rows of a level may be of one hash:
-    together in a part, they would have no rows of their level in the other parts.
-    """
-    order = np.lexsort((weight, *target.T, hashes))
-    place = np.arange(len(order))
-    first = np.diff(hashes[order], prepend=~hashes[order[:1]]) != 0
-    other = np.any(np.diff(target[order], axis=0, prepend=np.nan) != 0, axis=1)
-    n_distinct, n_with_target = np.count_nonzero(first), np.count_nonzero(first | other)
-    if n_distinct > ROWS_PER_LEVEL * n_levels and n_with_target < MANY_TARGETS * n_distinct:
-        return hashes
-    among = np.empty(len(order), dtype=np.uint64)
-    among[order] = place - np.maximum.accumulate(np.where(first, place, 0))
-    return mixed(hashes ^ among)
+
+def _own_means(
+    rows: Rows, weights: dict[ColumnOfLevels, Array], parts: Parts
+) -> Iterable[OwnMeans]:
+    """Target means of columns of many levels."""
+    row = lightest(rows)
+    pooled = [pooled_levels(each, row) for each in weights.values()]
+    sums = rows.sum(_sums_of_levels, list(weights), pooled, parts)
+    each = len(sums) // len(pooled)
+    its_sums = (sums[k : k + each] for k in range(0, len(sums), each))
+    return map(target_means, weights, weights.values(), pooled, its_sums, repeat(row))
+
+
+def _sums_of_levels(
+    chunk: Chunk, columns: Sequence[ColumnOfLevels], pooled: Sequence[NDArray], parts: Parts
+) -> tuple[Array, ...]:
+    part, sums = parts(chunk), ()
+    for of, its_pooled in zip(columns, pooled, strict=True):
+        its_rows = its_pooled[of.rows(chunk.inputs)]
+        sums += sums_of_levels(its_rows, chunk.target, chunk.weight, part, of.n_rows)
+    return sums

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ LEAST_VARIANCE = 1e-12
 
 def _extremes(chunk: Chunk) -> tuple[Array, Array, float]:
     """The least and the largest targets, and the largest weight."""
-    return chunk.target.min(axis=0), chunk.target.max(axis=0), float(chunk.weight.max())
+    return chunk.target.min(axis=0), chunk.target.max(axis=0), _largest_weight(chunk)
 
 
 def _scaled(chunk: Chunk, exponent: int, centre: Array, radius: Array) -> tuple[Array, Array]:
@@ -33,8 +35,23 @@ def with_scaled_targets(rows: Rows) -> Rows:
     least, largest, weights = zip(*rows.map(_extremes), strict=True)
     least, largest = np.min(least, axis=0) / 2, np.max(largest, axis=0) / 2
     radius = largest - least
-    exponent = -int(np.frexp(max(weights))[1])
-    return rows.with_targets(_scaled, exponent, largest + least, np.where(radius > 0, radius, 1.0))
+    scale = largest + least, np.where(radius > 0, radius, 1.0)
+    return rows.with_targets(_scaled, _exponent(weights), *scale)
+
+
+def with_scaled_weights(rows: Rows) -> Rows:
+    """The same rows, with weights that can be summed."""
+    exponent = _exponent(rows.map(_largest_weight))
+    return rows.with_targets(_scaled, exponent, np.array(0.0), np.array(1.0))
+
+
+def _largest_weight(chunk: Chunk) -> float:
+    return float(chunk.weight.max())
+
+
+def _exponent(weights: Sequence[float]) -> int:
+    """The power of two by which the largest of these weights is about 1."""
+    return -int(np.frexp(max(weights))[1])
 
 
 def _least_weight(chunk: Chunk) -> float:

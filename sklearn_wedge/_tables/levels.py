@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral, Number
@@ -161,7 +161,7 @@ def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: 
     )
 
 
-def warn_of_numbers_as_text(X: Any, levels: Levels) -> None:
+def _warn_of_numbers_as_text(X: Any, types: Sequence[str], levels: Levels) -> None:
     """Say which columns of text are categories of many levels, most of which are numbers.
 
     Columns of a type of categories are taken for what they are.
@@ -170,7 +170,7 @@ def warn_of_numbers_as_text(X: Any, levels: Levels) -> None:
         others = [level for level in its_levels if not _is_number(level)]
         if len(its_levels) < MANY_LEVELS or len(others) > MOST_OTHERS * len(its_levels):
             continue
-        if (types_of(X) or [""])[column].startswith(CATEGORIES):
+        if types[column].startswith(CATEGORIES):
             continue
         name = name_of_column(X, column)
         but = f" (not {others[:3]})" if others else ""
@@ -258,10 +258,13 @@ def with_columns(X: Any, columns: dict[int, Array]) -> Any:
 # --- which columns --------------------------------------------------------------------------------
 
 
-def categorical_columns(
-    X: Any, categorical_features: Any, names: Sequence[str] | None
-) -> list[int]:
-    """The columns that are categories, as users say or by their types, ascending.
+def n_columns(X: Any) -> int:
+    types = types_of(X)
+    return len(types) if types is not None else _objects(X).shape[1]
+
+
+def candidates(X: Any, categorical_features: Any, names: Sequence[str] | None) -> list[int]:
+    """The columns that may be categories, ascending: as users say, or of types that may be.
 
     Raises
     ------
@@ -272,9 +275,8 @@ def categorical_columns(
         return []
     if isinstance(categorical_features, str):
         types = types_of(X) or []
-        return [
-            k for k, dtype in enumerate(types) if _is_category(dtype, lambda k=k: column_of(X, k))
-        ]
+        may_be = (*CATEGORIES, *TEXT, "object")
+        return [k for k, dtype in enumerate(types) if dtype.startswith(may_be)]
     given = np.asarray(categorical_features)
     n = n_columns(X)
     if given.size == 0:
@@ -294,11 +296,6 @@ def categorical_columns(
     return sorted({_place(each, n, names) for each in given.tolist()})
 
 
-def n_columns(X: Any) -> int:
-    types = types_of(X)
-    return len(types) if types is not None else _objects(X).shape[1]
-
-
 def _place(column: Any, n: int, names: Sequence[str] | None) -> int:
     if isinstance(column, str):
         if names is None:
@@ -316,38 +313,75 @@ def _place(column: Any, n: int, names: Sequence[str] | None) -> int:
     )
 
 
-def _is_category(dtype: str, entries: Callable[[], Sequence[Any]]) -> bool:
-    """Whether a column of a frame is one of categories; of objects if all are text."""
-    if dtype.startswith(CATEGORIES):
-        return True
-    if dtype != "object" and not dtype.startswith(TEXT):
-        return False
-    known = [value for value in entries() if not is_missing(value)]
-    return bool(known) and all(isinstance(value, str) for value in known)
+def found_levels(X: Any, columns: Sequence[int]) -> dict[int, set]:
+    """What distinct entries some columns have that are not missing, as levels."""
+    return {column: _distinct(column_of(X, column)) for column in columns}
 
 
-def fitted_levels(X: Any, columns: Sequence[int], names: Sequence[str] | None) -> Levels:
+def _distinct(entries: Sequence[Any]) -> set:
+    try:
+        return {level_of(value) for value in set(entries) if not is_missing(value)}
+    except TypeError:  # objects of another kind, which are no levels
+        return {()}
+
+
+def fitted_levels(
+    X: Any,
+    categorical_features: Any,
+    found: dict[int, set],
+    names: Sequence[str] | None,
+) -> Levels:
     """The levels of categories, in an order that depends on nothing but themselves.
+
+    A warning says which columns of text look like numbers.
+
+    Parameters
+    ----------
+    X : table
+        Of which names and types count, and not the rows.
+    categorical_features : "from_dtype", array-like or None
+        By their types columns of objects are categories only if all of these are text.
+    found : dict of int to set
+        Levels of the ``candidates``.
+    names : sequence of str, or None
 
     Raises
     ------
     ValueError
         If a category has text and numbers, which are in no order, or objects of another kind.
     """
-    return Levels({column: _levels(column_of(X, column), column, names) for column in columns})
+    types = types_of(X) if isinstance(categorical_features, str) else None
+    fitted = Levels(
+        {
+            column: _sorted(levels, column, names)
+            for column, levels in found.items()
+            if types is None or _is_category(types[column], levels)
+        }
+    )
+    if types is not None:
+        _warn_of_numbers_as_text(X, types, fitted)
+    return fitted
 
 
-def _levels(entries: Sequence[Any], column: int, names: Sequence[str] | None) -> tuple[Level, ...]:
-    which = f"column {column}" if names is None else f"column {str(names[column])!r}"
-    try:
-        distinct = {level_of(value) for value in set(entries) if not is_missing(value)}
-    except TypeError:
-        distinct = {()}
-    kinds = {type(level) for level in distinct}
+def levels_of_table(X: Any, categorical_features: Any, names: Sequence[str] | None) -> Levels:
+    """The levels of the categories of a table in memory; see ``fitted_levels``."""
+    columns = candidates(X, categorical_features, names)
+    return fitted_levels(X, categorical_features, found_levels(X, columns), names)
+
+
+def _is_category(dtype: str, levels: set) -> bool:
+    if dtype.startswith(CATEGORIES):
+        return True
+    return bool(levels) and all(isinstance(level, str) for level in levels)
+
+
+def _sorted(levels: set, column: int, names: Sequence[str] | None) -> tuple[Level, ...]:
+    kinds = {type(level) for level in levels}
     if not kinds <= {str} and not kinds <= {float}:
+        which = f"column {column}" if names is None else f"column {str(names[column])!r}"
         found = sorted(kind.__name__ for kind in kinds)
         raise ValueError(
             f"Levels of a category are text or numbers, and those of {which} of X are of the types "
             f"{found}: make text of all of them, as with X[...].astype(str)."
         )
-    return tuple(sorted(distinct))
+    return tuple(sorted(levels))

@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.rows import LocalChunks
 from sklearn_wedge._settings.options import FitOptions
-from sklearn_wedge._tables import Levels, TableEncoding, fitted_categories, fitted_table
+from sklearn_wedge._tables import (
+    Levels,
+    TableEncoding,
+    categories_of_array,
+    categories_of_rows,
+    fitted_table,
+)
 from sklearn_wedge._training.chunked import rows_at_once
+from sklearn_wedge._training.dask import DaskChunks
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What is said of columns that an input made of others, or of single values, would break.
+
+    Attributes
+    ----------
+    directions : bool
+        Whether some columns have a direction.
+    groups : bool
+        Whether only some columns may act together.
+    """
+
+    directions: bool
+    groups: bool
+
+    @property
+    def allow_filling(self) -> bool:
+        """Whether missing numbers may be filled in from other columns: they say something of these."""
+        return not self.directions and not self.groups
+
+    @property
+    def allow_single_values(self) -> bool:
+        """Whether single values may count: a direction of a column is not one of these."""
+        return not self.directions
 
 
 def inputs_to_fit(
@@ -22,8 +56,7 @@ def inputs_to_fit(
     target: Array,
     weight: Array,
     names: Sequence[str],
-    has_directions: bool,
-    has_groups: bool,
+    constraints: Constraints,
     in_chunks: bool,
 ) -> tuple[TableEncoding, NDArray]:
     """The encoding of a table in memory, and the inputs of its rows.
@@ -38,10 +71,7 @@ def inputs_to_fit(
     weight : ndarray of shape (n,)
     names : sequence of str
         Of the columns.
-    has_directions : bool
-        Whether some columns have a direction.
-    has_groups : bool
-        Whether only some columns may act together.
+    constraints : Constraints
     in_chunks : bool
         Whether the fit will go through chunks of rows: single values are not looked at then.
 
@@ -50,15 +80,40 @@ def inputs_to_fit(
     ValueError
         If all values of a column are missing.
     """
-    # A direction of a column is not one of its single values. Whether a table is a file does not
-    # matter: joblib makes files of arrays.
-    with_values = not has_directions and not in_chunks
-    categories = fitted_categories(X, levels, target, weight, names, with_values)
+    # Whether a table is a file does not matter: joblib makes files of arrays.
+    with_values = constraints.allow_single_values and not in_chunks
+    fitted, part = categories_of_array(X, levels, target, weight, names, with_values)
     rows = LocalChunks(X, target, weight, rows_at_once(X.shape[1]))
-    # What is filled in from other columns says something of these.
-    with_filling = not has_directions and not has_groups
-    table = fitted_table(rows, names, categories.categories, with_filling)
-    return table, categories.inputs(table, X)
+    table = fitted_table(rows, names, fitted.categories, constraints.allow_filling)
+    return table, fitted.inputs(table, X, part) if fitted.own else table.of_rows(X)
+
+
+def chunks_to_fit(
+    chunks: DaskChunks, levels: Levels, names: Sequence[str], constraints: Constraints
+) -> tuple[TableEncoding, DaskChunks]:
+    """The encoding of a table in chunks, and the same rows with the inputs.
+
+    Parameters
+    ----------
+    chunks : DaskChunks
+        With inputs as ``inputs_to_fit`` takes them, and targets as the loss sees them.
+    levels : Levels
+    names : sequence of str
+    constraints : Constraints
+
+    Raises
+    ------
+    ValueError
+        If all values of a column are missing.
+    """
+    fitted = categories_of_rows(chunks, levels, names)
+    table = fitted_table(chunks, names, fitted.categories, constraints.allow_filling)
+    if fitted.own:
+        made = partial(fitted.inputs_of_chunk, table=table)
+        return table, chunks.with_inputs_of_rows(made, table.n_inputs)
+    if table.is_plain:
+        return table, chunks
+    return table, chunks.with_inputs(table.transform, table.n_inputs)
 
 
 def on_inputs(options: FitOptions, table: TableEncoding) -> FitOptions:

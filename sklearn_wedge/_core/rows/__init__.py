@@ -19,7 +19,7 @@ from sklearn_wedge._core.rows.chunks import (
     release,
     rows_per_chunk,
 )
-from sklearn_wedge._core.rows.hashes import mixed
+from sklearn_wedge._core.rows.hashes import bits_of, hashes_of_rows, mixed
 from sklearn_wedge._core.rows.quantiles import column_quantiles
 from sklearn_wedge._core.rows.samples import (
     Sample,
@@ -49,10 +49,12 @@ __all__ = [
     "Scaling",
     "TrainingSample",
     "added",
+    "bits_of",
     "canonical_sample",
     "chunked_sample",
     "column_quantiles",
     "group_starts",
+    "hashes_of_rows",
     "is_mapped",
     "merge_samples",
     "mixed",
