@@ -35,7 +35,7 @@ from sklearn_wedge._settings.objectives import check_regression, name_of, valida
 from sklearn_wedge._settings.options import FitOptions, descending_alphas
 from sklearn_wedge._tables import Levels, TableEncoding, levels_of_table
 from sklearn_wedge._training.chunked import columns_go_in_chunks
-from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 from sklearn_wedge._training.tables import Constraints, inputs_to_fit, on_inputs
 

@@ -53,7 +53,9 @@ from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._tables import TableEncoding, levels_of_table
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import chunked_problem, columns_go_in_chunks
-from sklearn_wedge._training.dask import DaskChunks, chunkwise, dask_chunks, is_dask, target_array
+from sklearn_wedge._training.dask import DaskChunks, dask_chunks
+from sklearn_wedge._training.dask_inputs import is_dask, target_array
+from sklearn_wedge._training.dask_predictions import chunkwise
 from sklearn_wedge._training.problems import build_problem, solve_blocks
 from sklearn_wedge._training.tables import Constraints, inputs_to_fit, on_inputs
 from sklearn_wedge.export._mixin import ExportMixin

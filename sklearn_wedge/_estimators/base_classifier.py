@@ -25,7 +25,9 @@ from sklearn_wedge._settings.objectives import (
     classification_loss,
     decision_layer,
 )
-from sklearn_wedge._training.dask import chunkwise, dask_chunks, target_array
+from sklearn_wedge._training.dask import dask_chunks
+from sklearn_wedge._training.dask_inputs import target_array
+from sklearn_wedge._training.dask_predictions import chunkwise
 
 
 def class_chunk(

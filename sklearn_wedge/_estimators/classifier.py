@@ -15,7 +15,7 @@ from sklearn_wedge._estimators.base_classifier import _WedgeClassifier
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.objectives import CLASSIFICATION_CONSTRAINTS, class_targets
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS
-from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
 
 
 class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):

@@ -22,7 +22,8 @@ from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.inputs import read_inputs
 from sklearn_wedge._text.names import encoded_names, hidden_names
 from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
-from sklearn_wedge._training.dask import chunkwise, is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
+from sklearn_wedge._training.dask_predictions import chunkwise
 from sklearn_wedge.export._convertible import Convertible
 from sklearn_wedge.export._layers import unit_norm_layers
 from sklearn_wedge.inspection._html import Documented

@@ -17,7 +17,7 @@ from sklearn_wedge._text.dependencies import import_pandas
 from sklearn_wedge._text.names import input_names
 from sklearn_wedge._text.sums import NEGLIGIBLE, encoded_marginals, spreads
 from sklearn_wedge._text.words import neurons_frame, summary
-from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
 from sklearn_wedge.inspection._effects import Layers
 from sklearn_wedge.inspection._explanation import Explanation, explained
 from sklearn_wedge.inspection._html import Documented, caption, tables

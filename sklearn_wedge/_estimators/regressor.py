@@ -17,7 +17,7 @@ from sklearn_wedge._settings.objectives import (
     REGRESSION_CONSTRAINTS,
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS
-from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
 
 
 class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):

@@ -27,7 +27,7 @@ from sklearn_wedge._settings.inputs import as_columns, refuse_not_finite
 from sklearn_wedge._settings.objectives import class_targets
 from sklearn_wedge._tables import TableEncoding
 from sklearn_wedge._text.names import column_names
-from sklearn_wedge._training.dask import is_dask
+from sklearn_wedge._training.dask_inputs import is_dask
 from sklearn_wedge._training.problems import build_problem
 
 LOSSES = ("squared_error", "poisson", "log_loss")

@@ -71,20 +71,30 @@ def read_inputs(
         If the inputs are not numbers, or not finite.
     """
     refuse_unreadable(X, "X", caller)
-    missing = coded is not None
-    table = coded(X) if missing else X
+    data = converted(read, X, caller, coded, fits)
+    array = data[0] if isinstance(data, tuple) else data
+    is_function = isinstance(caller, str)
+    names = _get_feature_names(X) if is_function else getattr(caller, "feature_names_in_", None)
+    refuse_not_finite(array, caller, names, missing=coded is not None)
+    return data
+
+
+def converted(
+    read: Callable[[Any], Any],
+    X: ArrayLike,
+    caller: Caller,
+    coded: Callable[[Any], Any] | None = None,
+    fits: bool = True,
+) -> Any:
+    """The same, whether they are finite or not; see ``read_inputs``."""
+    table = X if coded is None else coded(X)
     try:
-        data = _read(read, table, missing)
+        return _read(read, table, missing=coded is not None)
     except (TypeError, ValueError) as error:
         # Rows of different lengths have no columns to be named.
         if any(part in str(error) for part in FAILED_CONVERSIONS) and "homog" not in str(error):
             explain_failure(table, "X", caller, fits)
         raise
-    array = data[0] if isinstance(data, tuple) else data
-    is_function = isinstance(caller, str)
-    names = _get_feature_names(X) if is_function else getattr(caller, "feature_names_in_", None)
-    refuse_not_finite(array, caller, names, missing=missing)
-    return data
 
 
 def _read(read: Callable[[Any], Any], X: ArrayLike, missing: bool) -> Any:

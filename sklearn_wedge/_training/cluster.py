@@ -15,8 +15,8 @@ class Engine(Protocol):
     def submit(self, function: Callable, *args: Any, near: Handle = None) -> Handle:
         """A task; arguments may be handles, or lists of them."""
 
-    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
-        """What a function makes of chunks, each where that chunk is."""
+    def changed(self, function: Callable, chunks: list[Handle], *along: list) -> list[Handle]:
+        """What a function makes of chunks, and of what goes along, each where that chunk is."""
 
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """The same handles, once their results are there and stay."""
@@ -58,9 +58,10 @@ class Cluster:
             allow_other_workers=workers is not None,
         )
 
-    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
+    def changed(self, function: Callable, chunks: list[Handle], *along: list) -> list[Handle]:
         """See ``Engine``."""
-        futures = [self.submit(function, chunk, near=chunk) for chunk in chunks]
+        args = zip(chunks, *along, strict=True)
+        futures = [self.submit(function, *each, near=each[0]) for each in args]
         for chunk, future in zip(chunks, futures, strict=True):
             self._places[future.key] = self._places.get(chunk.key)
         return futures
@@ -87,9 +88,9 @@ class Scheduler:
 
         return delayed(function, pure=False)(*args)
 
-    def changed(self, function: Callable, chunks: list[Handle]) -> list[Handle]:
+    def changed(self, function: Callable, chunks: list[Handle], *along: list) -> list[Handle]:
         """See ``Engine``: made anew when they are needed, as chunks are."""
-        return [self.submit(function, chunk) for chunk in chunks]
+        return [self.submit(function, *each) for each in zip(chunks, *along, strict=True)]
 
     def settled(self, handles: list[Handle]) -> list[Handle]:
         """See ``Engine``."""

@@ -41,7 +41,7 @@ class Constraints:
 
     @property
     def allow_filling(self) -> bool:
-        """Whether missing numbers may be filled in from other columns: they say something of these."""
+        """Whether numbers may be filled in from other columns, and say something of these."""
         return not self.directions and not self.groups
 
     @property
