@@ -27,6 +27,7 @@ from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._settings.constraints import constrained
 from sklearn_wedge._settings.inputs import (
     as_columns,
+    coding,
     read_inputs,
     refuse_bad_targets,
     validated_weight,
@@ -119,9 +120,8 @@ class WedgePath:
         >>> path.networks[0].predict(path.inputs(X)).shape
         (4, 1)
         """
-        return self.table.transform(
-            read_inputs(self._checked, X, "WedgePath", self.table.codes, fits=False)
-        )
+        coded = coding(self, self.table.codes)
+        return self.table.transform(read_inputs(self._checked, X, "WedgePath", coded, fits=False))
 
     def _checked(self, X: ArrayLike) -> NDArray:
         """What ``validate_data`` does for an estimator, which a path is not."""

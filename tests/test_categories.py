@@ -210,12 +210,16 @@ def test_an_error_says_what_is_wrong():
         WedgeReLURegressor(0.1, monotonic_cst={"job": 1}).fit(FEW, Y)
     with pytest.raises(ValueError, match=r"categorical_features.*must be"):
         WedgeReLURegressor(0.1, categorical_features="all").fit(FEW, Y)
-    array = pytest.importorskip("dask.array")
-    with pytest.raises(ValueError, match=r"categorical_features=\[0\] and dask arrays"):
-        X = array.ones((20, 2), chunks=10)
-        WedgeReLURegressor(0.1, categorical_features=[0]).fit(X, X[:, 0])
     with pytest.raises(ValueError, match="feature"):
         FITTED.predict(FEW.iloc[:, :2])
+    path = wedge_relu_path(FEW, Y, [0.1])
+    features = WedgeFeatures(WedgeReLURegressor(0.1)).fit(FEW, Y)
+    for predict in (FITTED.predict, features.transform, path.inputs):
+        with (
+            warnings.catch_warnings(action="error"),
+            pytest.raises(ValueError, match="must be in the same order"),
+        ):
+            predict(FEW[FEW.columns[::-1]])
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -307,6 +311,16 @@ def test_rare_levels_are_pooled():
     values = dict(zip(category.names(), category.values[:, 0], strict=True))
     assert values[" = rare"] == values[" = rarer"] == values[" is of another level"]
     assert values[" = c3"] < values[" = c20"] < values[" = rare"]
+
+
+def test_a_category_whose_levels_are_all_rare_is_warned_of():
+    table = FEW.assign(day=[f"{k}/1/2020" for k in range(N)])
+    with pytest.warns(UserWarning, match=r"No level of 'day' is in 5 rows.*days since") as told:
+        WedgeReLURegressor(0.1).fit(table, Y)
+    assert [each.filename for each in told] == [__file__]
+    with warnings.catch_warnings(action="error"):
+        WedgeReLURegressor(0.1).fit(table.assign(day=[f"{k // 5}" for k in range(N)]), Y)
+        WedgeReLURegressor(0.1).fit(FEW.head(4), Y[:4])
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from sklearn_wedge._settings.constraints import constrained
 from sklearn_wedge._settings.inputs import (
     CHUNK_BYTES,
     as_columns,
+    coding,
     is_one_target,
     read_inputs,
     refuse_bad_targets,
@@ -141,7 +142,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             names = _get_feature_names(X)
             self._levels = levels_of_table(X, self.categorical_features, names)
             return self._levels.codes(X)
-        return self.table_.codes(X) if self.table_.categories else X
+        return coding(self, self.table_.codes)(X) if self.table_.categories else X
 
     def _validated_inputs(self, X: ArrayLike, **kwargs: Any) -> Any:
         if is_dask(X):
@@ -348,7 +349,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs in original units. Missing numbers are filled in as in ``fit``, also in columns
             that lacked none there (if none did, with medians); then inputs are clipped and encoded.
             A category that is missing, and was in training, has a level of its own; otherwise it

@@ -143,7 +143,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs in original units. Missing numbers are filled in as in ``fit``, also in columns
             that lacked none there (if none did, with medians); then inputs are clipped and encoded.
             A category that is missing, and was in training, has a level of its own; otherwise it
@@ -170,7 +170,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
@@ -189,7 +189,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns
@@ -210,7 +210,7 @@ class _WedgeClassifier(ClassifierMixin, _WedgeNetwork):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs in original units.
 
         Returns

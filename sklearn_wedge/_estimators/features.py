@@ -19,7 +19,7 @@ from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.callbacks import CallbackSupportMixin, fit_task
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.saved import SavedEstimator
-from sklearn_wedge._settings.inputs import read_inputs
+from sklearn_wedge._settings.inputs import coding, read_inputs
 from sklearn_wedge._text.names import encoded_names, hidden_names
 from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
 from sklearn_wedge._training.dask_inputs import is_dask
@@ -162,7 +162,7 @@ class WedgeFeatures(
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs, in original units; values may be missing.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets or labels, as the network takes them.
@@ -213,7 +213,7 @@ class WedgeFeatures(
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs, in original units, completed by ``estimator_.table_``, clipped to
             ``estimator_.clip_bounds_``.
 
@@ -226,7 +226,7 @@ class WedgeFeatures(
         options = {"dtype": (np.float64, np.float32), "ensure_all_finite": False}
         read = partial(validate_data, self, reset=False, **options)
         network = self.estimator_
-        X = read_inputs(read, X, self, network.table_.codes, fits=False)
+        X = read_inputs(read, X, self, coding(self, network.table_.codes), fits=False)
         inputs = np.clip(network.table_.transform(X), *network.clip_bounds_)
         inputs = network.encoding_.transform(inputs)
         if not network.n_neurons_:

@@ -105,8 +105,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         indicator each (one of two), and no two of a column share a neuron, unless
         ``interaction_order`` is None. More become a mean of
         the target, shrunk as by ten (of the lightest) rows, of other parts of the rows. A level
-        that is not known counts as the mean over the training rows: ``table_``. Not with dask
-        arrays.
+        that is not known counts as the mean over the training rows: ``table_``.
     interaction_cst : {"pairwise", "no_interactions"} or sequence of lists/tuples/sets, default=None
         Groups of columns, by index or by name; the inputs of a neuron share a group. Groups may
         overlap, and columns that are in none form one more. ``"no_interactions"``: one input per
@@ -313,7 +312,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
 
         Parameters
         ----------
-        X : array-like or dask array of shape (n_samples, n_features)
+        X : array-like, dask array or dask frame of shape (n_samples, n_features)
             Inputs; NaN, None, ``pd.NA`` and nulls are missing values. Numbers are filled in with
             what is expected of them given the other numbers of the row, see :class:`Filling`; with
             ``interaction_cst`` or ``monotonic_cst``, of one column of numbers or of more than 100,
@@ -321,7 +320,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             value is missing and else 0, for each column whose gaps tell of the target (they are
             correlated by 2.5 standard errors or more) or are not filled in from other columns. Such
             an indicator counts as an input for ``interaction_order``, is in the groups of its
-            column, and free of ``monotonic_cst``. A dask array is fitted in chunks of rows; so is
+            column, and free of ``monotonic_cst``. What dask has is fitted in chunks of rows; so is
             an array whose activations would exceed scikit-learn's ``working_memory``, if losses and
             parameters allow it, and a memory-mapped file is then not copied. What cannot be fitted
             in chunks (a function of your own as loss, ``norm="l2"``, neurons of more than two

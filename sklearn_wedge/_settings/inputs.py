@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
 from sklearn_wedge._core.rows import release
 from sklearn_wedge._settings.refusals import (
@@ -104,6 +104,21 @@ def _read(read: Callable[[Any], Any], X: ArrayLike, missing: bool) -> Any:
         if missing and any(part in str(error) for part in ("NAType", "NA is ambiguous")):
             return read(_with_nan(X))
         raise
+
+
+def coding(owner: Any, codes: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Makes numbers of the categories of a table, if its columns are named as those of its owner.
+
+    Entries of other columns are no levels, and would be warned of before these are refused.
+    """
+
+    def coded(X: Any) -> Any:
+        named = getattr(owner, "feature_names_in_", None) is not None
+        if named and _get_feature_names(X) is not None:
+            _check_feature_names(owner, X, reset=False)
+        return codes(X)
+
+    return coded
 
 
 def row_chunks(n_rows: int, at_most: int) -> list[slice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.rows import Chunk, OneChunk, Rows, column_quantiles
 from sklearn_wedge._tables.categories import (
     OF_VALUES,
+    RARE_ROWS,
     Category,
     ColumnOfLevels,
     OwnMeans,
@@ -29,7 +31,7 @@ from sklearn_wedge._tables.gaps import (
     with_scaled_targets,
     with_scaled_weights,
 )
-from sklearn_wedge._tables.levels import Levels
+from sklearn_wedge._tables.levels import Levels, calls_below_user
 from sklearn_wedge._tables.parts import (
     PartsByContent,
     PartsByRank,
@@ -248,9 +250,24 @@ def _fitted_categories(
     if not many:
         return FittedCategories(tuple(few.values()))
     parts = deal(rows, max(len(of.levels) for of in columns))
+    for of, its_weights in many.items():
+        _warn_of_rare_levels(column_names[of.column], its_weights[:-2], lightest(rows))
     own = dict(zip(many, _own_means(rows, many, parts), strict=True))
     categories = tuple(few[of] or own[of].category for of in columns)
     return FittedCategories(categories, tuple(own.values()), parts)
+
+
+def _warn_of_rare_levels(name: str, weights: Array, row: float) -> None:
+    """Say so if all levels of a category are so rare that they are pooled."""
+    if np.any(weights >= RARE_ROWS * row):
+        return
+    warnings.warn(
+        f"No level of {name!r} is in {RARE_ROWS:.0f} rows or more: all {len(weights)} count as "
+        "one, and nothing is learned from them. Leave the column out if it only names rows; of "
+        "dates and times make numbers that should matter, such as the days since a first date or "
+        "the month, and of quantities with units their numbers.",
+        stacklevel=calls_below_user(),
+    )
 
 
 def _weights_of_levels(chunk: Chunk, columns: Sequence[ColumnOfLevels]) -> tuple[Array, ...]:

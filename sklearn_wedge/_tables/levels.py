@@ -137,7 +137,7 @@ def codes_of(entries: Sequence[Any], levels: Sequence[Level]) -> Array:
     return codes
 
 
-def _levels_below_user() -> int:
+def calls_below_user() -> int:
     """How far up the stack, for a warning, the line is that called this package.
 
     As many calls are between as estimators are inside of each other.
@@ -157,7 +157,7 @@ def _warn_of_other_kind(entries: Sequence[Any], levels: Sequence[Level], which: 
     warnings.warn(
         f"{which} of X has {here}, and its levels in fit were {in_fit}: each value counts as a "
         f"level that was not there. Make {in_fit} of them.",
-        stacklevel=_levels_below_user(),
+        stacklevel=calls_below_user(),
     )
 
 
@@ -180,7 +180,7 @@ def _warn_of_numbers_as_text(X: Any, types: Sequence[str], levels: Levels) -> No
             "If it is a quantity, make numbers of it before fit and predict, as with "
             "pandas.to_numeric(X[...], errors='coerce'); if its levels are names, make its type "
             "'category'.",
-            stacklevel=_levels_below_user(),
+            stacklevel=calls_below_user(),
         )
 
 

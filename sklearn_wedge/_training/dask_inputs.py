@@ -138,7 +138,7 @@ def in_partition(number: int) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"In partition {number} of X, whose first row is row 0: {error}") from error
+        raise kind(f"In partition {number} of X, rows counted from its first: {error}") from error
 
 
 # --- targets and weights --------------------------------------------------------------------------

@@ -122,6 +122,7 @@ def on_inputs(options: FitOptions, table: TableEncoding) -> FitOptions:
         options,
         groups=table.groups(options.groups),
         monotone=table.directions(options.monotone),
-        # Without a limit neurons are of any inputs.
+        # Without a limit neurons are of any inputs: those kept apart would need one for each level
+        # where one of several levels has a kink of its own at each.
         apart=None if options.interaction_order is None else table.apart(),
     )

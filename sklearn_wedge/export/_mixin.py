@@ -115,8 +115,10 @@ class ExportMixin(Convertible):
         """The network as an ONNX model, through skl2onnx.
 
         Its input is ``X``, of shape (n_samples, n_features), with NaN where values are missing.
-        If some columns are categories, there is one for each column instead, by its name, of shape
-        (n_samples, 1): text if its levels are text, of which an empty one is a missing value.
+        If some columns are categories, there is one for each column instead, in their order and by
+        its name, of shape (n_samples, 1): text if its levels are text, of which an empty one is a
+        missing value. In names skl2onnx puts ``_`` in the place of what is no letter, digit or
+        ``+``: ``[value.name for value in model.graph.input]`` has them as they are.
         Outputs are ``variable``, of shape (n_samples, n_outputs), for regression; ``label`` and
         ``probabilities``, both arrays, for classification. To convert a pipeline, see
         :func:`~sklearn_wedge.export.register_onnx_converters`.
