@@ -319,8 +319,7 @@ def test_a_category_whose_levels_are_all_rare_is_warned_of():
         WedgeReLURegressor(0.1).fit(table, Y)
     assert [each.filename for each in told] == [__file__]
     with warnings.catch_warnings(action="error"):
-        WedgeReLURegressor(0.1).fit(table.assign(day=[f"{k // 5}" for k in range(N)]), Y)
-        WedgeReLURegressor(0.1).fit(FEW.head(4), Y[:4])
+        WedgeReLURegressor(0.1).fit(table.assign(day=[f"day {k // 5}" for k in range(N)]), Y)
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -530,6 +529,11 @@ def test_numbers_written_as_text_become_levels_with_a_warning():
     frame = pd.DataFrame({"power": [str(k) if k else "?" for k in range(60)], "x": range(60)})
     with pytest.warns(UserWarning, match=r"'power' of X is text, and 59 of its 60 levels are num"):
         WedgeReLURegressor(0.01).fit(frame, range(60))
+    commas = frame.assign(power=[f"{k},5" for k in range(60)])
+    with pytest.warns(
+        UserWarning, match=r"60 of its 60 levels are numbers: .*replace\(',', '\.'\)"
+    ):
+        WedgeReLURegressor(0.01).fit(commas, range(60))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".* levels are numbers")
         WedgeReLURegressor(0.01).fit(frame.astype({"power": "category"}), range(60))

@@ -18,8 +18,9 @@ from sklearn_wedge._tables import is_no_value
 TEXT = {
     "X": "Encode categories first, for example with OneHotEncoder(sparse_output=False) in a "
     "ColumnTransformer;",
-    "table": "Of a data frame, columns of text alone are categories; name others, and those of an "
-    "array, in categorical_features, or",
+    "table": "By default columns of a data frame that are all text are categories; name others, "
+    "and those of an array, in categorical_features (transformers make data frames after "
+    "set_output(transform='pandas')), or",
     "fitted table": "In fit this was a column of numbers:",
     "y": "Labels are for WedgeReLUClassifier;",
     "sample_weight": "Give a weight for each row;",

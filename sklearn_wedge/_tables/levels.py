@@ -174,20 +174,22 @@ def _warn_of_numbers_as_text(X: Any, types: Sequence[str], levels: Levels) -> No
             continue
         name = name_of_column(X, column)
         but = f" (not {others[:3]})" if others else ""
+        with_comma = any("," in level for level in its_levels if _is_number(level))
+        entries = "X[...].str.replace(',', '.')" if with_comma else "X[...]"
         warnings.warn(
             f"{name} of X is text, and {len(its_levels) - len(others)} of its {len(its_levels)} "
             f"levels are numbers{but}: it is taken for a category, without the order of numbers. "
             "If it is a quantity, make numbers of it before fit and predict, as with "
-            "pandas.to_numeric(X[...], errors='coerce'); if its levels are names, make its type "
-            "'category'.",
+            f"pandas.to_numeric({entries}, errors='coerce'); if its levels are names, make its "
+            "type 'category'.",
             stacklevel=calls_below_user(),
         )
 
 
 def _is_number(level: Level) -> bool:
-    """Whether text can be read as a number."""
+    """Whether text can be read as a number, also with a decimal comma."""
     try:
-        float(level)
+        float(level.replace(",", ".", 1))
     except ValueError:
         return False
     return True
