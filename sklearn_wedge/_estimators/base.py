@@ -45,6 +45,7 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.objectives import (
     LOG_LINK_LOSSES,
+    REGRESSION_LOSSES,
     check_regression,
     name_of,
     regression_loss,
@@ -296,7 +297,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = self.loss == "squared_error"
+        tags.target_tags.multi_output = self.loss in REGRESSION_LOSSES
         tags.target_tags.positive_only = self.loss in LOG_LINK_LOSSES
         return tags
 

@@ -50,10 +50,11 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         end two after the best. Fewer than ten distinct rows, or rows of which no part can be held
         out, get 0.01.
     loss : str, callable or LossWithGradient, default="squared_error"
-        What is minimised besides the penalty.
+        What is minimised besides the penalty. For several targets it is the sum of their losses
+        (with ``standardize=True`` each in units of its target's spread, or mean); they share their
+        neurons, and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
 
-        - ``"squared_error"``: half the squared error. For several targets, these share their
-          neurons and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
+        - ``"squared_error"``: half the squared error.
         - ``"absolute_error"``: predicts the median.
         - ``"huber"``: half the squared error up to ``epsilon``, then linear.
         - ``"quantile"``: the pinball loss; predicts the given ``quantile``.
@@ -331,7 +332,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             weights, then give the same fit only up to ``tol``, and a column that is constant on the
             sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error. A column is one target: predictions then
+            Targets; several for all losses but your own. A column is one target: predictions then
             have one dimension.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.

@@ -274,7 +274,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
             with weight say, on the folds too. Categories become indicators or target means; where
             there are target means, scorers see ``table_``'s inputs in the place of ``X``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error. A column is one target: predictions then
+            Targets; several for all losses but your own. A column is one target: predictions then
             have one dimension.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.

@@ -196,10 +196,10 @@ def check_regression(loss: Loss, y: NDArray, weight: NDArray, name: str, solver:
         If there is no such fit: the message names the pair, or what is wrong with the targets.
     """
     check_solver(loss, name, solver)
-    if y.shape[1] > 1 and not isinstance(loss, SquaredError):
+    if y.shape[1] > 1 and isinstance(loss, OwnLoss | OwnSmoothLoss):
         raise ValueError(
             f"loss={name} and several targets (y of {y.shape[1]} columns) do not combine: use "
-            "loss='squared_error', or one estimator per target "
+            "a loss by name, or one estimator per target "
             "(sklearn.multioutput.MultiOutputRegressor)."
         )
     wrong = loss.impossible(np.asarray(y)[weight > 0])

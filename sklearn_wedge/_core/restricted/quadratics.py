@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 # Steps of iterative refinement of a solution by the formula.
 REFINEMENTS = 2
 # Entries of rows in use up to which one matrix takes less time than the formula.
-FEW_ENTRIES = 150
+FEW_ENTRIES = 200
 
 
 @dataclass(frozen=True)
