@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,24 @@ def mean_deviance(
     columns = zip(as_columns(y_true).T, as_columns(y_pred).T, strict=True)
     deviance = _DEVIANCES[loss]
     return float(np.mean([deviance(y, f, sample_weight=sample_weight) for y, f in columns]))
+
+
+def mean_quantile_loss(
+    y_true: NDArray,
+    y_pred: NDArray,
+    *,
+    quantile: float | Sequence[float],
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean pinball loss; of several quantiles of one target, the mean of theirs."""
+    if np.ndim(quantile) == 0:
+        return mean_pinball_loss(y_true, y_pred, sample_weight=sample_weight, alpha=quantile)
+    columns = zip(quantile, y_pred.T, strict=True)
+    losses = (
+        mean_pinball_loss(y_true, column, sample_weight=sample_weight, alpha=level)
+        for level, column in columns
+    )
+    return float(np.mean(list(losses)))
 
 
 def mean_loss(
@@ -87,14 +105,16 @@ def _shares(sample_weight: NDArray | None, n: int) -> NDArray[np.float64]:
     return weight / weight.sum()
 
 
-def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) -> Any:
+def regression_scoring(
+    loss: str | Callable, quantile: float | Sequence[float], epsilon: float
+) -> Any:
     """Scorer, or name of one, for a regression; larger is better."""
     if isinstance(loss, str) and loss in _BY_NAME:
         return _BY_NAME[loss]
     if isinstance(loss, str) and loss in _DEVIANCES:
         return make_scorer(mean_deviance, greater_is_better=False, loss=loss)
-    if loss == "quantile":
-        return make_scorer(mean_pinball_loss, greater_is_better=False, alpha=quantile)
+    if isinstance(loss, str) and loss == "quantile":
+        return make_scorer(mean_quantile_loss, greater_is_better=False, quantile=quantile)
     minimised = regression_loss(loss, quantile, epsilon)
     return make_scorer(mean_loss, greater_is_better=False, loss=minimised)
 
