@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,7 +32,12 @@ from sklearn_wedge._settings.inputs import (
     refuse_bad_targets,
     validated_weight,
 )
-from sklearn_wedge._settings.objectives import check_regression, name_of, validated_regression_loss
+from sklearn_wedge._settings.objectives import (
+    check_regression,
+    name_of,
+    targets_of,
+    validated_regression_loss,
+)
 from sklearn_wedge._settings.options import FitOptions, descending_alphas
 from sklearn_wedge._tables import Levels, TableEncoding, levels_of_table
 from sklearn_wedge._training.chunked import columns_go_in_chunks
@@ -154,7 +159,8 @@ class _Data:
         """Inputs of the network, and options with the constraints on columns as those on them."""
         n_columns = self.X.shape[1]
         columns = n_columns, self.names
-        options = constrained(options, groups, directions, columns, self.target.shape[1])
+        n_outputs = targets_of(loss, self.target).shape[1]
+        options = constrained(options, groups, directions, columns, n_outputs)
         called = [f"x{k}" for k in range(n_columns)] if self.names is None else self.names
         table, inputs = inputs_to_fit(
             *(self.X, self.levels, self.target, self.weight, list(map(str, called))),
@@ -197,7 +203,7 @@ def wedge_relu_path(
     *,
     sample_weight: ArrayLike | None = None,
     loss: str | Callable = "squared_error",
-    quantile: float = 0.5,
+    quantile: float | Sequence[float] = 0.5,
     epsilon: float = 1.35,
     interaction_order: int | None = 2,
     norm: str = "l1",
@@ -218,6 +224,7 @@ def wedge_relu_path(
     """Globally optimal ReLU networks at several penalties, each started from the one before.
 
     For regression. Under a log link (``"poisson"``, ``"gamma"``) the networks predict logarithms.
+    Of several quantiles they have an output for each, which is not sorted.
 
     Parameters
     ----------
@@ -280,6 +287,7 @@ def wedge_relu_path(
     data = _validated(X, y, sample_weight, "wedge_relu_path", categorical_features)
     objective = validated_regression_loss(loss, quantile, epsilon, "wedge_relu_path")
     check_regression(objective, data.target, data.weight, name_of(loss), solver)
+    target = targets_of(objective, data.target)
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -299,7 +307,7 @@ def wedge_relu_path(
     constraints = interaction_cst, monotonic_cst
     inputs, table, options = data.inputs(options, objective, *constraints, wedge)
     with single_threaded_blas():
-        given = inputs, data.target, data.weight
+        given = inputs, target, data.weight
         problem, sample = build_problem(*given, options, objective, wedge)
         solutions = tuple(solve_alphas(problem, alphas, options))
     _warn_unless_converged(solutions, tol)
@@ -331,7 +339,7 @@ def alpha_max(
     *,
     sample_weight: ArrayLike | None = None,
     loss: str | Callable = "squared_error",
-    quantile: float = 0.5,
+    quantile: float | Sequence[float] = 0.5,
     epsilon: float = 1.35,
     interaction_order: int | None = 2,
     norm: str = "l1",
@@ -386,6 +394,7 @@ def alpha_max(
     data = _validated(X, y, sample_weight, "alpha_max", categorical_features)
     objective = validated_regression_loss(loss, quantile, epsilon, "alpha_max")
     check_regression(objective, data.target, data.weight, name_of(loss), "auto")
+    target = targets_of(objective, data.target)
     options = FitOptions(
         interaction_order=interaction_order,
         norm=norm,
@@ -397,5 +406,5 @@ def alpha_max(
     ).validated("alpha_max")
     inputs, _, options = data.inputs(options, objective, interaction_cst, monotonic_cst)
     with single_threaded_blas():
-        given = inputs, data.target, data.weight
+        given = inputs, target, data.weight
         return largest_value_of_constant(build_problem(*given, options, objective)[0])

@@ -86,9 +86,25 @@ LOSSES = {
     "squared hinge of several": Kind(
         {"loss": "squared_hinge"}, optima.squared_hinge(), "three classes"
     ),
+    "absolute of several": Kind({"loss": "absolute_error"}, optima.pinball(1.0, 1.0), "vectors"),
+    "Huber of several": Kind({"loss": "huber", "epsilon": 0.3}, optima.huber(0.3), "vectors"),
+    "quantile of several": Kind(
+        {"loss": "quantile", "quantile": 0.8}, optima.pinball(0.8, 0.2), "vectors"
+    ),
+    "Poisson of several": Kind({"loss": "poisson"}, optima.poisson(), "vectors of counts"),
+    "gamma of several": Kind({"loss": "gamma"}, optima.gamma(), "vectors of positive"),
+}
+# What takes the place of a loss every other turn.
+INSTEAD = {
+    "own": "own with a gradient",
+    "absolute": "absolute of several",
+    "Huber": "Huber of several",
+    "quantile": "quantile of several",
+    "Poisson": "Poisson of several",
+    "gamma": "gamma of several",
 }
 # Losses by turns.
-TURNS = [name for name in LOSSES if name != "own with a gradient"]
+TURNS = [name for name in LOSSES if name not in INSTEAD.values()]
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -203,16 +219,28 @@ def target_of(rng, base, kind, numbers_kind):
     score = np.sin(4 * base[:, 0]) + np.abs(base[:, -1]) + 0.4 * rng.standard_normal(len(base))
     if kind == "number":
         return numbers(rng, score, numbers_kind)
-    if kind == "vectors":
-        other = rng.standard_normal(len(base))
-        return np.column_stack([numbers(rng, s, numbers_kind) for s in (score, other, -score)])
-    if kind == "counts":
-        y = rng.poisson(np.exp(2 * score)) * 1.0
-        y[rng.integers(len(y))] += 1.0
-        return y
-    if kind == "positive":
-        return np.exp(score) * rng.gamma(rng.choice([0.3, 3.0]), size=len(base)) + 1e-6
+    one = {
+        "vectors": lambda s: numbers(rng, s, numbers_kind),
+        "counts": lambda s: counts(rng, s),
+        "positive": lambda s: positive(rng, s),
+    }
+    if "vectors" in kind:
+        make, other = one[kind.removeprefix("vectors of ")], rng.standard_normal(len(base))
+        return np.column_stack([make(s) for s in (score, other, -score)])
+    if kind in one:
+        return one[kind](score)
     return classes(rng, score, 2 if kind == "two classes" else 3)
+
+
+def counts(rng, score):
+    """Not all of them zero."""
+    y = rng.poisson(np.exp(2 * score)) * 1.0
+    y[rng.integers(len(y))] += 1.0
+    return y
+
+
+def positive(rng, score):
+    return np.exp(score) * rng.gamma(rng.choice([0.3, 3.0]), size=len(score)) + 1e-6
 
 
 def classes(rng, score, how_many):
@@ -278,9 +306,10 @@ class HardProblem:
 
 
 def loss_of(number):
-    """Losses take turns; of the one of one's own every other time it is that with a gradient."""
+    """Losses take turns; of some it is another one every other time."""
     turn, place = divmod(number, len(TURNS))
-    return "own with a gradient" if TURNS[place] == "own" and turn % 2 else TURNS[place]
+    name = TURNS[place]
+    return INSTEAD.get(name, name) if turn % 2 else name
 
 
 def hard_problem(number):
@@ -300,7 +329,8 @@ def hard_problem(number):
     alpha = float(10.0 ** rng.uniform(-4, -0.3))
     if not words["standardize"]:
         alpha *= float(np.abs(X - X.mean(axis=0, dtype=float)).mean()) or 1.0
-    limits = constraints(rng, d, words["norm"], kind.target not in ("vectors", "three classes"))
+    several = "vectors" in kind.target or kind.target == "three classes"
+    limits = constraints(rng, d, words["norm"], not several)
     words["constraints"] = " and ".join(limits) or "none"
     if kind.target not in ("number", "vectors"):
         words["target"] = kind.target
@@ -346,7 +376,7 @@ def with_every_class(weight, y, kind):
     if weight is None:
         return None
     needed = [np.argmax(y == label) for label in np.unique(y)] if kind.classifies else []
-    needed += [np.argmax(y)] if kind.target == "counts" else []
+    needed += np.argmax(y.reshape(len(y), -1), axis=0).tolist() if "counts" in kind.target else []
     weight[needed] = np.maximum(weight[needed], LEAST_WEIGHT)
     return weight
 

@@ -369,9 +369,20 @@ def friedman(n=1500):
 
 
 LABELS = np.array(["low", "middle", "high"])
+
+
+def two(y):
+    """Two positive targets of different spreads."""
+    return np.column_stack([np.abs(y), np.abs(y - 14) / 3 + 0.1])
+
+
 MODELS = {
     "squared error": (WedgeReLURegressor(2e-2), lambda y: y),
     "two targets": (WedgeReLURegressor(3e-2), lambda y: np.column_stack([y, np.abs(y - 14)])),
+    "two of huber": (WedgeReLURegressor(3e-2, loss="huber"), two),
+    "two of poisson": (WedgeReLURegressor(3e-2, loss="poisson"), lambda y: np.round(two(y))),
+    "two of gamma": (WedgeReLURegressor(3e-2, loss="gamma"), two),
+    "two medians": (WedgeReLURegressor(6e-2, loss="absolute_error"), two),
     "huber": (WedgeReLURegressor(2e-2, loss="huber"), lambda y: y),
     "poisson": (WedgeReLURegressor(2e-2, loss="poisson"), lambda y: np.round(np.abs(y))),
     "gamma": (WedgeReLURegressor(2e-2, loss="gamma"), lambda y: np.abs(y) + 0.1),
@@ -392,7 +403,7 @@ MODELS = {
 
 
 # Losses of two lines take more passes over the chunks: nobody waits for the last digits.
-LOOSELY = dict.fromkeys(["median", "quantile", "hinge"], 1e-3)
+LOOSELY = dict.fromkeys(["median", "two medians", "quantile", "hinge"], 1e-3)
 
 
 def fitted(kind, memory, X, y, weight, **parameters):
@@ -768,7 +779,7 @@ def test_what_does_not_take_dask_arrays_says_so():
     with pytest.raises(ValueError, match="negative"):
         WedgeReLURegressor(0.01, loss="poisson").fit(X, y - 100)
     with pytest.raises(ValueError, match="several targets"):
-        WedgeReLURegressor(0.01, loss="huber").fit(X, array.stack([y, y], axis=1))
+        WedgeReLURegressor(0.01, loss=abs).fit(X, array.stack([y, y], axis=1))
     with pytest.raises(ValueError, match="at least two classes"):
         WedgeReLUClassifier(0.01).fit(X, y > 1000)
     with pytest.raises(ValueError, match="Unknown label type"):

@@ -1,4 +1,4 @@
-"""scikit-learn's own estimator checks, with no expected failures."""
+"""scikit-learn's own estimator checks; all hold but one of several quantiles, by what these are."""
 
 import cvxpy
 import sklearn
@@ -38,6 +38,9 @@ ESTIMATORS = [
     WedgeReLUClassifierCV(**RACE),
     WedgeFeatures(WedgeReLURegressor(0.01)),
 ]
+QUANTILES = WedgeReLURegressor(
+    0.03, loss="quantile", quantile=(0.1, 0.9), interaction_order=1, tol=1e-2
+)
 VARIANTS = [
     WedgeReLURegressor(norm="l2", alpha=0.05),
     WedgeReLURegressor(0.01, loss="poisson"),
@@ -46,9 +49,19 @@ VARIANTS = [
     regressor_cv(**SMALL, interaction_order=(1, 2)),
     classifier_cv(**SMALL),
     WedgeReLURegressor(n_blocks=2, alpha=0.1),
+    QUANTILES,
 ]
 
 
-@parametrize_with_checks([*ESTIMATORS, *(VARIANTS if NEWEST else [])])
+def of_other_shapes(estimator):
+    """Checks of what several quantiles are not: predictions of the shape of the target."""
+    if estimator is QUANTILES:
+        return {"check_regressors_train": "asks for one prediction per row; here is one per level"}
+    return {}
+
+
+@parametrize_with_checks(
+    [*ESTIMATORS, *(VARIANTS if NEWEST else [])], expected_failed_checks=of_other_shapes
+)
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

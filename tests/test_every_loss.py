@@ -43,12 +43,12 @@ def targets(X, kind, seed=1):
     """What ``fit`` gets, and what the loss sees: (n, q)."""
     rng = np.random.default_rng(seed)
     score = np.sin(2 * X[:, 0]) + np.abs(X[:, -1]) + 0.3 * rng.standard_normal(len(X))
-    if kind == "counts":
+    if "vectors" in kind:
+        score = np.column_stack([score, score * X[:, 0], rng.standard_normal(len(X))])
+    if "counts" in kind:
         y = rng.poisson(np.exp(score)) * 1.0
-    elif kind == "positive":
-        y = np.exp(score) * rng.gamma(3.0, size=len(X))
-    elif kind == "vectors":
-        y = np.column_stack([score, score * X[:, 0], rng.standard_normal(len(X))])
+    elif "positive" in kind:
+        y = np.exp(score) * rng.gamma(3.0, size=score.shape)
     elif kind == "two classes":
         y = (score > np.median(score)).astype(int)
     elif kind == "three classes":

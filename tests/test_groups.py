@@ -4,15 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier
+from sklearn_wedge._core import kernels
 from sklearn_wedge._core.losses import Multinomial, SquaredHinge
-from sklearn_wedge._core.restricted import newton
+from sklearn_wedge._core.restricted import newton, quadratics
 from sklearn_wedge._core.restricted.groups import solve_quadratic_groups
 from sklearn_wedge._core.restricted.model import Point
 from sklearn_wedge._core.restricted.newton import ProximalNewton
@@ -79,7 +80,21 @@ def test_steps_on_rows_are_proximal_steps_of_each_row(kind, alpha):
     assert zeros == (len(rows) if alpha == 30.0 else 0)
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.fixture(params=["one matrix", "formula"])
+def every_system(request, monkeypatch):
+    """Newton systems of outputs that do not interact, however they are solved."""
+    monkeypatch.setattr(quadratics, "FEW_ENTRIES", np.inf if request.param == "one matrix" else 0)
+
+
+in_every_system = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.mark.usefixtures("every_system")
+@in_every_system
 @given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 9), st.integers(0, 7))
 def test_a_newton_step_solves_its_system(seed, kind, q, rank, decades):
     """Dependent columns (a low rank) and rows of very different lengths included.
@@ -106,7 +121,29 @@ def test_a_newton_step_solves_its_system(seed, kind, q, rank, decades):
     assert error @ ridged @ error <= 1e-8 * (found @ ridged @ found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, st.integers(1, 6), st.integers(1, 4))
+def test_a_line_search_ends_where_quadratic_and_norms_are_least(seed, k, q):
+    """Rows that are zero at the start, or on the way, included."""
+    rng = np.random.default_rng(seed)
+    start, step = rng.standard_normal((2, k, q))
+    start[rng.random(k) < 0.2] = 0.0
+    vanishing = rng.random(k) < 0.3
+    start[vanishing] = -rng.uniform(0, 1, (vanishing.sum(), 1)) * step[vanishing]
+    slope, curvature, alpha = rng.normal(-3, 3), rng.exponential(), rng.exponential()
+
+    def value(share):
+        length = np.linalg.norm(start + share * step, axis=1).sum()
+        return slope * share + curvature * share**2 / 2 + alpha * length
+
+    share = kernels.groups.least_along(start, step, slope, curvature, alpha, 1e-15)
+    others = np.concatenate([np.linspace(0, 1, 101), share + np.array([-1e-4, 1e-4])])
+    assert 0.0 <= share <= 1.0
+    assert value(share) <= min(map(value, np.clip(others, 0.0, 1.0))) + 1e-12
+
+
+@pytest.mark.usefixtures("every_system")
+@in_every_system
 @given(
     SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 12), st.sampled_from([1, 9])
 )

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
@@ -46,13 +47,15 @@ from sklearn_wedge._settings.inputs import (
 )
 from sklearn_wedge._settings.objectives import (
     LOG_LINK_LOSSES,
+    REGRESSION_LOSSES,
     check_regression,
     name_of,
     regression_loss,
+    targets_of,
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._tables import TableEncoding, levels_of_table
-from sklearn_wedge._text.names import column_names
+from sklearn_wedge._text.names import column_names, quantile_levels
 from sklearn_wedge._training.chunked import chunked_problem, columns_go_in_chunks
 from sklearn_wedge._training.dask import DaskChunks, dask_chunks
 from sklearn_wedge._training.dask_inputs import is_dask, target_array
@@ -71,9 +74,9 @@ TOLERANCE_OF_ROUGH = 1e-4
 ROUNDING = 1e-10
 
 
-def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Targets of a chunk as floating-point numbers, and its weights."""
-    return chunk.target.astype(np.float64), chunk.weight
+def numeric_targets(chunk: Chunk, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as the loss sees them, and its weights."""
+    return targets_of(loss, chunk.target), chunk.weight
 
 
 class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
@@ -111,8 +114,9 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
     ) -> NDArray:
         """Set ``table_``; the inputs of the network on validated rows."""
         options = self._options_by_column(target.shape[1], **self._before_choice)
+        told = target[:, :: loss.outputs_of_target]
         self.table_, inputs = inputs_to_fit(
-            *(X, self._levels, target, fit_weight, column_names(self)),
+            *(X, self._levels, told, fit_weight, column_names(self)),
             constraints=self._constraints,
             in_chunks=columns_go_in_chunks(X, fit_weight, options, loss),
         )
@@ -250,10 +254,14 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
+        self._publish_crossing(network, sample)
         if not watcher.stopped:
             if not options.rough:  # which is not solved to a tolerance
                 self._warn_unless_converged([block.solution for block in blocks], options.tol)
             self._warn_if_constant(blocks[-1].solution)
+
+    def _publish_crossing(self, network: Network, sample: Sample) -> None:
+        """On how many training rows quantiles are not in order before they are sorted."""
 
     def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
         """What the estimator would have if its fit ended with a solution."""
@@ -295,7 +303,8 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = self.loss == "squared_error"
+        several = self.loss in REGRESSION_LOSSES and not quantile_levels(self)
+        tags.target_tags.multi_output = several
         tags.target_tags.positive_only = self.loss in LOG_LINK_LOSSES
         return tags
 
@@ -330,12 +339,12 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         self._name_targets(y)
         y = target_array(self, y, numeric=True)
         self._one_target = is_one_target(y)
-        chunks = dask_chunks(self, X, y, sample_weight).with_targets(numeric_targets)
-        low, high = whole_range(chunks.map(range_of)).target
+        chunks = dask_chunks(self, X, y, sample_weight)
+        extremes = np.array(whole_range(chunks.map(range_of)).target)
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
-        extremes = np.array([low, high])
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
-        self._fit_chunks(chunks, len(low), loss)
+        n_outputs = targets_of(loss, extremes).shape[1]
+        self._fit_chunks(chunks.with_targets(numeric_targets, loss), n_outputs, loss)
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)
@@ -360,9 +369,52 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         -------
         ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units of the target: under a log link, the exponential of the
-            network's output.
+            network's output. Of several quantiles a column for each, sorted in each row: they never
+            cross.
         """
         output = self._forward(X)
         if self.loss in LOG_LINK_LOSSES:
             output = np.exp(output)
+        if quantile_levels(self):
+            return np.sort(output, axis=1)
         return output[:, 0] if self._one_target else output
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The share of the variance that is explained, or of the pinball loss of quantiles.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs in original units.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+            scikit-learn's ``r2_score``; of several quantiles the mean of ``d2_pinball_score`` over
+            these, of which each is at most 1, and 0 for constant quantiles.
+        """
+        levels = quantile_levels(self)
+        if not levels:
+            return super().score(X, y, sample_weight)
+        columns = zip(levels, self.predict(X).T, strict=True)
+        return float(
+            np.mean(
+                [
+                    d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
+                    for level, column in columns
+                ]
+            )
+        )
+
+    def _publish_crossing(self, network: Network, sample: Sample) -> None:
+        vars(self).pop("crossing_", None)
+        if quantile_levels(self):
+            outputs = network.predict(sample.input_scaling.original(sample.points))
+            # Quantiles that are equal differ by rounding.
+            crosses = np.any(np.diff(outputs, axis=1) < -ROUNDING * self.y_scale_, axis=1)
+            weight = sample.point_weight
+            self.crossing_ = float(weight @ crosses / weight.sum())

@@ -40,7 +40,7 @@ class RaceRows:
     distinct : DistinctRows
         One row of each group.
     codes : int ndarray of shape (n_groups,)
-        Its class; in a regression zeros, but for counts: whether one is positive.
+        Its class; in a regression zeros, but for counts: which of them are positive.
     order : int ndarray of shape (n_groups,)
         The groups, in an order that looks random.
     """
@@ -99,8 +99,11 @@ def rows_of(task: Task) -> RaceRows:
 
 def _codes(task: Task, target: NDArray) -> NDArray[np.intp]:
     if task.loss.target_scaling == "mean":
-        # Of counts that are all 0 there is no model of a logarithm.
-        return (target[:, 0] > 0).astype(np.intp)
+        # Of counts that are all 0 there is no model of a logarithm: of several targets, the one
+        # that is positive in a row and in the fewest others tells how rare the row is.
+        positive = target > 0
+        positive = positive[:, np.argsort(positive.sum(axis=0), kind="stable")]
+        return np.where(positive.any(axis=1), positive.argmax(axis=1), positive.shape[1])
     if task.classes is None:
         return np.zeros(len(target), dtype=np.intp)
     return labels_of(target).astype(np.intp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from numpy.typing import ArrayLike
@@ -12,10 +12,7 @@ from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.alpha_by_validation import ALPHA, AlphaByValidation
 from sklearn_wedge._estimators.base import _WedgeRegressor
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
-from sklearn_wedge._settings.inputs import as_columns
-from sklearn_wedge._settings.objectives import (
-    REGRESSION_CONSTRAINTS,
-)
+from sklearn_wedge._settings.objectives import REGRESSION_CONSTRAINTS, targets_of
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS
 from sklearn_wedge._training.dask_inputs import is_dask
 
@@ -50,13 +47,14 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         end two after the best. Fewer than ten distinct rows, or rows of which no part can be held
         out, get 0.01.
     loss : str, callable or LossWithGradient, default="squared_error"
-        What is minimised besides the penalty.
+        What is minimised besides the penalty. For several targets it is the sum of their losses
+        (with ``standardize=True`` each in units of its target's spread, or mean); they share their
+        neurons, and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
 
-        - ``"squared_error"``: half the squared error. For several targets, these share their
-          neurons and the penalty is ``alpha · Σ_j ‖z_j‖₂`` over the rows of their coefficients.
+        - ``"squared_error"``: half the squared error.
         - ``"absolute_error"``: predicts the median.
         - ``"huber"``: half the squared error up to ``epsilon``, then linear.
-        - ``"quantile"``: the pinball loss; predicts the given ``quantile``.
+        - ``"quantile"``: the pinball loss; predicts the given ``quantile``, or several.
         - ``"poisson"``: half the Poisson deviance, for counts; the network predicts the logarithm
           of the mean and ``predict`` the mean.
         - ``"gamma"``: half the gamma deviance, for positive quantities; likewise.
@@ -64,8 +62,11 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
           shape (n,) and in original units, and returns the losses of the samples as a CVXPY
           expression of shape (n,), convex in ``f`` and bounded below. The target is not scaled.
         - a `LossWithGradient`: a loss of your own, on arrays, that needs no CVXPY and is faster.
-    quantile : float, default=0.5
-        The level, between 0 and 1, for ``loss="quantile"``.
+    quantile : float or sequence of float, default=0.5
+        The level, between 0 and 1, for ``loss="quantile"``. Several, ascending, such as
+        ``(0.05, 0.5, 0.95)``: the sum of their losses is minimised, with shared neurons as of
+        several targets, and ``predict`` has a column for each, which are sorted in every row. One
+        target only.
     epsilon : float, default=1.35
         For ``loss="huber"``: where the loss becomes linear, in units of the target.
     interaction_order : int or None, default=2
@@ -174,6 +175,10 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     y_mean_, y_scale_ : float, or ndarrays of shape (n_outputs,)
         Likewise for the target: ``"poisson"`` divides it by its mean, ``"gamma"`` and a loss of
         your own leave it alone.
+    crossing_ : float
+        Of several quantiles: the share of the training rows, by weight, on which the network's
+        outputs were not in ascending order, before ``predict`` sorts them (after a fit in chunks of
+        rows, of a sample of the rows). Sorting lowers the loss.
     neurons_ : HiddenNeurons
         The last hidden layer to be read: per neuron its inputs, unit-norm weights, offset, output
         coefficient, and the rows of ``X`` that define it. Units of the problem solved. Inputs from
@@ -266,7 +271,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         alpha: float | str = "auto",
         *,
         loss: str | Callable = "squared_error",
-        quantile: float = 0.5,
+        quantile: float | Sequence[float] = 0.5,
         epsilon: float = 1.35,
         interaction_order: int | None = 2,
         norm: str = "l1",
@@ -330,7 +335,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             weights, then give the same fit only up to ``tol``, and a column that is constant on the
             sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error. A column is one target: predictions then
+            Targets; several for all losses but your own. A column is one target: predictions then
             have one dimension.
         sample_weight : array-like or dask array of shape (n_samples,), default=None
             Non-negative weights; a weight of k is k copies of the row.
@@ -353,5 +358,5 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             else:
                 table, y, weight, loss = self._validated_targets(X, y, sample_weight)
                 told = self._as_told(X, table), y, weight
-                self._fit_arrays(table, as_columns(y), weight, loss, told)
+                self._fit_arrays(table, targets_of(loss, y), weight, loss, told)
         return self

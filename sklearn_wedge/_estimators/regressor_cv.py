@@ -15,10 +15,7 @@ from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._estimators.folds import Task
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.scoring import regression_scoring
-from sklearn_wedge._settings.inputs import as_columns
-from sklearn_wedge._settings.objectives import (
-    REGRESSION_CONSTRAINTS,
-)
+from sklearn_wedge._settings.objectives import REGRESSION_CONSTRAINTS, targets_of
 
 
 class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
@@ -45,7 +42,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         all.
     loss : str, callable or LossWithGradient, default="squared_error"
         As in :class:`WedgeReLURegressor`.
-    quantile : float, default=0.5
+    quantile : float or sequence of float, default=0.5
         As in :class:`WedgeReLURegressor`.
     epsilon : float, default=1.35
         As in :class:`WedgeReLURegressor`.
@@ -151,7 +148,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         Mean score at ``alpha_`` and the combination chosen.
     coefs_, intercepts_, table_, clip_bounds_, encoding_, x_mean_, x_scale_, y_mean_, y_scale_
         The network refitted on all the data, as in :class:`WedgeReLURegressor`.
-    neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
+    neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_, crossing_
         As in :class:`WedgeReLURegressor`.
     certificate_, history_, n_iter_
         As in :class:`WedgeReLURegressor`.
@@ -211,7 +208,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         eps: float = 1e-4,
         patience: int | None = 10,
         loss: str | Callable = "squared_error",
-        quantile: float = 0.5,
+        quantile: float | Sequence[float] = 0.5,
         epsilon: float = 1.35,
         interaction_order: str | int | Sequence[int | None] | None = "auto",
         norm: str | Sequence[str] = "auto",
@@ -274,7 +271,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
             with weight say, on the folds too. Categories become indicators or target means; where
             there are target means, scorers see ``table_``'s inputs in the place of ``X``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; several only for the squared error. A column is one target: predictions then
+            Targets; several for all losses but your own. A column is one target: predictions then
             have one dimension.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; used by the fits and by the scores.
@@ -294,13 +291,13 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         """
         routed = self._routed(sample_weight, params)
         table, y, weight, loss = self._validated_targets(X, y, sample_weight)
-        target = as_columns(y)
+        target = targets_of(loss, y)
         inputs, X = self._inputs_to_fit(table, target, weight, loss), self._as_told(X, table)
         data = Task(inputs, y, target, weight, loss, given=X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
             found = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, inputs, y, weight, loss, refit, found)
+                self._fit_at(self.alpha_, inputs, target, weight, loss, refit, found)
         return self
 
     def _default_scoring(self) -> Any:

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss, make_scorer, mean_pinball_loss
+from sklearn.metrics import (
+    log_loss,
+    make_scorer,
+    mean_gamma_deviance,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+)
 
 from sklearn_wedge._core.losses import Loss
+from sklearn_wedge._settings.inputs import as_columns
 from sklearn_wedge._settings.objectives import class_targets, classification_loss, regression_loss
 
 _BY_NAME = {
     "squared_error": "neg_mean_squared_error",
     "absolute_error": "neg_mean_absolute_error",
-    "poisson": "neg_mean_poisson_deviance",
-    "gamma": "neg_mean_gamma_deviance",
 }
+# Those of scikit-learn are of one target.
+_DEVIANCES = {"poisson": mean_poisson_deviance, "gamma": mean_gamma_deviance}
+
+
+def mean_deviance(
+    y_true: NDArray, y_pred: NDArray, *, loss: str, sample_weight: NDArray | None = None
+) -> float:
+    """Weighted mean deviance; of several targets, the mean of theirs."""
+    columns = zip(as_columns(y_true).T, as_columns(y_pred).T, strict=True)
+    deviance = _DEVIANCES[loss]
+    return float(np.mean([deviance(y, f, sample_weight=sample_weight) for y, f in columns]))
+
+
+def mean_quantile_loss(
+    y_true: NDArray,
+    y_pred: NDArray,
+    *,
+    quantile: float | Sequence[float],
+    sample_weight: NDArray | None = None,
+) -> float:
+    """Weighted mean pinball loss; of several quantiles of one target, the mean of theirs."""
+    if np.ndim(quantile) == 0:
+        return mean_pinball_loss(y_true, y_pred, sample_weight=sample_weight, alpha=quantile)
+    columns = zip(quantile, y_pred.T, strict=True)
+    losses = (
+        mean_pinball_loss(y_true, column, sample_weight=sample_weight, alpha=level)
+        for level, column in columns
+    )
+    return float(np.mean(list(losses)))
 
 
 def mean_loss(
     y_true: NDArray, y_pred: NDArray, *, loss: Loss, sample_weight: NDArray | None = None
 ) -> float:
-    """Weighted mean of a loss of one target."""
-    weight = _shares(sample_weight, len(y_true))
-    return loss.value(np.reshape(y_pred, (-1, 1)), np.reshape(y_true, (-1, 1)), weight)
+    """Weighted mean of a loss; of several targets, the mean of theirs."""
+    weight, target = _shares(sample_weight, len(y_true)), as_columns(y_true)
+    return loss.value(as_columns(y_pred), target, weight) / target.shape[1]
 
 
 def mean_log_loss(
@@ -71,12 +105,16 @@ def _shares(sample_weight: NDArray | None, n: int) -> NDArray[np.float64]:
     return weight / weight.sum()
 
 
-def regression_scoring(loss: str | Callable, quantile: float, epsilon: float) -> Any:
+def regression_scoring(
+    loss: str | Callable, quantile: float | Sequence[float], epsilon: float
+) -> Any:
     """Scorer, or name of one, for a regression; larger is better."""
     if isinstance(loss, str) and loss in _BY_NAME:
         return _BY_NAME[loss]
-    if loss == "quantile":
-        return make_scorer(mean_pinball_loss, greater_is_better=False, alpha=quantile)
+    if isinstance(loss, str) and loss in _DEVIANCES:
+        return make_scorer(mean_deviance, greater_is_better=False, loss=loss)
+    if isinstance(loss, str) and loss == "quantile":
+        return make_scorer(mean_quantile_loss, greater_is_better=False, quantile=quantile)
     minimised = regression_loss(loss, quantile, epsilon)
     return make_scorer(mean_loss, greater_is_better=False, loss=minimised)
 

@@ -60,9 +60,9 @@ def constrained(
         )
     if monotone is not None and n_outputs > 1:
         raise ValueError(
-            f"monotonic_cst and {n_outputs} outputs (several targets or classes) do not combine: "
-            "they share their neurons, and a constraint could not hold for each. Use one target or "
-            "two classes."
+            f"monotonic_cst and {n_outputs} outputs (several targets, quantiles or classes) do not "
+            "combine: they share their neurons, and a constraint could not hold for each. Use one "
+            "target and quantile, or two classes."
         )
     given = {"interaction_cst": interaction_cst, "monotonic_cst": monotone}
     for name, constraint in given.items():

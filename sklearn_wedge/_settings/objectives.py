@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -25,6 +25,7 @@ from sklearn_wedge._core.losses import (
     SquaredError,
     SquaredHinge,
 )
+from sklearn_wedge._settings.inputs import as_columns
 from sklearn_wedge._settings.options import NumberIn
 
 REGRESSION_LOSSES = (
@@ -48,7 +49,8 @@ REGRESSION_CONSTRAINTS: dict[str, list[Any]] = {
         callable,
         HasMethods(["value", "gradient", "curvature", "conjugate"]),
     ],
-    "quantile": [NumberIn(Real, 0, 1, closed="neither")],
+    # Several levels are looked at when they are read.
+    "quantile": [NumberIn(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     "epsilon": [NumberIn(Real, 0, None, closed="neither")],
 }
 CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
@@ -57,7 +59,7 @@ CLASSIFICATION_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 def regression_loss(
-    loss: str | Callable | LossWithGradient, quantile: float, epsilon: float
+    loss: str | Callable | LossWithGradient, quantile: float | Sequence[float], epsilon: float
 ) -> Loss:
     """The loss of a regression.
 
@@ -65,7 +67,7 @@ def regression_loss(
     ----------
     loss : str, callable or LossWithGradient
         One of ``REGRESSION_LOSSES``, or a user's own.
-    quantile : float
+    quantile : float or sequence of float
         Of ``"quantile"``.
     epsilon : float
         Of ``"huber"``, in units of the target.
@@ -73,7 +75,8 @@ def regression_loss(
     Raises
     ------
     ValueError
-        If it is a class with the methods of a loss, and not an instance of it.
+        If it is a class with the methods of a loss, and not an instance of it; or if several
+        quantiles are not ascending levels.
     """
     if isinstance(loss, LossWithGradient):
         if isinstance(loss, type):
@@ -88,14 +91,39 @@ def regression_loss(
         "squared_error": SquaredError(),
         "absolute_error": Pinball(1.0, 1.0),
         "huber": Huber(float(epsilon)),
-        "quantile": Pinball(float(quantile), 1.0 - float(quantile)),
+        "quantile": _pinball(quantile),
         "poisson": Poisson(),
         "gamma": Gamma(),
     }[loss]
 
 
+def _pinball(quantile: float | Sequence[float]) -> Pinball:
+    """Of one level, or of several."""
+    if np.ndim(quantile) == 0:
+        return Pinball(float(quantile), 1.0 - float(quantile))
+    try:
+        levels = np.asarray(quantile, dtype=np.float64)
+    except (TypeError, ValueError):
+        levels = np.empty(0)
+    inside = levels.size and np.all((levels > 0) & (levels < 1))
+    if levels.ndim != 1 or not inside or np.any(np.diff(levels) <= 0):
+        raise ValueError(
+            "quantile must be a level between 0 and 1, or several of them in ascending order, such "
+            f"as (0.05, 0.5, 0.95); got {quantile!r}."
+        )
+    return Pinball(tuple(levels.tolist()), tuple((1.0 - levels).tolist()))
+
+
+def targets_of(loss: Loss, y: NDArray) -> NDArray[np.float64]:
+    """Targets as the loss sees them, (n, q): a column for each output."""
+    return np.repeat(as_columns(y), loss.outputs_of_target, axis=1)
+
+
 def validated_regression_loss(
-    loss: str | Callable | LossWithGradient, quantile: float, epsilon: float, caller: str
+    loss: str | Callable | LossWithGradient,
+    quantile: float | Sequence[float],
+    epsilon: float,
+    caller: str,
 ) -> Loss:
     """``regression_loss`` of parameters that nobody has checked before.
 
@@ -196,10 +224,16 @@ def check_regression(loss: Loss, y: NDArray, weight: NDArray, name: str, solver:
         If there is no such fit: the message names the pair, or what is wrong with the targets.
     """
     check_solver(loss, name, solver)
-    if y.shape[1] > 1 and not isinstance(loss, SquaredError):
+    if y.shape[1] > 1 and isinstance(loss, OwnLoss | OwnSmoothLoss):
         raise ValueError(
             f"loss={name} and several targets (y of {y.shape[1]} columns) do not combine: use "
-            "loss='squared_error', or one estimator per target "
+            "a loss by name, or one estimator per target "
+            "(sklearn.multioutput.MultiOutputRegressor)."
+        )
+    if y.shape[1] > 1 and loss.outputs_of_target > 1:
+        raise ValueError(
+            f"{loss.outputs_of_target} quantiles and several targets (y of {y.shape[1]} columns) "
+            "do not combine: use one quantile, or one estimator per target "
             "(sklearn.multioutput.MultiOutputRegressor)."
         )
     wrong = loss.impossible(np.asarray(y)[weight > 0])

@@ -76,30 +76,42 @@ def target_names(estimator: Any) -> tuple[str, ...]:
     return tuple(map(str, getattr(estimator, "target_names_in_", ())))
 
 
+def quantile_levels(estimator: Any) -> tuple[float, ...]:
+    """Levels of a regression that predicts a column for each of several quantiles; else none."""
+    if getattr(estimator, "loss", None) != "quantile" or np.ndim(estimator.quantile) == 0:
+        return ()
+    return tuple(estimator.quantile)
+
+
 def output_names(estimator: Any) -> tuple[str, ...]:
-    """Names of the outputs: fitted classes, or targets by name, or number if there are several."""
+    """Names of the outputs: fitted classes, quantiles, or targets by name or number.
+
+    None of a single target, or of two classes.
+    """
     if hasattr(estimator, "classes_"):
         classes = estimator.fitted_classes_
         return tuple(map(str, classes)) if len(classes) > 2 else ()
+    if levels := quantile_levels(estimator):
+        return tuple(f"quantile {level:g}" for level in levels)
     if np.ndim(estimator.y_mean_) == 0:
         return ()
     return target_names(estimator) or tuple(str(k) for k in range(len(estimator.y_mean_)))
 
 
 def output_number(estimator: Any, output: Any) -> int:
-    """The number of an output that is given as a class, a target or a number; None: the only one.
+    """The number of an output that is given by name, as a class or as a number; None: the only one.
 
     Raises
     ------
     ValueError
         If there is no such output, or several to choose from.
     """
-    names = output_names(estimator)
+    names, levels = output_names(estimator), quantile_levels(estimator)
     is_classifier = hasattr(estimator, "classes_")
     if output is None:
         if len(names) <= 1:
             return 0
-        what = "classes" if is_classifier else "targets"
+        what = "classes" if is_classifier else "quantiles" if levels else "targets"
         raise ValueError(
             f"The network has an output for each of {len(names)} {what}: choose one by output=, "
             f"of {', '.join(names)}."
@@ -109,8 +121,9 @@ def output_number(estimator: Any, output: Any) -> int:
         if len(found):
             return int(found[0])
     elif not is_classifier:
-        if isinstance(output, str) and output in target_names(estimator):
-            return target_names(estimator).index(output)
+        own = names if levels else target_names(estimator)
+        if isinstance(output, str) and output in own:
+            return own.index(output)
         if output in range(max(len(names), 1)):
             return int(output)
     choices = ", ".join(names) if names else "None (there is one)"
@@ -122,12 +135,14 @@ def output_number(estimator: Any, output: Any) -> int:
 
 def target_label(estimator: Any, target: int = 0, target_name: str | None = None) -> str:
     """What a regression's target is called: as told, as in the training data, or "target"."""
-    names = output_names(estimator)
+    names, of_quantiles = output_names(estimator), bool(quantile_levels(estimator))
     if target_name is None:
         own = target_names(estimator)
-        if own:
+        if own and not of_quantiles:
             return own[target]
-        target_name = "target"
+        target_name = own[0] if own else "target"
+    if of_quantiles:
+        return f"{names[target]} of {target_name}"
     return f"{target_name} {names[target]}" if len(names) > 1 else target_name
 
 

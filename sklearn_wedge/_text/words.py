@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import column_names, output_label, output_names
+from sklearn_wedge._text.names import (
+    column_names,
+    output_label,
+    output_names,
+    quantile_levels,
+)
 from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
 
 # Neurons, importances and targets that a summary prints.
@@ -137,6 +142,14 @@ def _single_values(estimator: Any, names: Sequence[str]) -> list[str]:
     return [f"Single values: {', '.join(words)}{more} as target means"] if made else []
 
 
+def _quantiles(estimator: Any) -> list[str]:
+    """A line on the order of several quantiles."""
+    if not quantile_levels(estimator):
+        return []
+    share = f"{100 * estimator.crossing_:.2g} %"
+    return [f"Quantiles: sorted; before, they cross on {share} of the training rows"]
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -172,6 +185,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         f"Network: {network_in_words(estimator, neurons)}",
         *_encoding(estimator),
         *_left_out(estimator),
+        *_quantiles(estimator),
         *_chosen(estimator),
         f"Certificate: {estimator.certificate_}",
     ]

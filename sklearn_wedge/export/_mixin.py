@@ -38,8 +38,9 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If columns are categories, or single values of numbers have inputs, or the loss is
-            ``"poisson"`` or ``"gamma"`` and scikit-learn older than 1.7.
+            If columns are categories, or single values of numbers have inputs, or several
+            quantiles are predicted, or the loss is ``"poisson"`` or ``"gamma"`` and scikit-learn
+            older than 1.7.
 
         Warns
         -----
@@ -82,8 +83,8 @@ class ExportMixin(Convertible):
         Returns
         -------
         torch.nn.Sequential
-            Modules ``inputs``, ``hidden_1``, ``relu_1``, ..., ``output``, and ``exp`` under a log
-            link.
+            Modules ``inputs``, ``hidden_1``, ``relu_1``, ..., ``output``, ``exp`` under a log link,
+            and ``sort`` of several quantiles.
 
         Raises
         ------
@@ -184,7 +185,8 @@ class ExportMixin(Convertible):
         dict
             - ``format``, ``version``: ``"sklearn_wedge.network"`` and 5.
             - ``estimator``: name of the class.
-            - ``link``: ``"identity"``, the outputs are predicted; ``"log"``, their exponentials;
+            - ``link``: ``"identity"``, the outputs are predicted; ``"sorted"``, these in ascending
+              order, as several quantiles; ``"log"``, their exponentials;
               ``"logit"``, the output is the log odds of the second class; ``"softmax"``, outputs
               are log probabilities up to a constant; ``"margin"``, as the last two without
               probabilities (the second class if positive, or the class of the largest).

@@ -46,6 +46,11 @@ def _on_complete_rows(model: Any, layers: list[Layer]) -> list[Layer]:
 
 
 def _regressor(model: Any, widths: tuple[int, ...]) -> MLPRegressor:
+    if link_of(model) == "sorted":
+        raise ValueError(
+            "Several quantiles are the sorted outputs of the network, and networks of scikit-learn "
+            "do not sort: use to_onnx, to_torch or to_dict, or fit one quantile at a time."
+        )
     if link_of(model) == "identity":
         mlp = MLPRegressor(hidden_layer_sizes=widths)
         mlp.out_activation_ = "identity"

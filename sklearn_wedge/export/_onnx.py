@@ -257,6 +257,19 @@ class _Graph:
         values = self.node("MatMul", values, self.constant(pieces.rises))
         return self.node("Add", values, self.constant(pieces.shift))
 
+    def sorted(self, values: str, n_columns: int) -> str:
+        """Values of each row in ascending order: neighbours change places until all are.
+
+        As ONNX has it, sorting is no operator of old versions, and one of others in new ones.
+        """
+        places = (self.constant(np.array([k]), TensorProto.INT64) for k in range(n_columns))
+        columns = [self.node("Gather", values, place, axis=1) for place in places]
+        for last in range(n_columns - 1, 0, -1):
+            for k in range(last):
+                pair = columns[k], columns[k + 1]
+                columns[k], columns[k + 1] = self.node("Min", *pair), self.node("Max", *pair)
+        return self.joined(columns)
+
     def outputs_of_network(self, model: Any) -> str:
         """The network's outputs, of shape (n, q)."""
         units, layers = unit_layers(model)
@@ -304,8 +317,11 @@ def _shape_of_predictions(operator: Any) -> None:
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph, model = _Graph(scope, operator, container), operator.raw_operator
-    last = "Exp" if link_of(model) == "log" else "Identity"
-    graph.node(last, graph.outputs_of_network(model), called=operator.outputs[0].full_name)
+    outputs, link = graph.outputs_of_network(model), link_of(model)
+    if link == "sorted":
+        outputs = graph.sorted(outputs, len(model.intercepts_[-1]))
+    last = "Exp" if link == "log" else "Identity"
+    graph.node(last, outputs, called=operator.outputs[0].full_name)
 
 
 def _shape_of_features(operator: Any) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from sklearn_wedge._settings.objectives import LOG_LINK_LOSSES, decision_layer
+from sklearn_wedge._text.names import quantile_levels
 
 Array = NDArray[np.float64]
 
@@ -23,8 +24,9 @@ def link_of(model: Any) -> str:
 
     Returns
     -------
-    {"identity", "log", "logit", "softmax", "margin"}
-        ``"identity"``: the outputs are predicted. ``"log"``: their exponentials. ``"logit"``: the
+    {"identity", "sorted", "log", "logit", "softmax", "margin"}
+        ``"identity"``: the outputs are predicted. ``"sorted"``: these in ascending order, as they
+        are several quantiles. ``"log"``: their exponentials. ``"logit"``: the
         only output is the log odds of the second class. ``"softmax"``: the outputs are the
         logarithms of the classes' probabilities up to a constant. ``"margin"``: as the two before,
         but of a loss that gives no probabilities.
@@ -33,6 +35,8 @@ def link_of(model: Any) -> str:
         if model.loss != "log_loss":
             return "margin"
         return "logit" if len(model.classes_) == 2 else "softmax"
+    if quantile_levels(model):
+        return "sorted"
     return "log" if model.loss in LOG_LINK_LOSSES else "identity"
 
 

@@ -73,6 +73,13 @@ class Exponential(torch.nn.Module):
         return torch.exp(outputs)
 
 
+class Sorted(torch.nn.Module):
+    """Outputs of each row in ascending order."""
+
+    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
+        return torch.sort(outputs, dim=1).values
+
+
 def to_torch(model: Any, dtype: torch.dtype | None) -> torch.nn.Sequential:
     """See ``ExportMixin.to_torch``."""
     refuse_categories(model, "to_torch")
@@ -85,6 +92,8 @@ def to_torch(model: Any, dtype: torch.dtype | None) -> torch.nn.Sequential:
     modules["output"] = _linear(layers[-1], dtype)
     if link_of(model) == "log":
         modules["exp"] = Exponential()
+    elif link_of(model) == "sorted":
+        modules["sort"] = Sorted()
     return torch.nn.Sequential(modules)
 
 

@@ -13,6 +13,7 @@ from sklearn_wedge._text.names import (
     output_label,
     output_names,
     output_number,
+    quantile_levels,
     target_label,
 )
 from sklearn_wedge.inspection._axes import (
@@ -393,13 +394,13 @@ def _suitable(estimator: Any, y: ArrayLike, chosen: int) -> NDArray:
                 f"{estimator.classes_.tolist()}: give the y that it was fitted on."
             )
         return y[:, 0]
-    n_targets = max(len(output_names(estimator)), 1)
+    n_targets = 1 if quantile_levels(estimator) else max(len(output_names(estimator)), 1)
     if y.dtype.kind not in "buifO" or y.size != n_targets * len(y):
         raise ValueError(
             f"y is of shape {y.shape} and type {y.dtype}, and this {name} was fitted on "
             f"{n_targets} target(s), which are numbers: give the y that it was fitted on."
         )
-    return y.reshape(len(y), -1)[:, chosen].astype(np.float64)
+    return y.reshape(len(y), -1)[:, chosen % n_targets].astype(np.float64)
 
 
 def _curve_labels(estimator: Any) -> tuple[str, ...]:

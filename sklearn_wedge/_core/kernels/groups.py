@@ -1,4 +1,7 @@
-"""Steps on single rows of the quadratic group-l1 problem: see ``restricted.groups``."""
+"""Steps on single rows, and along lines, of the quadratic group-l1 problem.
+
+See ``restricted.groups``.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,38 @@ def step_on_rows(grams, curvatures, alpha, rows, coef, gradient):
             else:
                 for a in range(q):
                     gradient[j, a] += grams[a, row, j] * change[a]
+
+
+@compiled()
+def _derivative(start, step, slope, curvature, alpha, share):
+    """At ``start + share step``; behind the kink if a row is zero there."""
+    total = slope + share * curvature
+    for j in range(len(start)):
+        size, towards, behind = 0.0, 0.0, 0.0
+        for a in range(start.shape[1]):
+            reached = start[j, a] + share * step[j, a]
+            size += reached * reached
+            towards += reached * step[j, a]
+            behind += step[j, a] * step[j, a]
+        total += alpha * (towards / np.sqrt(size) if size > 0.0 else np.sqrt(behind))
+    return total
+
+
+@compiled("f8(f8[:,::1], f8[:,::1], f8, f8, f8, f8)")
+def least_along(start, step, slope, curvature, alpha, precision):
+    """The share, between 0 and 1, of a step at which a quadratic plus the norms of rows is least.
+
+    ``slope`` and ``curvature`` are those of the quadratic along the step, at its start.
+    """
+    if _derivative(start, step, slope, curvature, alpha, 1.0) <= 0.0:
+        return 1.0
+    low, high = 0.0, 1.0
+    if _derivative(start, step, slope, curvature, alpha, low) >= 0.0:
+        return low
+    while high - low > precision:
+        middle = low + (high - low) / 2
+        if _derivative(start, step, slope, curvature, alpha, middle) > 0.0:
+            high = middle
+        else:
+            low = middle
+    return low

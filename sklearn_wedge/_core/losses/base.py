@@ -54,6 +54,11 @@ class Loss(ABC):
     least: ClassVar[float] = 0.0
     mean_tells_constant: ClassVar[bool] = False
 
+    @property
+    def outputs_of_target(self) -> int:
+        """How many outputs are of one target, which is repeated then."""
+        return 1
+
     def rescaled(self, target_scale: Array) -> Loss:
         """The same loss for targets divided by this, (q,)."""
         return self

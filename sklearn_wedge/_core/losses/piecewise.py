@@ -60,7 +60,7 @@ class PiecewiseLinear(KinkedLoss):
         times a mean of squared slopes.
         """
         distance = self.kinks(target) - prediction
-        low, high = self.slopes(target)
+        low, high = (np.broadcast_to(slope, distance.shape) for slope in self.slopes(target))
         reach = np.where(distance > 0, high, np.abs(low))
         with np.errstate(divide="ignore", invalid="ignore"):
             # The width from which on a row is around its kink.

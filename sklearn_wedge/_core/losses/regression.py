@@ -56,27 +56,37 @@ class SquaredError(SmoothLoss):
 
 @dataclass(frozen=True)
 class Huber(SmoothLoss):
-    """Half the squared error up to ``epsilon``, from there on linear with slope ``epsilon``."""
+    """Half the squared error up to ``epsilon``, from there on linear with slope ``epsilon``.
 
-    epsilon: float
+    Parameters
+    ----------
+    epsilon : float or tuple of q floats
+        Of all outputs, or of each.
+    """
+
+    epsilon: float | tuple[float, ...]
+
+    @property
+    def _epsilon(self) -> Array:
+        return np.array(self.epsilon)
 
     def rescaled(self, target_scale: Array) -> Huber:
         """The same loss for targets divided by this."""
-        return replace(self, epsilon=self.epsilon / float(target_scale[0]))
+        return replace(self, epsilon=tuple((self._epsilon / target_scale).tolist()))
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
         size = np.abs(prediction - target)
-        inner = np.minimum(size, self.epsilon)
-        return float(weight @ (inner**2 / 2 + self.epsilon * (size - inner)).sum(axis=1))
+        inner = np.minimum(size, self._epsilon)
+        return float(weight @ (inner**2 / 2 + self._epsilon * (size - inner)).sum(axis=1))
 
     def dual_point(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Minus the gradient of the mean loss: weight times clipped residual."""
-        return weight[:, None] * np.clip(target - prediction, -self.epsilon, self.epsilon)
+        return weight[:, None] * np.clip(target - prediction, -self._epsilon, self._epsilon)
 
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivative of the mean loss in the prediction."""
-        inside = np.abs(target - prediction) <= self.epsilon
+        inside = np.abs(target - prediction) <= self._epsilon
         return weight[:, None] * np.where(inside, 1.0, CURVATURE_OF_LINES)
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
@@ -84,24 +94,33 @@ class Huber(SmoothLoss):
         return float((dual * target).sum()) - 0.5 * sum_of_squares(dual, weight)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
-        """The best constant prediction, of shape (1,)."""
-
-        def slope(constant: float) -> float:
-            residual = np.clip(target[:, 0] - constant, -self.epsilon, self.epsilon)
-            return float(weight @ residual)
-
-        low, high = float(target.min()), float(target.max())
-        if low == high or slope(low) <= 0:
-            return np.array([low])
-        if slope(high) >= 0:
-            return np.array([high])
-        return np.array([brentq(slope, low, high, xtol=1e-15 * (high - low), rtol=1e-14)])
+        """The best constant prediction, of shape (q,)."""
+        epsilons = np.broadcast_to(self._epsilon, target.shape[1])
+        columns = zip(target.T, epsilons, strict=True)
+        return np.array([_huber_constant(column, weight, eps) for column, eps in columns])
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Elementwise losses for CVXPY, of the shape of ``target``."""
         import cvxpy
 
-        return cvxpy.huber(prediction - target, self.epsilon) / 2
+        # CVXPY's function takes one epsilon for all entries.
+        epsilon = np.broadcast_to(self._epsilon, target.shape)
+        inside = cvxpy.huber(cvxpy.multiply(1.0 / epsilon, prediction - target), 1.0)
+        return cvxpy.multiply(epsilon**2 / 2, inside)
+
+
+def _huber_constant(target: Array, weight: Array, epsilon: float) -> float:
+    """The best constant prediction of one target, (n,)."""
+
+    def slope(constant: float) -> float:
+        return float(weight @ np.clip(target - constant, -epsilon, epsilon))
+
+    low, high = float(target.min()), float(target.max())
+    if low == high or slope(low) <= 0:
+        return low
+    if slope(high) >= 0:
+        return high
+    return brentq(slope, low, high, xtol=1e-15 * (high - low), rtol=1e-14)
 
 
 @dataclass(frozen=True)
@@ -109,10 +128,21 @@ class Pinball(PiecewiseLinear):
     """``above·(y - f)_+ + below·(f - y)_+``: the quantile at level ``above / (above + below)``.
 
     With both 1 it is the absolute error.
+
+    Parameters
+    ----------
+    above, below : float or tuple of q floats
+        Of all outputs, or of each: then the outputs are several quantiles of one target, which is
+        repeated.
     """
 
-    above: float
-    below: float
+    above: float | tuple[float, ...]
+    below: float | tuple[float, ...]
+
+    @property
+    def outputs_of_target(self) -> int:
+        """How many outputs are of one target."""
+        return np.size(self.above)
 
     def kinks(self, target: Array) -> Array:
         """The targets."""
@@ -120,21 +150,29 @@ class Pinball(PiecewiseLinear):
 
     def slopes(self, target: Array) -> tuple[Array, Array]:
         """The same for all samples."""
-        return np.array(-self.below), np.array(self.above)
+        return -np.array(self.below), np.array(self.above)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
-        """The best constant prediction, of shape (1,): a quantile."""
-        order = np.argsort(target[:, 0], kind="stable")
-        level = self.above / (self.above + self.below)
-        place = np.searchsorted(np.cumsum(weight[order]), level * weight.sum())
-        return target[order[min(place, len(order) - 1)]]
+        """The best constant prediction, of shape (q,): a quantile of each target."""
+        above, below = np.array(self.above), np.array(self.below)
+        levels = np.broadcast_to(above / (above + below), target.shape[1])
+        columns = zip(target.T, levels, strict=True)
+        return np.array([_quantile(column, weight, level) for column, level in columns])
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
         """Elementwise losses for CVXPY, of the shape of ``target``."""
         import cvxpy
 
+        low, high = (np.broadcast_to(slope, target.shape) for slope in self.slopes(target))
         residual = target - prediction
-        return cvxpy.maximum(self.above * residual, -self.below * residual)
+        return cvxpy.maximum(cvxpy.multiply(high, residual), cvxpy.multiply(low, residual))
+
+
+def _quantile(target: Array, weight: Array, level: float) -> float:
+    """The best constant prediction of one target, (n,)."""
+    order = np.argsort(target, kind="stable")
+    place = np.searchsorted(np.cumsum(weight[order]), level * weight.sum())
+    return target[order[min(place, len(order) - 1)]]
 
 
 @dataclass(frozen=True)
@@ -148,8 +186,9 @@ class Poisson(SmoothLoss):
         """Counts are not negative, and zeros alone have no minimiser."""
         if np.any(target < 0):
             return "Some value(s) of y are negative, which loss='poisson' does not allow."
-        if not np.any(target > 0):
-            return "All y are zero: loss='poisson' has no minimiser, its predictions tend to 0."
+        if not np.all(np.any(target > 0, axis=0)):
+            which = "All y" if target.shape[1] == 1 else "All values of a column of y"
+            return f"{which} are zero: loss='poisson' has no minimiser, predictions tend to 0."
         return None
 
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
@@ -172,7 +211,7 @@ class Poisson(SmoothLoss):
         return float(weight @ (constant - xlogy(mean, mean) + mean).sum(axis=1))
 
     def constant_model(self, target: Array, weight: Array) -> Array:
-        """The best constant prediction, of shape (1,)."""
+        """The best constant prediction, of shape (q,)."""
         return np.log(weight @ target)
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:
@@ -217,7 +256,7 @@ class Gamma(SmoothLoss):
         return float(weight @ least.sum(axis=1))
 
     def constant_model(self, target: Array, weight: Array) -> Array:
-        """The best constant prediction, of shape (1,)."""
+        """The best constant prediction, of shape (q,)."""
         return np.log(weight @ target)
 
     def expression(self, prediction: cvxpy.Expression, target: Array) -> cvxpy.Expression:

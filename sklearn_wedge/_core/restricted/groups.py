@@ -8,12 +8,10 @@ Newton steps make them fast, also on dependent columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
+from sklearn_wedge._core import kernels
 from sklearn_wedge._core.restricted.quadratics import GroupCurvature, Quadratic
 
 Array = NDArray[np.float64]
@@ -29,6 +27,8 @@ LEAST_ROUGH = 2e-4
 ROUNDING = 16.0
 # Rows that enter together, unless the solution may be rough.
 ENTER_AT_ONCE = 10
+# The share of a step that an exact line search finds is known to this.
+SHARE = 1e-15
 # A row that a step shortens to less than this fraction is tried at zero.
 VANISHING = 0.2
 # Where the objective is flat, a step counts if it leaves at most this fraction of the violation.
@@ -87,7 +87,7 @@ class _Descent:
     def _move(self, rows: NDArray[np.intp], step: Array) -> bool:
         """Go to the minimum along a step; False if that is where it starts."""
         before, start, unsettled = self.objective, self.coef[rows], self.violation(rows)
-        moved = start + self._along(rows, step).minimiser() * step
+        moved = start + self._share_of(rows, step) * step
         # A row on its way to zero would get there in ever smaller steps: it may go at once if what
         # the step has gained pays for it.
         vanishing = _length(moved) < VANISHING * _length(start)
@@ -113,48 +113,19 @@ class _Descent:
         self.coef[rows] = values
         self.refresh()
 
-    def _along(self, rows: NDArray[np.intp], step: Array) -> _Line:
+    def _share_of(self, rows: NDArray[np.intp], step: Array) -> float:
+        """Of a step: exact, on [0, 1]."""
         whole = np.zeros_like(self.coef)
         whole[rows] = step
         curvature = float((whole * self.quadratic.times(whole)).sum())
         slope = float((self.gradient[rows] * step).sum())
-        return _Line(self.coef[rows], step, slope, curvature, self.alpha)
+        start, step = self.coef[rows], kernels.ready(step)
+        return kernels.groups.least_along(start, step, slope, curvature, self.alpha, SHARE)
 
 
 def _length(rows: Array) -> Array:
     """Norms of rows, (k, 1): as of ``np.linalg.norm``, which takes three times as long for few."""
     return np.sqrt(np.add.reduce(rows * rows, axis=1, keepdims=True))
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A quadratic, given by slope and curvature at 0, plus the norms of rows along a line."""
-
-    start: Array
-    step: Array
-    slope: float
-    curvature: float
-    alpha: float
-
-    def derivative(self, share: float) -> float:
-        """At ``start + share step``; behind the kink if a row is zero there."""
-        reached = self.start + share * self.step
-        length, behind = _length(reached)[:, 0], _length(self.step)[:, 0]
-        towards = (self.step * reached).sum(axis=1)
-        turn = np.divide(towards, length, out=behind, where=length > 0)
-        return self.slope + share * self.curvature + self.alpha * float(turn.sum())
-
-    def minimiser(self) -> float:
-        """Exact, on [0, 1]."""
-        if self.derivative(1.0) <= 0:
-            return 1.0
-        if self.derivative(0.0) >= 0:
-            return 0.0
-        # The derivative jumps at kinks, next to which the search may stop short of the last digits.
-        root, _ = brentq(
-            self.derivative, 0.0, 1.0, xtol=1e-15, rtol=1e-14, full_output=True, disp=False
-        )
-        return float(root)
 
 
 def precision_of(accuracy: float, objective: float) -> float:

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 # Steps of iterative refinement of a solution by the formula.
 REFINEMENTS = 2
+# Entries of rows in use up to which one matrix takes less time than the formula.
+FEW_ENTRIES = 200
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,13 @@ class ByOutput:
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
-        return _SystemByOutput(self.grams[:, rows[:, None], rows], penalty)
+        grams, (k, q) = self.grams[:, rows[:, None], rows], penalty.unit.shape
+        if k * q > FEW_ENTRIES:
+            return _SystemByOutput(grams, penalty)
+        dense = np.zeros((k, q, k, q))
+        outputs = np.arange(q)
+        dense[:, outputs, :, outputs] = grams
+        return _dense(dense, penalty)
 
     @property
     def size(self) -> float:
@@ -152,12 +160,7 @@ class AcrossOutputs:
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
-        k, q = penalty.unit.shape
-        dense = self.tensor[rows][:, :, rows]
-        across = np.eye(q) - penalty.unit[:, :, None] * penalty.unit[:, None, :]
-        places = np.arange(k)
-        dense[places, :, places, :] += penalty.pull[:, None, None] * across
-        return _Dense(dense.reshape(k * q, k * q))
+        return _dense(self.tensor[rows][:, :, rows], penalty)
 
     @property
     def size(self) -> float:
@@ -174,6 +177,15 @@ def _by_output(matrices: Array, coef: Array) -> Array:
 
 def _ridge_unit(diagonal: Array) -> float:
     return max(float(np.median(diagonal)), np.finfo(float).tiny)
+
+
+def _dense(dense: Array, penalty: GroupCurvature) -> _Dense:
+    """An operator, (k, q, k, q), with the curvature of the penalty, which is added in place."""
+    k, q = penalty.unit.shape
+    across = np.eye(q) - penalty.unit[:, :, None] * penalty.unit[:, None, :]
+    places = np.arange(k)
+    dense[places, :, places, :] += penalty.pull[:, None, None] * across
+    return _Dense(dense.reshape(k * q, k * q))
 
 
 @dataclass(frozen=True)

@@ -58,17 +58,20 @@ class ChunkedSample(Sample):
             (mean,) = self.rows.sum(passes.target_mean)
             return loss.constant_model(mean[None], np.ones(1))
         if isinstance(loss, SmoothLoss):
-            return np.array([self._root(loss)])
+            return self._roots(loss)
         return loss.constant_model(*_spread(self.rows, chosen_targets))
 
-    def _root(self, loss: SmoothLoss) -> float:
-        """The best constant prediction of a loss of one output."""
+    def _roots(self, loss: SmoothLoss) -> Array:
+        """The best constant prediction of a loss whose outputs do not interact, (q,)."""
 
-        def slope(constant: float) -> float:
-            return -float(self.rows.sum(passes.dual_sum_at, loss, constant)[0][0])
+        def slope(constant: float, output: int) -> float:
+            return -float(self.rows.sum(passes.dual_sum_at, loss, constant)[0][output])
 
         lows, highs = zip(*self.rows.map(passes.target_range), strict=True)
-        return root_of_slope(slope, min(lows), max(highs))
+        ranges = enumerate(zip(np.min(lows, axis=0), np.max(highs, axis=0), strict=True))
+        return np.array(
+            [root_of_slope(partial(slope, output=k), float(a), float(b)) for k, (a, b) in ranges]
+        )
 
     def dual_to_price(self, dual: Kept) -> Kept:
         """See ``Sample``: it stays with the chunks."""

@@ -20,9 +20,9 @@ def target_mean(chunk: Chunk) -> tuple[Array]:
     return (chunk.weight @ chunk.target,)
 
 
-def target_range(chunk: Chunk) -> tuple[float, float]:
-    """The least and the largest target."""
-    return float(chunk.target.min()), float(chunk.target.max())
+def target_range(chunk: Chunk) -> tuple[Array, Array]:
+    """The least and the largest value of each target, (q,)."""
+    return chunk.target.min(axis=0), chunk.target.max(axis=0)
 
 
 def prediction(chunk: Chunk, activations: Activations, coef: Array, intercept: Array) -> Array:
