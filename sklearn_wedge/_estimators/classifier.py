@@ -102,6 +102,12 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
         ``"balanced"``: all classes weigh the same. A class of weight 0 is not fitted, see
         ``fitted_classes_``.
+    ramps : bool or "auto", default="auto"
+        Whether neurons may be ramps, ``(u·x - a)_+ - (u·x - b)_+`` with a < b: flat, then rising,
+        then flat again, at the penalty of one neuron. Networks with ramps are as good as the best
+        of three-layer ReLU networks of parallel branches; monotone ones may be S-shaped. In
+        ``neurons_`` a ramp is one neuron, in ``coefs_`` two. ``"auto"``: under ``monotonic_cst``,
+        if all rows are in memory (see ``fit``). Without that ``ramps=True`` is refused.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -260,6 +266,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         class_weight: dict | str | None = None,
         pricing: str = "auto",
         solver: str = "auto",
@@ -279,6 +286,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.class_weight = class_weight
         self.pricing = pricing
         self.solver = solver

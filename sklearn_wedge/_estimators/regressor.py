@@ -116,6 +116,12 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         rising, -1 falling, 0 no constraint. It holds everywhere, because every neuron complies;
         therefore the network cannot be flat, then steep, then flat again along such a column. Only
         with ``norm="l1"`` and one output.
+    ramps : bool or "auto", default="auto"
+        Whether neurons may be ramps, ``(u·x - a)_+ - (u·x - b)_+`` with a < b: flat, then rising,
+        then flat again, at the penalty of one neuron. Networks with ramps are as good as the best
+        of three-layer ReLU networks of parallel branches; monotone ones may be S-shaped. In
+        ``neurons_`` a ramp is one neuron, in ``coefs_`` two. ``"auto"``: under ``monotonic_cst``,
+        if all rows are in memory (see ``fit``). Without that ``ramps=True`` is refused.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -278,6 +284,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         pricing: str = "auto",
         solver: str = "auto",
         tol: float = 1e-4,
@@ -298,6 +305,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.pricing = pricing
         self.solver = solver
         self.tol = tol
