@@ -308,10 +308,10 @@ def wedge_relu_path(
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas, wedge = descending_alphas(alphas), dictionary == "wedge"
-    if wedge and ramps is True:
+    if wedge and ramps != "auto" and ramps:
         raise ValueError(
-            "dictionary='wedge' and ramps=True do not combine: one of the hyperplanes of a ramp may "
-            "pass through fewer samples than it has inputs. Use dictionary='full'."
+            "dictionary='wedge' and ramps=True do not combine: one of the hyperplanes of a ramp "
+            "may pass through fewer samples than it has inputs. Use dictionary='full'."
         )
     constraints = interaction_cst, monotonic_cst
     inputs, table, options = data.inputs(options, objective, *constraints, wedge)

@@ -44,6 +44,9 @@ def carried(solution: Solution, before: Sample, inputs: Array, problem: Problem)
         At the same penalty; only its ``warm_start`` is about the other sample.
     """
     kept, after, norm = solution.warm_start, problem.sample, problem.neuron_class.norm
+    if not problem.neuron_class.ramps:  # a fit in chunks of rows, after one of some rows in memory
+        which = ~kept.neurons.are_ramps
+        kept = replace(kept, neurons=kept.neurons.take(which), coef=kept.coef[which])
     neurons, size = _in_other_units(kept.neurons, before.input_scaling, after.input_scaling, norm)
     neurons = _through_points(neurons, kept.neurons, _places(inputs, after), after, norm)
     old, new = before.output_scaling, after.output_scaling

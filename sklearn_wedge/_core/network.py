@@ -336,9 +336,7 @@ def _without_idle(layers: list[_Layer]) -> list[_Layer]:
     return [_with_activations(layer, layers, used) for layer in kept]
 
 
-def _with_activations(
-    layer: _Layer, layers: list[_Layer], used: NDArray[np.bool_]
-) -> _Layer:
+def _with_activations(layer: _Layer, layers: list[_Layer], used: NDArray[np.bool_]) -> _Layer:
     """A layer with the activations before it that are in the network, by layer and number."""
     activations, ramps, begin = [], [], 0
     for before in layers:

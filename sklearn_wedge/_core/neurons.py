@@ -359,7 +359,7 @@ class Neurons:
         dual: NDArray[np.float64],
         threads: Threads = SERIAL,
     ) -> NDArray[np.float64]:
-        """``V·h`` of activations ``h`` on the inputs given by columns, (d, p), and V, (p, q): (m, q).
+        """``V·h`` of activations ``h`` on inputs given by columns, (d, p), and V, (p, q): (m, q).
 
         Of some neurons at a time, shared out over threads: the activations are not kept.
         """

@@ -65,6 +65,7 @@ def distinct_formulas(
     for w, bias, reach in zip(weights.T, biases, ranges.reach(weights, biases), strict=True):
         used = np.flatnonzero(w)
         sums.append(Sum([names[k] for k in used], w[used], bias, ranges.size[used], reach))
+
     def in_words(j: int, digits: int) -> str:
         hinge = f"relu({sums[j].in_words(digits, '*')})"
         return bounded_in_words(hinge, heights[j], digits)

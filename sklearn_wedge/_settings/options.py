@@ -127,13 +127,19 @@ class FitOptions:
         return SearchBudget(cache_bytes=int(megabytes * 2**20))
 
     def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
-        """The neurons that may enter; their order is at most the size of the largest group."""
+        """The neurons that may enter; their order is at most the size of the largest group.
+
+        ``ramps="auto"`` has ramps among them if they are to be monotone, but not where this would
+        leave ``pricing="exact"`` without an answer.
+        """
         order = n_inputs if self.interaction_order is None else self.interaction_order
         largest = n_inputs if self.groups is None else max(map(len, self.groups))
         order = min(order, largest, n_inputs)
-        ramps = self.monotone is not None if self.ramps == "auto" else bool(self.ramps)
+        ramps = self.ramps
+        if ramps == "auto":
+            ramps = self.monotone is not None and (order <= 2 or self.pricing != "exact")
         constraints = self.groups, self.monotone, self.apart
-        return NeuronClass(order, self.norm, wedge, *constraints, ramps and not wedge)
+        return NeuronClass(order, self.norm, wedge, *constraints, bool(ramps) and not wedge)
 
 
 def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:

@@ -190,7 +190,7 @@ def along(reach, order, dual, directions, values, pairs):
 
 @compiled("void(f8[:,::1], f8[:,::1], u4[::1], f8[::1], f8[::1], i8[::1], f8[::1], i8[:,::1])")
 def around(columns, dual, order, slopes, sizes, directions, values, pairs):
-    """The best ramp along each of many directions ``(slope, 1)`` of two inputs, one after the other.
+    """The best ramp along each of many directions ``(slope, 1)`` of two inputs, in turn.
 
     From one direction to the next the order of the samples hardly changes: it is mended by
     insertion, which takes as many steps as samples change places.

@@ -173,9 +173,7 @@ class Pricing:
         if self.order == 1:
             priced = self._evaluate(hinges, dual, self.budget.evaluated)
         else:
-            priced = self._searched(
-                dual, hinges, promise, neurons, round_number, everywhere, known
-            )
+            priced = self._searched(dual, hinges, promise, neurons, round_number, everywhere, known)
         return self._with_ramps(priced, dual, neurons, promise, round_number)
 
     def _searched(
@@ -188,7 +186,7 @@ class Pricing:
         everywhere: bool,
         known: Priced | None,
     ) -> Priced:
-        """Good neurons of several inputs, and these hinges; ``promise`` is what each input's are."""
+        """Good neurons of several inputs, and these hinges; each input's best is its promise."""
         whole, dual = dual, sketched(dual, round_number, self.budget)
         if self.fine is not None:
             known = None

@@ -1,11 +1,11 @@
 """Exact pricing of ramps of one and of two inputs.
 
 Let the active samples on both sides of two parallel lines be given. Then the product of the ramp
-with a dual point is linear in its direction, so it is largest, under l1, where a line passes through
-two samples, or in the direction of an input. There are ``n (n - 1) / 2`` such directions of two
-inputs; they are gone through in their order, in which sorted samples hardly change from one to the
-next. Under l2 best directions may lie between two of these; what a ramp is worth there is at most
-the norm of what is linear and as much as the best ones of both.
+with a dual point is linear in its direction, so it is largest, under l1, where a line passes
+through two samples, or in the direction of an input. There are ``n (n - 1) / 2`` such directions of
+two inputs; they are gone through in their order, in which sorted samples hardly change from one to
+the next. Under l2 best directions may lie between two of these; what a ramp is worth there is at
+most the linear function of the direction that agrees with the best ones of both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ramps: where both of their hyperplanes lie, and which of them violate the dual constraint most.
 
 Along a direction ``u`` let ``H(c) = V·(u·x - c)_+``. A ramp from ``a`` to ``b`` has the product
-``H(a) - H(b)``, a hinge that of a ramp without an end, as ``H`` vanishes far out: the best neuron of
-the direction joins two places that are farthest apart in ``H``, and these are at samples. So one
+``H(a) - H(b)``, a hinge that of a ramp without an end, as ``H`` vanishes far out: the best neuron
+of the direction joins two places that are farthest apart in ``H``, and these are at samples. So one
 sort prices all ramps of a direction.
 """
 
@@ -61,9 +61,7 @@ class Ramps:
 
     def take(self, which: NDArray) -> Ramps:
         """Those at these indices (or where a mask is true)."""
-        return Ramps(
-            self.inputs[which], self.normals[which], self.pairs[which], self.values[which]
-        )
+        return Ramps(self.inputs[which], self.normals[which], self.pairs[which], self.values[which])
 
     def best(self, at_most: int) -> Ramps:
         """Those of the largest values, in descending order; ties in their order."""
@@ -90,11 +88,9 @@ class Ramps:
 def _are_bounded(table: PointTable, ramps: Neurons) -> NDArray[np.bool_]:
     """Which ramps have points on either side of both hyperplanes; others are hinges there."""
     kept = np.zeros(len(ramps), dtype=bool)
-    least = TIE * max(table.size, np.finfo(np.float64).tiny)
     for j, distances in _distances(table, ramps):
-        height = ramps.heights[j]
-        outside = distances.min() < -least and distances.max() > height + least
-        kept[j] = outside and height > least
+        height, least = ramps.heights[j], TIE * np.ptp(distances)
+        kept[j] = distances.min() < -least < least < height < distances.max() - least
     return kept
 
 
@@ -111,13 +107,13 @@ def _named(table: PointTable, ramps: Neurons) -> Neurons:
 
     They begin at the one with more of them: a ramp is also one minus the ramp from its end.
     """
-    order, least = ramps.inputs.shape[1], TIE * table.size
+    order = ramps.inputs.shape[1]
     points, ends = ramps.points.copy(), ramps.ends.copy()
     turned = np.zeros(len(ramps), dtype=bool)
     several = np.flatnonzero(ramps.order > 1)
     for number, distances in _distances(table, ramps.take(several)):
         j = several[number]
-        seen = table.columns[ramps.inputs[j, : ramps.order[j]]]
+        seen, least = table.columns[ramps.inputs[j, : ramps.order[j]]], TIE * np.ptp(distances)
         start = _apart(np.flatnonzero(np.abs(distances) <= least), seen)
         end = _apart(np.flatnonzero(np.abs(distances - ramps.heights[j]) <= least), seen)
         turned[j] = len(end) > len(start)
@@ -328,9 +324,7 @@ def propose_ramps(
         neurons = turned.neurons(table, neuron_class)
         parts += [turned, ramps_along(table, dual, neurons, neuron_class, threads)]
     ramps = joined(parts, neuron_class.order)
-    return merged(
-        known, priced_ramps(table, dual, ramps, budget.evaluated, neuron_class, threads)
-    )
+    return merged(known, priced_ramps(table, dual, ramps, budget.evaluated, neuron_class, threads))
 
 
 def _directions(neurons: Neurons, at_most: int, round_number: int) -> Neurons:
