@@ -33,7 +33,7 @@ from tables import load, rows_of_split, standard_error
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
 
-ALPHAS = (3e-3, 2e-3, 1e-3)
+ALPHAS = (2e-3, 1.5e-3, 1e-3)
 RISING = [1, 1, 1]
 CONCRETE = [1, 0, 0, -1, 0, 0, 0, 1]
 CREDIT = {"duration": 1, "amount": 1, "rate": 1, "age": -1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import comb
@@ -266,7 +266,10 @@ class Neurons:
 
     def take(self, which: NDArray) -> Neurons:
         """The neurons at these indices (or where a mask is true)."""
-        return Neurons(*(getattr(self, each.name)[which] for each in fields(self)))
+        return Neurons(
+            *(self.inputs[which], self.weights[which], self.offsets[which], self.points[which]),
+            *(self.heights[which], self.ends[which]),
+        )
 
     def padded(self, order: int) -> Neurons:
         """The same neurons in arrays of ``order`` columns."""
@@ -281,8 +284,14 @@ class Neurons:
         """These neurons followed by the others."""
         order = max(self.inputs.shape[1], other.inputs.shape[1])
         a, b = self.padded(order), other.padded(order)
-        both = ((getattr(a, each.name), getattr(b, each.name)) for each in fields(self))
-        return Neurons(*map(np.concatenate, both))
+        return Neurons(
+            np.concatenate([a.inputs, b.inputs]),
+            np.concatenate([a.weights, b.weights]),
+            np.concatenate([a.offsets, b.offsets]),
+            np.concatenate([a.points, b.points]),
+            np.concatenate([a.heights, b.heights]),
+            np.concatenate([a.ends, b.ends]),
+        )
 
     def reversed(self) -> Neurons:
         """The same hyperplanes, active on their other side; of neurons that are no ramps."""

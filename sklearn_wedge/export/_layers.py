@@ -216,7 +216,7 @@ def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
 
 
 def neuron_outputs(model: Any) -> Array:
-    """What makes neurons of the last hidden layer, (width, n_neurons): ramps are two units of it."""
+    """What makes neurons of the last hidden layer, (width, n_neurons): ramps are two units."""
     n_neurons, ramps = len(model.neurons_), np.flatnonzero(model.neurons_.are_ramps)
     output = np.eye(n_neurons + len(ramps), n_neurons)
     output[n_neurons + np.arange(len(ramps)), ramps] = -1.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core import kernels
 from sklearn_wedge._core.kernels import SERIAL, Threads, ready
 from sklearn_wedge._core.kernels.rounding import TIE
-from sklearn_wedge._core.neurons import NeuronClass, Neurons, neurons_at
+from sklearn_wedge._core.neurons import NeuronClass, Neurons, neurons_at, widened
 from sklearn_wedge._core.pricing.budget import DEFAULT, SearchBudget
 from sklearn_wedge._core.pricing.candidates import Priced, merged
 from sklearn_wedge._core.pricing.pencils import (
@@ -69,7 +69,10 @@ class Ramps:
         return self.take(order[:at_most])
 
     def neurons(self, table: PointTable, neuron_class: NeuronClass) -> Neurons:
-        """The ramps as neurons: those that are none but for a hinge on the points are left out."""
+        """The ramps as neurons: those that are none but for a hinge on the points are left out.
+
+        Of the points that they pass through, those of the pairs are named.
+        """
         inputs, normals, (starts, ends) = self.inputs, self.normals, self.pairs.T
         samples = np.full(inputs.shape, -1, dtype=np.intp)
         samples[:, 0] = starts
@@ -82,24 +85,25 @@ class Ramps:
             offsets=np.where(falls, -made.offsets, made.offsets),
             heights=np.abs(made.heights),
         )
-        return _named(table, made.take(_are_bounded(table, made)))
+        return made.take(_are_bounded(table, made))
 
 
 def _are_bounded(table: PointTable, ramps: Neurons) -> NDArray[np.bool_]:
     """Which ramps have points on either side of both hyperplanes; others are hinges there."""
-    kept = np.zeros(len(ramps), dtype=bool)
-    for j, distances in _distances(table, ramps):
-        height, least = ramps.heights[j], TIE * np.ptp(distances)
-        kept[j] = distances.min() < -least < least < height < distances.max() - least
-    return kept
+    parts = [np.empty(0, dtype=bool)]
+    for some in _batches(table, ramps):
+        distances = some.signed_distances(table.columns)
+        low, high = distances.min(axis=1), distances.max(axis=1)
+        least = TIE * (high - low)
+        inside = (some.heights > least) & (some.heights < high - least)
+        parts.append((low < -least) & inside)
+    return np.concatenate(parts)
 
 
-def _distances(table: PointTable, ramps: Neurons):
-    """Numbers of the ramps with signed distances of all points, (p,): not all at once."""
+def _batches(table: PointTable, ramps: Neurons) -> list[Neurons]:
+    """Ramps of which the distances from all points are not much at a time."""
     size = max(1, BATCH_SIZE // table.n_points)
-    for begin in range(0, len(ramps), size):
-        which = np.arange(begin, min(begin + size, len(ramps)))
-        yield from zip(which, ramps.take(which).signed_distances(table.columns), strict=True)
+    return [ramps.take(slice(k, k + size)) for k in range(0, len(ramps), size)]
 
 
 def _named(table: PointTable, ramps: Neurons) -> Neurons:
@@ -107,19 +111,20 @@ def _named(table: PointTable, ramps: Neurons) -> Neurons:
 
     They begin at the one with more of them: a ramp is also one minus the ramp from its end.
     """
-    order = ramps.inputs.shape[1]
     points, ends = ramps.points.copy(), ramps.ends.copy()
-    turned = np.zeros(len(ramps), dtype=bool)
-    several = np.flatnonzero(ramps.order > 1)
-    for number, distances in _distances(table, ramps.take(several)):
-        j = several[number]
-        seen, least = table.columns[ramps.inputs[j, : ramps.order[j]]], TIE * np.ptp(distances)
-        start = _apart(np.flatnonzero(np.abs(distances) <= least), seen)
-        end = _apart(np.flatnonzero(np.abs(distances - ramps.heights[j]) <= least), seen)
-        turned[j] = len(end) > len(start)
-        first, second = (end, start) if turned[j] else (start, end)
-        points[j] = np.pad(first, (0, order - len(first)), constant_values=-1)
-        ends[j] = second[0]
+    turned, j = np.zeros(len(ramps), dtype=bool), 0
+    for some in _batches(table, ramps):
+        distances = some.signed_distances(table.columns)
+        least = TIE * np.ptp(distances, axis=1, keepdims=True)
+        at_start = np.abs(distances) <= least
+        at_end = np.abs(distances - some.heights[:, None]) <= least
+        for inputs, order, *places in zip(some.inputs, some.order, at_start, at_end, strict=True):
+            seen = table.columns[inputs[:order]]
+            start, end = (_apart(np.flatnonzero(place), seen) for place in places)
+            turned[j] = len(end) > len(start)
+            first, second = (end, start) if turned[j] else (start, end)
+            points[j, : len(first)], ends[j] = first, second[0]
+            j += 1
     return replace(
         ramps,
         weights=np.where(turned[:, None], -ramps.weights, ramps.weights),
@@ -131,6 +136,8 @@ def _named(table: PointTable, ramps: Neurons) -> Neurons:
 
 def _apart(points: NDArray[np.intp], columns: Array) -> NDArray[np.intp]:
     """The first of these points, as many as there are columns, that differ in these."""
+    if len(points) == 1 or (len(points) == 2 and np.any(np.diff(columns[:, points]))):
+        return points[: len(columns)]
     return np.sort(points[first_of_equal_rows(columns[:, points].T)])[: len(columns)]
 
 
@@ -142,14 +149,10 @@ def no_ramps(order: int) -> Ramps:
 
 def joined(parts: list[Ramps], order: int) -> Ramps:
     """All of these, padded to one order."""
-
-    def padded(table: NDArray, padding: float) -> NDArray:
-        return np.pad(table, ((0, 0), (0, order - table.shape[1])), constant_values=padding)
-
     parts = [*parts, no_ramps(order)]
     return Ramps(
-        np.concatenate([padded(part.inputs, -1) for part in parts]),
-        np.concatenate([padded(part.normals, 0.0) for part in parts]),
+        np.concatenate([widened(part.inputs, order, -1) for part in parts]),
+        np.concatenate([widened(part.normals, order, 0.0) for part in parts]),
         np.concatenate([part.pairs for part in parts]),
         np.concatenate([part.values for part in parts]),
     )
@@ -261,7 +264,7 @@ def priced_ramps(
     """The best of some ramps, as neurons priced on their activations; see ``evaluate``."""
     neurons = ramps.best(at_most).neurons(table, neuron_class)
     neurons = neurons.take(neuron_class.allows(neurons))
-    neurons = neurons.take(_distinct(neurons, table.size))
+    neurons = _named(table, neurons.take(_distinct(neurons, table.size)))
     values = neuron_class.values(neurons, neurons.products(table.columns, dual, threads))
     order = np.argsort(-significant(values), kind="stable")
     bound = float(values.max(initial=0.0))
@@ -315,8 +318,8 @@ def propose_ramps(
         best = known.neurons.take(slice(0, at_most)).join(tight)
         directions = _directions(best, at_most, round_number)
         parts.append(ramps_along(table, dual, directions, neuron_class, threads))
-        found = priced_ramps(table, dual, joined(parts, neuron_class.order), at_most, neuron_class)
-        near = found.neurons.take(slice(0, budget.ramps_to_turn)).join(tight)
+        best = joined(parts, neuron_class.order).best(budget.ramps_to_turn)
+        near = best.neurons(table, neuron_class).join(tight)
         inputs, pairs = _to_turn(near, inputs_to_add, neuron_class)
         some = whose_turn(len(inputs), at_most, round_number)
         through = inputs[some], pairs[some]
@@ -324,7 +327,8 @@ def propose_ramps(
         neurons = turned.neurons(table, neuron_class)
         parts += [turned, ramps_along(table, dual, neurons, neuron_class, threads)]
     ramps = joined(parts, neuron_class.order)
-    return merged(known, priced_ramps(table, dual, ramps, budget.evaluated, neuron_class, threads))
+    priced = priced_ramps(table, dual, ramps, budget.ramps_evaluated, neuron_class, threads)
+    return merged(known, priced)
 
 
 def _directions(neurons: Neurons, at_most: int, round_number: int) -> Neurons:
