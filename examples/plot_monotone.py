@@ -39,8 +39,8 @@ y = response(X) + 1.5 * rng.normal(size=100)
 # neuron; here dose and weight, and the hour alone. With a data frame both go by name as well:
 # ``monotonic_cst={"dose": 1, "weight": -1}, interaction_cst=[("dose", "weight"), ("hour",)]``.
 #
-# The directions are those of each neuron. That makes the whole network monotone, and rules out some
-# monotone functions too: those that are flat, then steep, then flat again.
+# The directions are those of each neuron. That makes the whole network monotone. Neurons of such a
+# network may be ramps, which rise and then end: sums of them are monotone curves of any shape.
 
 constraints = {
     "unconstrained": {},

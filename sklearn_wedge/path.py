@@ -213,6 +213,7 @@ def wedge_relu_path(
     encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
+    ramps: bool | str = "auto",
     categorical_features: ArrayLike | str | None = "from_dtype",
     pricing: str = "auto",
     solver: str = "auto",
@@ -236,7 +237,7 @@ def wedge_relu_path(
         Penalties, positive, in the scaling of :class:`~sklearn_wedge.WedgeReLURegressor`.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon, interaction_cst, monotonic_cst, categorical_features
+    loss, quantile, epsilon, interaction_cst, monotonic_cst, ramps, categorical_features
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, encoding, pricing, solver
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
@@ -294,6 +295,7 @@ def wedge_relu_path(
         standardize=standardize,
         clip_quantile=clip_quantile,
         encoding=encoding,
+        ramps=ramps,
         pricing=pricing,
         solver=solver,
         tol=tol,
@@ -304,6 +306,11 @@ def wedge_relu_path(
     if dictionary not in ("full", "wedge"):
         raise ValueError(f"dictionary must be 'full' or 'wedge', got {dictionary!r}.")
     alphas, wedge = descending_alphas(alphas), dictionary == "wedge"
+    if wedge and ramps != "auto" and ramps:
+        raise ValueError(
+            "dictionary='wedge' and ramps=True do not combine: one of the hyperplanes of a ramp "
+            "may pass through fewer samples than it has inputs. Use dictionary='full'."
+        )
     constraints = interaction_cst, monotonic_cst
     inputs, table, options = data.inputs(options, objective, *constraints, wedge)
     with single_threaded_blas():
@@ -348,6 +355,7 @@ def alpha_max(
     encoding: str | None = None,
     interaction_cst: str | Iterable | None = None,
     monotonic_cst: ArrayLike | dict | None = None,
+    ramps: bool | str = "auto",
     categorical_features: ArrayLike | str | None = "from_dtype",
     pricing: str = "auto",
     n_jobs: int | None = None,
@@ -365,7 +373,7 @@ def alpha_max(
         Targets, in original units.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights.
-    loss, quantile, epsilon, interaction_cst, monotonic_cst, categorical_features
+    loss, quantile, epsilon, interaction_cst, monotonic_cst, ramps, categorical_features
         As in :class:`~sklearn_wedge.WedgeReLURegressor`.
     interaction_order, norm, standardize, clip_quantile, encoding, pricing, n_jobs
         As in :class:`~sklearn_wedge.WedgeReLURegressor`. If the whole class of neurons is not
@@ -401,6 +409,7 @@ def alpha_max(
         standardize=standardize,
         clip_quantile=clip_quantile,
         encoding=encoding,
+        ramps=ramps,
         pricing=pricing,
         n_jobs=n_jobs,
     ).validated("alpha_max")

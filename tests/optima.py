@@ -14,6 +14,7 @@ import numpy as np
 from oracles import (
     Dictionary,
     every_neuron,
+    every_ramp,
     joined,
     of_class,
     rejections,
@@ -234,6 +235,7 @@ class Task:
     norm: str = "l1"
     groups: tuple | None = None
     monotone: tuple | None = None
+    ramps: bool = False
 
     def of_class(self, neurons):
         """The neurons that may enter, of unit norm, and the signs required of coefficients."""
@@ -246,6 +248,11 @@ class Task:
         """All hyperplanes through as many samples as inputs. Under l1 the best are such."""
         return self.of_class(every_neuron(np.unique(self.X, axis=0), self.order))
 
+    @cached_property
+    def every_ramp(self):
+        """All ramps among which, under l1, the best ones of at most two inputs are."""
+        return self.of_class(every_ramp(np.unique(self.X, axis=0), self.order))
+
     def best_neurons(self, dual):
         """Neurons, required signs, values: the best of the whole class are among them.
 
@@ -255,6 +262,9 @@ class Task:
         if self.norm == "l2" and self.order > 1:
             neurons = joined(neurons, self.of_class(rejections(self.X, dual))[0])
             signs = np.zeros(len(neurons), dtype=int)
+        if self.ramps:  # of norm l1
+            more, required = self.every_ramp
+            neurons, signs = joined(neurons, more), np.append(signs, required)
         return neurons, signs, signed_values(neurons.activations(self.X) @ dual, signs)
 
     def largest_value(self, dual):
@@ -323,7 +333,7 @@ def bounds_on_optimum(task):
         if found.objective - lower <= CLOSE * task.unit:
             break
         best = np.argsort(-values)[:ADDED]
-        more = Dictionary(candidates.weights[best], candidates.offsets[best])
+        more = candidates.take(best)
         neurons = joined(neurons, more) if len(neurons) else more
         signs = np.concatenate([signs, required[best]])
     return Bounds(lower, found.objective, found.outputs, found.size)

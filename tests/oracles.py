@@ -18,23 +18,33 @@ NO_WEIGHT = 1e-10
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Neurons ``(u·x + c)_+`` in the open: ``weights`` (m, d), ``offsets`` (m,)."""
+    """Neurons ``min((u·x + c)_+, h)`` in the open: ``weights`` (m, d), ``offsets`` (m,).
+
+    ``heights``, (m,), are infinite unless there are ramps.
+    """
 
     weights: np.ndarray
     offsets: np.ndarray
+    heights: np.ndarray | float = np.inf
 
     def __len__(self):
         return len(self.offsets)
 
     def activations(self, X):
         """Shape (m, n)."""
-        return np.maximum(self.weights @ X.T + self.offsets[:, None], 0.0)
+        height = np.broadcast_to(self.heights, self.offsets.shape)[:, None]
+        return np.clip(self.weights @ X.T + self.offsets[:, None], 0.0, height)
 
     def values(self, X, dual):
-        """``‖V·(Xu + c)_+‖`` of every neuron."""
+        """``‖V·h‖`` of the activations ``h`` of every neuron."""
         return np.linalg.norm(self.activations(X) @ dual, axis=1)
 
+    def take(self, which):
+        heights = np.broadcast_to(self.heights, self.offsets.shape)
+        return Dictionary(self.weights[which], self.offsets[which], heights[which])
+
     def both_orientations(self):
+        """Of hyperplanes, which are no ramps."""
         return Dictionary(
             np.concatenate([self.weights, -self.weights]),
             np.concatenate([self.offsets, -self.offsets]),
@@ -73,6 +83,24 @@ def every_neuron(points, order):
     return Dictionary(np.concatenate(weights), np.concatenate(offsets)).both_orientations()
 
 
+def every_ramp(points, order):
+    """All ramps of the theorem, of at most two inputs: between any two parallel lines through
+    points, in directions of inputs and of lines through two points.
+    """
+    n, d = points.shape
+    directions = np.concatenate([np.eye(d), np.empty((0, d))])
+    if order > 1 and n > 1:
+        wedges = every_neuron(points, 2).weights
+        directions = np.concatenate([directions, wedges[(wedges != 0).sum(axis=1) == 2]])
+    found = [Dictionary(np.empty((0, d)), np.empty(0), np.empty(0))]
+    for direction in directions:
+        reach = np.unique(points @ direction)
+        begin, end = (reach[k] for k in np.triu_indices(len(reach), 1))
+        weights = np.tile(direction, (len(begin), 1))
+        found.append(Dictionary(weights, -begin, end - begin))
+    return joined(*found)
+
+
 def signs_required(neurons, monotone):
     """Of each neuron: may its coefficient be positive, may it be negative? Two masks."""
     direction = np.where(np.abs(neurons.weights) > NO_WEIGHT, np.sign(neurons.weights), 0.0)
@@ -94,7 +122,7 @@ def of_class(neurons, groups, monotone):
     up, down = signs_required(neurons, monotone)
     allowed = in_a_group(neurons, groups) & (up | down)
     signs = (up * 1 - down * 1)[allowed]
-    return Dictionary(neurons.weights[allowed], neurons.offsets[allowed]), signs
+    return neurons.take(allowed), signs
 
 
 def signed_values(products, signs):
@@ -105,12 +133,14 @@ def signed_values(products, signs):
 def unit_l2(dictionary):
     """The same hyperplanes with weights of unit l2 norm."""
     length = np.linalg.norm(dictionary.weights, axis=1)
-    return Dictionary(dictionary.weights / length[:, None], dictionary.offsets / length)
+    heights = dictionary.heights / length
+    return Dictionary(dictionary.weights / length[:, None], dictionary.offsets / length, heights)
 
 
 def joined(*parts):
-    weights, offsets = ([getattr(part, name) for part in parts] for name in ("weights", "offsets"))
-    return Dictionary(np.concatenate(weights), np.concatenate(offsets))
+    parts = [part.take(slice(None)) for part in parts]
+    names = "weights", "offsets", "heights"
+    return Dictionary(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def normals_between_events(Z):

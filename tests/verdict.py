@@ -89,6 +89,7 @@ class Reading:
             norm=model.norm,
             groups=model.interaction_cst,
             monotone=model.monotonic_cst,
+            ramps="ramps" in model.certificate_.scope,
         )
 
     def _target(self, y):
@@ -108,7 +109,9 @@ class Reading:
 
     def layers(self):
         """Hidden weights (d, m) and output weights (m, q) in the units of the problem."""
-        hidden, out = self.model.coefs_
+        # The second neurons of ramps come last: a ramp has the penalty of one neuron.
+        n_neurons = self.model.n_neurons_
+        hidden, out = self.model.coefs_[0][:, :n_neurons], self.model.coefs_[1][:n_neurons]
         out = out if self.loss_name in LOG_LINK else out / self.y_scale
         return hidden * self.model.x_scale_[:, None], out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,11 @@ def carried(solution: Solution, before: Sample, inputs: Array, problem: Problem)
         At the same penalty; only its ``warm_start`` is about the other sample.
     """
     kept, after, norm = solution.warm_start, problem.sample, problem.neuron_class.norm
+    if not problem.neuron_class.ramps:  # a fit in chunks of rows, after one of some rows in memory
+        which = ~kept.neurons.are_ramps
+        kept = replace(kept, neurons=kept.neurons.take(which), coef=kept.coef[which])
     neurons, size = _in_other_units(kept.neurons, before.input_scaling, after.input_scaling, norm)
-    neurons = _through_points(neurons, kept.neurons.points, _places(inputs, after), after, norm)
+    neurons = _through_points(neurons, kept.neurons, _places(inputs, after), after, norm)
     old, new = before.output_scaling, after.output_scaling
     coef = kept.coef * size[:, None] * (old.scale / new.scale)
     intercept = (kept.intercept * old.scale + old.mean - new.mean) / new.scale
@@ -60,8 +63,9 @@ def _in_other_units(
     weights = neurons.weights * change[neurons.inputs]  # padding has no weight
     offsets = neurons.offsets + np.einsum("ms,ms->m", neurons.weights, shift[neurons.inputs])
     size = length(weights, norm)
-    nowhere = np.full_like(neurons.points, -1)
-    return Neurons(neurons.inputs, weights / size[:, None], offsets / size, nowhere), size
+    nowhere, no_end = np.full_like(neurons.points, -1), np.full_like(neurons.ends, -1)
+    unit, heights = weights / size[:, None], neurons.heights / size
+    return Neurons(neurons.inputs, unit, offsets / size, nowhere, heights, no_end), size
 
 
 def _places(inputs: Array, sample: Sample) -> NDArray[np.intp]:
@@ -73,21 +77,23 @@ def _places(inputs: Array, sample: Sample) -> NDArray[np.intp]:
 
 def _through_points(
     neurons: Neurons,
-    points: NDArray[np.intp],
+    before: Neurons,
     places: NDArray[np.intp],
     sample: Sample,
     norm: Norm,
 ) -> Neurons:
-    """Neurons put exactly through the points that they passed through where their rows came from.
+    """Neurons put exactly through the points that they passed through where they came from.
 
-    Those that do not span a hyperplane there, or one that turns a weight around, stay as they are.
+    Those that do not span a hyperplane there, or one that turns a weight around, stay as they are;
+    so do ramps that would end where they begin, or before.
     """
-    inputs, weights, offsets, through = (
-        array.copy() for array in (neurons.inputs, neurons.weights, neurons.offsets, neurons.points)
+    inputs, weights, offsets, through, heights, ends = (
+        getattr(neurons, each.name).copy() for each in fields(neurons)
     )
-    known = np.where(points >= 0, places[points], -1) if len(places) else points
+    known, known_end = _renamed(before.points, places), _renamed(before.ends, places)
     for s in np.unique(neurons.order):
         rows = np.flatnonzero((neurons.order == s) & ((known >= 0).sum(axis=1) == s))
+        rows = rows[~neurons.are_ramps[rows] | (known_end[rows] >= 0)]
         normals = normals_through(sample.points, inputs[rows, :s], known[rows, :s])
         # A cross product has either orientation.
         side = np.sign(np.einsum("ms,ms->m", normals, weights[rows, :s]))
@@ -96,9 +102,18 @@ def _through_points(
         same &= length(normals, norm) > NEGLIGIBLE_WEIGHT
         rows, normals = rows[same], normals[same]
         made = neurons_at(sample.points, inputs[rows, :s], known[rows, :s], normals, norm)
+        made = made.ending_at(sample.points, known_end[rows])
+        rises = made.heights > 0
+        rows, made = rows[rises], made.take(rises)
         weights[rows, :s], offsets[rows], through[rows, :s] = (
             made.weights,
             made.offsets,
             made.points,
         )
-    return Neurons(inputs, weights, offsets, through)
+        heights[rows], ends[rows] = made.heights, made.ends
+    return Neurons(inputs, weights, offsets, through, heights, ends)
+
+
+def _renamed(points: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Points of one sample as those of another; -1: none."""
+    return np.where(points >= 0, places[points], -1) if len(places) else points

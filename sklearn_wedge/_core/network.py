@@ -26,12 +26,13 @@ SPARSE = 0.25
 
 @dataclass(frozen=True, repr=False)
 class HiddenNeurons:
-    """A hidden layer to be read: each neuron is ``coef · (weights · x + offset)_+``.
+    """A hidden layer to be read: each neuron is ``coef · min((weights · x + offset)_+, height)``.
 
     Here ``x`` are the inputs in the units of the problem solved: clipped, encoded if there is an
     encoding, centred and, with ``standardize=True``, scaled; in a further block of a deep network
-    they are followed by the activations ``(weights · x + offset)_+`` of the neurons in the layers
-    before, as they are. Neurons come by descending ``|coef|``.
+    they are followed by the activations of the neurons in the layers before, as they are. Neurons
+    come by descending ``|coef|``. The height of all but ramps is infinite; a ramp is one neuron
+    here, and two in the layer weights.
 
     Attributes
     ----------
@@ -46,6 +47,11 @@ class HiddenNeurons:
         Rows of the ``X`` given to ``fit`` that the neuron's hyperplane passes through, padded with
         -1. Where rows were equal, the first of them. A neuron that L-BFGS has moved, in a search
         under l2, passes through none: all -1.
+    heights : ndarray of shape (n_neurons,)
+        Of ramps how far they rise; else infinite.
+    end_rows : int ndarray of shape (n_neurons,)
+        A row that the second hyperplane of a ramp passes through, where it ends; -1 if none is
+        known, or the neuron is no ramp.
     coef : ndarray of shape (n_neurons, n_outputs)
         Output coefficient of each unit-norm neuron, in the units of the problem solved.
 
@@ -62,7 +68,19 @@ class HiddenNeurons:
     weights: Array
     offsets: Array
     rows: NDArray[np.intp]
+    heights: Array
+    end_rows: NDArray[np.intp]
     coef: Array
+
+    @property
+    def are_ramps(self) -> NDArray[np.bool_]:
+        """Which neurons are ramps, (n_neurons,)."""
+        return np.isfinite(self.heights)
+
+    @property
+    def every_row(self) -> NDArray[np.intp]:
+        """``rows``, and ``end_rows`` as one more column if there are ramps."""
+        return np.column_stack([self.rows, self.end_rows]) if self.are_ramps.any() else self.rows
 
     def __len__(self) -> int:
         return self.offsets.shape[0]
@@ -121,7 +139,8 @@ class Network:
     coefs : list of ndarrays
         Layer weights. With one hidden layer, of shapes (d, n_neurons) and (n_neurons, n_outputs),
         as in scikit-learn's ``MLPRegressor``; a further layer has a row for each input and then for
-        each neuron of the hidden layers before.
+        each neuron of the hidden layers before. A ramp is two neurons here; the second one, of
+        opposite weight, comes after all others of its layer.
     intercepts : list of ndarrays, of shapes (n_neurons,) and (n_outputs,)
         Layer biases.
     clip_bounds : ndarray of shape (2, d)
@@ -221,13 +240,22 @@ def deep_network_of(blocks: Sequence[SolvedBlock]) -> Network:
 class _Layer:
     """A hidden layer: some neurons of a solution, and the activations that they may have as inputs.
 
-    ``activations`` are numbers of those that are in the network; None: all.
+    Attributes
+    ----------
+    solution : Solution
+    which : int ndarray
+    sample : Sample
+    activations : tuple of int ndarrays
+        Numbers of those that are in the network, layer by layer.
+    ramps : tuple of int ndarrays
+        Of these the ramps, which are two neurons of their layer.
     """
 
     solution: Solution
     which: NDArray[np.intp]
     sample: Sample
-    activations: NDArray[np.intp] | None = None
+    activations: tuple[NDArray[np.intp], ...] = ()
+    ramps: tuple[NDArray[np.intp], ...] = ()
 
     @property
     def neurons(self) -> Neurons:
@@ -243,28 +271,47 @@ class _Layer:
         return self.neurons.weight_matrix(self.sample.n_inputs)[self.n_columns :].any(axis=1)
 
     def weights(self, size: Array) -> tuple[Array, Array]:
-        """Weights (inputs, width) and biases in original units, of neurons of given norms."""
+        """Weights (inputs, width) and biases in original units, of neurons of given norms.
+
+        After all neurons come the second ones of ramps: ``min((s)_+, h) = (s)_+ - (s - h)_+``.
+        """
         inputs, neurons = self.sample.input_scaling, self.neurons
         hidden = neurons.weight_matrix(self.sample.n_inputs) * size / inputs.scale[:, None]
         bias = neurons.offsets * size - inputs.mean @ hidden
-        return np.take(hidden.T, self._rows(), axis=1).T, bias
+        ramps = np.flatnonzero(neurons.are_ramps)
+        if len(ramps):
+            ends = bias[ramps] - neurons.heights[ramps] * size[ramps]
+            hidden, bias = np.hstack([hidden, hidden[:, ramps]]), np.append(bias, ends)
+        rows, signs = self._rows()
+        seen = np.take(hidden.T, rows, axis=1).T
+        seen[signs < 0] *= -1.0
+        return seen, bias
 
-    def _rows(self) -> NDArray[np.intp]:
-        columns, n_activations = np.arange(self.n_columns), self.sample.n_activations
-        kept = np.arange(n_activations) if self.activations is None else self.activations
-        return np.concatenate([columns, self.n_columns + kept])
+    def _rows(self) -> tuple[NDArray[np.intp], Array]:
+        """Which input each row of the layer weights is of, and its sign."""
+        d = self.n_columns
+        parts = [(np.arange(d), 1.0)]
+        for kept, ramps in zip(self.activations, self.ramps, strict=True):
+            parts += [(d + kept, 1.0), (d + ramps, -1.0)]
+        numbers = [part for part, _ in parts]
+        signs = np.repeat([sign for _, sign in parts], list(map(len, numbers)))
+        return np.concatenate(numbers), signs
 
     def readable(self) -> HiddenNeurons:
         """The neurons with activations that are numbered as in the network, and not centred."""
         neurons, sample, d = self.neurons, self.sample, self.n_columns
         centred = sample.input_scaling.mean[d:] @ neurons.weight_matrix(sample.n_inputs)[d:]
         number = np.full(sample.n_inputs + 1, -1)  # the last one is that of the padding
-        number[self._rows()] = np.arange(len(self._rows()))
+        read = [np.arange(d), *(d + kept for kept in self.activations)]
+        number[np.concatenate(read)] = np.arange(sum(map(len, read)))
+        first_row = sample.first_row
         return HiddenNeurons(
             inputs=number[neurons.inputs],
             weights=neurons.weights,
             offsets=neurons.offsets - centred,
-            rows=np.where(neurons.points >= 0, sample.first_row[neurons.points], -1),
+            rows=np.where(neurons.points >= 0, first_row[neurons.points], -1),
+            heights=neurons.heights,
+            end_rows=np.where(neurons.ends >= 0, first_row[neurons.ends], -1),
             coef=self.solution.coef[self.which],
         )
 
@@ -286,10 +333,21 @@ def _without_idle(layers: list[_Layer]) -> list[_Layer]:
         used[: len(needed)] |= needed
         kept.insert(0, layer)
     kept = [layer for layer in kept if len(layer.which) or layer is kept[-1]]
-    return [
-        replace(layer, activations=np.flatnonzero(used[: layer.sample.n_activations]))
-        for layer in kept
-    ]
+    return [_with_activations(layer, layers, used) for layer in kept]
+
+
+def _with_activations(layer: _Layer, layers: list[_Layer], used: NDArray[np.bool_]) -> _Layer:
+    """A layer with the activations before it that are in the network, by layer and number."""
+    activations, ramps, begin = [], [], 0
+    for before in layers:
+        if begin == layer.sample.n_activations:
+            break
+        end = begin + len(before.which)
+        numbers = begin + np.flatnonzero(used[begin:end])
+        activations.append(numbers)
+        ramps.append(numbers[before.neurons.are_ramps[numbers - begin]])
+        begin = end
+    return replace(layer, activations=tuple(activations), ramps=tuple(ramps))
 
 
 def _network(layers: list[_Layer]) -> Network:
@@ -302,6 +360,8 @@ def _network(layers: list[_Layer]) -> Network:
     )
     hidden = [layer.weights(np.ones(len(layer.which))) for layer in before]
     hidden.append(last.weights(root))
+    ramps = last.neurons.are_ramps
+    out = np.concatenate([out, -out[ramps]])
     blocks = tuple(layer.block() for layer in layers)
     return Network(
         coefs=[*(weights for weights, _ in hidden), out * output.scale],

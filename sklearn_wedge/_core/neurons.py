@@ -67,6 +67,8 @@ class NeuronClass:
     apart : tuple of int, or None
         Inputs of the same number of 0 or more never share a neuron: levels of a category, of which
         one at most is 1. None: all may.
+    ramps : bool
+        Whether neurons may be ramps, which are bounded.
     """
 
     order: int
@@ -75,6 +77,7 @@ class NeuronClass:
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
     apart: tuple[int, ...] | None = None
+    ramps: bool = False
 
     @property
     def has_rejections(self) -> bool:
@@ -89,6 +92,14 @@ class NeuronClass:
     def lies_in_pencils(self) -> bool:
         """Whether pencils have every best hyperplane; some rejections lie in none."""
         return self.order <= 2 or not self.has_rejections
+
+    @property
+    def is_enumerable(self) -> bool:
+        """Whether finitely many neurons are known that have the best one among them.
+
+        Of a ramp of three inputs or more, two hyperplanes turn together: no pencil has them.
+        """
+        return self.order <= 2 or not (self.has_rejections or self.ramps)
 
     def within(self, inputs: Sequence[int]) -> NeuronClass:
         """The class over some inputs alone, numbered anew; they must go together."""
@@ -205,7 +216,7 @@ class NeuronClass:
 
 @dataclass(frozen=True)
 class Neurons:
-    """Neurons ``x -> (u·x + c)_+`` with at most ``s`` inputs each.
+    """Neurons ``x -> min((u·x + c)_+, h)`` with at most ``s`` inputs each.
 
     Attributes
     ----------
@@ -217,35 +228,56 @@ class Neurons:
         ``c``.
     points : int ndarray of shape (m, s)
         Indices of the points that the hyperplane passes through, ascending, padded with -1.
+    heights : ndarray of shape (m,)
+        ``h``: infinite unless the neuron is a ramp, which rises from its hyperplane to one that is
+        parallel.
+    ends : int ndarray of shape (m,)
+        A point that the second hyperplane of a ramp passes through; -1 if none is known or there is
+        no such hyperplane.
     """
 
     inputs: NDArray[np.intp]
     weights: NDArray[np.float64]
     offsets: NDArray[np.float64]
     points: NDArray[np.intp]
+    heights: NDArray[np.float64]
+    ends: NDArray[np.intp]
 
     def __len__(self) -> int:
         return self.offsets.shape[0]
 
     @classmethod
+    def unbounded(
+        cls,
+        inputs: NDArray[np.intp],
+        weights: NDArray[np.float64],
+        offsets: NDArray[np.float64],
+        points: NDArray[np.intp],
+    ) -> Neurons:
+        """Neurons none of which is a ramp."""
+        no_end = np.full(len(offsets), -1, dtype=np.intp)
+        return cls(inputs, weights, offsets, points, np.full(len(offsets), np.inf), no_end)
+
+    @classmethod
     def empty(cls, order: int) -> Neurons:
         """No neurons, of a given order."""
         none = np.empty((0, order))
-        return cls(none.astype(np.intp), none, np.empty(0), none.astype(np.intp))
+        return cls.unbounded(none.astype(np.intp), none, np.empty(0), none.astype(np.intp))
 
     def take(self, which: NDArray) -> Neurons:
         """The neurons at these indices (or where a mask is true)."""
         return Neurons(
-            self.inputs[which], self.weights[which], self.offsets[which], self.points[which]
+            *(self.inputs[which], self.weights[which], self.offsets[which], self.points[which]),
+            *(self.heights[which], self.ends[which]),
         )
 
     def padded(self, order: int) -> Neurons:
         """The same neurons in arrays of ``order`` columns."""
-        return Neurons(
-            widened(self.inputs, order, -1),
-            widened(self.weights, order, 0.0),
-            self.offsets,
-            widened(self.points, order, -1),
+        return replace(
+            self,
+            inputs=widened(self.inputs, order, -1),
+            weights=widened(self.weights, order, 0.0),
+            points=widened(self.points, order, -1),
         )
 
     def join(self, other: Neurons) -> Neurons:
@@ -257,11 +289,28 @@ class Neurons:
             np.concatenate([a.weights, b.weights]),
             np.concatenate([a.offsets, b.offsets]),
             np.concatenate([a.points, b.points]),
+            np.concatenate([a.heights, b.heights]),
+            np.concatenate([a.ends, b.ends]),
         )
 
     def reversed(self) -> Neurons:
-        """The same hyperplanes, active on their other side."""
-        return Neurons(self.inputs, -self.weights, -self.offsets, self.points)
+        """The same hyperplanes, active on their other side; of neurons that are no ramps."""
+        return replace(self, weights=-self.weights, offsets=-self.offsets)
+
+    def ending_at(self, points: NDArray[np.float64], ends: NDArray[np.intp]) -> Neurons:
+        """These neurons as ramps that end at given points, (m,); where it is -1, as no ramps.
+
+        ``points`` are all of them, (p, d). A point that is not on the active side gives a height
+        that is not positive: no neuron.
+        """
+        at_end = points[ends[:, None], self.inputs]
+        heights = np.einsum("ms,ms->m", self.weights, at_end) + self.offsets
+        return replace(self, heights=np.where(ends >= 0, heights, np.inf), ends=ends)
+
+    @property
+    def are_ramps(self) -> NDArray[np.bool_]:
+        """Which neurons are bounded."""
+        return np.isfinite(self.heights)
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -292,21 +341,25 @@ class Neurons:
         if self._are_wide:
             values = self.weight_matrix(columns.shape[0]).T @ columns
             values += self.offsets[:, None]
-            return np.maximum(values, 0.0, out=values) if active else values
+            if not active:
+                return values
+            np.maximum(values, 0.0, out=values)
+            return np.minimum(values, self.heights[:, None], out=values)
         values = np.empty((len(self), columns.shape[1]))
         kernels.products.distances(ready(columns), *self._arrays(), active, values)
         return values
 
     def _arrays(self) -> tuple[NDArray, ...]:
-        """Inputs, weights and offsets as compiled loops take them."""
-        return ready(self.inputs, np.int64), ready(self.weights), ready(self.offsets)
+        """Inputs, weights, offsets and heights as compiled loops take them."""
+        numbers = self.weights, self.offsets, self.heights
+        return ready(self.inputs, np.int64), *map(ready, numbers)
 
     def signed_distances(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """``u·x + c`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
         return self._distances(columns, active=False)
 
     def activations(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(u·x + c)_+`` for the inputs given by columns, (d, p): an array of shape (m, p)."""
+        """``min((u·x + c)_+, h)`` for the inputs given by columns, (d, p): of shape (m, p)."""
         return self._distances(columns, active=True)
 
     def products(
@@ -315,7 +368,7 @@ class Neurons:
         dual: NDArray[np.float64],
         threads: Threads = SERIAL,
     ) -> NDArray[np.float64]:
-        """``V·(Xu + c)_+`` for the inputs given by columns, (d, p), and V, (p, q): (m, q).
+        """``V·h`` of activations ``h`` on inputs given by columns, (d, p), and V, (p, q): (m, q).
 
         Of some neurons at a time, shared out over threads: the activations are not kept.
         """
@@ -416,4 +469,4 @@ def neurons_at(
     offsets = -np.einsum("ms,ms->m", weights, pivots)
     none = np.iinfo(samples.dtype).max
     named = np.sort(np.where(samples < 0, none, samples), axis=1)
-    return Neurons(inputs, weights, offsets, np.where(named == none, -1, named))
+    return Neurons.unbounded(inputs, weights, offsets, np.where(named == none, -1, named))

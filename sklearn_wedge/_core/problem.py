@@ -233,9 +233,11 @@ class Problem:
     def slides(self) -> bool:
         """Whether neurons are moved between pricings: where their directions are a continuum that
         is searched. Best neurons of other classes pass through samples, and are found as fast.
+        Ramps are not moved, and where neurons may be ramps none is.
         """
         has_gradient = not isinstance(self.loss, OwnLoss)
-        return self.climbs and has_gradient and self.neuron_class.monotone is None
+        kind = self.neuron_class
+        return self.climbs and has_gradient and kind.monotone is None and not kind.ramps
 
     @property
     def climbs(self) -> bool:

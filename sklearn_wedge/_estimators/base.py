@@ -193,7 +193,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self.n_neurons_ = len(network.neurons)
         self.blocks_ = network.blocks
         self.n_blocks_ = len(network.blocks)
-        rows = np.concatenate([block.neurons.rows.ravel() for block in network.blocks])
+        rows = np.concatenate([block.neurons.every_row.ravel() for block in network.blocks])
         self.support_ = np.unique(rows[rows >= 0])
         self.certificate_ = solution.certificate
         self.history_ = solution.history

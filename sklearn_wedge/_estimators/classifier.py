@@ -95,12 +95,20 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         Direction in which the log odds of the second class must go with each column, or with
         columns by name: 1 rising, -1 falling, 0 no constraint. It holds everywhere, because every
-        neuron complies; therefore the log odds cannot be flat, then steep, then flat again along
-        such a column. Only with ``norm="l1"`` and two classes.
+        neuron complies; without ``ramps`` the log odds therefore cannot be flat, then steep, then
+        flat again along such a column. Only with ``norm="l1"`` and two classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into ``sample_weight`` before anything else.
         ``"balanced"``: all classes weigh the same. A class of weight 0 is not fitted, see
         ``fitted_classes_``.
+    ramps : bool or "auto", default="auto"
+        Whether neurons may be ramps, ``(u·x - a)_+ - (u·x - b)_+`` with a < b: flat, then rising,
+        then flat again, at the penalty of one neuron. Networks with ramps are the best three-layer
+        ReLU networks of parallel branches; monotone ones may be S-shaped. In
+        ``neurons_`` a ramp is one neuron, in ``coefs_`` two. Exact pricing has ramps of one and of
+        two inputs, the latter in ``pairs of inputs × samples³ / 2`` steps (see ``pricing``); others
+        are searched for. ``"auto"``: under ``monotonic_cst``, but not in a fit in chunks of rows
+        (see ``fit``), which refuses ``True``, nor with ``pricing="exact"`` beyond order 2.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -144,7 +152,8 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         0 and are never predicted. If only one class has weight, the network is constant.
     coefs_ : list of n_blocks_ + 1 ndarrays
         Layer weights in original units. With one block, of shapes ``(n_inputs, n_neurons_)``
-        and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``. With more, hidden layer l has as
+        and ``(n_neurons_, n_outputs)``, as in ``MLPClassifier``; a ramp is two hidden neurons here,
+        the second of which comes after all others. With more, hidden layer l has as
         inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
         ``n_inputs`` rows and one for each neuron of these; the output sees the last hidden
         layer only. Of rows with missing values ``table_`` makes
@@ -259,6 +268,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         class_weight: dict | str | None = None,
         pricing: str = "auto",
         solver: str = "auto",
@@ -278,6 +288,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.class_weight = class_weight
         self.pricing = pricing
         self.solver = solver

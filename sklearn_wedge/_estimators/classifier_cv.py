@@ -75,6 +75,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         As in :class:`WedgeReLUClassifier`; for the fits, and for scores by the loss, not for other
         scores. ``"balanced"`` goes by
         all the data, not by those of a fold.
+    ramps : bool or "auto", default="auto"
+        As in :class:`WedgeReLUClassifier`.
     effort : {"fast", "balanced", "thorough"}, default="balanced"
         How far a race goes: how many kinds of networks run, on how many rows and folds. Counts of
         work, no clock: the same data give the same network on every machine.
@@ -227,6 +229,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         class_weight: dict | str | None = None,
         effort: str = "balanced",
         cv: Any = None,
@@ -251,6 +254,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.class_weight = class_weight
         self.effort = effort
         self.cv = cv

@@ -21,7 +21,7 @@ from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.inputs import coding, read_inputs
 from sklearn_wedge._text.names import encoded_names, hidden_names
-from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
+from sklearn_wedge._text.sums import Ranges, Sum, all_different, bounded_in_words, signal_ranges
 from sklearn_wedge._training.dask_inputs import is_dask
 from sklearn_wedge._training.dask_predictions import chunkwise
 from sklearn_wedge.export._convertible import Convertible
@@ -49,17 +49,23 @@ def hidden_activations(
 
 
 def distinct_formulas(
-    weights: NDArray, biases: NDArray, names: Sequence[str], ranges: Ranges
+    weights: NDArray, biases: NDArray, heights: NDArray, names: Sequence[str], ranges: Ranges
 ) -> list[str]:
-    """Neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``, each different from all others."""
+    """Neurons in words, such as ``relu(0.5*age - 2*bmi + 1)``, each different from all others.
+
+    Ramps, whose heights are finite, as ``min(relu(age - 1), 2)``.
+    """
     weights, biases = ranges.without_rounding(weights, biases)
     sums = []
     for w, bias, reach in zip(weights.T, biases, ranges.reach(weights, biases), strict=True):
         used = np.flatnonzero(w)
         sums.append(Sum([names[k] for k in used], w[used], bias, ranges.size[used], reach))
-    return all_different(
-        lambda j, digits: f"relu({sums[j].in_words(digits, '*')})", len(sums), FEWEST_DIGITS
-    )
+
+    def in_words(j: int, digits: int) -> str:
+        hinge = f"relu({sums[j].in_words(digits, '*')})"
+        return bounded_in_words(hinge, heights[j], digits)
+
+    return all_different(in_words, len(sums), FEWEST_DIGITS)
 
 
 class WedgeFeatures(
@@ -233,7 +239,12 @@ class WedgeFeatures(
             self._warn_of_no_features()
         coefs, intercepts = unit_norm_layers(network)
         with single_threaded_blas():
-            return hidden_activations(inputs, coefs, intercepts)
+            hidden = hidden_activations(inputs, coefs, intercepts)
+        neurons = network.neurons_
+        if neurons.are_ramps.any():  # which are the differences of two units of the layer
+            hidden, ends = np.split(hidden, [len(neurons)], axis=1)
+            hidden[:, neurons.are_ramps] -= ends
+        return hidden
 
     def _warn_of_no_features(self) -> None:
         """Of a constant network, as ``SelectFromModel`` does."""
@@ -276,7 +287,10 @@ class WedgeFeatures(
         hidden = hidden_names(names, len(coefs[-1]) - len(names))
         names = encoded_names(self.estimator_, names) + hidden
         ranges = signal_ranges(self.estimator_)
-        words = distinct_formulas(coefs[-1], intercepts[-1], names, ranges)
+        n, ramps = self.estimator_.n_neurons_, self.estimator_.neurons_.are_ramps
+        heights = np.full(n, np.inf)
+        heights[ramps] = intercepts[-1][:n][ramps] - intercepts[-1][n:]
+        words = distinct_formulas(coefs[-1][:, :n], intercepts[-1][:n], heights, names, ranges)
         return np.array(words, dtype=object)
 
 

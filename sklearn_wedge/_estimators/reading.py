@@ -166,7 +166,8 @@ class ReadableNetwork(Documented):
     def neurons_frame(self, feature_names: Sequence[str] | None = None) -> Any:
         """The neurons as a data frame, a row for each, in original units.
 
-        Neuron by neuron ``coefficient · (weights · inputs + bias)_+`` sum, with the intercept
+        Neuron by neuron ``coefficient · (weights · inputs + bias)_+``, of ramps
+        ``coefficient · min((weights · inputs + bias)_+, height)``, sum, with the intercept
         ``intercepts_[-1]``, to the output. Neurons are scaled so that the weight of the input that
         moves the neuron most is 1 or -1: ``coefficient`` is the slope along it. Apply them to
         ``inputs_frame`` clipped to ``clip_bounds_``.
@@ -185,9 +186,11 @@ class ReadableNetwork(Documented):
         pandas.DataFrame
             Columns ``inputs`` (names), ``weights``, ``bias``, ``coefficient`` (of several outputs
             ``coefficient_<output>`` each), ``rows`` (of the training data that the neuron passes
-            through) and ``formula``; the strongest neuron first. Of a deep network also ``name``
-            (``h0``, ``h1``, ...) and ``block`` (from 1). Weights and biases that only rounding
-            keeps from zero are zero; formulas have digits enough that no two read alike.
+            through; of a ramp the last one is where it ends) and ``formula``; the strongest neuron
+            first. If there are ramps also ``height``, how far they rise, else infinite. Of a deep
+            network also ``name`` (``h0``, ``h1``, ...) and ``block`` (from 1). Weights and biases
+            that only rounding keeps from zero are zero; formulas have digits enough that no two
+            read alike.
 
         Raises
         ------

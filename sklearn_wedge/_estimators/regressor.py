@@ -114,8 +114,16 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         Direction in which the prediction must go with each column, or with columns by name: 1
         rising, -1 falling, 0 no constraint. It holds everywhere, because every neuron complies;
-        therefore the network cannot be flat, then steep, then flat again along such a column. Only
-        with ``norm="l1"`` and one output.
+        without ``ramps`` the network therefore cannot be flat, then steep, then flat again along
+        such a column. Only with ``norm="l1"`` and one output.
+    ramps : bool or "auto", default="auto"
+        Whether neurons may be ramps, ``(u·x - a)_+ - (u·x - b)_+`` with a < b: flat, then rising,
+        then flat again, at the penalty of one neuron. Networks with ramps are the best three-layer
+        ReLU networks of parallel branches; monotone ones may be S-shaped. In
+        ``neurons_`` a ramp is one neuron, in ``coefs_`` two. Exact pricing has ramps of one and of
+        two inputs, the latter in ``pairs of inputs × samples³ / 2`` steps (see ``pricing``); others
+        are searched for. ``"auto"``: under ``monotonic_cst``, but not in a fit in chunks of rows
+        (see ``fit``), which refuses ``True``, nor with ``pricing="exact"`` beyond order 2.
     pricing : {"auto", "exact", "search"}, default="auto"
         Whether the global optimum is certified. ``"exact"`` prices every neuron of the class;
         ``"search"`` only those that a search finds, so that bound and gap are estimates;
@@ -152,7 +160,8 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         solved (those of ``certificate_``), the mean over the parts; likewise.
     coefs_ : list of n_blocks_ + 1 ndarrays
         Layer weights in original units. With one block, of shapes ``(n_inputs, n_neurons_)``
-        and ``(n_neurons_, n_outputs)``, as in ``MLPRegressor``. With more, hidden layer l has as
+        and ``(n_neurons_, n_outputs)``, as in ``MLPRegressor``; a ramp is two hidden neurons here,
+        the second of which comes after all others. With more, hidden layer l has as
         inputs the columns and all hidden layers before it, in this order: ``coefs_[l]`` has
         ``n_inputs`` rows and one for each neuron of these; the output sees the last hidden
         layer only. Of rows with missing values ``table_`` makes
@@ -282,6 +291,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         pricing: str = "auto",
         solver: str = "auto",
         tol: float = 1e-4,
@@ -302,6 +312,7 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.pricing = pricing
         self.solver = solver
         self.tol = tol

@@ -71,6 +71,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         As in :class:`WedgeReLURegressor`.
     monotonic_cst : array-like of int of shape (n_features,) or dict of str to int, default=None
         As in :class:`WedgeReLURegressor`.
+    ramps : bool or "auto", default="auto"
+        As in :class:`WedgeReLURegressor`.
     effort : {"fast", "balanced", "thorough"}, default="balanced"
         How far a race goes: how many kinds of networks run, on how many rows and folds. Counts of
         work, no clock: the same data give the same network on every machine.
@@ -219,6 +221,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         categorical_features: ArrayLike | str | None = "from_dtype",
         interaction_cst: str | Iterable | None = None,
         monotonic_cst: ArrayLike | dict | None = None,
+        ramps: bool | str = "auto",
         effort: str = "balanced",
         cv: Any = None,
         scoring: Any = None,
@@ -244,6 +247,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         self.categorical_features = categorical_features
         self.interaction_cst = interaction_cst
         self.monotonic_cst = monotonic_cst
+        self.ramps = ramps
         self.effort = effort
         self.cv = cv
         self.scoring = scoring

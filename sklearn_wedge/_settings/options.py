@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import (
 from sklearn_wedge._core.encoding import KINDS
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.neurons import NeuronClass, Norm
-from sklearn_wedge._core.pricing import SearchBudget, n_pencils
+from sklearn_wedge._core.pricing import SearchBudget, n_pencils, n_steps
 from sklearn_wedge._core.restricted import Solver
 from sklearn_wedge._core.rows import SampleOptions
 from sklearn_wedge._core.solution import Watch, nobody_watches
@@ -52,6 +52,7 @@ OPTION_CONSTRAINTS: dict[str, list[Any]] = {
     "standardize": ["boolean"],
     "clip_quantile": [NumberIn(Real, 0, 0.5, closed="left"), None],
     "encoding": [StrOptions(set(KINDS)), None],
+    "ramps": ["boolean", StrOptions({"auto"})],
     "pricing": [StrOptions({"auto", "exact", "search"})],
     "solver": [StrOptions({"auto", "active_set", "cvxpy"})],
     "tol": [NumberIn(Real, 0, None, closed="neither")],
@@ -85,6 +86,7 @@ class FitOptions:
     verbose: int = 0
     n_blocks: int = 1
     encoding: str | None = None
+    ramps: bool | Literal["auto"] = "auto"
     watch: Watch = nobody_watches
     proves: bool = True
     rough: bool = False
@@ -125,11 +127,19 @@ class FitOptions:
         return SearchBudget(cache_bytes=int(megabytes * 2**20))
 
     def neuron_class(self, n_inputs: int, wedge: bool) -> NeuronClass:
-        """The neurons that may enter; their order is at most the size of the largest group."""
+        """The neurons that may enter; their order is at most the size of the largest group.
+
+        ``ramps="auto"`` has ramps among them if they are to be monotone, but not where this would
+        leave ``pricing="exact"`` without an answer.
+        """
         order = n_inputs if self.interaction_order is None else self.interaction_order
         largest = n_inputs if self.groups is None else max(map(len, self.groups))
         order = min(order, largest, n_inputs)
-        return NeuronClass(order, self.norm, wedge, self.groups, self.monotone, self.apart)
+        ramps = self.ramps
+        if ramps == "auto":
+            ramps = self.monotone is not None and (order <= 2 or self.pricing != "exact")
+        constraints = self.groups, self.monotone, self.apart
+        return NeuronClass(order, self.norm, wedge, *constraints, bool(ramps) and not wedge)
 
 
 def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_inputs: int) -> bool:
@@ -143,23 +153,28 @@ def certifies(options: FitOptions, neuron_class: NeuronClass, n_points: int, n_i
     if options.pricing == "search":
         return False
     order = neuron_class.order
-    if not neuron_class.lies_in_pencils:
+    if not neuron_class.is_enumerable:
         if options.pricing == "exact":
+            what = "ramps" if neuron_class.ramps else "norm='l2'"
+            instead = "ramps=False" if neuron_class.ramps else "norm='l1'"
             raise ValueError(
-                "pricing='exact' is out of reach with norm='l2' beyond interaction_order=2 "
+                f"pricing='exact' is out of reach with {what} beyond interaction_order=2 "
                 f"(here {order} of {n_inputs} inputs): the best neurons may lie between samples "
                 "and are searched for. Use pricing='search' or 'auto' (no certificate), "
-                "interaction_order=2, or norm='l1'."
+                f"interaction_order=2, or {instead}."
             )
         return False
-    pencils = n_pencils(n_points, n_inputs, neuron_class)
-    steps = pencils * n_points
+    steps = n_steps(n_points, n_inputs, neuron_class)
     if options.pricing == "auto":
         limit = options.certified_up_to
         return steps <= (AUTO_EXACT_LIMIT if limit is None else limit)
     if steps > EXACT_LIMIT:
+        pencils = n_pencils(n_points, n_inputs, neuron_class)
+        what = f"{pencils:,} pencils of hyperplanes"
+        if neuron_class.ramps:
+            what += " and all directions of ramps"
         raise ValueError(
-            f"pricing='exact' is out of reach here: {pencils:,} pencils of hyperplanes over "
+            f"pricing='exact' is out of reach here: {what} over "
             f"{n_points:,} distinct samples ({n_inputs} inputs, interaction order {order}) are "
             f"{steps:.1e} steps a round, and at most {EXACT_LIMIT:.0e} are allowed. Use "
             "pricing='search' (no certificate) or pricing='auto', lower interaction_order, or fit "
@@ -183,6 +198,8 @@ def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
         networks += ", whose inputs share one of the interaction groups"
     if neuron_class.monotone is not None:
         networks += ", every neuron monotone as constrained"
+    if neuron_class.ramps:
+        networks += ", each of which may be bounded by a second, parallel hyperplane (ramps)"
     if neuron_class.apart is not None:
         networks += ", none of which has two levels of a category"
     if exact:

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._text.names import encoded_names, hidden_names, input_names
-from sklearn_wedge._text.sums import Ranges, Sum, all_different, signal_ranges
+from sklearn_wedge._text.sums import (
+    Ranges,
+    Sum,
+    all_different,
+    bounded_in_words,
+    signal_ranges,
+)
 
 Array = NDArray[np.float64]
 
@@ -23,7 +29,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class ReadableNeuron:
-    """A neuron ``coefficient · (weights · inputs + bias)_+`` in original units.
+    """A neuron ``coefficient · min((weights · inputs + bias)_+, height)`` in original units.
 
     In the last hidden layer it is scaled so that the weight of the input that moves it most is 1 or
     -1: ``coefficient`` is then the slope along that input. In a layer before, it is as later
@@ -39,9 +45,11 @@ class ReadableNeuron:
         Whether that is the last one.
     sum : Sum
         ``weights · inputs + bias``.
+    height : float
+        Infinite unless it is a ramp.
     coefficient : ndarray of shape (q,)
     rows : tuple of int
-        Rows of the training data that it passes through.
+        Rows of the training data that it passes through; of a ramp then the one where it ends.
     leading : tuple of int
         Which inputs a formula shows: those that move the neuron most.
     """
@@ -50,13 +58,15 @@ class ReadableNeuron:
     block: int
     is_last: bool
     sum: Sum
+    height: float
     coefficient: Array
     rows: tuple[int, ...]
     leading: tuple[int, ...]
 
     def hinge(self, digits: int) -> str:
-        """The activation, such as ``(bmi - 0.61·s5 + 0.02)₊``."""
-        return f"({self.sum.in_words(digits, '·', self.leading)})₊"
+        """The activation, such as ``(bmi - 0.61·s5 + 0.02)₊``; of a ramp ``min((bmi)₊, 2)``."""
+        hinge = f"({self.sum.in_words(digits, '·', self.leading)})₊"
+        return bounded_in_words(hinge, self.height, digits)
 
     def formula(self, hinge: str) -> str:
         """The neuron times its coefficients, of many outputs without; or as what it is called."""
@@ -105,7 +115,15 @@ def _layer(
     coef = estimator.coefs_[-1]
     if not is_last:
         coef = np.zeros((len(biases), coef.shape[1]))
-    rows = (estimator.neurons_ if is_last else estimator.blocks_[block].neurons).rows
+    neurons = estimator.neurons_ if is_last else estimator.blocks_[block].neurons
+    rows, ends = _rows_of_units(neurons)
+    heights = np.full(len(biases), np.inf)
+    n_shown = len(biases)
+    if is_last:  # later layers see the two units of a ramp one by one
+        n_shown, ramps = len(neurons), neurons.are_ramps
+        heights[:n_shown][ramps] = biases[:n_shown][ramps] - biases[n_shown:]
+        rows[:n_shown] = [(*own, *end) for own, end in zip(rows, ends, strict=False)]
+    weights, biases = weights[:, :n_shown], biases[:n_shown]
     made = []
     for j, reach in enumerate(seen.reach(weights, biases)):
         used = np.flatnonzero(weights[:, j])
@@ -125,9 +143,20 @@ def _layer(
                 block=block + 1,
                 is_last=is_last,
                 sum=within,
+                height=float(heights[j] / unit),
                 coefficient=coef[j] * unit,
-                rows=tuple(rows[j][rows[j] >= 0].tolist()),
+                rows=rows[j],
                 leading=tuple(sorted(leading.tolist())),
             )
         )
     return made
+
+
+def _rows_of_units(neurons: Any) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Rows that each unit of a layer passes through, and each neuron where it ends, if it does.
+
+    The second units of ramps come last.
+    """
+    rows = [tuple(own[own >= 0].tolist()) for own in neurons.rows]
+    ends = [(int(end),) if end >= 0 else () for end in neurons.end_rows]
+    return [*rows, *(ends[j] for j in np.flatnonzero(neurons.are_ramps))], ends

@@ -169,6 +169,11 @@ def number_in_words(number: float, digits: int) -> str:
     return f"{float(text):.0f}" if exponent and int(exponent) < MOST_PLACES else text
 
 
+def bounded_in_words(neuron: str, height: float, digits: int) -> str:
+    """A neuron in words, and its height if it is a ramp: ``min((age - 1)₊, 2)``."""
+    return f"min({neuron}, {number_in_words(height, digits)})" if height < inf else neuron
+
+
 def _as_factor(name: str) -> str:
     """A name as it is written after a number."""
     is_made = name.endswith(" is missing") or " = " in name

@@ -35,6 +35,7 @@ def neurons_frame(estimator: Any, feature_names: Sequence[str] | None = None) ->
             "inputs": [neuron.sum.names for neuron in neurons],
             "weights": [neuron.sum.weights for neuron in neurons],
             "bias": np.array([neuron.sum.bias for neuron in neurons]),
+            **_heights(neurons),
             **dict(zip(labels, coefficients.T, strict=True)),
             "rows": [neuron.rows for neuron in neurons],
             "formula": formulas(neurons),
@@ -46,13 +47,22 @@ def neurons_frame(estimator: Any, feature_names: Sequence[str] | None = None) ->
     return frame
 
 
+def _heights(neurons: Sequence[ReadableNeuron]) -> dict[str, np.ndarray]:
+    """How far ramps rise, if there are any."""
+    heights = np.array([neuron.height for neuron in neurons])
+    return {"height": heights} if np.isfinite(heights).any() else {}
+
+
 def network_in_words(estimator: Any, neurons: Sequence[ReadableNeuron]) -> str:
-    """How many neurons of how many inputs, through how many rows."""
+    """How many neurons of how many inputs, how many of them ramps, through how many rows."""
     last = [neuron for neuron in neurons if neuron.is_last]
     if not last:
         return "constant: the penalty keeps no neuron"
     counts = Counter(len(neuron.sum.names) for neuron in last)
     parts = [f"{counts[k]} of {k} input{'s' if k != 1 else ''}" for k in sorted(counts)]
+    n_ramps = sum(neuron.height < np.inf for neuron in last)
+    if n_ramps:
+        parts.append(f"{_count(n_ramps, 'ramp')} among them")
     layers = len(estimator.coefs_) - 1
     where = "" if layers == 1 else f" in the last of {layers} hidden layers"
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
@@ -72,6 +74,8 @@ def needs_memory(
         return "pricing='exact'", "use pricing='auto' (searched, no certificate)"
     if neuron_class.norm == "l2":
         return "norm='l2'", "use norm='l1'"
+    if neuron_class.ramps and options.ramps != "auto":
+        return "ramps=True", "use ramps='auto' or ramps=False"
     if neuron_class.order > 2:
         return f"neurons of {neuron_class.order} inputs", "set interaction_order to 1 or 2"
     return None
@@ -118,6 +122,7 @@ def chunked_problem(
             f"{wrong[0]} and a fit in chunks of rows do not combine: {wrong[1]}. A dask array is "
             "always fitted in chunks; fit on a sample of its rows as a NumPy array instead."
         )
+    neuron_class = replace(neuron_class, ramps=False)  # which "auto" wants where it can
     sample = chunked_sample(rows, options.sample_options(loss))
     restricted = restricted_problem(
         loss.rescaled(sample.target_scaling.scale),

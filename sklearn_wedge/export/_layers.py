@@ -194,7 +194,8 @@ def _input_units(model: Any) -> InputUnits:
 def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
     """Hidden layers in original units, the last one of unit norm where it was fitted.
 
-    Balanced neurons, as they are in the network, are √|z| times that.
+    Balanced neurons, as they are in the network, are √|z| times that. The second neurons of ramps,
+    which come last, are as the first ones.
 
     Parameters
     ----------
@@ -206,10 +207,20 @@ def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
     coefs, intercepts : lists of ndarrays
         Without those of the output.
     """
-    root = np.sqrt(np.linalg.norm(model.neurons_.coef, axis=1))
+    neurons = model.neurons_
+    root = np.sqrt(np.linalg.norm(neurons.coef, axis=1))
+    root = np.append(root, root[neurons.are_ramps])
     *coefs, last = model.coefs_[:-1]
     *intercepts, bias = model.intercepts_[:-1]
     return [*coefs, last / root], [*intercepts, bias / root]
+
+
+def neuron_outputs(model: Any) -> Array:
+    """What makes neurons of the last hidden layer, (width, n_neurons): ramps are two units."""
+    n_neurons, ramps = len(model.neurons_), np.flatnonzero(model.neurons_.are_ramps)
+    output = np.eye(n_neurons + len(ramps), n_neurons)
+    output[n_neurons + np.arange(len(ramps)), ramps] = -1.0
+    return output
 
 
 @dataclass(frozen=True)
@@ -231,10 +242,9 @@ class HiddenNetwork:
     def of(cls, model: Any) -> HiddenNetwork:
         """That of a fitted network of this package."""
         coefs, intercepts = unit_norm_layers(model)
-        width = len(intercepts[-1])
-        output = np.eye(width), np.zeros(width)
+        output = neuron_outputs(model)
         units = model.clip_bounds_, model.encoding_, model.x_mean_, model.x_scale_, model.table_
-        return cls([*coefs, output[0]], [*intercepts, output[1]], *units)
+        return cls([*coefs, output], [*intercepts, np.zeros(output.shape[1])], *units)
 
 
 def _single_precision(values: Array) -> Array:

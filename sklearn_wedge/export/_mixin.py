@@ -207,7 +207,8 @@ class ExportMixin(Convertible):
               those of the first and the last also beyond.
             - ``neurons``: ``name`` (``h0``, ``h1``, ..., as in ``neurons_frame``), ``block`` (from
               1), ``bias`` and ``weights`` of each, a dict by name of inputs and neurons of earlier
-              blocks.
+              blocks. A ramp is two of them, the second of which comes after all others of its
+              block.
             - ``outputs``: ``bias`` and ``weights`` of each, by name of neurons.
             - ``classes``: the labels, of classifiers.
 

@@ -200,8 +200,9 @@ def _shares(estimator: Any) -> Array:
     layers = [estimator.neurons_] if blocks is None else [block.neurons for block in blocks]
     total = np.zeros(len(estimator.support_))
     for neurons in layers:
-        named = neurons.rows >= 0
+        rows = neurons.every_row
+        named = rows >= 0
         strength = np.linalg.norm(neurons.coef, axis=1) / np.maximum(named.sum(axis=1), 1)
-        place = np.searchsorted(estimator.support_, neurons.rows[named])
+        place = np.searchsorted(estimator.support_, rows[named])
         total += np.bincount(place, np.repeat(strength, named.sum(axis=1)), minlength=len(total))
     return total / max(total.sum(), 1e-300)

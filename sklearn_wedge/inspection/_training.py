@@ -52,12 +52,17 @@ def _farthest(estimator: Any, X: Array) -> float:
 
     And 0 with target means, of which a row had those of other rows.
     """
-    rows = estimator.neurons_.rows
+    neurons = estimator.neurons_
+    rows = neurons.rows
     has_means = estimator.table_.has_target_means
     if len(estimator.coefs_) > 2 or rows.size == 0 or has_means:
         return 0.0
     inputs = network_inputs(estimator, X)
     weights, biases = estimator.coefs_[0].T, estimator.intercepts_[0]
+    # The second hyperplanes of ramps come after all neurons, and pass through one row each.
+    end_rows = np.full((len(biases) - len(rows), rows.shape[1]), -1)
+    end_rows[:, 0] = neurons.end_rows[neurons.are_ramps]
+    rows = np.concatenate([rows, end_rows])
     distances = np.einsum("jd,jsd->js", weights, inputs[rows]) + biases[:, None]
     spread = estimator.x_scale_ + ROUNDING * np.abs(inputs).max(axis=0)
     size = np.abs(weights) @ spread

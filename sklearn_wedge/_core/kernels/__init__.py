@@ -27,6 +27,7 @@ __all__ = [
     "hinges",
     "offsets",
     "products",
+    "ramps",
     "ready",
     "sweeps",
 ]

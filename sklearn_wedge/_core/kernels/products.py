@@ -24,9 +24,9 @@ def _distances(columns, begin, end, inputs, weights, offset, out):
             out[i] += weight * column[i]
 
 
-@compiled("void(f8[:,::1], i8[:,::1], f8[:,::1], f8[::1], b1, f8[:,::1])")
-def distances(columns, inputs, weights, offsets, active, out):
-    """``u·x + c`` of neurons at points by columns, (m, p); ``active``: at least 0."""
+@compiled("void(f8[:,::1], i8[:,::1], f8[:,::1], f8[::1], f8[::1], b1, f8[:,::1])")
+def distances(columns, inputs, weights, offsets, heights, active, out):
+    """``u·x + c`` of neurons at points by columns, (m, p); ``active``: from 0 to the height."""
     n_points = columns.shape[1]
     for row in range(len(inputs)):
         for begin in range(0, n_points, POINTS_AT_ONCE):
@@ -35,12 +35,12 @@ def distances(columns, inputs, weights, offsets, active, out):
             _distances(columns, begin, end, inputs[row], weights[row], offsets[row], part)
             if active:
                 for i in range(end - begin):
-                    part[i] = max(part[i], 0.0)
+                    part[i] = min(max(part[i], 0.0), heights[row])
 
 
-@compiled("void(f8[:,::1], i8[:,::1], f8[:,::1], f8[::1], f8[:,::1], f8[:,::1])")
-def products(columns, inputs, weights, offsets, dual, out):
-    """``V·(Xu + c)_+`` of neurons at points by columns; ``dual`` (q, p), ``out`` (m, q)."""
+@compiled("void(f8[:,::1], i8[:,::1], f8[:,::1], f8[::1], f8[::1], f8[:,::1], f8[:,::1])")
+def products(columns, inputs, weights, offsets, heights, dual, out):
+    """``V·min((Xu + c)_+, h)`` of neurons at points by columns; ``dual`` (q, p), ``out`` (m, q)."""
     n_points = columns.shape[1]
     values = np.empty(POINTS_AT_ONCE)
     out[:] = 0.0
@@ -49,6 +49,6 @@ def products(columns, inputs, weights, offsets, dual, out):
         for row in range(len(inputs)):
             _distances(columns, begin, end, inputs[row], weights[row], offsets[row], values)
             for i in range(end - begin):
-                values[i] = max(values[i], 0.0)
+                values[i] = min(max(values[i], 0.0), heights[row])
             for k in range(len(dual)):
                 out[row, k] += dot(values, dual[k, begin:end])

@@ -20,7 +20,8 @@ from sklearn_wedge._core.pricing.candidates import (
     merged,
 )
 from sklearn_wedge._core.pricing.coarse import sweep_cells
-from sklearn_wedge._core.pricing.exact import n_pencils, price_all
+from sklearn_wedge._core.pricing.every_ramp import price_all_ramps
+from sklearn_wedge._core.pricing.exact import n_pencils, n_steps, price_all
 from sklearn_wedge._core.pricing.grids import Grids
 from sklearn_wedge._core.pricing.hinges import price_hinges
 from sklearn_wedge._core.pricing.pencils import (
@@ -30,6 +31,7 @@ from sklearn_wedge._core.pricing.pencils import (
     significant,
     whose_turn,
 )
+from sklearn_wedge._core.pricing.ramps import propose_ramps
 from sklearn_wedge._core.pricing.search import local_moves
 from sklearn_wedge._core.pricing.starts import varied_directions
 from sklearn_wedge._core.pricing.sweep import sweep
@@ -41,6 +43,7 @@ __all__ = [
     "diverse",
     "diverse_neurons",
     "n_pencils",
+    "n_steps",
     "significant",
 ]
 
@@ -105,10 +108,9 @@ class Pricing:
         self.fine = (
             Grids(self.table, budget.fine_bins, budget.bytes_of_one_cache // 2) if many else None
         )
-        steps = n_pencils(n_points, n_inputs, neuron_class) * n_points
-        within = steps if neuron_class.lies_in_pencils else np.inf
-        self.is_cheap = within <= budget.exact_instead
-        self.confirms_at_once = within <= budget.exact_at_once
+        steps = n_steps(n_points, n_inputs, neuron_class)
+        self.is_cheap = steps <= budget.exact_instead
+        self.confirms_at_once = steps <= budget.exact_at_once
 
     @property
     def columns(self) -> NDArray[np.float64]:
@@ -128,7 +130,11 @@ class Pricing:
         )
         priced = self._evaluate(planes, dual, self.budget.evaluated)
         # A hyperplane too ill-conditioned to become a neuron still counts in the bound.
-        return replace(priced, bound=float(planes.values.max(initial=priced.bound)))
+        priced = replace(priced, bound=float(planes.values.max(initial=priced.bound)))
+        if not self.neuron_class.ramps:
+            return priced
+        ramps = price_all_ramps(self.table, dual, self.neuron_class, self.threads, self.budget)
+        return merged(priced, ramps)
 
     def propose(
         self,
@@ -162,10 +168,25 @@ class Pricing:
             Its bound is the largest value seen: a lower estimate of ``M(v)``.
         """
         hinges = price_hinges(self.table, dual, self.budget.hinges_per_input, self.neuron_class)
-        if self.order == 1:
-            return self._evaluate(hinges, dual, self.budget.evaluated)
         promise = np.zeros(self.table.n_inputs)
         np.maximum.at(promise, hinges.inputs[:, 0], hinges.values)
+        if self.order == 1:
+            priced = self._evaluate(hinges, dual, self.budget.evaluated)
+        else:
+            priced = self._searched(dual, hinges, promise, neurons, round_number, everywhere, known)
+        return self._with_ramps(priced, dual, neurons, promise, round_number)
+
+    def _searched(
+        self,
+        dual: NDArray,
+        hinges: Hyperplanes,
+        promise: NDArray,
+        neurons: Neurons,
+        round_number: int,
+        everywhere: bool,
+        known: Priced | None,
+    ) -> Priced:
+        """Good neurons of several inputs, and these hinges; each input's best is its promise."""
         whole, dual = dual, sketched(dual, round_number, self.budget)
         if self.fine is not None:
             known = None
@@ -193,6 +214,17 @@ class Pricing:
         )
         return priced if known is None else merged(priced, known)
 
+    def _with_ramps(
+        self, priced: Priced, dual: NDArray, tight: Neurons, promise: NDArray, round_number: int
+    ) -> Priced:
+        """What is priced, and ramps if neurons may be ramps; see ``propose_ramps``."""
+        kind = self.neuron_class
+        if not kind.ramps:
+            return priced
+        inputs = self._inputs_to_add(promise)
+        how = kind, round_number, self.threads, self.budget
+        return propose_ramps(self.table, dual, priced, tight, inputs, *how)
+
     def search_on(
         self,
         dual: NDArray,
@@ -219,6 +251,7 @@ class Pricing:
         least = NEARLY * alpha if sketch is dual else 0.0
         planes = self._climb(sketch, np.concatenate([of_draft, new]), least)
         found = self._evaluate(planes, dual, self.budget.evaluated)
+        found = self._with_ramps(found, dual, neurons, np.zeros(self.table.n_inputs), turn)
         return merged(known, replace(found, searches=(found.bound,)))
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:

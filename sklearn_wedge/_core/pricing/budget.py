@@ -69,6 +69,11 @@ class SearchBudget:
     sketched_outputs, entries_searched : int
         A search over a dual point of more entries than the second looks at so many random
         combinations of its outputs: its cost is that of few outputs.
+    ramp_steps, ramps_turned : int and tuple of int
+        Steps of looking for ramps along directions, and of turning ramps; the least and the most
+        directions, or pairs of points, that this makes.
+    ramps_to_turn, ramps_evaluated : int
+        Best ramps that are turned; and in the end made into neurons, as ``evaluated``.
     evaluated : int
         Hyperplanes made into neurons and priced on their activations: more than a round can add
         after those that do the same work have gone.
@@ -105,6 +110,10 @@ class SearchBudget:
     offsets: int = 256
     sketched_outputs: int = 4
     entries_searched: int = 20_000
+    ramp_steps: int = 500_000
+    ramps_turned: tuple[int, int] = (32, 200)
+    ramps_to_turn: int = 24
+    ramps_evaluated: int = 300
     evaluated: int = 1000
     cache_bytes: int = 256 * 2**20
 

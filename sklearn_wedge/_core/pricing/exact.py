@@ -35,6 +35,19 @@ def n_pencils(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> int:
     )
 
 
+def n_steps(n_points: int, n_inputs: int, neuron_class: NeuronClass) -> float:
+    """Steps of exact pricing: a step is one sample of one pencil, or of one direction of ramps.
+
+    Infinite if there is no exact pricing.
+    """
+    if not neuron_class.is_enumerable:
+        return np.inf
+    directions = 0
+    if neuron_class.ramps and neuron_class.order > 1:
+        directions = neuron_class.n_input_sets(n_inputs, 2) * comb(n_points, 2)
+    return (n_pencils(n_points, n_inputs, neuron_class) + directions) * n_points
+
+
 @dataclass(frozen=True)
 class _Task:
     """Some pencils in one set of inputs: those of number ``chunk`` of so many."""
