@@ -9,6 +9,7 @@ FIRST = (
     "path",
     "effects",
     "quantile_bands",
+    "intervals",
     "own_loss",
     "monotone",
     "two_blocks",

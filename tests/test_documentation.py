@@ -44,6 +44,13 @@ def bands_cover(names):
     assert abs(names["inside"] - 0.8) < 0.05
 
 
+def conformalised_bands_cover(names):
+    coverage, width = names["coverage"], names["width"]
+    for kind in ("network, conformalised", "boosting, conformalised"):
+        assert abs(coverage[kind] - 0.9) < 0.05
+    assert width["network, conformalised"] < width["boosting, conformalised"]
+
+
 def workers_have_the_objective_of_one_machine(names):
     assert abs(names["difference"]) < 1e-8
     assert names["error"] < 0.22
@@ -114,6 +121,7 @@ CLAIMS = {
     "plot_effects.py": effects_sum_to_the_prediction,
     "plot_german_credit.py": weights_arrive,
     "plot_mixed_table.py": a_table_with_gaps_is_read_by_its_names,
+    "plot_intervals.py": conformalised_bands_cover,
     "plot_monotone.py": constraints_help_and_hold,
     "plot_own_loss.py": moments_balance,
     "plot_polish.py": all_seeds_end_at_one_optimum,
