@@ -337,7 +337,7 @@ def test_a_long_search_keeps_what_is_known_and_finds_more():
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
     nothing = state.neurons.take(np.arange(0))
-    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, 0, state.priced)
+    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, nothing, 0, state.priced)
     assert longer.bound >= state.priced.bound
     known = {tuple(weights) for weights in state.priced.neurons.weights}
     assert len(known - {tuple(weights) for weights in longer.neurons.weights}) == 0
