@@ -52,6 +52,10 @@ LOST_TO_ROUNDING = 1e-12
 # Before exact pricing is asked to confirm it, the estimated gap must be this fraction of the
 # tolerance; before a longer search, the tolerance itself.
 CONFIRM_AT = 0.5
+# Where long searches look around renewed networks, one round of so many has one: what local moves
+# find goes on for long and gains little. On concrete at alpha=1e-4, any number of inputs, the
+# objective of 50 seconds is reached in 22; with one round of three in 25.
+ROUNDS_PER_LONG_SEARCH = 2
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
@@ -205,10 +209,17 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
     before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
     for effort in efforts:
-        if state is before or last_round or _is_quiet(problem, state, rule):
+        needed = state is before or last_round or _is_quiet(problem, state, rule)
+        if needed or _has_its_turn(problem, state, effort):
             state = replace(state, rounds=before.rounds)
             state = price(problem, state, effort, conclusive=effort is efforts[-1])
     return replace(state, turn=before.turn + 1)
+
+
+def _has_its_turn(problem: Problem, state: State, effort: Effort) -> bool:
+    """Whether a search comes although local moves have found enough."""
+    renews = problem.drafts and effort is Effort.LONG_SEARCH
+    return renews and state.turn % ROUNDS_PER_LONG_SEARCH == ROUNDS_PER_LONG_SEARCH - 1
 
 
 def _is_quiet(problem: Problem, state: State, rule: StoppingRule) -> bool:
