@@ -25,7 +25,7 @@ from sklearn_wedge._core.state import (
     solve_restricted,
     start,
 )
-from sklearn_wedge._core.stopping import StoppingRule, check_bound
+from sklearn_wedge._core.stopping import StoppingRule, check_bound, resolution
 
 Array = NDArray[np.float64]
 
@@ -330,7 +330,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     bound = min(max(state.lower_bound, problem.loss.least), state.objective)
     allowed = rule.gap_allowed(problem, state.objective)
     converged = state.objective - bound <= allowed
-    gap = _gap_told(problem, state.objective - bound, allowed)
+    gap = _gap_told(problem, state.objective, state.objective - bound, allowed)
     certificate = Certificate(
         objective=state.objective,
         lower_bound=min(bound, state.objective - gap),
@@ -355,13 +355,15 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
     )
 
 
-def _gap_told(problem: Problem, gap: float, allowed: float) -> float:
-    """The gap as it is published: of a search in a continuum of directions no less than allowed.
+def _gap_told(problem: Problem, objective: float, gap: float, allowed: float) -> float:
+    """The gap as it is published: of a search in a continuum of directions not below a resolution.
 
-    Such a search ends once it sees no more than that. What it then sees is luck: two searches may
-    find nothing at all where a third one finds some of it.
+    Such a search ends once it sees no more than is allowed. What it then sees is luck: two searches
+    may find nothing at all where a third one finds some of it.
     """
-    return max(gap, allowed) if problem.climbs else gap
+    if not problem.climbs:
+        return gap
+    return max(gap, min(allowed, resolution(problem, objective)))
 
 
 def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:

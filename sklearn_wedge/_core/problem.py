@@ -41,8 +41,8 @@ STEPS_OF_THOROUGH_DRAFT = 300
 # to what 20 times as many other directions do not find; a network of random neurons only, to less
 # for five times the price.
 KEPT_OF_RENEWED, STEPS_OF_RENEWED = 0.5, 100
-# The random ones are as small as this, beside all coefficients together of about 1.
-SIZE_OF_NEW = 0.1
+# There are so many random ones at least, as small as this beside coefficients of about 1 together.
+LEAST_NEW, SIZE_OF_NEW = 50, 0.1
 # Long searches after the first that have to agree with it: one that finds something ends a round.
 CONFIRMATIONS = 1
 # Of more rows it sees so many; with half of the rows of a small table it finds much less.
@@ -226,8 +226,8 @@ class Problem:
     ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn.
 
-        A long one looks around ``others``, too. ``known`` is what less effort has found at this dual
-        point in this round, if anything.
+        A long one looks around ``others``, too. ``known`` is what less effort has found at this
+        dual point in this round, if anything.
         """
         to_price = self.sample.dual_to_price(dual.kept)
         if effort is Effort.EXACT:
@@ -312,7 +312,8 @@ class Problem:
         kept = np.random.default_rng(seed).permutation(n_neurons)
         kept = np.sort(kept[: int(KEPT_OF_RENEWED * n_neurons)])
         old = balanced_weights(neurons.take(kept), coef[kept], intercept, self.sample.n_inputs)
-        new = random_weights(points, self.constant.intercept, n_neurons, seed)
+        n_new = max(LEAST_NEW, n_neurons)
+        new = random_weights(points, self.constant.intercept, n_new, seed)
         start = old.joined(new.scaled(SIZE_OF_NEW**0.5))
         moved = slid(self._loss_of_draft(seed), start, alpha, True, STEPS_OF_RENEWED)
         return as_neurons(moved, points, self.neuron_class)[0]
