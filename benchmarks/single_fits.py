@@ -7,6 +7,7 @@ training part. Before, all models but CatBoost are fitted to 1,000 rows: the fir
 starts threads and imports what it needs.
 
     python benchmarks/single_fits.py --data PATH [--tables pol letter] [--splits 1]
+        [--rivals CatBoost]
 
 ``PATH`` is described in ``tables.py``; ``friedman`` is not in it but drawn: a million rows of
 Friedman's function of ten inputs with noise of standard deviation 1.
@@ -97,8 +98,10 @@ def rivals(name: str, classes: bool) -> dict[str, BaseEstimator]:
     return found
 
 
-def run_split(folder: Path, name: str, split: int) -> tuple[float, dict[str, float]]:
-    """Score on one split, and wall time as a multiple of that of each rival."""
+def run_split(
+    folder: Path, name: str, split: int, wanted: list[str] | None
+) -> tuple[float, dict[str, float]]:
+    """Score on one split, and wall time as a multiple of that of each rival that is wanted."""
     X, y, X_test, y_test = table(folder, name, split)
     model = NETWORKS[name]
     network = model[-1] if isinstance(model, Pipeline) else model
@@ -106,6 +109,8 @@ def run_split(folder: Path, name: str, split: int) -> tuple[float, dict[str, flo
     classes = is_classifier(network)
     metric = accuracy_score if classes else root_mean_squared_error
     contenders = {**rivals(name, classes), "network": model}
+    if wanted is not None:
+        contenders = {label: contenders[label] for label in (*wanted, "network")}
     scores, seconds = {}, {}
     for label, contender in contenders.items():
         if label != "CatBoost":
@@ -133,10 +138,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tables", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--splits", type=int, default=1)
+    parser.add_argument("--rivals", nargs="+", help="names as printed; all, if not given")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     for name in options.tables:
-        found = [run_split(options.data, name, split) for split in range(options.splits)]
+        found = [
+            run_split(options.data, name, split, options.rivals) for split in range(options.splits)
+        ]
         scores, ratios = zip(*found, strict=True)
         medians = [
             f"{np.median([of_split[label] for of_split in ratios]):.2f} times {label}"

@@ -337,7 +337,7 @@ def test_a_long_search_keeps_what_is_known_and_finds_more():
     state = column_generation.start(problem, 0.01)
     state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
     nothing = state.neurons.take(np.arange(0))
-    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, 0, state.priced)
+    longer = problem.price(state.dual, 0.01, Effort.LONG_SEARCH, nothing, nothing, 0, state.priced)
     assert longer.bound >= state.priced.bound
     known = {tuple(weights) for weights in state.priced.neurons.weights}
     assert len(known - {tuple(weights) for weights in longer.neurons.weights}) == 0
@@ -370,3 +370,73 @@ def test_a_draft_reads_no_more_rows_than_it_needs(monkeypatch):
     whole = problem.drafted(1e-3, 30, (0,))[0]
     monkeypatch.setattr("sklearn_wedge._core.problem.ROWS_OF_DRAFT", 50)
     assert not np.array_equal(problem.drafted(1e-3, 30, (0,))[0].offsets, whole.offsets)
+
+
+def network_at_hand(problem):
+    """A fit that has not converged: its network, as it goes into a renewal."""
+    (found,) = solve_path(problem, np.array([1e-3]), StoppingRule(1e-2, 3, proves=False))
+    return found.neurons, found.coef, found.intercept
+
+
+def test_a_renewed_network_is_fixed_by_its_seed_and_not_the_one_at_hand():
+    problem = problem_of(interaction_order=None)
+    at_hand = network_at_hand(problem)
+    first, again, other = (problem.renewed(*at_hand, 1e-3, (0, seed)) for seed in (0, 0, 1))
+    assert_array_equal(first.weights, again.weights)
+    assert first.weights.shape != other.weights.shape or not np.allclose(
+        first.weights, other.weights
+    )
+    old = {tuple(weights) for weights in np.round(at_hand[0].weights, 6)}
+    new = {tuple(weights) for weights in np.round(first.weights, 6)}
+    assert len(new) > len(new & old)
+
+
+def test_a_renewed_network_is_nearly_as_good_as_the_one_at_hand():
+    problem = problem_of(interaction_order=None)
+    neurons, coef, intercept = network_at_hand(problem)
+    rule = StoppingRule(1e-3, 5)
+    at_hand = resume(problem, 1e-3, neurons, rule, coef, intercept).objective
+    renewed = resume(problem, 1e-3, problem.renewed(neurons, coef, intercept, 1e-3, (0, 0)), rule)
+    assert renewed.objective - at_hand < 0.1 * (problem.constant.objective - at_hand)
+
+
+def efforts_of(problem, turn):
+    """What a round at the constant model goes through, where local moves find enough."""
+    rule = StoppingRule(1e-4, 5)
+    state = replace(column_generation.start(problem, 0.01), turn=turn)
+    seen = []
+    priced = Problem.price
+
+    def recorded(self, dual, alpha, effort, *rest):
+        seen.append(effort)
+        return priced(self, dual, alpha, effort, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Problem, "price", recorded)
+        column_generation.step(problem, state, rule, rule.efforts(problem))
+    return seen
+
+
+def test_every_other_round_has_a_long_search_though_local_moves_find_enough():
+    problem = problem_of(interaction_order=None)
+    assert efforts_of(problem, turn=0) == [Effort.LOCAL_MOVES]
+    assert efforts_of(problem, turn=1) == [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
+    assert efforts_of(problem_of(), turn=1) == [Effort.LOCAL_MOVES]
+
+
+def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_for():
+    problem, tolerance = problem_of(), 1e-3
+    (reached,) = solve_path(problem, np.array([0.01]), StoppingRule(tolerance, 100))
+    seen = reached.history[-1].objective - reached.history[-1].lower_bound
+    assert reached.converged and seen < tolerance * problem.scale
+    assert reached.certificate.gap == reached.certificate.tolerance
+    assert reached.certificate.lower_bound <= reached.history[-1].lower_bound
+
+
+def test_a_loose_tolerance_does_not_make_a_small_gap_large():
+    problem = problem_of()
+    (reached,) = solve_path(problem, np.array([0.01]), StoppingRule(0.5, 100))
+    seen = reached.history[-1].objective - reached.history[-1].lower_bound
+    certificate = reached.certificate
+    assert certificate.gap == pytest.approx(max(seen, 0.01 * certificate.objective))
+    assert certificate.gap < certificate.tolerance

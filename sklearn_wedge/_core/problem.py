@@ -35,9 +35,14 @@ WIDTH_OF_SLIDES = 0.02
 # many steps as find most of what more of them find.
 NEURONS_OF_DRAFT = 200
 STEPS_OF_DRAFT = 150
-# One that tells what is missing has to be of about the quality of the network at hand: its neurons
-# lead to what 50 times as many other directions do not find.
 STEPS_OF_THOROUGH_DRAFT = 300
+# What tells what is missing has to be of about the quality of the network at hand: this part of its
+# neurons, and random ones, as many as it has in all, trained together for so many steps. They lead
+# to what 20 times as many other directions do not find; a network of random neurons only, to less
+# for five times the price.
+KEPT_OF_RENEWED, STEPS_OF_RENEWED = 0.5, 100
+# There are so many random ones at least, as small as this beside coefficients of about 1 together.
+LEAST_NEW, SIZE_OF_NEW = 50, 0.1
 # Long searches after the first that have to agree with it: one that finds something ends a round.
 CONFIRMATIONS = 1
 # Of more rows it sees so many; with half of the rows of a small table it finds much less.
@@ -52,6 +57,9 @@ class Effort(Enum):
     LONG_SEARCH = "long search"
     CONFIRMATION = "repeated long search"
     EXACT = "exact"
+
+
+LONG_SEARCHES = (Effort.LONG_SEARCH, Effort.CONFIRMATION)
 
 
 @dataclass(frozen=True)
@@ -212,20 +220,19 @@ class Problem:
         alpha: float,
         effort: Effort,
         tight: Neurons,
+        others: Neurons,
         turn: int,
         known: Priced | None,
     ) -> Priced:
         """Price a dual point; a search looks around the tight neurons, in turn.
 
-        ``known`` is what less effort has found at this dual point in this round, if anything.
+        A long one looks around ``others``, too. ``known`` is what less effort has found at this
+        dual point in this round, if anything.
         """
         to_price = self.sample.dual_to_price(dual.kept)
         if effort is Effort.EXACT:
             return self.pricing.price_exactly(to_price)
-        if effort in (Effort.LONG_SEARCH, Effort.CONFIRMATION):
-            others = tight.take([])
-            if self.drafts and effort is Effort.CONFIRMATION:
-                others = self._others(alpha, tight, (turn, len(known.searches)))
+        if effort in LONG_SEARCHES:
             return self.pricing.search_on(to_price, alpha, tight, others, turn, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
 
@@ -290,21 +297,38 @@ class Problem:
         It is trained for so few steps that it is but a start; its neurons are of directions that no
         climb at a dual point finds.
         """
-        points, rows = self.sample.points, self.restricted.rows.chunk
-        loss = self._network_loss
-        if len(rows.weight) > ROWS_OF_DRAFT:
-            some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
-            weight = rows.weight[some] / rows.weight[some].sum()
-            data = rows.inputs[some], rows.target[some], weight
-            loss = NetworkLoss(*data, self._sliding_loss, threads=rows.threads)
+        points = self.sample.points
         start = random_weights(points, self.constant.intercept, n_neurons, seed)
-        moved = slid(loss, start, alpha, True, n_steps)
+        moved = slid(self._loss_of_draft(seed), start, alpha, True, n_steps)
         return as_neurons(moved, points, self.neuron_class)
 
-    def _others(self, alpha: float, tight: Neurons, seed: tuple[int, int]) -> Neurons:
-        """Those of another network, at least as large as the one at hand."""
-        n_neurons = max(NEURONS_OF_DRAFT, len(tight))
-        return self.drafted(alpha, n_neurons, seed, STEPS_OF_THOROUGH_DRAFT)[0]
+    def renewed(
+        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, seed: tuple[int, ...]
+    ) -> Neurons:
+        """What becomes of a network after random neurons have taken the place of some of its own.
+
+        It is nearly as good as the network at hand and not the same: its neurons are of directions
+        that the dual point asks for, and that no climb finds.
+        """
+        points, n_neurons = self.sample.points, len(neurons)
+        kept = np.random.default_rng(seed).permutation(n_neurons)
+        kept = np.sort(kept[: int(KEPT_OF_RENEWED * n_neurons)])
+        old = balanced_weights(neurons.take(kept), coef[kept], intercept, self.sample.n_inputs)
+        n_new = max(LEAST_NEW, n_neurons)
+        new = random_weights(points, self.constant.intercept, n_new, seed)
+        start = old.joined(new.scaled(SIZE_OF_NEW**0.5))
+        moved = slid(self._loss_of_draft(seed), start, alpha, True, STEPS_OF_RENEWED)
+        return as_neurons(moved, points, self.neuron_class)[0]
+
+    def _loss_of_draft(self, seed: tuple[int, ...]) -> NetworkLoss:
+        """That of all rows; of some, if they are many."""
+        rows = self.restricted.rows.chunk
+        if len(rows.weight) <= ROWS_OF_DRAFT:
+            return self._network_loss
+        some = np.random.default_rng(seed).permutation(len(rows.weight))[:ROWS_OF_DRAFT]
+        weight = rows.weight[some] / rows.weight[some].sum()
+        data = rows.inputs[some], rows.target[some], weight
+        return NetworkLoss(*data, self._sliding_loss, threads=rows.threads)
 
     def diverse(self, neurons: Neurons, at_most: int) -> NDArray[np.intp]:
         """Indices of neurons, best first, none of which does nearly the work of another."""

@@ -59,6 +59,15 @@ class Weights:
         self.outer[:] += others.outer
         self.intercept[:] += others.intercept
 
+    def joined(self, others: Weights) -> Weights:
+        """With the neurons of others beside these; the intercept of these."""
+        hidden = np.hstack([self.hidden, others.hidden])
+        return Weights(hidden, np.vstack([self.outer, others.outer]), self.intercept)
+
+    def scaled(self, by: float) -> Weights:
+        """Both layers of all neurons times a factor."""
+        return Weights(by * self.hidden, by * self.outer, self.intercept)
+
 
 class NetworkLoss:
     """The mean loss of a network with its gradient.

@@ -84,6 +84,11 @@ def above_floor(problem: Problem, objective: float) -> float:
     return max(objective - (problem.constant.objective - problem.scale), 0.0)
 
 
+def resolution(problem: Problem, objective: float) -> float:
+    """The gap below which no estimate of a search goes whose directions are a continuum."""
+    return OF_OWN_OBJECTIVE * above_floor(problem, objective)
+
+
 def _fraction_of_own(tolerance: float) -> float | None:
     """What the gap may be of the own objective of a network; None: anything."""
     fraction = max(OF_OWN_OBJECTIVE, OF_OWN_PER_TOLERANCE * tolerance)
