@@ -214,10 +214,10 @@ def test_lumps_end_where_steps_on_all_rows_do(name, chunked, monkeypatch):
     target, weight, rng = sample(name, 0, 300)
     rows = OneChunk(rng.standard_normal((300, 2)), target, weight)
     rows, activations = on_planes(rows, chunked)
-    monkeypatch.setattr(smoothing, "LEAST_ALONE", 30)
     objectives = []
-    for many in (1000, 100):
+    for many, alone in ((1000, 300), (100, 30)):
         monkeypatch.setattr(smoothing, "MANY_ROWS", many)
+        monkeypatch.setattr(smoothing, "LEAST_ALONE", alone)
         nothing = activations.take(np.arange(0))
         problem = restricted_problem(loss, rows, "active_set", nothing)
         columns = problem.extend(problem.no_columns(), activations)

@@ -44,9 +44,12 @@ ROUNDING, ROUGHLY = 1e-13, 1e-3
 # What is left of the objective where envelopes count as unable to solve; of so many rows CVXPY then
 # goes on.
 UNSOLVED, FEW_ROWS = 1e-6, 500
-# Of more rows those far from their kinks are taken together, in lumps; so many are not, at least.
+# Of more rows, and of all in many chunks, where a step is several passes, those far from their
+# kinks are taken together, in lumps; so many are not, at least.
 MANY_ROWS, SHARE_ALONE, LEAST_ALONE = 4000, 0.25, 1000
+# Times that rows leave their lumps; margins are told apart by roots of two.
 MAX_LUMPINGS, HALVINGS = 8, 40
+# What the problem on lumps may leave of a gap, as a part of what all rows may.
 OF_LUMPS = 0.5
 # Steps on one envelope, and on all of them.
 MAX_STEPS, MAX_STEPS_OF_ALL = 200, 1000
@@ -109,7 +112,8 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         best = self.start(columns, alpha, coef, intercept)
         # Who knows no objective yet may allow anything.
         wanted = min(GAP_OF_ACCURACY * accuracy, best.objective)
-        if len(intercept) == 1 and self.rows.n_rows > MANY_ROWS:
+        few_rows = isinstance(self.rows, OneChunk) and self.rows.n_rows <= MANY_ROWS
+        if len(intercept) == 1 and not few_rows:
             best = self._by_lumps(best, columns, alpha, wanted)
         best = self.by_envelopes(best, columns, alpha, wanted)
         if best.gap > max(wanted, UNSOLVED * best.objective) and self._is_small:
@@ -175,7 +179,7 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
     def _margin(self, predicted: Kept, n_rows: int) -> float:
         """The largest margin, about, around kinks that so many rows are within."""
         largest = max(self.rows.map(lumps.farthest, self.loss, along=(predicted,)))
-        margins = np.append(0.0, largest * 0.5 ** (np.arange(HALVINGS)[::-1] / 2))
+        margins = np.append(0.0, 2.0 * largest * 0.5 ** (np.arange(HALVINGS)[::-1] / 2))
         (within,) = self.rows.sum(lumps.within_margins, self.loss, margins, along=(predicted,))
         return float(margins[max(np.count_nonzero(within <= n_rows) - 1, 0)])
 
