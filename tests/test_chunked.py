@@ -432,7 +432,7 @@ def test_a_fit_in_chunks_has_the_objective_of_one_in_memory(kind):
 @pytest.mark.newest
 @pytest.mark.parametrize("share", [0.0, 1e6], ids=["levelled", "Hessian"])
 def test_classes_have_the_same_objective_with_and_without_a_hessian(share, monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._training.chunked.HESSIAN_SHARE", share)
+    monkeypatch.setattr("sklearn_wedge._training.chunked.ARRAY_SHARE", share)
     seen = []
     original = passes.model_sums
 

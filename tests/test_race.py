@@ -269,6 +269,14 @@ def test_a_path_goes_on_while_it_gains_and_ends_where_it_is_hopeless(scores, end
     assert Patience(2, least_gain=5e-3, hopeless=0.1).end(scores, -scores) == end
 
 
+@pytest.mark.parametrize(("crowding", "n_more"), [((0.0, 0.2), 3), ((0.0, 0.3), 0)])
+def test_a_path_ends_where_there_are_too_many_neurons_for_the_rows(crowding, n_more):
+    path = FoldPath((-3.0, -2.0), (3.0, 2.0), (0, 9), crowding)
+    alphas = 0.3 ** np.arange(5.0)
+    combination = Combination((), None, alphas, Patience(3, crowded=0.2))
+    assert combination.n_more([path]) == n_more
+
+
 @pytest.mark.parametrize(("loss", "end"), [(Pinball(1.0, 1.0), 4), (SquaredError(), 5)])
 def test_a_path_of_medians_ends_where_networks_interpolate(loss, end):
     scores = np.array([-32.7, -23.8, -21.6, -22.2])  # 6 % of what was gained are lost

@@ -6,14 +6,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLURegressor
 from sklearn_wedge._core.losses import Hinge, Pinball
+from sklearn_wedge._core.neurons import neurons_through
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.restricted import restricted_problem, smoothing
+from sklearn_wedge._core.restricted import envelopes, restricted_problem, smoothing
 from sklearn_wedge._core.restricted.interior_point import InteriorPoint
+from sklearn_wedge._core.restricted.lumps import Lumped
 from sklearn_wedge._core.restricted.newton import newton_step
-from sklearn_wedge._core.rows import KeptActivations, OneChunk
+from sklearn_wedge._core.rows import (
+    ComputedActivations,
+    KeptActivations,
+    LocalChunks,
+    OneChunk,
+    Scaling,
+    lumps,
+)
 
 LOSSES = {
     "absolute": Pinball(1.0, 1.0),
@@ -22,6 +32,7 @@ LOSSES = {
     "hinge of several": Hinge(),
 }
 each_loss = pytest.mark.parametrize("name", LOSSES)
+of_one_output = pytest.mark.parametrize("name", ["absolute", "quantile", "hinge"])
 SEEDS = st.integers(0, 10**6)
 # Of CLARABEL's objective, relative to that of the constant model.
 SHARP = 1e-7
@@ -78,6 +89,37 @@ def test_the_gradient_of_an_envelope_is_a_dual_point_of_the_loss(name, seed):
 
 
 @each_loss
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_the_parabola_of_a_damped_step_is_nowhere_below_the_envelope(name, seed):
+    smoothed = LOSSES[name].smoothed(0.3)
+    target, _, rng = sample(name, seed, 1)
+    target, weight = target[:, :1], np.ones(1)
+    prediction, other = 3 * rng.standard_normal((2, 1, 1))
+    curvature = smoothed.curvature(prediction, target, weight)
+    curvature = curvature + smoothed.curvature_of_lines(prediction, target, weight, 1.0)
+    falls = smoothed.dual_point(prediction, target, weight)
+    move = other - prediction
+    parabola = smoothed.value(prediction, target, weight) - falls * move + curvature / 2 * move**2
+    assert parabola.item() >= smoothed.value(other, target, weight) - 1e-12
+
+
+@each_loss
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_the_best_shift_is_that_of_all_kinks(name, seed):
+    loss = LOSSES[name]
+    target, weight, rng = sample(name, seed, 9)
+    prediction = rng.standard_normal(target.shape)
+    shift = loss.best_shift(prediction, target, weight)
+    for k in range(target.shape[1]):
+        shifts = (loss.kinks(target) - prediction)[:, k]
+        of_one = prediction[:, [k]], target[:, [k]]
+        values = [loss.value(of_one[0] + each, of_one[1], weight) for each in shifts]
+        assert_allclose(loss.value(of_one[0] + shift[k], of_one[1], weight), min(values))
+
+
+@each_loss
 @settings(max_examples=10, deadline=None)
 @given(SEEDS)
 def test_the_gap_that_an_envelope_leaves_is_foreseen(name, seed):
@@ -130,6 +172,65 @@ def test_envelopes_reach_the_objective_of_clarabel_and_leave_no_gap(name, kind):
         assert bound <= theirs + 1e-12 * scale
 
 
+@of_one_output
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_a_dual_point_of_lumps_is_one_of_all_rows_with_the_same_bound_and_products(name, seed):
+    loss = LOSSES[name]
+    target, weight, rng = sample(name, seed, 60)
+    rows = OneChunk(np.empty((60, 0)), target, weight)
+    activations = KeptActivations(rng.standard_normal((4, 60)))
+    predicted = rows.keep(lambda chunk: loss.kinks(target) + rng.standard_normal(target.shape))
+    of_rows = rows.keep(lumps.lump_of_rows, loss, 0.4, along=(predicted,))
+    few = Lumped.of(rows, loss, of_rows, activations)
+    chunk = few.rows.chunk
+    assert 0 < len(few.alone) < 60
+    assert len(chunk.weight) == len(few.alone) + len(few.used)
+    wild = rng.standard_normal(chunk.target.shape) * chunk.weight[:, None]
+    dual = [loss.within_domain(wild, chunk.target, chunk.weight)]
+    of_all = few.dual_of_all(rows, dual)
+    assert_allclose(loss.within_domain(of_all[0], target, weight), of_all[0], rtol=1e-12)
+    value = loss.dual_value(of_all[0], target, weight)
+    assert_allclose(value, loss.dual_value(dual[0], chunk.target, chunk.weight), rtol=1e-12)
+    assert_allclose(activations.array @ of_all[0], few.activations.array @ dual[0], rtol=1e-10)
+
+
+def on_planes(rows, chunked):
+    """Rows, in one chunk or many, and what goes with them for the activations of 20 neurons."""
+    chunk, rng = rows.chunk, np.random.default_rng(1)
+    points = np.sort([rng.choice(rows.n_rows, 2, replace=False) for _ in range(20)], axis=1)
+    neurons = neurons_through(chunk.inputs, np.tile([0, 1], (20, 1)), points)
+    if not chunked:
+        return rows, KeptActivations(neurons.activations(chunk.inputs.T))
+    unscaled = Scaling(np.full(2, -np.inf), np.full(2, np.inf), np.zeros(2), np.ones(2))
+    many = LocalChunks(chunk.inputs, chunk.target, chunk.weight, 70)
+    return many, ComputedActivations(neurons, unscaled, np.zeros(20))
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["one chunk", "chunks"])
+@of_one_output
+def test_lumps_end_where_steps_on_all_rows_do(name, chunked, monkeypatch):
+    loss = LOSSES[name]
+    target, weight, rng = sample(name, 0, 300)
+    rows = OneChunk(rng.standard_normal((300, 2)), target, weight)
+    rows, activations = on_planes(rows, chunked)
+    objectives = []
+    for many, alone in ((1000, 300), (100, 30)):
+        monkeypatch.setattr(smoothing, "MANY_ROWS", many)
+        monkeypatch.setattr(smoothing, "LEAST_ALONE", alone)
+        nothing = activations.take(np.arange(0))
+        problem = restricted_problem(loss, rows, "active_set", nothing)
+        columns = problem.extend(problem.no_columns(), activations)
+        start = np.zeros((20, 1)), loss.constant_model(target, weight)
+        found = problem.solve(columns, 0.01, *start, accuracy=1e-7)
+        dual = problem.balanced(found.dual)
+        shrink = min(1.0, 0.01 / problem.values(columns, found.coef, dual).max())
+        objective = problem.objective(found.predicted, found.coef, 0.01)
+        assert -1e-12 <= objective - dual.bound(shrink) <= 2e-7
+        objectives.append(objective)
+    assert_allclose(*objectives, atol=4e-7)
+
+
 @each_loss
 def test_the_constant_model_has_no_gap(name):
     """Its dual point is that of a quantile: rows at the kink share what is left."""
@@ -172,6 +273,39 @@ def test_neurons_slide_under_a_loss_with_kinks(monkeypatch):
     assert len(slides) > 0
 
 
+def test_what_envelopes_leave_of_few_rows_is_left_to_cvxpy(monkeypatch):
+    hidden, rows = problems("absolute", "generic", 0)
+    gaps = []
+    monkeypatch.setattr(smoothing, "MAX_ENVELOPES", 1)
+    for at_most in (0, 500):
+        monkeypatch.setattr(smoothing, "FEW_ROWS", at_most)
+        problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
+        columns = problem.extend(problem.no_columns(), KeptActivations(hidden))
+        found = problem.solve(columns, 1e-4, np.zeros((len(hidden), 1)), np.zeros(1))
+        dual = problem.balanced(found.dual)
+        shrink = min(1.0, 1e-4 / problem.values(columns, found.coef, dual).max())
+        objective = problem.objective(found.predicted, found.coef, 1e-4)
+        gaps.append((objective - dual.bound(shrink)) / objective)
+    assert gaps[0] > 1e-4
+    assert gaps[1] <= 1e-5
+
+
+def test_coefficients_that_are_not_solved_for_are_said_to_be_what_is_left(monkeypatch):
+    monkeypatch.setattr(smoothing, "MAX_ENVELOPES", 1)
+    monkeypatch.setattr(smoothing, "FEW_ROWS", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    y = np.abs(X[:, 0]) + 0.3 * rng.standard_normal(60)
+    model = WedgeReLURegressor(
+        0.01, loss="absolute_error", interaction_order=1, tol=1e-7, max_iter=20
+    )
+    with pytest.warns(ConvergenceWarning, match="solver"):
+        model.fit(X, y)
+    certificate = model.certificate_
+    assert certificate.stopped_by == "coefficients"
+    assert certificate.gap > certificate.tolerance
+
+
 def test_an_infinite_accuracy_ends_in_a_finite_objective():
     hidden, rows = problems("absolute", "generic", 0)
     problem = restricted_problem(LOSSES["absolute"], rows, "active_set")
@@ -189,7 +323,8 @@ def test_a_tiny_penalty_takes_a_bounded_number_of_steps(monkeypatch):
         steps.append(args)
         return newton_step(*args)
 
-    monkeypatch.setattr(smoothing, "newton_step", counted)
+    monkeypatch.setattr(envelopes, "newton_step", counted)
+    monkeypatch.setattr(smoothing, "FEW_ROWS", 0)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
     y = np.abs(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=120)

@@ -370,11 +370,21 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
     """See ``Certificate``."""
     if _is_met(problem, state, rule):
         return rule.criterion(problem, state.objective)
+    if _is_unsolved(problem, state, rule):
+        return "coefficients"
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
     if _improved_since(state) or finished(problem, state, rule, rule.efforts(problem)):
         return "no progress"
     return "request"
+
+
+def _is_unsolved(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether the columns at hand alone leave a gap above the one allowed, as kinks may make it."""
+    if problem.dual_is_unique or is_too_coarse(problem, state, rule):
+        return False
+    gap = state.objective - _bound(state, float(np.max(state.values, initial=0.0)))
+    return gap > rule.gap_allowed(problem, state.objective)
 
 
 def _improved_since(state: State) -> bool:

@@ -43,9 +43,10 @@ class Certificate:
         what no loss can be below, and never less than rounding.
     stopped_by : str
         Why the fit ended. If the gap is within the tolerance, what this came from: ``"constant
-        model"``, ``"own objective"`` or ``"rounding"``. Otherwise ``"max_iter"``; ``"no
-        progress"`` if nothing was found that would close the gap; ``"request"`` if a callback asked
-        for it.
+        model"``, ``"own objective"`` or ``"rounding"``. Otherwise ``"coefficients"`` if those of
+        the neurons at hand were not solved for as closely, which happens where a loss has kinks and
+        the penalty is tiny; ``"max_iter"``; ``"no progress"`` if nothing was found that would close
+        the gap; ``"request"`` if a callback asked for it.
 
     References
     ----------

@@ -22,6 +22,16 @@ INVALID = 1e-8
 # Or by this part of the terms that a loss sums: of a target that is constant they cancel.
 ROUNDING_OF_TERMS = 1e-13
 LARGEST_LOGARITHM = 700.0
+# What helps a fit that ended above its tolerance, by what ended it.
+ADVICE = {
+    "max_iter": "Increase max_iter, or accept the gap with a larger tol.",
+    "no progress": "More rounds would not help: accept the gap with a larger tol.",
+    "coefficients": (
+        "More rounds would not help: it is the coefficients of the neurons at hand that the solver "
+        "leaves so far from the best ones. Use a larger alpha or, of few rows, the other solver "
+        "('cvxpy' or 'active_set'), or accept the gap with a larger tol."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -103,9 +113,7 @@ def shortfall(solution: Solution, tol: float) -> str:
     allowed = f"tol={tol:g} times the objective of the best constant model"
     if fraction is not None:
         allowed += f", or {fraction:.3g} times that of the network if this is less"
-    advice = "Increase max_iter, or accept the gap with a larger tol."
-    if certificate.stopped_by != "max_iter":
-        advice = "More rounds would not help: accept the gap with a larger tol."
+    advice = ADVICE.get(certificate.stopped_by, ADVICE["no progress"])
     return (
         f"stopped after {len(solution.history)} pricing rounds at alpha={solution.alpha:g} with "
         f"{kind}duality gap of {certificate.gap:.3e}; the tolerance is "

@@ -36,12 +36,14 @@ class Patience:
     """When a path of penalties ends: after so many in a row without a better mean score.
 
     A score is better that gains ``least_gain`` of what the best one leaves to gain. The path ends
-    at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty.
+    at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty,
+    and where there are more than ``crowded`` neurons for each row fitted.
     """
 
     n: int
     least_gain: float = 0.0
     hopeless: float = np.inf
+    crowded: float = np.inf
 
     def end(self, scores: NDArray, losses: NDArray) -> int:
         """How many penalties are tried, as far as those of the first ones tell."""
@@ -96,12 +98,15 @@ class Combination:
         """Whether inputs are encoded first."""
         return self.options.encoding is not None
 
-    def n_more(self, mean_scores: NDArray, mean_losses: NDArray) -> int:
+    def n_more(self, paths: Sequence[FoldPath]) -> int:
         """How many penalties after these are tried in any case; 0: the path has ended."""
-        end = len(self.alphas)
+        end, scores = len(self.alphas), mean_scores(paths)
         if self.patience is not None:
-            end = min(end, self.patience.end(mean_scores, mean_losses))
-        return end - len(mean_scores)
+            end = min(end, self.patience.end(scores, mean_losses(paths)))
+            crowding = np.mean([path.crowding for path in paths], axis=0)
+            if np.any(crowding > self.patience.crowded):
+                return 0
+        return end - len(scores)
 
     def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:
         """What the path of a fold starts from."""
@@ -144,12 +149,14 @@ def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
 class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
-    ``n_unconverged`` counts fits above their tolerance; ``solutions`` are of the first block.
+    ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
+    above their tolerance; ``solutions`` are of the first block.
     """
 
     scores: tuple[float, ...] = ()
     losses: tuple[float, ...] = ()
     neurons: tuple[int, ...] = ()
+    crowding: tuple[float, ...] = ()
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
 
@@ -244,7 +251,7 @@ def paths_in_step(
         [_fold_task(validation, i * len(folds) + j, each) for j in range(len(folds))]
         for i, each in enumerate(combinations)
     ]
-    going = {i: each.n_more(np.empty(0), np.empty(0)) for i, each in enumerate(combinations)}
+    going = {i: each.n_more(paths[i]) for i, each in enumerate(combinations)}
     while going:
         which = [(i, j) for i in going for j in range(len(folds))]
         results = Parallel(n_jobs=n_jobs)(
@@ -262,7 +269,7 @@ def paths_in_step(
         for (i, j), path in zip(which, results, strict=True):
             paths[i][j] = path
         for i in list(going):
-            going[i] = combinations[i].n_more(mean_scores(paths[i]), mean_losses(paths[i]))
+            going[i] = combinations[i].n_more(paths[i])
             if not going[i]:
                 _end(combinations[i], paths[i], told[i])
                 del going[i]
@@ -315,10 +322,12 @@ def _went_on(
             with told.subtask(f"penalty {alpha:.3g}", task_id=number):
                 blocks = next(solved)
                 value, loss = score(blocks)
+                n_neurons = len(blocks[-1].solution.neurons)
                 path = FoldPath(
                     (*path.scores, value),
                     (*path.losses, loss),
-                    (*path.neurons, len(blocks[-1].solution.neurons)),
+                    (*path.neurons, n_neurons),
+                    (*path.crowding, n_neurons / sample.rows.n_rows),
                     path.n_unconverged + (not blocks[-1].solution.converged),
                     (*path.solutions, blocks[0].solution),
                 )

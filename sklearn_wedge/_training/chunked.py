@@ -28,7 +28,7 @@ from sklearn_wedge._settings.options import FitOptions, scope
 COLUMNS_PER_INPUT = 64
 # Share of the working memory that the Hessian of several classes may take: of a chunk, of all of
 # them, and what is made of it on the way there are about as many.
-HESSIAN_SHARE = 1 / 8
+ARRAY_SHARE = 1 / 8
 
 
 def working_memory_bytes() -> float:
@@ -129,7 +129,7 @@ def chunked_problem(
         sample.rows,
         options.solver,
         sample.activations(Neurons.empty(1)),
-        HESSIAN_SHARE * working_memory_bytes(),
+        ARRAY_SHARE * working_memory_bytes(),
     )
     words = scope(neuron_class, rows.n_inputs, exact=False)
     pricing = ChunkedPricing(sample, neuron_class)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, xlog1py, xlogy
 
 from sklearn_wedge._core.losses.base import Array, SmoothLoss, sum_of_squares
@@ -179,6 +180,7 @@ class Hinge(PiecewiseLinear):
 
     target_scaling = "none"
     mean_tells_constant = True
+    n_pairs = 2
 
     def kinks(self, target: Array) -> Array:
         """The margins of 1."""
@@ -187,6 +189,10 @@ class Hinge(PiecewiseLinear):
     def slopes(self, target: Array) -> tuple[Array, Array]:
         """One of them is 0: beyond the margin nothing is lost."""
         return np.minimum(_side(target), 0.0), np.maximum(_side(target), 0.0)
+
+    def pair_of_slopes(self, target: Array) -> NDArray[np.intp]:
+        """That of the class."""
+        return target[:, 0].astype(np.intp)
 
     def constant_model(self, target: Array, weight: Array) -> Array:
         """The best constant prediction, of shape (q,): the side of the majority."""

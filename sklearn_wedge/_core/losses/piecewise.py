@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
@@ -21,8 +22,11 @@ CURVATURE_OF_LINES = 1e-9
 class PiecewiseLinear(KinkedLoss):
     """``max(low·r, high·r)`` in each output, of the distance ``r`` of a prediction from a kink.
 
-    The slopes ``low <= 0 <= high`` limit the dual point: ``v / w`` is between them.
+    The slopes ``low <= 0 <= high`` limit the dual point: ``v / w`` is between them. Of how many
+    pairs they are is ``n_pairs``.
     """
+
+    n_pairs: ClassVar[int] = 1
 
     @abstractmethod
     def kinks(self, target: Array) -> Array:
@@ -32,11 +36,27 @@ class PiecewiseLinear(KinkedLoss):
     def slopes(self, target: Array) -> tuple[Array, Array]:
         """``low`` and ``high``, of a shape that broadcasts to (n, q)."""
 
+    def pair_of_slopes(self, target: Array) -> NDArray[np.intp]:
+        """Which pair of slopes a row of one output has, (n,): a number below ``n_pairs``."""
+        return np.zeros(len(target), dtype=np.intp)
+
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
         distance = self.kinks(target) - prediction
         low, high = self.slopes(target)
         return float(weight @ np.maximum(low * distance, high * distance).sum(axis=1))
+
+    def best_shift(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The constants to add to predictions at which the mean loss is least, (q,)."""
+        distance = self.kinks(target) - prediction
+        low, high = (np.broadcast_to(slope, distance.shape) for slope in self.slopes(target))
+        order = np.argsort(distance, axis=0, kind="stable")
+        # What the loss falls by along the constant, before any row is passed; and what each takes.
+        rises = np.take_along_axis((high - low) * weight[:, None], order, axis=0).cumsum(axis=0)
+        place = np.count_nonzero(rises < weight @ high, axis=0)
+        place = np.minimum(place, len(distance) - 1)
+        outputs = np.arange(distance.shape[1])
+        return distance[order[place, outputs], outputs]
 
     def within_domain(self, dual: Array, target: Array, weight: Array) -> Array:
         """The nearest dual point with ``v / w`` between the slopes."""
@@ -108,11 +128,21 @@ class Smoothed(SmoothLoss):
         _, slope, steep = self._slope(prediction, target)
         return np.where(slope == steep, weight[:, None] / self.width, 0.0)
 
-    def curvature_of_lines(self, prediction: Array, target: Array, weight: Array) -> Array:
-        """What a step takes for the curvature on the lines, (n, q)."""
-        _, slope, steep = self._slope(prediction, target)
-        slight = CURVATURE_OF_LINES / self.width
-        return np.where(slope == steep, 0.0, slight * weight[:, None])
+    def curvature_of_lines(
+        self, prediction: Array, target: Array, weight: Array, damping: float
+    ) -> Array:
+        """What a step takes for the curvature on the lines, (n, q).
+
+        So much of that of the parabola that touches the envelope there and its other line, and is
+        nowhere below; but always a little.
+        """
+        distance, slope, steep = self._slope(prediction, target)
+        low, high = self.loss.slopes(target)
+        from_centre = np.abs(distance - self.width / 2 * (low + high))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            touching = damping * (high - low) / 2 / from_centre
+        above = np.maximum(touching, CURVATURE_OF_LINES / self.width)
+        return np.where(slope == steep, 0.0, weight[:, None] * above)
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """That of the loss, less ``width / 2 Σ v²/w``."""

@@ -42,7 +42,7 @@ def restricted_problem(
     rows: Rows,
     solver: Solver,
     nothing: Activations | None = None,
-    hessian_bytes: float = np.inf,
+    array_bytes: float = np.inf,
 ) -> RestrictedProblem:
     """The restricted problem of a loss, with the solver asked for.
 
@@ -57,17 +57,18 @@ def restricted_problem(
         envelope, or has several outputs and few rows.
     nothing : Activations, default=None
         Those of no column; None: of rows in memory.
-    hessian_bytes : float, default=inf
-        What the Hessian of several outputs may take.
+    array_bytes : float, default=inf
+        What an array made of all rows may take: the Hessian of several outputs, the activations of
+        rows near the kinks of their losses.
     """
     by_envelopes = solver == "active_set" or (solver == "auto" and not _is_small(rows))
     if by_envelopes and isinstance(loss, PiecewiseLinear):
-        return Smoothing(loss, rows, nothing)
+        return Smoothing(loss, rows, nothing, array_bytes)
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
         return InteriorPoint(loss, rows, nothing)
     if isinstance(loss, SquaredError):
         return LeastSquares(loss, rows, nothing)
-    return ProximalNewton(loss, rows, nothing, hessian_bytes)
+    return ProximalNewton(loss, rows, nothing, array_bytes)
 
 
 def _is_small(rows: Rows) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,18 +116,27 @@ def _solved(point: Point, accuracy: float) -> Point:
     """Where the steps from a point end."""
     close, precision = 0, precision_of(ROUGH_MODEL * accuracy, point.objective)
     for _ in range(MAX_STEPS):
-        after, promised = newton_step(point, precision)
-        if after is None:
+        step = newton_step(point, precision)
+        if step.after is None:
             return point
-        point = after
-        close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-        if close >= CLOSE_STEPS or 0 < promised <= LITTLE * accuracy:
+        point = step.after
+        close = close + 1 if step.promised <= CLOSE * abs(point.objective) else 0
+        if close >= CLOSE_STEPS or 0 < step.promised <= LITTLE * accuracy:
             return point
     return point
 
 
-def newton_step(point: Point, precision: float) -> tuple[Point | None, float]:
-    """The point that one step leads to, if any, and the decrease that the full step promised."""
+@dataclass(frozen=True)
+class Step:
+    """Where a step leads, if it does; the decrease that all of it promised; how much is taken."""
+
+    after: Point | None
+    promised: float
+    length: float
+
+
+def newton_step(point: Point, precision: float) -> Step:
+    """One step, as much of it as decreases the objective."""
     products, dual_sum = point.products
     working = working_set(point.columns.values(products), point.alpha, point.coef)
     model, signs = point.model(working, levelled=False), point.columns.signs[working]
@@ -141,8 +152,8 @@ def newton_step(point: Point, precision: float) -> tuple[Point | None, float]:
         if promised <= (rounding := CLOSE * abs(point.objective)):
             # Unless rounding had the model go far down where the loss goes up.
             risen = not after.objective <= point.objective + rounding
-            return None if risen else after, promised
+            return Step(None if risen else after, promised, length)
         if after.objective <= point.objective - SUFFICIENT * length * promised:
-            return after, promised
+            return Step(after, promised, length)
         length /= 2
-    return None, promised
+    return Step(None, promised, length)

@@ -9,17 +9,19 @@ dual problem (the method of multipliers): they end at its solution although no w
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses import PiecewiseLinear
-from sklearn_wedge._core.restricted.columns import Columns, Optimum, RestrictedProblem, total_length
-from sklearn_wedge._core.restricted.groups import precision_of
+from sklearn_wedge._core.restricted.columns import Columns, Optimum, RestrictedProblem
+from sklearn_wedge._core.restricted.envelopes import Envelope
+from sklearn_wedge._core.restricted.interior_point import InteriorPoint
+from sklearn_wedge._core.restricted.lumps import Lumped
 from sklearn_wedge._core.restricted.model import Point
-from sklearn_wedge._core.restricted.newton import CLOSE, ROUGH_MODEL, ProximalNewton, newton_step
-from sklearn_wedge._core.rows import Activations, Kept, passes
+from sklearn_wedge._core.rows import Activations, Kept, OneChunk, Rows, lumps, passes
 
 Array = NDArray[np.float64]
 
@@ -39,31 +41,18 @@ OF_ENVELOPE = 0.3
 # Fraction of the objective that the gap may be where none is asked for; what the first envelope may
 # leave then, as the next ones have to close it.
 ROUNDING, ROUGHLY = 1e-13, 1e-3
+# What is left of the objective where envelopes count as unable to solve; of so many rows CVXPY then
+# goes on.
+UNSOLVED, FEW_ROWS = 1e-6, 500
+# Of more rows, and of all in many chunks, where a step is several passes, those far from their
+# kinks are taken together, in lumps; so many are not, at least.
+MANY_ROWS, SHARE_ALONE, LEAST_ALONE = 4000, 0.25, 1000
+# Times that rows leave their lumps; margins are told apart by roots of two.
+MAX_LUMPINGS, HALVINGS = 8, 40
+# What the problem on lumps may leave of a gap, as a part of what all rows may.
+OF_LUMPS = 0.5
 # Steps on one envelope, and on all of them.
 MAX_STEPS, MAX_STEPS_OF_ALL = 200, 1000
-# Steps in a row that promised nothing but rounding.
-CLOSE_STEPS = 3
-
-
-class Envelope(ProximalNewton):
-    """The problem of the envelope of a loss, around a dual point: if None, around zero."""
-
-    def __init__(self, of: Smoothing, width: float, around: Kept | None):
-        super().__init__(of.loss.smoothed(width), of.rows, of.nothing)
-        self.width, self.around = width, around
-
-    def predict(self, columns: Columns, coef: Array, intercept: Array) -> Kept:
-        """Where the envelope around zero is evaluated."""
-        predicted = super().predict(columns, coef, intercept)
-        if self.around is None:
-            return predicted
-        return self.rows.keep(passes.moved, self.width, along=(predicted, self.around))
-
-    def model_sums(
-        self, activations: Activations, predicted: Kept, levelled: bool
-    ) -> tuple[Array, ...]:
-        """Those of the rows around their kinks, which are few, and what keeps steps short."""
-        return self.rows.sum(passes.bent_model_sums, activations, self.loss, along=(predicted,))
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,19 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
     rows : Rows
     nothing : Activations, default=None
         See ``RestrictedProblem``.
+    array_bytes : float, default=inf
+        What the activations of rows near their kinks may take.
     """
+
+    def __init__(
+        self,
+        loss: PiecewiseLinear,
+        rows: Rows,
+        nothing: Activations | None = None,
+        array_bytes: float = np.inf,
+    ):
+        super().__init__(loss, rows, nothing)
+        self.array_bytes = array_bytes
 
     def solve(
         self,
@@ -108,28 +109,106 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
 
         If it is 0, of the duality gap over the columns nothing is left but rounding.
         """
+        best = self.start(columns, alpha, coef, intercept)
+        # Who knows no objective yet may allow anything.
+        wanted = min(GAP_OF_ACCURACY * accuracy, best.objective)
+        few_rows = isinstance(self.rows, OneChunk) and self.rows.n_rows <= MANY_ROWS
+        if len(intercept) == 1 and not few_rows:
+            best = self._by_lumps(best, columns, alpha, wanted)
+        best = self.by_envelopes(best, columns, alpha, wanted)
+        if best.gap > max(wanted, UNSOLVED * best.objective) and self._is_small:
+            best = self._by_interior_point(best, columns, alpha)
+        return best.optimum()
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether CVXPY takes no longer than another round."""
+        return isinstance(self.rows, OneChunk) and self.rows.n_rows <= FEW_ROWS
+
+    def _by_interior_point(self, best: _Reached, columns: Columns, alpha: float) -> _Reached:
+        """What CVXPY finds, if that is better: it has no width that would have to vanish.
+
+        It uses many more columns: these have to be worth something.
+        """
+        # Where it fails, what is reached is a solution with a gap that is known.
+        with suppress(RuntimeError):
+            solver = InteriorPoint(self.loss, self.rows, self.nothing)
+            found = solver.solve(columns, alpha, best.coef, best.intercept)
+            better = self._better(best, columns, alpha, found)
+            if better.objective < best.objective - UNSOLVED * best.objective:
+                return better
+            return replace(best, dual=better.dual, bound=better.bound)
+        return best
+
+    def start(self, columns: Columns, alpha: float, coef: Array, intercept: Array) -> _Reached:
+        """What is reached by coefficients as they are given, without those of a wrong sign."""
         coef = columns.feasible(coef)
         predicted = self.predict(columns, coef, intercept)
-        best = _Reached(coef, intercept, predicted, self.objective(predicted, coef, alpha))
-        # Who knows no objective yet may allow anything.
-        accuracy = min(GAP_OF_ACCURACY * accuracy, best.objective)
+        return _Reached(coef, intercept, predicted, self.objective(predicted, coef, alpha))
+
+    def _by_lumps(self, best: _Reached, columns: Columns, alpha: float, wanted: float) -> _Reached:
+        """Solutions on the rows near their kinks, and lumps of the others: more near each time.
+
+        It ends above what is wanted where too many rows would be alone.
+        """
+        most = self.array_bytes / (8.0 * max(len(columns), 1))
+        n_alone = int(min(max(LEAST_ALONE, SHARE_ALONE * self.rows.n_rows), most))
+        predicted, coef, intercept = best.predicted, best.coef, best.intercept
+        of_rows = self.rows.keep(
+            lumps.lump_of_rows, self.loss, self._margin(predicted, n_alone), along=(predicted,)
+        )
+        for _ in range(MAX_LUMPINGS):
+            few = Lumped.of(self.rows, self.loss, of_rows, columns.activations)
+            inner = Smoothing(self.loss, few.rows)
+            of_few = Columns(few.activations, columns.signs)
+            start = inner.start(of_few, alpha, coef, intercept)
+            found = inner.by_envelopes(start, of_few, alpha, OF_LUMPS * wanted)
+            coef, intercept = found.coef, found.intercept
+            predicted = self.predict(columns, coef, intercept)
+            on_all = Optimum(coef, intercept, predicted, few.dual_of_all(self.rows, found.dual))
+            best = self._better(best, columns, alpha, on_all)
+            margin = self._margin(predicted, n_alone // 4)
+            of_rows = self.rows.keep(lumps.separated, self.loss, margin, along=(predicted, of_rows))
+            if best.gap <= wanted or self._n_alone(of_rows) > most:
+                break
+        return best
+
+    def _n_alone(self, of_rows: Kept) -> float:
+        return float(self.rows.sum(lumps.n_alone, along=(of_rows,))[0][0])
+
+    def _margin(self, predicted: Kept, n_rows: int) -> float:
+        """The largest margin, about, around kinks that so many rows are within."""
+        largest = max(self.rows.map(lumps.farthest, self.loss, along=(predicted,)))
+        margins = np.append(0.0, 2.0 * largest * 0.5 ** (np.arange(HALVINGS)[::-1] / 2))
+        (within,) = self.rows.sum(lumps.within_margins, self.loss, margins, along=(predicted,))
+        return float(margins[max(np.count_nonzero(within <= n_rows) - 1, 0)])
+
+    def by_envelopes(
+        self, best: _Reached, columns: Columns, alpha: float, accuracy: float
+    ) -> _Reached:
+        """Steps on one envelope after the other."""
+        coef, intercept = best.coef, best.intercept
+        wanted = max(accuracy, ROUNDING * best.objective)
+        if best.gap <= wanted:
+            return best
         farthest = max(self.rows.map(passes.farthest_from_kink, self.loss, intercept))
-        width = self._first_width(predicted, max(accuracy, ROUGHLY * best.objective))
-        narrowest = NARROWEST * width
-        wanted, around = max(accuracy, ROUNDING * best.objective), None
+        width = self._first_width(best.predicted, max(accuracy, ROUGHLY * best.objective))
+        narrowest, around = NARROWEST * width, None
         fruitless, left = 0, MAX_STEPS_OF_ALL
         for _ in range(MAX_ENVELOPES):
-            start = Point(Envelope(self, width, around), columns, alpha, coef, intercept)
-            at_most = min(MAX_STEPS, left)
-            point, n_steps = _descended(start, OF_ENVELOPE * wanted, farthest, at_most)
+            envelope = Envelope(self.loss, self.rows, self.nothing, width, around)
+            start = Point(envelope, columns, alpha, coef, intercept)
+            close = OF_ENVELOPE * wanted
+            point, n_steps = envelope.descended(start, close, farthest, min(MAX_STEPS, left))
             coef, intercept, around = point.coef, point.intercept, point.dual
-            last, best = best.gap, self._better(best, point)
+            reached = Optimum(coef, intercept, self.predict(columns, coef, intercept), around)
+            last, best = best.gap, self._better(best, columns, alpha, reached)
             fruitless = 0 if best.gap < LEFT_BY_PROGRESS * last else fruitless + 1
             left -= n_steps
             if best.gap <= wanted or fruitless >= FRUITLESS or left <= 0:
                 break
             width = max(width * NARROWER, narrowest)
-        return best.optimum()
+        return best
 
     def _first_width(self, predicted: Kept, accuracy: float) -> float:
         """The largest width whose envelope leaves so much of a gap, about, where nothing moves."""
@@ -138,52 +217,32 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         (left,) = self.rows.sum(passes.left_by_widths, self.loss, widths, along=(predicted,))
         return float(widths[max(np.count_nonzero(left <= accuracy) - 1, 0)])
 
-    def _better(self, best: _Reached, point: Point) -> _Reached:
-        """The best so far, with what the point of an envelope says of the loss itself."""
-        predicted = self.predict(point.columns, point.coef, point.intercept)
-        objective = self.objective(predicted, point.coef, point.alpha)
-        balanced = self.balanced(point.dual)
-        largest = self.values(point.columns, point.coef, balanced).max(initial=0.0)
-        bound = balanced.bound(min(1.0, point.alpha / largest) if largest > 0 else 1.0)
-        if objective < best.objective:
-            best = replace(
-                best,
-                coef=point.coef,
-                intercept=point.intercept,
-                predicted=predicted,
-                objective=objective,
-            )
-        return replace(best, dual=point.dual, bound=bound) if bound > best.bound else best
+    def _better(self, best: _Reached, columns: Columns, alpha: float, found: Optimum) -> _Reached:
+        """The best so far, with what a point and a dual point say of the loss itself."""
+        balanced = self.balanced(found.dual)
+        largest = self.values(columns, found.coef, balanced).max(initial=0.0)
+        bound = balanced.bound(min(1.0, alpha / largest) if largest > 0 else 1.0)
+        if bound > best.bound:
+            best = replace(best, dual=found.dual, bound=bound)
+        for shift in (None, self._best_shift(found.predicted)):
+            best = self._lower(best, alpha, found, shift)
+        return best
 
+    def _best_shift(self, predicted: Kept) -> Array | None:
+        """What to add to the intercept for the loss to be least; None: not known in chunks."""
+        if not isinstance(self.rows, OneChunk):
+            return None
+        return self.rows.map(passes.best_shift, self.loss, along=(predicted,))[0]
 
-def _descended(point: Point, accuracy: float, farthest: float, at_most: int) -> tuple[Point, int]:
-    """Steps on an envelope, until its own gap is small: where they end, and how many.
-
-    The decrease that a step promises does not tell: a narrow envelope is steep, and far from its
-    optimum only in the gradient.
-    """
-    close = 0
-    for n_steps in range(at_most):
-        gap = _gap(point, farthest)
-        if gap <= accuracy:
-            return point, n_steps
-        precision = precision_of(ROUGH_MODEL * gap, point.objective)
-        after, promised = newton_step(point, precision)
-        if after is None:
-            return point, n_steps
-        point = after
-        close = close + 1 if promised <= CLOSE * abs(point.objective) else 0
-        if close >= CLOSE_STEPS:
-            return point, n_steps + 1
-    return point, at_most
-
-
-def _gap(point: Point, farthest: float) -> float:
-    """The duality gap of an envelope, about, once its dual point is made feasible."""
-    products, dual_sum = point.products
-    largest = point.columns.values(products).max(initial=0.0)
-    share = min(1.0, point.alpha / largest) if largest > 0 else 1.0
-    penalty = point.alpha * total_length(point.coef)
-    slack = penalty - share * float((products * point.coef).sum())
-    unbalanced = farthest * float(np.abs(dual_sum).max())
-    return (1.0 - share) * (point.objective - penalty) + slack + unbalanced
+    def _lower(self, best: _Reached, alpha: float, found: Optimum, shift: Array | None) -> _Reached:
+        """The best so far, or the point found with a shift of its intercept."""
+        intercept, predicted = found.intercept, found.predicted
+        if shift is not None:
+            intercept = intercept + shift
+            predicted = self.rows.keep(passes.shifted, shift, along=(predicted,))
+        objective = self.objective(predicted, found.coef, alpha)
+        if not objective < best.objective:
+            return best
+        return replace(
+            best, coef=found.coef, intercept=intercept, predicted=predicted, objective=objective
+        )

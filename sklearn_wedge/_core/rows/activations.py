@@ -38,6 +38,9 @@ class Activations(Protocol):
     def values(self, chunk: Chunk) -> Array:
         """On the rows of a chunk, (m, r); not to be changed."""
 
+    def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
+        """On some rows of a chunk, (m, k)."""
+
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """``Σ_j coef_j h_j`` on the rows of a chunk, (r, q), of coefficients (m, q)."""
 
@@ -84,6 +87,10 @@ class KeptActivations:
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""
         return self.array
+
+    def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
+        """See ``Activations``."""
+        return self.array[:, which]
 
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """See ``Activations``."""
@@ -140,6 +147,10 @@ class ComputedActivations:
     def values(self, chunk: Chunk) -> Array:
         """See ``Activations``."""
         return self.neurons.activations(self.scaling.columns(chunk.inputs))
+
+    def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
+        """See ``Activations``."""
+        return self.neurons.activations(self.scaling.columns(chunk.inputs[which]))
 
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """See ``Activations``."""

@@ -78,6 +78,11 @@ def farthest_from_kink(chunk: Chunk, loss: PiecewiseLinear, constant: Array) -> 
     return float(np.abs(loss.kinks(chunk.target) - constant).max())
 
 
+def best_shift(chunk: Chunk, predicted: Array, loss: PiecewiseLinear) -> Array:
+    """What to add to predictions, (q,), for the mean loss of the one chunk to be least."""
+    return loss.best_shift(predicted, chunk.target, chunk.weight)
+
+
 def left_by_widths(
     chunk: Chunk, predicted: Array, loss: PiecewiseLinear, widths: Array
 ) -> tuple[Array]:
@@ -169,15 +174,17 @@ def model_sums(
 
 
 def bent_model_sums(
-    chunk: Chunk, predicted: Array, activations: Activations, loss: Smoothed
+    chunk: Chunk, predicted: Array, activations: Activations, loss: Smoothed, damping: float
 ) -> tuple[Array, ...]:
-    """``model_sums`` of the rows whose loss is curved there.
+    """``model_sums`` of the rows whose loss is curved there, and of the others if damped.
 
-    For the others stands the diagonal of what a slight curvature of theirs would add: it keeps the
-    model from being singular.
+    If not, the diagonal of what a slight curvature of theirs would add stands for them: it keeps
+    the model from being singular.
     """
     curvature = loss.curvature(predicted, chunk.target, chunk.weight)
-    lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight)
+    lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight, damping)
+    if damping > 0.0:
+        curvature, lines = curvature + lines, np.zeros_like(lines)
     values = activations.values(chunk)
     centre = activations.centre(values, chunk.weight)
     values = values - centre[:, None]
@@ -188,8 +195,9 @@ def bent_model_sums(
         centred.append(some @ c[bent])
         grams.append(matrices.gram(some * np.sqrt(c[bent]), chunk.threads))
     grams, centred = np.array(grams), np.array(centred)
-    columns = np.arange(len(values))
-    grams[:, columns, columns] += (values**2 @ lines).T
+    if damping == 0.0:
+        columns = np.arange(len(values))
+        grams[:, columns, columns] += (values**2 @ lines).T
     total = curvature.sum(axis=0)
     moments = centred + total[:, None] * centre
     return grams, centred, moments, total + lines.sum(axis=0)

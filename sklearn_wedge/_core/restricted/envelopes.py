@@ -1,0 +1,106 @@
+"""The problem of one envelope of a loss with kinks, and steps on it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_wedge._core.losses import PiecewiseLinear
+from sklearn_wedge._core.restricted.columns import Columns, total_length
+from sklearn_wedge._core.restricted.groups import precision_of
+from sklearn_wedge._core.restricted.model import Point
+from sklearn_wedge._core.restricted.newton import CLOSE, ROUGH_MODEL, ProximalNewton, newton_step
+from sklearn_wedge._core.rows import Activations, Kept, Rows, passes
+
+Array = NDArray[np.float64]
+
+# Steps in a row that promised nothing but rounding.
+CLOSE_STEPS = 3
+# How much less damping the next step has after one in full, and how much more after a shorter one;
+# what is less than the least is none.
+AFTER_FULL, AFTER_SHORT = 0.3, 4.0
+LEAST_DAMPING = 1e-3
+
+
+class Envelope(ProximalNewton):
+    """The problem of the envelope of a loss, around a dual point.
+
+    Parameters
+    ----------
+    loss : PiecewiseLinear
+    rows : Rows
+    nothing : Activations
+        Those of no column.
+    width : float
+    around : Kept or None
+        The dual point; None: zero.
+    """
+
+    def __init__(
+        self,
+        loss: PiecewiseLinear,
+        rows: Rows,
+        nothing: Activations,
+        width: float,
+        around: Kept | None,
+    ):
+        super().__init__(loss.smoothed(width), rows, nothing)
+        self.width, self.around = width, around
+        self._damping = 1.0
+
+    def predict(self, columns: Columns, coef: Array, intercept: Array) -> Kept:
+        """Where the envelope around zero is evaluated."""
+        predicted = super().predict(columns, coef, intercept)
+        if self.around is None:
+            return predicted
+        return self.rows.keep(passes.moved, self.width, along=(predicted, self.around))
+
+    def model_sums(
+        self, activations: Activations, predicted: Kept, levelled: bool
+    ) -> tuple[Array, ...]:
+        """Those of the rows around their kinks and, as far as steps are damped, of the others."""
+        sums = passes.bent_model_sums
+        return self.rows.sum(sums, activations, self.loss, self._damping, along=(predicted,))
+
+    def descended(
+        self, start: Point, accuracy: float, farthest: float, at_most: int
+    ) -> tuple[Point, int]:
+        """Steps from a point until the own gap of the envelope is small: the end, and how many.
+
+        The decrease that a step promises does not tell: a narrow envelope is steep, and far from
+        its optimum only in the gradient. The first model has the curvature of the parabolas that
+        touch the envelope where it is a line, and are nowhere below: a step in full, if a modest
+        one. The more steps are taken in full, the less of that, down to Newton's own.
+        """
+        point, close, self._damping = start, 0, 1.0
+        for n_steps in range(at_most):
+            gap = _gap(point, farthest)
+            if gap <= accuracy:
+                return point, n_steps
+            step = newton_step(point, precision_of(ROUGH_MODEL * gap, point.objective))
+            if step.after is None:
+                return point, n_steps
+            point = step.after
+            self._damping = _damping_after(self._damping, step.length)
+            close = close + 1 if step.promised <= CLOSE * abs(point.objective) else 0
+            if close >= CLOSE_STEPS:
+                return point, n_steps + 1
+        return point, at_most
+
+
+def _damping_after(damping: float, length: float) -> float:
+    if length < 1.0:
+        return min(AFTER_SHORT * max(damping, LEAST_DAMPING), 1.0)
+    after = AFTER_FULL * damping
+    return after if after > LEAST_DAMPING else 0.0
+
+
+def _gap(point: Point, farthest: float) -> float:
+    """The duality gap of an envelope, about, once its dual point is made feasible."""
+    products, dual_sum = point.products
+    largest = point.columns.values(products).max(initial=0.0)
+    share = min(1.0, point.alpha / largest) if largest > 0 else 1.0
+    penalty = point.alpha * total_length(point.coef)
+    slack = penalty - share * float((products * point.coef).sum())
+    unbalanced = farthest * float(np.abs(dual_sum).max())
+    return (1.0 - share) * (point.objective - penalty) + slack + unbalanced
