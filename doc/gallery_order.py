@@ -13,6 +13,7 @@ FIRST = (
     "own_loss",
     "monotone",
     "two_blocks",
+    "folds",
     "polish",
     "export",
     "german_credit",

@@ -37,6 +37,7 @@ ALLOWED = {
     "_core.pricing": {"_core.kernels", "_core.neurons", "_core.rows", "_core.threads"},
     "_core.solution": {"_core.neurons"},
     "_core.sliding": {"_core.kernels", "_core.losses", "_core.neurons"},
+    "_core.layers": {"_core.kernels", "_core.losses", "_core.sliding"},
     # What the loop solves, wherever the rows are.
     "_core.problem": {
         "_core.rows",
@@ -45,6 +46,7 @@ ALLOWED = {
         "_core.restricted",
         "_core.pricing",
         "_core.sliding",
+        "_core.layers",
     },
     "_core.stopping": {"_core.problem", "_core.solution"},
     "_core.state": {
@@ -77,7 +79,26 @@ ALLOWED = {
         "_core.rows",
         "_core.solution",
     },
+    "_core.blocks": {
+        "_core.problem",
+        "_core.neurons",
+        "_core.rows",
+        "_core.sliding",
+        "_core.solution",
+    },
+    "_core.repricing": {
+        "_core.blocks",
+        "_core.problem",
+        "_core.losses",
+        "_core.neurons",
+        "_core.pricing",
+        "_core.restricted",
+        "_core.rows",
+    },
     "_core.deep": {
+        "_core.blocks",
+        "_core.repricing",
+        "_core.neurons",
         "_core.problem",
         "_core.state",
         "_core.warm_path",
@@ -88,7 +109,7 @@ ALLOWED = {
     },
     # The solution and the sample are what it turns into layers.
     "_core.network": {
-        "_core.deep",
+        "_core.blocks",
         "_core.encoding",
         "_core.rows",
         "_core.solution",

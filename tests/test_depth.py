@@ -96,33 +96,42 @@ SMALL = {
 }
 
 
+def bound_over(columns, block, alpha):
+    """The dual value of the residuals, scaled until no column, (m, n), violates its constraint."""
+    sample, solution = block.sample, block.solution
+    inputs = sample.points[sample.point_of_sample]
+    outputs = solution.neurons.activations(inputs.T).T @ solution.coef + solution.intercept
+    target, weight = sample.target[:, 0], sample.weight
+    dual = weight * (target - outputs[:, 0])
+    dual -= weight * dual.sum()
+    dual *= min(1.0, alpha / np.abs(columns @ dual).max())
+    return dual @ target - (dual**2 / weight).sum() / 2
+
+
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("data", SMALL)
 def test_a_further_block_is_the_optimum_over_wedges_of_the_activations(data, order):
     X = SMALL[data]
     y = folded(X) + 0.1 * np.sin(np.arange(len(X)))
-    certain = []
+    kept = 0
     for alpha in (0.02, 0.005):
         for block in solved(X, y, alpha, 2, order)[1:]:
             certificate, sample = block.solution.certificate, block.sample
             inputs = sample.points[sample.point_of_sample]
-            columns = every_neuron(sample.points, order).activations(inputs)
-            best = least_squares_optimum(columns, sample.target[:, 0], sample.weight, alpha)
+            bound = bound_over(every_neuron(sample.points, order).activations(inputs), block, alpha)
             assert block.solution.converged
             assert certificate.exact
-            assert certificate.objective <= best.upper * (1 + 1e-6)
-            assert certificate.objective >= best.lower * (1 - 1e-9)
-            assert certificate.lower_bound <= best.upper * (1 + 1e-9)
-            # At small penalties the solver may fail: then its bounds hold, but leave room.
-            certain.append(best.relative_gap < 1e-6)
-    assert order == 1 or any(certain)
+            assert bound * (1 - 1e-9) <= certificate.objective <= bound * (1 + 1e-6)
+            assert certificate.lower_bound <= certificate.objective
+            kept += 1
+    assert order == 1 or kept == 2
 
 
 @pytest.mark.parametrize("data", SMALL)
 def test_activations_are_those_of_unit_norm_neurons_unscaled(data):
     X = SMALL[data]
     first, second = solved(X, folded(X), 0.005, 2)
-    passed = first.solution.neurons.take(first.passed_on)
+    passed = first.passed_on
     weights = passed.weight_matrix(2)
     assert_allclose(np.abs(weights).sum(axis=0), 1.0)
     # The samples are centred; offsets are in those units.
@@ -134,10 +143,9 @@ def test_activations_are_those_of_unit_norm_neurons_unscaled(data):
     assert_allclose(shift, np.broadcast_to(shift[:1], shift.shape), atol=1e-9)
     means = second.sample.sum_over_points(second.sample.weight) @ new
     assert_allclose(means, 0.0, atol=1e-9)
-    # What is equal is equal bit for bit: the points on a hyperplane, for one.
-    for column, on in zip(new.T, np.abs(h.T) < 1e-12, strict=True):
-        assert on.any()
-        assert len(set(column[on])) == 1
+    # What is equal is equal bit for bit: the points where a neuron is idle, for one.
+    for column, idle in zip(new.T, h.T == 0, strict=True):
+        assert len(set(column[idle])) <= 1
 
 
 # Data on which a second block gains something; 7 for the other losses.
@@ -324,7 +332,6 @@ def test_the_neurons_to_be_read_are_those_of_the_network(deep):
         distance = np.einsum("nms,ms->nm", inputs[:, neurons.inputs], used) + neurons.offsets
         # The hyperplane of each neuron passes through the rows that it names.
         for j, rows in enumerate(neurons.rows):
-            assert np.any(rows >= 0)
             assert_allclose(distance[rows[rows >= 0], j], 0.0, atol=1e-8)
         inputs = np.concatenate([inputs, np.maximum(distance, 0.0)], axis=1)
     last = inputs[:, -model.n_neurons_ :] @ model.neurons_.coef[:, 0]
@@ -490,7 +497,7 @@ def test_a_number_of_blocks_that_is_none_is_refused(n_blocks):
 
 
 def test_a_function_of_kinks_of_kinks_is_fitted_better_by_two_blocks():
-    """At half the error or less, on no more neurons; the penalty of both by validation."""
+    """At a quarter of the error or less, on no more neurons; both penalties by validation."""
     rng = np.random.default_rng(0)
     X, V, T = (rng.uniform(-1, 1, size=(n, 3)) for n in (400, 200, 2000))
     noisy = [composed(Z) + 0.02 * rng.normal(size=len(Z)) for Z in (X, V)]
@@ -507,4 +514,4 @@ def test_a_function_of_kinks_of_kinks_is_fitted_better_by_two_blocks():
     _, at_most, one = min(fits(1))
     _, width, two = min(found for found in fits(2) if found[1] <= at_most)
     assert width <= at_most
-    assert two <= 0.5 * one
+    assert two <= 0.25 * one

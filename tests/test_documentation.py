@@ -100,6 +100,13 @@ def two_blocks_halve_the_error_on_no_more_neurons(names):
     assert rmse(two, names["X_test"], truth) <= 0.5 * rmse(one, names["X_test"], truth)
 
 
+def lines_of_a_second_layer_are_folded_and_pass_through_their_samples(names):
+    assert len(names["shown"]) == 6
+    assert len(names["named"]) >= 3
+    assert names["distance"] < 1e-9
+    assert names["error"] < 0.08
+
+
 def a_table_with_gaps_is_read_by_its_names(names):
     table, models = names["flats"], names["models"]
     scores = {name: model.score(names["X_test"], names["y_test"]) for name, model in models.items()}
@@ -119,6 +126,7 @@ CLAIMS = {
     "plot_dask.py": workers_have_the_objective_of_one_machine,
     "plot_export.py": exports_predict_the_same,
     "plot_effects.py": effects_sum_to_the_prediction,
+    "plot_folds.py": lines_of_a_second_layer_are_folded_and_pass_through_their_samples,
     "plot_german_credit.py": weights_arrive,
     "plot_mixed_table.py": a_table_with_gaps_is_read_by_its_names,
     "plot_intervals.py": conformalised_bands_cover,

@@ -112,8 +112,8 @@ def broken(where, value=np.nan):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (lambda: fitted(hidden_layer_sizes=(3, 3)), "one hidden layer.*got 3 and 3"),
-        (lambda: fitted(hidden_layer_sizes=()), "one hidden layer.*got 1 and 1"),
+        (lambda: fitted(hidden_layer_sizes=()), "a hidden layer or several.*got 1 and 1"),
+        (lambda: (layers()[0], layers()[1][:1]), "as many of biases; got 2 and 1"),
         (lambda: fitted(activation="tanh"), "activation='tanh'"),
         (lambda: layers(d=3), "X has 2 features, and network takes 3"),
         (lambda: layers(q=2), "2 outputs, and y has 1"),

@@ -20,6 +20,7 @@ from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution,
 from sklearn_wedge._core.state import (
     State,
     accuracy_wanted,
+    before_pricing,
     is_too_coarse,
     solve_for,
     solve_restricted,
@@ -63,13 +64,7 @@ ENOUGH = 0.5
 
 def at_penalty(problem: Problem, state: State, alpha: float, rule: StoppingRule) -> State:
     """The same columns at another penalty, before any pricing there."""
-    fresh = replace(
-        state,
-        alpha=alpha,
-        priced=None,
-        lower_bound=-np.inf,
-        rounds=(),
-    )
+    fresh = replace(before_pricing(state), alpha=alpha)
     return solve_for(problem, fresh, rule, _gap_of_columns(state, fresh))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.encoding import Encoding
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.rows import Sample
@@ -46,7 +46,7 @@ class HiddenNeurons:
     rows : int ndarray of shape (n_neurons, order)
         Rows of the ``X`` given to ``fit`` that the neuron's hyperplane passes through, padded with
         -1. Where rows were equal, the first of them. A neuron that L-BFGS has moved, in a search
-        under l2, passes through none: all -1.
+        under l2 or with all layers of a deep network, passes through none: all -1.
     heights : ndarray of shape (n_neurons,)
         Of ramps how far they rise; else infinite.
     end_rows : int ndarray of shape (n_neurons,)
@@ -96,12 +96,13 @@ class Block:
     Attributes
     ----------
     neurons : HiddenNeurons
-        The hidden layer. Of a block before the last: those of its neurons that later ones build
-        on, with their coefficients in the block's own network.
+        The hidden layer. Of a block before the last: neurons that later ones build on, where they
+        have moved to, with their coefficients in the block's own network; 0 if they came later.
     n_neurons : int
-        Neurons of the block's own network, which is optimal given the blocks before.
-    certificate : Certificate
-        Of the block's own network.
+        Neurons of the block's own network, which was optimal given the blocks before when it was
+        the last.
+    certificate : Certificate or None
+        Of the block's own network, when it was the last; None of a layer that was given.
     history : tuple of Round
         Its pricing rounds.
 
@@ -119,10 +120,12 @@ class Block:
 
     neurons: HiddenNeurons
     n_neurons: int
-    certificate: Certificate
+    certificate: Certificate | None
     history: tuple[Round, ...]
 
     def __repr__(self) -> str:
+        if self.certificate is None:
+            return f"Block(n_neurons={self.n_neurons}, given)"
         gap = self.certificate.relative_gap
         return f"Block(n_neurons={self.n_neurons}, relative_gap={gap:.1e})"
 
@@ -222,7 +225,7 @@ def network_of(solution: Solution, sample: Sample) -> Network:
     into one with ``‖w‖ = |a|``, at which the penalty of the network equals that of the convex
     problem (M. Pilanci, arXiv 2309.16512). Then it is brought into original units.
     """
-    return _network([_Layer(solution, np.arange(len(solution.neurons)), sample)])
+    return _network([_Layer(solution, solution.neurons, solution.coef, sample)])
 
 
 def deep_network_of(blocks: Sequence[SolvedBlock]) -> Network:
@@ -231,19 +234,21 @@ def deep_network_of(blocks: Sequence[SolvedBlock]) -> Network:
     Before the last layer neurons are of unit norm, as the blocks after them saw them.
     """
     *before, last = blocks
-    layers = [_Layer(block.solution, block.passed_on, block.sample) for block in before]
-    every = np.arange(len(last.solution.neurons))
-    return _network(_without_idle([*layers, _Layer(last.solution, every, last.sample)]))
+    layers = [_Layer(each.solution, each.passed_on, each.coef, each.sample) for each in before]
+    solution = last.solution
+    layers.append(_Layer(solution, solution.neurons, solution.coef, last.sample))
+    return _network(_without_idle(layers))
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A hidden layer: some neurons of a solution, and the activations that they may have as inputs.
+    """A hidden layer: neurons, their coefficients in the solution of their block, and its sample.
 
     Attributes
     ----------
-    solution : Solution
-    which : int ndarray
+    solution : Solution or None
+    neurons : Neurons
+    coef : ndarray
     sample : Sample
     activations : tuple of int ndarrays
         Numbers of those that are in the network, layer by layer.
@@ -251,15 +256,15 @@ class _Layer:
         Of these the ramps, which are two neurons of their layer.
     """
 
-    solution: Solution
-    which: NDArray[np.intp]
+    solution: Solution | None
+    neurons: Neurons
+    coef: Array
     sample: Sample
     activations: tuple[NDArray[np.intp], ...] = ()
     ramps: tuple[NDArray[np.intp], ...] = ()
 
-    @property
-    def neurons(self) -> Neurons:
-        return self.solution.neurons.take(self.which)
+    def take(self, which: NDArray) -> _Layer:
+        return replace(self, neurons=self.neurons.take(which), coef=self.coef[which])
 
     @property
     def n_columns(self) -> int:
@@ -312,27 +317,29 @@ class _Layer:
             rows=np.where(neurons.points >= 0, first_row[neurons.points], -1),
             heights=neurons.heights,
             end_rows=np.where(neurons.ends >= 0, first_row[neurons.ends], -1),
-            coef=self.solution.coef[self.which],
+            coef=self.coef,
         )
 
     def block(self) -> Block:
         solution = self.solution
+        if solution is None:
+            return Block(self.readable(), len(self.neurons), None, ())
         n_neurons = len(solution.neurons)
         return Block(self.readable(), n_neurons, solution.certificate, solution.history)
 
 
 def _without_idle(layers: list[_Layer]) -> list[_Layer]:
     """The layers without neurons that no later one has as an input, and without empty layers."""
-    ends = np.cumsum([len(layer.which) for layer in layers])
+    ends = np.cumsum([len(layer.neurons) for layer in layers])
     used = np.zeros(ends[-1], dtype=bool)
-    used[ends[-1] - len(layers[-1].which) :] = True
+    used[ends[-1] - len(layers[-1].neurons) :] = True
     kept: list[_Layer] = []
     for layer, end in zip(reversed(layers), reversed(ends), strict=True):
-        layer = replace(layer, which=layer.which[used[end - len(layer.which) : end]])
+        layer = layer.take(used[end - len(layer.neurons) : end])
         needed = layer.uses()
         used[: len(needed)] |= needed
         kept.insert(0, layer)
-    kept = [layer for layer in kept if len(layer.which) or layer is kept[-1]]
+    kept = [layer for layer in kept if len(layer.neurons) or layer is kept[-1]]
     return [_with_activations(layer, layers, used) for layer in kept]
 
 
@@ -342,7 +349,7 @@ def _with_activations(layer: _Layer, layers: list[_Layer], used: NDArray[np.bool
     for before in layers:
         if begin == layer.sample.n_activations:
             break
-        end = begin + len(before.which)
+        end = begin + len(before.neurons)
         numbers = begin + np.flatnonzero(used[begin:end])
         activations.append(numbers)
         ramps.append(numbers[before.neurons.are_ramps[numbers - begin]])
@@ -358,7 +365,7 @@ def _network(layers: list[_Layer]) -> Network:
     out = np.divide(
         solution.coef, root[:, None], out=np.zeros_like(solution.coef), where=root[:, None] > 0
     )
-    hidden = [layer.weights(np.ones(len(layer.which))) for layer in before]
+    hidden = [layer.weights(np.ones(len(layer.neurons))) for layer in before]
     hidden.append(last.weights(root))
     ramps = last.neurons.are_ramps
     out = np.concatenate([out, -out[ramps]])

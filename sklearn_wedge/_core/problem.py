@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.layers import LayeredLoss
 from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons
@@ -18,6 +19,7 @@ from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._core.rows import Sample, TrainingSample, passes
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
+    Weights,
     as_neurons,
     balanced_weights,
     random_weights,
@@ -242,9 +244,13 @@ class Problem:
         is searched. Best neurons of other classes pass through samples, and are found as fast.
         Ramps are not moved, and where neurons may be ramps none is.
         """
-        has_gradient = not isinstance(self.loss, OwnLoss)
         kind = self.neuron_class
-        return self.climbs and has_gradient and kind.monotone is None and not kind.ramps
+        return self.climbs and self.has_gradient and kind.monotone is None and not kind.ramps
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a network of this problem can slide: losses with kinks are smoothed."""
+        return not isinstance(self.loss, OwnLoss)
 
     @property
     def climbs(self) -> bool:
@@ -275,11 +281,18 @@ class Problem:
         """
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
-        moved = slid(self._network_loss, start, alpha, self._dense, STEPS_PER_SLIDE, gained)
+        moved = slid(self._network_loss, start, alpha, self.is_dense, STEPS_PER_SLIDE, gained)
         return as_neurons(moved, self.sample.points, self.neuron_class)
 
+    def slid_layers(self, start: Weights, alpha: float, dense: bool, n_steps: int) -> Weights:
+        """A network of several hidden layers on the inputs of this problem, after a slide."""
+        chunk = self.restricted.rows.chunk
+        data = chunk.inputs, chunk.target, chunk.weight
+        loss = LayeredLoss(*data, self._sliding_loss, start, threads=chunk.threads)
+        return slid(loss, start, alpha, dense, n_steps, 0.0, self.neuron_class.norm)
+
     @property
-    def _dense(self) -> bool:
+    def is_dense(self) -> bool:
         """Whether any neuron may use any input."""
         kind = self.neuron_class
         return kind.order >= self.sample.n_inputs and kind.groups is None and kind.apart is None
@@ -287,7 +300,7 @@ class Problem:
     @property
     def drafts(self) -> bool:
         """Whether a network trained from random weights is of the class of neurons."""
-        return self.slides and self._dense
+        return self.slides and self.is_dense
 
     def drafted(
         self, alpha: float, n_neurons: int, seed: tuple[int, ...], n_steps: int = STEPS_OF_DRAFT

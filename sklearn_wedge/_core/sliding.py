@@ -9,7 +9,8 @@ arXiv 1811.06416.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,14 @@ from scipy.optimize import OptimizeResult, minimize
 
 from sklearn_wedge._core.kernels import SERIAL, Threads
 from sklearn_wedge._core.losses import SmoothLoss
-from sklearn_wedge._core.neurons import NEGLIGIBLE_WEIGHT, NeuronClass, Neurons, inputs_in_use
+from sklearn_wedge._core.neurons import (
+    NEGLIGIBLE_WEIGHT,
+    NeuronClass,
+    Neurons,
+    Norm,
+    inputs_in_use,
+    length,
+)
 
 Array = NDArray[np.float64]
 
@@ -39,25 +47,39 @@ NEGLIGIBLE_PENALTY = 1e-8
 
 @dataclass(frozen=True)
 class Weights:
-    """``t + Σ_j a_j (w_j·x + b_j)_+`` on the inputs of the problem.
+    """``t + Σ_j a_j (w_j·x + b_j)_+`` on the inputs of the problem, and on activations before.
 
     Attributes
     ----------
-    hidden : ndarray of shape (d + 1, m)
-        Weights by neuron, the bias last.
+    hidden : ndarray of shape (d + k + 1, m)
+        Weights by neuron: on the inputs, on the k activations of the layers before, the bias last.
     outer : ndarray of shape (m, q)
     intercept : ndarray of shape (q,)
+    before : tuple of ndarrays
+        Likewise the hidden layers before, each on the inputs and the activations of those before
+        it.
     """
 
     hidden: Array
     outer: Array
     intercept: Array
+    before: tuple[Array, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Array, ...]:
+        """All arrays."""
+        return (*self.before, self.hidden, self.outer, self.intercept)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Array]) -> Weights:
+        """The inverse."""
+        *before, hidden, outer, intercept = parts
+        return cls(hidden, outer, intercept, tuple(before))
 
     def add(self, others: Weights) -> None:
         """Add others, in place."""
-        self.hidden[:] += others.hidden
-        self.outer[:] += others.outer
-        self.intercept[:] += others.intercept
+        for part, other in zip(self.parts, others.parts, strict=True):
+            part[:] += other
 
     def joined(self, others: Weights) -> Weights:
         """With the neurons of others beside these; the intercept of these."""
@@ -104,7 +126,8 @@ class NetworkLoss:
 
     def __call__(self, at: Weights) -> tuple[float, Weights]:
         """The mean loss, and its gradient in the weights."""
-        rounded = Weights(at.hidden.astype(self.dtype), at.outer.astype(self.dtype), at.intercept)
+        *layers, intercept = at.parts
+        rounded = Weights.of_parts([*(part.astype(self.dtype) for part in layers), intercept])
         n_rows = max(LEAST_ROWS, ACTIVATIONS_AT_ONCE // len(at.outer))
         blocks = [slice(k, k + n_rows) for k in range(0, len(self.inputs), n_rows)]
 
@@ -115,16 +138,20 @@ class NetworkLoss:
 
         shares = [blocks[k : k + BLOCKS_AT_ONCE] for k in range(0, len(blocks), BLOCKS_AT_ONCE)]
         value = 0.0
-        slope = Weights(*(np.zeros(part.shape) for part in (at.hidden, at.outer, at.intercept)))
+        slope = Weights.of_parts([np.zeros(part.shape) for part in at.parts])
         for share in self.threads.map(work, shares):
             for of_rows, own in share:
                 value += of_rows
                 slope.add(own)
+        self._complete(slope, at)
+        return value, slope
+
+    def _complete(self, slope: Weights, at: Weights) -> None:
+        """What follows from the sums over all rows."""
         if at.outer.shape[1] == 1:
             # Activations are linear in the weights wherever they are not zero.
             slope.outer[:, 0] = (at.hidden * slope.hidden).sum(axis=0)
             slope.hidden[:] *= at.outer[:, 0]
-        return value, slope
 
     def _of_rows(self, at: Weights, rows: slice, room: NDArray) -> tuple[float, Weights]:
         """The share of some rows in the loss and its gradient.
@@ -182,21 +209,81 @@ def random_weights(
     return Weights(size * hidden, size * outer, intercept)
 
 
-@dataclass(frozen=True)
 class _Packing:
-    """Weights as one vector, first those of the hidden layer that are free, (d + 1, m)."""
+    """Weights as one vector: of each layer those that are free.
 
-    free: NDArray[np.bool_]
-    n_outputs: int
+    Hidden layers before the last count at unit norm: what a vector has of them are directions.
+    Under l1 weights keep their signs, so that norms are sums.
+
+    Parameters
+    ----------
+    start : Weights
+    dense : bool
+        Whether any neuron may use any input; else weights that are zero stay so.
+    norm : {"l1", "l2"}
+        Of hidden weights.
+    """
+
+    def __init__(self, start: Weights, dense: bool, norm: Norm):
+        self.norm, self.n_before = norm, len(start.before)
+        parts = start.parts
+        hidden = parts[: self.n_before + 1]
+        self.signs = [np.sign(part[:-1]) for part in hidden]
+        self.free = [np.ones(part.shape, dtype=bool) for part in parts]
+        for free, sign in zip(self.free, self.signs, strict=False):
+            free[:-1] = dense | (sign != 0)
+        self.ends = np.cumsum([np.count_nonzero(free) for free in self.free])
 
     def pack(self, weights: Weights) -> Array:
-        return np.concatenate([weights.hidden[self.free], weights.outer.ravel(), weights.intercept])
+        """The vector of these weights."""
+        own = zip(weights.parts, self.free, strict=True)
+        return np.concatenate([part[free] for part, free in own])
 
     def unpack(self, vector: Array) -> Weights:
-        hidden = np.zeros(self.free.shape)
-        n_hidden, q = np.count_nonzero(self.free), self.n_outputs
-        hidden[self.free] = vector[:n_hidden]
-        return Weights(hidden, vector[n_hidden:-q].reshape(-1, q), vector[-q:])
+        """Weights as they are in a vector."""
+        parts = []
+        for free, values in zip(self.free, np.split(vector, self.ends[:-1]), strict=True):
+            parts.append(np.zeros(free.shape))
+            parts[-1][free] = values
+        return Weights.of_parts(parts)
+
+    def bounds(self) -> list[tuple[float | None, float | None]] | None:
+        """Of each entry of a vector."""
+        if self.norm == "l2":
+            return None
+        signs = [np.zeros(free.shape) for free in self.free]
+        for part, sign in zip(signs, self.signs, strict=False):
+            part[:-1] = sign
+        entries = np.concatenate([part[free] for part, free in zip(signs, self.free, strict=True)])
+        return [(0.0 if sign > 0 else None, 0.0 if sign < 0 else None) for sign in entries]
+
+    def at_unit_norm(self, weights: Weights) -> Weights:
+        """The same with all hidden layers before the last at unit norm."""
+        before = (part / length(part[:-1].T, self.norm) for part in weights.before)
+        return replace(weights, before=tuple(before))
+
+    def turned(self, slope: Weights, unit: Weights, at: Weights) -> Weights:
+        """A gradient in weights of unit norm, as one in the weights that these were made of."""
+        before = []
+        for k, (part, own) in enumerate(zip(unit.before, slope.before, strict=True)):
+            outward = self.signs[k] if self.norm == "l1" else part[:-1]
+            own = own.copy()
+            own[:-1] -= outward * (own * part).sum(axis=0)
+            before.append(own / length(at.before[k][:-1].T, self.norm))
+        return replace(slope, before=tuple(before))
+
+    def add_penalty(self, slope: Weights, at: Weights, alpha: float) -> float:
+        """The penalty of the last layer at balanced weights; its gradient is added in place."""
+        hidden = at.hidden[:-1]
+        slope.outer[:] += alpha * at.outer
+        if self.norm == "l2":
+            slope.hidden[:-1] += alpha * hidden
+            square = (hidden**2).sum()
+        else:
+            size = length(hidden.T, "l1")
+            slope.hidden[:-1] += alpha * size * self.signs[-1]
+            square = (size**2).sum()
+        return alpha / 2 * float(square + (at.outer**2).sum())
 
 
 class _WhileItPays:
@@ -231,8 +318,11 @@ def slid(
     dense: bool,
     n_steps: int,
     gained: float | None = None,
+    norm: Norm = "l2",
 ) -> Weights:
-    """Some steps of L-BFGS on mean loss ``+ α/2 Σ_j (‖w_j‖₂² + ‖a_j‖₂²)``.
+    """Some steps of L-BFGS on mean loss ``+ α/2 Σ_j (‖w_j‖² + ‖a_j‖₂²)`` of the last hidden layer.
+
+    Neurons of hidden layers before stay of unit norm.
 
     Parameters
     ----------
@@ -247,32 +337,32 @@ def slid(
     gained : float, default=None
         What was gained since the last slide, which tells when this one has gained enough; None: it
         takes all its steps.
+    norm : {"l1", "l2"}, default="l2"
+        Of the weights of neurons, ``w_j``. Under l1 they keep their signs.
 
     Returns
     -------
     Weights
         Of an objective that is no higher, as far as the precision of the loss tells.
     """
-    free = np.ones(start.hidden.shape, dtype=bool)
-    if not dense:
-        free[:-1] = start.hidden[:-1] != 0
-    packing = _Packing(free, len(start.intercept))
+    packing = _Packing(start, dense, norm)
 
     def objective(vector: Array) -> tuple[float, Array]:
         at = packing.unpack(vector)
+        unit = packing.at_unit_norm(at)
         # Far out, exponentials of a loss may overflow: the line search comes back from there.
         with np.errstate(over="ignore", invalid="ignore"):
-            value, slope = loss(at)
-        slope.hidden[:-1] += alpha * at.hidden[:-1]
-        slope.outer[:] += alpha * at.outer
-        square = (at.hidden[:-1] ** 2).sum() + (at.outer**2).sum()
-        return value + alpha / 2 * float(square), packing.pack(slope)
+            value, slope = loss(unit)
+        slope = packing.turned(slope, unit, at)
+        penalty = packing.add_penalty(slope, at, alpha)
+        return value + penalty, packing.pack(slope)
 
     found = minimize(
         objective,
         packing.pack(start),
         jac=True,
         method="L-BFGS-B",
+        bounds=packing.bounds(),
         callback=None if gained is None else _WhileItPays(gained),
         options={
             "maxiter": n_steps,
@@ -282,7 +372,9 @@ def slid(
             "gtol": 0.0,
         },
     )
-    return packing.unpack(found.x) if np.all(np.isfinite(found.x)) else start
+    if not np.all(np.isfinite(found.x)):
+        return start
+    return packing.at_unit_norm(packing.unpack(found.x))
 
 
 def as_neurons(
@@ -299,10 +391,9 @@ def as_neurons(
         Of neurons of the class.
     points : ndarray of shape (p, d)
     neuron_class : NeuronClass
-        Of norm l2.
     """
     hidden, bias = weights.hidden[:-1], weights.hidden[-1]
-    size = np.linalg.norm(hidden, axis=0)
+    size = length(hidden.T, neuron_class.norm)
     penalty = size * np.linalg.norm(weights.outer, axis=1)
     kept = penalty > NEGLIGIBLE_PENALTY * penalty.max(initial=0.0)
     unit = (hidden[:, kept] / size[kept]).T

@@ -55,6 +55,11 @@ class State:
     turn: int = 0
 
 
+def before_pricing(state: State) -> State:
+    """The same columns, with nothing known of other neurons."""
+    return replace(state, priced=None, lower_bound=-np.inf, rounds=())
+
+
 def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
     """Optimise the coefficients of the columns at hand; the dual point comes with them.
 

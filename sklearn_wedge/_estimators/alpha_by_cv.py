@@ -31,8 +31,8 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
+from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.losses import OwnLoss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.rows import Sample

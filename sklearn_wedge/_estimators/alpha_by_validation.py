@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.deep import SolvedBlock
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem

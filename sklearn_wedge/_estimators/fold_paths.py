@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_wedge._core.deep import SolvedBlock
+from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution

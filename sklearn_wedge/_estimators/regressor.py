@@ -27,8 +27,8 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
     training a convex l1 problem [1]_; it is solved by column generation, and ``certificate_``
     bounds how far the result can be from the global optimum.
 
-    With ``n_blocks`` above 1 the network gets further hidden layers, each optimal given those
-    before: what ``certificate_`` then covers is the last one.
+    With ``n_blocks`` above 1 the network gets further hidden layers. All of them move together, and
+    the last one is optimal given those before: it is what ``certificate_`` then covers.
 
     The fit is deterministic: there is no width, learning rate or seed to choose.
 
@@ -78,10 +78,11 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         of the input space, possibly through fewer.
     n_blocks : int, default=1
         Hidden layers at most. Each further block is the same problem, at the same ``alpha``, on the
-        columns and the activations of the 25 strongest neurons of each block before; its search
-        starts from their network, so that the objective never rises. A block that takes less than
-        0.1 % off the objective is not kept. Does not combine with ``interaction_cst``,
-        ``monotonic_cst`` or dask arrays; such a fit is always in memory.
+        columns and the activations of neurons of each block before, at first the 25 strongest. Its
+        search starts from their network; then all layers move together, and the last is solved
+        again: the objective never rises. A block that takes less than 0.1 % off it is not kept.
+        Does not combine with ``interaction_cst``, ``monotonic_cst`` or dask arrays; such a fit is
+        always in memory.
     standardize : bool, default=True
         Scale inputs and target to unit weighted variance before the fit. Columns that are constant,
         but for rounding at their size, are not used, and such a target has a constant network.

@@ -75,7 +75,7 @@ def given_neurons(
     ValueError
         If a neuron has more inputs than the class allows.
     """
-    unit, size = _unit_weights(network.hidden, neuron_class.norm)
+    unit, size = unit_weights(network.hidden, neuron_class.norm)
     moves = np.abs(unit) * _extent(X, mean)
     unit[moves < NEGLIGIBLE_WEIGHT * moves.max(axis=1, keepdims=True)] = 0.0
     bias = network.hidden_bias + mean @ network.hidden
@@ -88,7 +88,7 @@ def given_neurons(
     level = np.where(constant, np.maximum(bias + size * low, 0.0), 0.0)
     level[linear] = bias[linear] + (size * low)[linear]
     offsets[linear] = -low[linear]
-    _check_order(unit[used], neuron_class)
+    check_order(unit[used], neuron_class)
     inputs, weights = inputs_in_use(unit[used], neuron_class.order)
     return GivenNeurons(
         Neurons.unbounded(inputs, weights, offsets[used], np.full(inputs.shape, -1, dtype=np.intp)),
@@ -97,7 +97,7 @@ def given_neurons(
     )
 
 
-def _unit_weights(hidden: Array, norm: Norm) -> tuple[Array, Array]:
+def unit_weights(hidden: Array, norm: Norm) -> tuple[Array, Array]:
     """Weights of unit norm, (m, d), of neurons given by columns, and the norms that they had."""
     largest = np.abs(hidden).max(axis=0)
     # Divided by the largest first: squares of tiny weights must not underflow.
@@ -123,7 +123,8 @@ def _reach(X: NDArray, mean: Array, unit: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def _check_order(unit: Array, neuron_class: NeuronClass) -> None:
+def check_order(unit: Array, neuron_class: NeuronClass) -> None:
+    """Raise if a neuron has more inputs than the class allows."""
     most = int(np.count_nonzero(unit, axis=1).max(initial=0))
     if most > neuron_class.order:
         raise ValueError(

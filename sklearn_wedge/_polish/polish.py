@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
+from sklearn_wedge._core.blocks import SolvedBlock, last_block
+from sklearn_wedge._core.deep import Whole, moved
 from sklearn_wedge._core.losses import Loss
-from sklearn_wedge._core.network import network_of
+from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.rows import Sample
-from sklearn_wedge._core.solution import Certificate, Solution
+from sklearn_wedge._core.rows import TrainingSample
+from sklearn_wedge._core.solution import Certificate
 from sklearn_wedge._core.state import State, resume
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._core.warm_path import solve_from
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
+from sklearn_wedge._polish.given_blocks import GivenBlocks, given_blocks
 from sklearn_wedge._polish.given_neurons import balanced_penalty, given_neurons, snapped
 from sklearn_wedge._polish.trained_network import TrainedNetwork, read_network
 from sklearn_wedge._settings.inputs import as_columns, refuse_not_finite
@@ -28,7 +32,7 @@ from sklearn_wedge._settings.objectives import class_targets
 from sklearn_wedge._tables import TableEncoding
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.dask_inputs import is_dask
-from sklearn_wedge._training.problems import build_problem
+from sklearn_wedge._training.problems import build_problem, problem_on
 
 LOSSES = ("squared_error", "poisson", "log_loss")
 # What rounding may add to the objective of a network when its neurons get unit norm: a part of it,
@@ -49,7 +53,8 @@ class PolishedNetwork:
         hyperplanes that are still those of the trained network.
     objective_of_network : float
         Of the trained network at the best scale of each neuron, which does not change what it
-        computes: its mean loss plus ``alpha · Σ_j ‖w_j‖ ‖a_j‖``.
+        computes: its mean loss plus ``alpha · Σ_j ‖w_j‖ ‖a_j‖``, of its last hidden layer and with
+        neurons of unit norm in those before.
     objective_on_its_hyperplanes : float
         The least objective with the hyperplanes of the trained network: never above the former.
     objective : float
@@ -141,15 +146,20 @@ def polish(
     on these cannot have a higher objective, and column generation goes on from there to a
     certificate. So ``polish`` says how far from optimal the network was.
 
+    Of several hidden layers the last one is made the convex problem, on ``X`` and the activations
+    of all layers before, after all layers have moved together to where the objective is lower. The
+    problem is as above, of the last hidden layer and with neurons of unit norm in those before,
+    which changes no output; the bound is about the last layer, given the activations.
+
     Inputs are used as they are given, neither scaled, clipped nor encoded, and so is the target:
     give what the network was trained on.
 
     Parameters
     ----------
     network : MLPRegressor, MLPClassifier, (coefs, intercepts) or torch.nn.Sequential
-        With one hidden layer of ReLUs: fitted; or layer weights as in the attributes of
-        ``MLPRegressor``, arrays of shapes (d, m), (m, q) and (m,), (q,); or
-        ``Sequential(Linear, ReLU, Linear)``. It is not changed.
+        With hidden layers of ReLUs: fitted; or layer weights as in the attributes of
+        ``MLPRegressor``, with one hidden layer arrays of shapes (d, m), (m, q) and (m,), (q,); or
+        ``Sequential(Linear, ReLU, ..., Linear)``. It is not changed.
     X : array-like of shape (n_samples, n_features)
         Inputs, in the units that the network takes.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -190,7 +200,7 @@ def polish(
     TypeError
         If ``network`` is none of these.
     ValueError
-        If the network is not fitted, has not one hidden layer of ReLUs, or does not suit the data,
+        If the network is not fitted, has no hidden layers of ReLUs, or does not suit the data,
         the loss or ``interaction_order``; if its outputs are lost in rounding, parameters are
         invalid or ``pricing="exact"`` is out of reach.
 
@@ -239,6 +249,7 @@ def polish(
     trained = read_network(network)
     estimator = _estimator(
         _loss_name(trained, loss),
+        n_blocks=len(trained.before) + 1,
         alpha=alpha,
         interaction_order=interaction_order,
         norm=norm,
@@ -253,17 +264,27 @@ def polish(
     data = _validated(estimator, trained, X, y, sample_weight)
     options = estimator._options(trained.n_outputs)
     rule = StoppingRule(options.tol, options.max_iter)
+
+    def build(deeper: TrainingSample) -> Problem:
+        return problem_on(deeper, problem.loss, options)
+
     with single_threaded_blas():
         problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
         data = data.present()  # only now: the rows of neurons are those of X as given
-        own = _objective(trained, data, alpha, norm)
-        state = _on_its_hyperplanes(problem, sample, trained, data.X, alpha, own)
+        given = given_blocks(trained, data.X, problem, build)
+        own = _objective(given.last, replace(data, X=given.inputs), alpha, norm)
+        state = _on_its_hyperplanes(given, sample.output_scaling.mean, alpha, own)
         restricted = state.objective
         _check_not_raised(restricted, own, problem.constant.objective)
+        whole = Whole(given.before, given.problem, state)
+        if given.before:
+            whole = _with_scope(moved(whole, build, rule))
         if snap:
-            state = _with_snapped(problem, sample, state, rule)
-        _, solution = solve_from(problem, state, rule, options.verbose)
-        _publish(estimator, problem, sample, solution)
+            whole = replace(whole, state=_with_snapped(whole.problem, whole.state, rule))
+        _, solution = solve_from(whole.problem, whole.state, rule, options.verbose)
+        _publish(
+            estimator, [*whole.before, last_block(whole.problem, whole.problem.sample, solution)]
+        )
     return PolishedNetwork(
         estimator=estimator,
         objective_of_network=own,
@@ -355,22 +376,18 @@ def _objective(trained: TrainedNetwork, data: _Data, alpha: float, norm: str) ->
     return float(loss + alpha * balanced_penalty(trained, norm))
 
 
-def _on_its_hyperplanes(
-    problem: Problem,
-    sample: Sample,
-    trained: TrainedNetwork,
-    X: NDArray,
-    alpha: float,
-    own: float,
-) -> State:
-    """The restricted problem on the hyperplanes of the network, started from the network."""
-    given = given_neurons(trained, X, sample.input_scaling.mean, problem.neuron_class)
+def _on_its_hyperplanes(given: GivenBlocks, shift: NDArray, alpha: float, own: float) -> State:
+    """The restricted problem on the hyperplanes of the last layer, started from the network.
+
+    ``shift`` is what the target was centred by.
+    """
+    problem = given.problem
+    mean, kind = problem.sample.input_scaling.mean, problem.neuron_class
+    last = given_neurons(given.last, given.inputs, mean, kind)
     if not own < problem.constant.objective:
         # So far off that exponentials may overflow: the constant model is the better start.
-        return resume(problem, alpha, given.neurons, TO_ROUNDING)
-    # The target may be centred.
-    intercept = given.intercept - sample.output_scaling.mean
-    return resume(problem, alpha, given.neurons, TO_ROUNDING, given.coef, intercept)
+        return resume(problem, alpha, last.neurons, TO_ROUNDING)
+    return resume(problem, alpha, last.neurons, TO_ROUNDING, last.coef, last.intercept - shift)
 
 
 def _check_not_raised(restricted: float, own: float, constant: float) -> None:
@@ -383,21 +400,28 @@ def _check_not_raised(restricted: float, own: float, constant: float) -> None:
         )
 
 
-def _with_snapped(problem: Problem, sample: Sample, state: State, rule: StoppingRule) -> State:
+def _with_scope(whole: Whole) -> Whole:
+    """What the bound of several hidden layers is about, in words."""
+    problem = whole.problem
+    words = (
+        f", on the inputs and the {problem.sample.n_activations} activations of the hidden layers "
+        "before; the bound is about the last hidden layer given these, not about all of them"
+    )
+    return replace(whole, problem=replace(problem, scope=problem.scope + words))
+
+
+def _with_snapped(problem: Problem, state: State, rule: StoppingRule) -> State:
     """More columns: hyperplanes through the samples nearest to those at hand."""
-    more = snapped(state.neurons, sample.points, problem.neuron_class.norm)
+    more = snapped(state.neurons, problem.sample.points, problem.neuron_class.norm)
     coef = np.concatenate([state.coef, np.zeros((len(more), state.coef.shape[1]))])
     return resume(problem, state.alpha, state.neurons.join(more), rule, coef, state.intercept)
 
 
 def _publish(
-    estimator: WedgeReLURegressor | WedgeReLUClassifier,
-    problem: Problem,
-    sample: Sample,
-    solution: Solution,
+    estimator: WedgeReLURegressor | WedgeReLUClassifier, blocks: Sequence[SolvedBlock]
 ) -> None:
     """Fitted attributes, and warnings if the tolerance was not met or no neuron is left."""
-    network = network_of(solution, sample)
+    network, sample, solution = deep_network_of(blocks), blocks[0].sample, blocks[-1].solution
     estimator.alpha_ = solution.alpha
     estimator._publish_marginals(sample)
     estimator._publish(network, sample, solution)

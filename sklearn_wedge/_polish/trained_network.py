@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,18 @@ Array = NDArray[np.float64]
 
 ACCEPTED = (
     "a fitted MLPRegressor or MLPClassifier, layer weights (coefs, intercepts) as in their "
-    "attributes, or a torch.nn.Sequential(Linear, ReLU, Linear)"
+    "attributes, or a torch.nn.Sequential(Linear, ReLU, ..., Linear)"
 )
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """``x -> relu(x @ hidden + hidden_bias) @ output + output_bias``.
+    """``x -> relu(x @ hidden + hidden_bias) @ output + output_bias``, after other hidden layers.
 
     Attributes
     ----------
     hidden : ndarray of shape (d, m)
+        The last hidden layer, on the inputs or the layer before it.
     hidden_bias : ndarray of shape (m,)
     output : ndarray of shape (m, q)
     output_bias : ndarray of shape (q,)
@@ -33,6 +35,8 @@ class TrainedNetwork:
         What it was trained with; None if that cannot be known.
     classes : ndarray or None
         The labels that it was trained on, if it was and they are known.
+    before : tuple of (weights, biases)
+        Hidden layers before that, each on the one before it.
     """
 
     hidden: Array
@@ -41,11 +45,12 @@ class TrainedNetwork:
     output_bias: Array
     loss: str | None = None
     classes: NDArray | None = None
+    before: tuple[tuple[Array, Array], ...] = ()
 
     @property
     def n_inputs(self) -> int:
         """Number of input columns."""
-        return self.hidden.shape[0]
+        return len(self.before[0][0] if self.before else self.hidden)
 
     @property
     def n_outputs(self) -> int:
@@ -54,26 +59,28 @@ class TrainedNetwork:
 
     def predict(self, X: NDArray) -> Array:
         """Outputs for ``X`` of shape (n, d): an array of shape (n, q)."""
-        hidden = np.maximum(np.asarray(X, dtype=np.float64) @ self.hidden + self.hidden_bias, 0.0)
+        hidden = np.asarray(X, dtype=np.float64)
+        for weights, bias in (*self.before, (self.hidden, self.hidden_bias)):
+            hidden = np.maximum(hidden @ weights + bias, 0.0)
         return hidden @ self.output + self.output_bias
 
 
 def read_network(network: Any) -> TrainedNetwork:
-    """The weights of a network with one hidden layer of ReLUs.
+    """The weights of a network of ReLUs.
 
     Parameters
     ----------
     network : object
         A fitted ``MLPRegressor`` or ``MLPClassifier``, ``(coefs, intercepts)``, or a PyTorch module
-        that is a sequence of a linear layer, a ReLU and a linear layer.
+        that is a sequence of linear layers with a ReLU between any two.
 
     Raises
     ------
     TypeError
         If it is none of these.
     ValueError
-        If it is not fitted, has another number of hidden layers or another activation, or its
-        weights do not fit together or are not finite.
+        If it is not fitted, has no hidden layer or another activation, or its weights do not fit
+        together or are not finite.
     """
     if isinstance(network, MLPRegressor | MLPClassifier):
         return _of_scikit_learn(network)
@@ -112,12 +119,12 @@ def _is_torch_module(network: Any) -> bool:
 def _of_torch(network: Any) -> TrainedNetwork:
     layers = list(network.children())
     kinds = [type(layer).__name__ for layer in layers]
-    if kinds != ["Linear", "ReLU", "Linear"]:
+    if len(kinds) < 3 or kinds != (["Linear", "ReLU"] * len(kinds))[: len(kinds) | 1]:
         raise ValueError(
-            "network must be a torch.nn.Sequential(Linear, ReLU, Linear), that is, have one hidden "
-            f"layer; it consists of {kinds or type(network).__name__}."
+            "network must be a torch.nn.Sequential(Linear, ReLU, ..., Linear), with a ReLU between "
+            f"any two linear layers; it consists of {kinds or type(network).__name__}."
         )
-    linear = (layers[0], layers[2])
+    linear = layers[::2]
     coefs = [_to_numpy(layer.weight).T for layer in linear]
     intercepts = [
         np.zeros(coef.shape[1]) if layer.bias is None else _to_numpy(layer.bias)
@@ -137,24 +144,23 @@ def _of_layers(
     classes: NDArray | None = None,
 ) -> TrainedNetwork:
     """A network of layer weights, checked."""
-    if len(coefs) != 2 or len(intercepts) != 2:
+    if len(coefs) != len(intercepts) or len(coefs) < 2:
         raise ValueError(
-            "network must have one hidden layer, hence two arrays of weights and two of biases; "
-            f"got {len(coefs)} and {len(intercepts)}."
+            "network must have a hidden layer or several, hence at least two arrays of weights and "
+            f"as many of biases; got {len(coefs)} and {len(intercepts)}."
         )
-    arrays = {}
-    for name, layers, n_dim in (("coefs", coefs, 2), ("intercepts", intercepts, 1)):
-        for k, layer in enumerate(layers):
-            arrays[f"{name}[{k}]"] = _checked(f"{name}[{k}]", layer, n_dim)
-    hidden, output, hidden_bias, output_bias = arrays.values()
-    shapes = {name: array.shape for name, array in arrays.items()}
-    fit = len(hidden_bias) == len(output) == hidden.shape[1] and len(output_bias) == output.shape[1]
-    if not fit or hidden.shape[0] == 0 or output.shape[1] == 0:
+    weights = [_checked(f"coefs[{k}]", layer, 2) for k, layer in enumerate(coefs)]
+    biases = [_checked(f"intercepts[{k}]", layer, 1) for k, layer in enumerate(intercepts)]
+    widths = [len(weights[0]), *map(len, biases)]
+    fit = all(w.shape == shape for w, shape in zip(weights, pairwise(widths), strict=True))
+    if not fit or 0 in (widths[0], widths[-1]):
+        shapes = [array.shape for array in (*weights, *biases)]
         raise ValueError(
-            "The layers of network do not fit together: coefs of shapes (d, m) and (m, q) and "
-            f"intercepts of shapes (m,) and (q,) are needed; got {shapes}."
+            "The layers of network do not fit together: coefs of shapes (d, m), ..., (m', q) and "
+            f"intercepts of shapes (m,), ..., (q,) are needed; got {shapes}."
         )
-    return TrainedNetwork(hidden, hidden_bias, output, output_bias, loss, classes)
+    *before, hidden, output = zip(weights, biases, strict=True)
+    return TrainedNetwork(*hidden, *output, loss, classes, tuple(before))
 
 
 def _checked(name: str, layer: Any, n_dim: int) -> Array:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.deep import PASSED_ON, SolvedBlock, deepened, first_block
+from sklearn_wedge._core.blocks import SolvedBlock, last_block
+from sklearn_wedge._core.deep import PASSED_ON, deepened
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
@@ -120,7 +121,7 @@ def solve_blocks(
 
     rule = _rule(options)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
-        first = first_block(problem, sample, solution)
+        first = last_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
         n_blocks = 1 if stopped else options.n_blocks
         yield deepened(first, n_blocks, build, rule, options.verbose)
