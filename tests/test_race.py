@@ -243,6 +243,17 @@ def test_what_only_noise_tells_apart_is_decided_for_the_simpler():
     assert chosen([simple, clearly]) is clearly
 
 
+def test_an_encoding_needs_a_larger_gain_than_another_kind():
+    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
+    error = noise.std(ddof=1) / len(noise) ** 0.5
+    better = np.full(5, -1.0)
+    plain = outcome([noise - noise.mean() - 1.0 - 0.75 * error])
+    encoded = outcome([better], encoding="uniform")
+    assert chosen([plain, encoded]) is plain
+    assert chosen([plain, outcome([better], kind=(3, "l1"))]) is not plain
+    assert chosen([plain, outcome([better + error], encoding="uniform")]) is not plain
+
+
 def test_a_smaller_penalty_needs_a_gain_beyond_noise():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]

@@ -53,6 +53,9 @@ FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
 NOISE = 0.5
+# An encoding has to be better than inputs as they are by so many: where it does harm, at values
+# that are rare in training, folds hardly see it; where it helps, they see more than twice that.
+NOISE_OF_ENCODINGS = 1.0
 # Folds from which a standard error says something; of fewer, a variant must be better by this part
 # of what is left to gain.
 LEAST_FOLDS = 4
@@ -339,7 +342,8 @@ def _makes_needless(one: Outcome, other: Outcome, left: float) -> bool:
         return False
     pairs = list(zip(one.combination.complexity, other.combination.complexity, strict=True))
     is_simpler = all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-    return is_simpler and as_good(one.scores, other.scores, one.noise, OF_LEFT * left)
+    noise = noise_between(one, other)
+    return is_simpler and as_good(one.scores, other.scores, noise, OF_LEFT * left)
 
 
 def chosen(outcomes: Sequence[Outcome]) -> Outcome:
@@ -348,9 +352,19 @@ def chosen(outcomes: Sequence[Outcome]) -> Outcome:
     top = outcomes[best_of(scores)]
     tied = [outcomes[k] for k in tied_with_best(scores)]
     good = [
-        each for each in outcomes if each in tied or as_good(each.scores, top.scores, top.noise)
+        each
+        for each in outcomes
+        if each in tied or as_good(each.scores, top.scores, noise_between(each, top))
     ]
     return min(good, key=lambda each: each.combination.complexity)
+
+
+def noise_between(one: Outcome, better: Outcome) -> float:
+    """By how many standard errors another candidate has to be better than one."""
+    a, b = one.combination, better.combination
+    is_alike = (a.kind, a.options.n_blocks) == (b.kind, b.options.n_blocks)
+    only_encodes = is_alike and b.is_encoded and not a.is_encoded
+    return max(one.noise, NOISE_OF_ENCODINGS) if only_encodes and one.noise else one.noise
 
 
 def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
