@@ -59,16 +59,17 @@ def given_blocks(
     """
     inputs, before = np.asarray(X, dtype=np.float64), []
     layers = [*network.before, (network.hidden, network.hidden_bias)]
-    for k, (hidden, bias) in enumerate(layers[:-1]):
+    for k in range(len(network.before)):
+        hidden, bias = layers[k]
         active = np.maximum(inputs @ hidden + bias, 0.0)
         constant = active.max(axis=0) == active.min(axis=0)
         used = np.flatnonzero(~constant)
         block, size = _block(hidden[:, used], bias[used], problem)
         weights, its_bias = layers[k + 1]
-        # The next layer has the inputs too, without a weight.
+        # The next layer has what enters this one too, without a weight.
         none = np.zeros((inputs.shape[1], weights.shape[1]))
-        weights_on_all = np.vstack([none, weights[used] * size[:, None]])
-        layers[k + 1] = weights_on_all, its_bias + (constant * active[0]) @ weights
+        on_all = np.vstack([none, weights[used] * size[:, None]])
+        layers[k + 1] = on_all, its_bias + (constant * active[0]) @ weights
         inputs = np.hstack([inputs, active[:, used] / size])
         before.append(block)
         problem = build(block.sample_after())

@@ -149,7 +149,8 @@ def polish(
     Of several hidden layers the last one is made the convex problem, on ``X`` and the activations
     of all layers before, after all layers have moved together to where the objective is lower. The
     problem is as above, of the last hidden layer and with neurons of unit norm in those before,
-    which changes no output; the bound is about the last layer, given the activations.
+    which changes no output; those that are constant on the samples go into biases. The bound is
+    about the last layer, given the activations.
 
     Inputs are used as they are given, neither scaled, clipped nor encoded, and so is the target:
     give what the network was trained on.
