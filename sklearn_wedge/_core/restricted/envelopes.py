@@ -102,5 +102,5 @@ def _gap(point: Point, farthest: float) -> float:
     share = min(1.0, point.alpha / largest) if largest > 0 else 1.0
     penalty = point.alpha * total_length(point.coef)
     slack = penalty - share * float((products * point.coef).sum())
-    unbalanced = farthest * float(np.abs(dual_sum).max())
+    unbalanced = farthest * float(np.abs(dual_sum).sum())
     return (1.0 - share) * (point.objective - penalty) + slack + unbalanced
