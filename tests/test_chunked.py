@@ -390,7 +390,10 @@ MODELS = {
     "quantile": (WedgeReLURegressor(1e-2, loss="quantile", quantile=0.9), lambda y: y),
     "hinge": (WedgeReLUClassifier(3e-2, loss="hinge"), lambda y: y > 14),
     "order 1": (WedgeReLURegressor(2e-2, interaction_order=1), lambda y: y),
-    "monotone": (WedgeReLURegressor(2e-2, monotonic_cst=[1, 1, 0, 1, 0]), lambda y: y),
+    "monotone": (
+        WedgeReLURegressor(2e-2, monotonic_cst=[1, 1, 0, 1, 0], ramps=False),
+        lambda y: y,
+    ),
     "groups": (WedgeReLURegressor(2e-2, interaction_cst=[(0, 1), (2, 3, 4)]), lambda y: y),
     "unscaled": (
         WedgeReLURegressor(0.2, standardize=False, clip_quantile=None),

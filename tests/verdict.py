@@ -30,7 +30,7 @@ LAST_STEP = 1e-5
 READABLE = 1e-4
 # A column whose deviation is this fraction of 1 in the units of the fit was left as constant.
 CONSTANT = 0.5
-LOG_LINK = ("Poisson", "gamma")
+LOG_LINK = ("Poisson", "gamma", "Poisson of several", "gamma of several")
 # Working memory in MiB: so little that every fit goes through the rows in blocks that can.
 LITTLE, PLENTY = 1e-4, 1024
 
@@ -104,7 +104,7 @@ class Reading:
             return self.model.decision_function(self.rows).reshape(self.task.target.shape)
         prediction = self.model.predict(self.rows)
         if self.loss_name in LOG_LINK:
-            return np.log(prediction / self.y_scale)[:, None]
+            return np.log(prediction / self.y_scale).reshape(self.task.target.shape)
         return ((prediction - self.y_mean) / self.y_scale).reshape(self.task.target.shape)
 
     def layers(self):

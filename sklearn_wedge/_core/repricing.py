@@ -48,7 +48,7 @@ def priced_by_patterns(
         # Biases are free: it sums to zero already where they are the best ones.
         at = DualPoint([balanced(pull)], sample.rows, problem.loss)
         none = Neurons.empty(problem.neuron_class.order)
-        priced = problem.price(at, alpha, Effort.LOCAL_MOVES, none, 0, None)
+        priced = problem.price(at, alpha, Effort.LOCAL_MOVES, none, none, 0, None)
         found.append(priced.neurons.take(slice(0, OF_EACH)))
         values.append(priced.values[:OF_EACH])
     order = np.argsort(-significant(np.concatenate(values)), kind="stable")
