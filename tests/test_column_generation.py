@@ -278,7 +278,7 @@ def on_first_input(X, thresholds):
     """Hinges at given places: hyperplanes through no sample."""
     m = len(thresholds)
     inputs, none = np.zeros((m, 1), dtype=np.intp), np.full((m, 1), -1, dtype=np.intp)
-    return Neurons(inputs, np.ones((m, 1)), -np.asarray(thresholds), none)
+    return Neurons.unbounded(inputs, np.ones((m, 1)), -np.asarray(thresholds), none)
 
 
 @pytest.mark.parametrize("data", ["generic 2 inputs", "tied 3 inputs"])

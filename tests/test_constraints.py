@@ -266,7 +266,7 @@ def test_sweeping_cells_of_many_points_proposes_what_is_allowed():
 
 
 def test_a_move_adds_inputs_of_the_same_group_only():
-    neurons = Neurons(
+    neurons = Neurons.unbounded(
         np.array([[0, -1, -1], [1, 2, -1]]),
         np.array([[1.0, 0, 0], [0.5, 0.5, 0]]),
         np.zeros(2),

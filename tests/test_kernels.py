@@ -214,7 +214,7 @@ def test_products_and_activations_of_neurons_are_those_by_definition(order):
     columns, dual = rng.standard_normal((40, 3001)), rng.standard_normal((3001, 3))
     inputs = np.array([np.sort(rng.permutation(40)[:order]) for _ in range(9)])
     weights, offsets = rng.standard_normal((9, order)), rng.standard_normal(9)
-    neurons = Neurons(inputs, weights, offsets, inputs).padded(order + 1)
+    neurons = Neurons.unbounded(inputs, weights, offsets, inputs).padded(order + 1)
     expected = np.einsum("ms,msp->mp", weights, columns[inputs]) + offsets[:, None]
     assert_allclose(neurons.signed_distances(columns), expected, atol=1e-12)
     expected = np.maximum(expected, 0.0)

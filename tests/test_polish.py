@@ -398,7 +398,7 @@ def test_neurons_are_snapped_to_the_samples_nearest_to_them(s, norm):
     samples = np.array([[0, 7, 14][:s], [1, 8, 13][:s]])
     wedge = neurons_through(points, inputs, samples, norm)
     both = wedge.join(wedge.reversed())
-    moved = Neurons(
+    moved = Neurons.unbounded(
         both.inputs,
         both.weights * (1 + 1e-9 * rng.standard_normal(both.weights.shape)),
         both.offsets + 1e-9,
@@ -412,7 +412,7 @@ def test_neurons_are_snapped_to_the_samples_nearest_to_them(s, norm):
 
 def test_samples_that_span_no_hyperplane_get_none():
     line = np.arange(5.0)[:, None] * [[1.0, 1.0, 1.0]]
-    oblique = Neurons(
+    oblique = Neurons.unbounded(
         np.array([[0, 1, 2]]), np.array([[1.0, 0.5, 0.2]]), np.array([0.1]), np.full((1, 3), -1)
     )
     assert len(snapped(oblique, line, "l2")) == 0

@@ -537,7 +537,7 @@ def test_a_pencil_of_a_move_contains_the_neuron_it_starts_from():
 
 
 def test_local_moves_propose_no_more_inputs_than_allowed():
-    neurons = Neurons(
+    neurons = Neurons.unbounded(
         np.array([[2, -1, -1], [0, 3, -1], [0, 1, 3]]),
         np.array([[1.0, 0, 0], [0.5, 0.5, 0], [0.2, 0.2, 0.6]]),
         np.zeros(3),
@@ -568,7 +568,9 @@ def test_a_batch_has_neurons_of_inputs_that_are_nearly_constant():
     columns[1, [777, 5001]] = 1.0
     columns[2, 4243] = 1.0
     inputs = np.array([[0], [1], [1], [2]])
-    neurons = Neurons(inputs, np.ones((4, 1)), np.array([0.0, 0.0, -0.5, 0.0]), 0 * inputs)
+    neurons = Neurons.unbounded(
+        inputs, np.ones((4, 1)), np.array([0.0, 0.0, -0.5, 0.0]), 0 * inputs
+    )
     weight = np.full(10_000, 1e-4)
     assert_array_equal(diverse_neurons(neurons, columns, weight, 10), [0, 1, 3])
     assert_array_equal(diverse_neurons(neurons, columns, weight, 2), [0, 1])
@@ -580,7 +582,7 @@ def test_a_batch_has_neurons_of_rare_inputs_that_have_a_point_in_common():
     columns[1, [7, 1003, 2001, 5001, 6007, 7001]] = 1.0
     columns[2, [7, 3001, 4003, 8009, 9001, 9003]] = 1.0
     inputs = np.array([[1], [2], [1]])
-    neurons = Neurons(inputs, np.ones((3, 1)), np.array([0.0, 0.0, -0.5]), 0 * inputs)
+    neurons = Neurons.unbounded(inputs, np.ones((3, 1)), np.array([0.0, 0.0, -0.5]), 0 * inputs)
     assert_array_equal(diverse_neurons(neurons, columns, np.full(10_000, 1e-4), 10), [0, 1])
 
 
