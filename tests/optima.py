@@ -131,8 +131,15 @@ def pinball(above, below):
 
 
 def huber(epsilon):
+    """Of one epsilon, or of one for every output."""
+    epsilon = np.atleast_1d(epsilon)
+
+    def expression(f, y):
+        each = np.broadcast_to(epsilon, y.shape[1:])
+        return sum(cvxpy.huber(f[:, k] - y[:, k], M) for k, M in enumerate(each.tolist())) / 2
+
     return Loss(
-        lambda f, y: _rows(cvxpy.huber(f - y, epsilon)) / 2,
+        expression,
         lambda r, y: (r * y - r**2 / 2).sum(axis=1),
         lambda r, y: np.clip(r, -epsilon, epsilon),
         lambda f, y: np.clip(y - f, -epsilon, epsilon),

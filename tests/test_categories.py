@@ -564,3 +564,11 @@ def test_names_of_rows_do_not_tell_parts_of_the_rows_apart():
     model = WedgeReLURegressor(alpha=0.003).fit(table, rng.normal(size=300))
     assert model.feature_importances_[0] == 0
     assert np.unique(model.inputs_frame(table)["id as target mean"]).size == 1
+
+
+@pytest.mark.parametrize("n_levels", [3, 25])
+def test_levels_of_a_type_of_categories_may_be_numbers(n_levels):
+    codes, noise = np.arange(200) % n_levels, np.random.default_rng(0).normal(size=200)
+    frame = pd.DataFrame({"code": pd.Categorical(codes), "noise": noise})
+    model = WedgeReLURegressor(1e-3, interaction_order=1).fit(frame, codes + 0.01 * noise)
+    assert model.score(frame, codes) > 0.9

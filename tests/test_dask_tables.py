@@ -185,15 +185,38 @@ def test_partitions_on_workers_have_the_network_of_one_machine():
     assert_allclose(predicted, WITH_CITY.predict(FRAME), rtol=1e-9)
 
 
-def test_levels_that_were_not_there_and_columns_that_are_not_those_of_the_fit():
+def test_levels_that_were_not_there_are_predicted_as_in_memory():
     new = FEW.assign(job="none of them", flag=None)
     assert_array_equal(FITTED.predict(lazy(new)).compute(), FITTED.predict(new))
+    features = WedgeFeatures(MODEL).fit(lazy(FEW), lazy(Y))
+    assert_array_equal(features.transform(lazy(new)).compute(), features.transform(new))
+
+
+def test_columns_that_are_not_those_of_the_fit_are_refused():
     with pytest.raises(ValueError, match="feature names should match"):
         FITTED.predict(lazy(FEW[["job", "age", "flag"]]))
     with pytest.raises(ValueError, match="Feature names seen at fit time, yet now missing"):
         FITTED.predict(lazy(FEW[["age", "job"]]))
-    features = WedgeFeatures(MODEL).fit(lazy(FEW), lazy(Y))
-    assert_array_equal(features.transform(lazy(new)).compute(), features.transform(new))
+
+
+def test_target_means_are_of_the_target_where_some_partition_has_no_weight():
+    weight = WEIGHT.where(np.arange(N) >= N // 2, 0.0)
+    model = WedgeReLURegressor(
+        0.02, loss="quantile", quantile=(0.1, 0.9), tol=0.1, interaction_order=1
+    ).fit(lazy(FRAME), lazy(Y), weight)
+    assert [name for name in model.table_.input_names() if "city" in name] == [
+        "city as target mean"
+    ]
+    assert np.isfinite(model.predict(FRAME)).all()
+
+
+def test_an_error_names_the_block_of_an_array_of_objects():
+    X = np.array([[1.0, "a"], [2.0, "b"], [4.0, "a"]] * 20, dtype=object)
+    model = WedgeReLURegressor(0.01, tol=0.1, interaction_order=1, categorical_features=[1])
+    model.fit(array.from_array(X, chunks=(30, 2)), np.arange(60.0))
+    X[40, 0] = np.inf
+    with pytest.raises(ValueError, match=r"In block 1 of the rows.*infinity"):
+        model.predict(array.from_array(X, chunks=(30, 2))).compute()
 
 
 def test_errors_say_where_something_is_wrong():

@@ -129,6 +129,7 @@ def test_clone_keeps_every_parameter_and_no_fit(data):
         "categorical_features": [3],
         "interaction_cst": [{0, 1}, {1, 2}],
         "monotonic_cst": None,
+        "ramps": False,
         "pricing": "search",
         "solver": "active_set",
         "tol": 1e-3,

@@ -80,7 +80,8 @@ def test_names_are_distinct_and_no_longer_than_needed():
     weights = np.array([[1.00001, 1.00002, 2.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
     biases = np.array([0.5, 0.5, -0.25, 0.0])
     ranges = Ranges(np.zeros(2), np.ones(2), np.ones(2))
-    words = distinct_formulas(weights, biases, ["age", "bmi"], ranges)
+    unbounded = np.full(4, np.inf)
+    words = distinct_formulas(weights, biases, unbounded, ["age", "bmi"], ranges)
     assert words == [
         "relu(1.00001*age + 0.5)",
         "relu(1.00002*age + 0.5)",
@@ -88,8 +89,10 @@ def test_names_are_distinct_and_no_longer_than_needed():
         "relu(0)",
     ]
     twice = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert distinct_formulas(twice, np.zeros(2), ["a", "a"], ranges) == ["relu(a) #0", "relu(a) #1"]
-    falling = distinct_formulas(np.array([[-2.0], [0.5]]), np.zeros(1), ["age", "bmi"], ranges)
+    words = distinct_formulas(twice, np.zeros(2), unbounded[:2], ["a", "a"], ranges)
+    assert words == ["relu(a) #0", "relu(a) #1"]
+    falls, names = np.array([[-2.0], [0.5]]), ["age", "bmi"]
+    falling = distinct_formulas(falls, np.zeros(1), unbounded[:1], names, ranges)
     assert falling == ["relu(-2*age + 0.5*bmi)"]
 
 

@@ -119,7 +119,9 @@ def trained():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(60, 2))
     y = np.abs(np.abs(X[:, 0]) - np.abs(X[:, 1])) + 0.05 * rng.standard_normal(60)
-    mlp = MLPRegressor((8, 6), alpha=0.06, solver="lbfgs", max_iter=500, random_state=0)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(8, 6), alpha=0.06, solver="lbfgs", max_iter=500, random_state=0
+    )
     return mlp.fit(X, y), X, y
 
 

@@ -77,7 +77,7 @@ class Reading:
             inputs[:, np.sqrt(self.weight @ (inputs - mean) ** 2) < CONSTANT] = 0.0
         self.y_mean, self.y_scale = getattr(model, "y_mean_", 0.0), getattr(model, "y_scale_", 1.0)
         loss = kind.loss
-        if problem.loss == "Huber":
+        if problem.loss.startswith("Huber"):
             loss = optima.huber(model.epsilon / self.y_scale)
         self.task = optima.Task(
             X=inputs,

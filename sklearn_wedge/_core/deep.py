@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.blocks import Build, LastLayer, SolvedBlock, last_block, moved_together
-from sklearn_wedge._core.neurons import Neurons
+from sklearn_wedge._core.neurons import Neurons, inputs_in_use, widened
 from sklearn_wedge._core.pricing import diverse
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.repricing import priced_by_patterns
@@ -144,7 +144,8 @@ def _deeper(
     whole = Whole(tuple(before), problem, before_pricing(state))
     earlier, whole = whole.state.objective, moved(whole, build, rule)
     latest = whole.state.objective
-    _say(verbose, len(before), f"objective {earlier:.6g}, all layers moved together {latest:.6g}")
+    if latest < earlier:
+        _say(verbose, len(before), f"objective {earlier:.6g}, moved together {latest:.6g}")
     if not rule.rough:
         whole = _with_more_inputs(whole, build, rule)
     problem = whole.problem
@@ -183,12 +184,16 @@ def _with_more_inputs(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
     new = _with_work_of_their_own(block.sample, known, candidates)[: max(0, at_most - len(kept))]
     coef = np.concatenate([block.coef[kept], np.zeros((len(new), block.coef.shape[1]))])
     block = replace(block, passed_on=known.join(candidates.take(new)), coef=coef)
-    # Their inputs by other numbers; the last one is that of the padding.
-    number = np.full(sample.n_inputs + 1, -1)
-    number[:n_known] = np.arange(n_known)
-    number[n_known + kept] = n_known + np.arange(len(kept))
-    last = replace(last, neurons=replace(last.neurons, inputs=number[last.neurons.inputs]))
+    seen = np.concatenate([np.arange(n_known), n_known + kept])
+    last = replace(last, neurons=_named_anew(last.neurons, seen, sample.n_inputs))
     return whole.resumed([*before, block], last, build, rule)
+
+
+def _named_anew(neurons: Neurons, seen: NDArray[np.intp], n_inputs: int) -> Neurons:
+    """The same neurons of some inputs, numbered by their place among these; without idle ones."""
+    width = neurons.inputs.shape[1]
+    inputs, weights = inputs_in_use(neurons.weight_matrix(n_inputs)[seen].T, width)
+    return replace(neurons, inputs=widened(inputs, width, -1), weights=widened(weights, width, 0.0))
 
 
 def _given(n_activations: int, before: Solution) -> str:

@@ -37,6 +37,7 @@ WIDTH_OF_SLIDES = 0.02
 # many steps as find most of what more of them find.
 NEURONS_OF_DRAFT = 200
 STEPS_OF_DRAFT = 150
+# Of networks that a fit starts from, several together.
 STEPS_OF_THOROUGH_DRAFT = 300
 # What tells what is missing has to be of about the quality of the network at hand: this part of its
 # neurons, and random ones, as many as it has in all, trained together for so many steps. They lead

@@ -18,7 +18,7 @@ from sklearn_wedge._core.column_generation import largest_value_of_constant
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.rows import LocalChunks, Rows, Sample
+from sklearn_wedge._core.rows import Chunk, LocalChunks, Rows, Sample
 from sklearn_wedge._estimators.callbacks import FitTask, fit_task
 from sklearn_wedge._estimators.fold_paths import (
     Combination,
@@ -202,6 +202,16 @@ def _best(
     return Choice(float(alphas[at]), alphas, scores, how, found)
 
 
+def every_target(chunk: Chunk, each: int) -> tuple[NDArray, NDArray]:
+    """Targets of a chunk once, of which several outputs ``each`` are told; and its weights."""
+    return chunk.target[:, ::each], chunk.weight
+
+
+def repeated_target(chunk: Chunk, each: int) -> tuple[NDArray, NDArray]:
+    """The inverse."""
+    return np.repeat(chunk.target, each, axis=1), chunk.weight
+
+
 def is_auto(alpha: Any) -> bool:
     """Whether a penalty is to be chosen."""
     return isinstance(alpha, str)
@@ -236,7 +246,12 @@ class AlphaByValidation:
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
         given = self._levels, column_names(self), self._constraints
+        each = loss.outputs_of_target
+        if each > 1:
+            chunks = chunks.with_targets(every_target, each)
         self.table_, chunks = chunks_to_fit(chunks, *given)
+        if each > 1:
+            chunks = chunks.with_targets(repeated_target, each)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
 
     def _fit_rows(

@@ -348,6 +348,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)
+        vars(self).pop("crossing_", None)
         target = sample.target_scaling
         self.y_mean_ = float(target.mean[0]) if self._one_target else target.mean
         self.y_scale_ = float(target.scale[0]) if self._one_target else target.scale
@@ -411,7 +412,6 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         )
 
     def _publish_crossing(self, network: Network, sample: Sample) -> None:
-        vars(self).pop("crossing_", None)
         if quantile_levels(self):
             outputs = network.predict(sample.input_scaling.original(sample.points))
             # Quantiles that are equal differ by rounding.

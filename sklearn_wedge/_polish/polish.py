@@ -164,8 +164,8 @@ def polish(
     X : array-like of shape (n_samples, n_features)
         Inputs, in the units that the network takes.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets in the units of the network's output, or labels. Several targets only with the
-        squared error.
+        Targets in the units of the network's output, or labels. Several targets with the
+        squared error or ``"poisson"``.
     alpha : float
         Penalty, positive, in the unit of the mean loss, since the target is not scaled. A network
         of scikit-learn trained with ``alpha=a`` has a penalty of ``a / n_samples`` here

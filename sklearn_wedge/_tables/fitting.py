@@ -159,8 +159,10 @@ class FittedCategories:
         return inputs
 
     def inputs_of_chunk(self, chunk: Chunk, table: TableEncoding) -> NDArray:
-        """The inputs of a chunk of rows that were fitted."""
-        return self.inputs(table, chunk.inputs, self.parts(chunk))
+        """The inputs of a chunk of rows that were fitted; of one without weight, none was."""
+        fitted = np.any(chunk.weight > 0)
+        part = self.parts(chunk) if fitted else np.full(len(chunk.weight), -1)
+        return self.inputs(table, chunk.inputs, part)
 
 
 def categories_of_array(

@@ -167,10 +167,10 @@ def _warn_of_numbers_as_text(X: Any, types: Sequence[str], levels: Levels) -> No
     Columns of a type of categories are taken for what they are.
     """
     for column, its_levels in levels.of_column.items():
+        if types[column].startswith(CATEGORIES):
+            continue
         others = [level for level in its_levels if not _is_number(level)]
         if len(its_levels) < MANY_LEVELS or len(others) > MOST_OTHERS * len(its_levels):
-            continue
-        if types[column].startswith(CATEGORIES):
             continue
         name = name_of_column(X, column)
         but = f" (not {others[:3]})" if others else ""

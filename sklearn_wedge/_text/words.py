@@ -14,7 +14,6 @@ from sklearn_wedge._text.names import (
     column_names,
     output_label,
     output_names,
-    quantile_levels,
 )
 from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
 
@@ -154,7 +153,7 @@ def _single_values(estimator: Any, names: Sequence[str]) -> list[str]:
 
 def _quantiles(estimator: Any) -> list[str]:
     """A line on the order of several quantiles."""
-    if not quantile_levels(estimator):
+    if not hasattr(estimator, "crossing_"):  # callbacks are shown networks on the way
         return []
     share = f"{100 * estimator.crossing_:.2g} %"
     return [f"Quantiles: sorted; before, they cross on {share} of the training rows"]

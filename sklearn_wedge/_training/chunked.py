@@ -26,8 +26,8 @@ from sklearn_wedge._settings.options import FitOptions, scope
 
 # Columns that a fit of neurons of one input needs per input, as a rule.
 COLUMNS_PER_INPUT = 64
-# Share of the working memory that the Hessian of several classes may take: of a chunk, of all of
-# them, and what is made of it on the way there are about as many.
+# Share of the working memory that one array made of all rows may take: the Hessian of several
+# outputs, of which there are about as many on the way, or activations of rows near their kinks.
 ARRAY_SHARE = 1 / 8
 
 

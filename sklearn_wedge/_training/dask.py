@@ -211,6 +211,8 @@ def dask_chunks(
     engine = engine_for()
     inputs, sizes = _read(engine, X, estimator)
     n_rows, n_inputs = sum(sizes), estimator.n_features_in_
+    if n_rows == 0:
+        raise ValueError("X has no rows: all of its partitions are empty.")
     y = aligned(y, sizes, "y")
     weights = [None] * len(sizes)
     if sample_weight is not None:
@@ -236,7 +238,7 @@ def _read(engine: Engine, X: Any, estimator: BaseEstimator) -> tuple[list[Handle
     names = getattr(estimator, "feature_names_in_", None)
     columns = candidates(meta, given, names)
     inputs = engine.start(parts_of(X))
-    if not columns and not is_frame(X):
+    if not columns and not is_frame(X) and X.dtype.kind in "fiub":
         estimator._levels = Levels()
         return inputs, list(X.chunks[0])
     looked = engine.gather([engine.submit(looked_at, x, columns, near=x) for x in inputs])

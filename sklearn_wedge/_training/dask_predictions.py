@@ -91,7 +91,7 @@ def _of_block(
         if np.isnan(first_row[0]):  # sizes of chunks are not known
             raise ValueError(f"In block {number} of the rows: {error}") from error
         refuse_not_finite(chunk, estimator, first_row=int(first_row[0]), missing=True)
-        raise
+        raise ValueError(f"In block {number} of the rows: {error}") from error
 
 
 def _of_partition(part: Any, estimator: BaseEstimator, method: str, number: int) -> NDArray:

@@ -46,8 +46,6 @@ def build_problem(
         return chunked_problem(chunks, options, loss, neuron_class)
     sample = canonical_sample(X, y, sample_weight, options.sample_options(loss))
     loss = loss.rescaled(sample.target_scaling.scale)
-    if options.n_blocks > 1 and options.pricing == "exact":
-        _refuse_uncertain_blocks(options, len(sample.points), n_inputs)
     return problem_on(sample, loss, options, wedge), sample
 
 
@@ -112,6 +110,8 @@ def solve_blocks(
     def build(deeper: TrainingSample) -> Problem:
         return problem_on(deeper, problem.loss, options)
 
+    if options.n_blocks > 1 and options.pricing == "exact":
+        _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
     stopped = False
 
     def watch(progress: Progress) -> bool:
