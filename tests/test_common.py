@@ -52,7 +52,7 @@ VARIANTS = [
     WedgeReLUClassifier(loss="hinge", alpha=0.05, tol=1e-2, interaction_order=1),
     regressor_cv(**SMALL, interaction_order=(1, 2)),
     classifier_cv(**SMALL),
-    WedgeReLURegressor(n_blocks=2, alpha=0.1),
+    WedgeReLURegressor(n_blocks=2, alpha=0.1, tol=1e-2),
     QUANTILES,
 ]
 

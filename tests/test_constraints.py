@@ -480,10 +480,9 @@ SQUARED = SquaredError()
 
 
 def solutions(X, y, constraints, loss=SQUARED, fractions=(0.3, 0.05, 5e-3), cheap=True, **options):
-    """Networks at fractions of the largest penalty, certified, and the problem they solve."""
-    options = FitOptions(
-        3, "l1", standardize=False, clip_quantile=None, pricing="exact", **options, **constraints
-    )
+    """Networks of hinges at fractions of the largest penalty, certified, and their problem."""
+    fixed = {"standardize": False, "clip_quantile": None, "pricing": "exact", "ramps": False}
+    options = FitOptions(3, "l1", **fixed, **options, **constraints)
     problem, sample = build_problem(X, y[:, None] * 1.0, np.ones(len(X)), options, loss)
     problem.pricing.is_cheap = problem.pricing.confirms_at_once = cheap
     constant = problem.loss.constant_model(sample.target, sample.weight)
