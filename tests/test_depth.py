@@ -30,7 +30,9 @@ from sklearn_wedge._training.problems import build_problem, solve_blocks
 
 pytestmark = pytest.mark.newest
 
-each_case = pytest.mark.parametrize("name", CASES)
+# Further blocks know nothing of losses: of those on several targets one stands for all.
+ALIKE = {f"{loss} of several" for loss in ("absolute", "Huber", "Poisson", "gamma")}
+each_case = pytest.mark.parametrize("name", [name for name in CASES if name not in ALIKE])
 
 
 def composed(X):
@@ -149,8 +151,8 @@ def test_activations_are_those_of_unit_norm_neurons_unscaled(data):
         assert len(set(column[idle])) <= 1
 
 
-# Data on which a second block gains something, and the oracle converges; 7 for the other losses.
-SEEDS = {"gamma": 4, "Poisson of several": 5, "hinge": 4, "squared hinge": 4}
+# Data on which a second block gains something; 7 for the other losses.
+SEEDS = {"gamma": 4, "hinge": 4, "squared hinge": 4}
 
 
 @each_case
