@@ -34,6 +34,8 @@ from sklearn_wedge.inspection import SupportDisplay
 TABLES = awkward_tables()
 SOME = ["generic 1 input", "generic 2 inputs", "standardised grid of 2 inputs"]
 SOME += ["standardised few values", "points on a line", "heavy tails", "one point"]
+pytestmark = pytest.mark.newest
+
 on_tables = pytest.mark.parametrize("table", [*SOME, *(name for name in TABLES if "sum" in name)])
 RAW = {"standardize": False, "clip_quantile": None, "max_iter": 500, "tol": 1e-8}
 EXACT = {**RAW, "pricing": "exact", "ramps": True}
