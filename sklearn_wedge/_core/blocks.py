@@ -140,8 +140,7 @@ def _unit_neurons(hidden: Array, problem: Problem) -> Neurons:
     """The inverse, of weights of unit norm; through no points that are known."""
     unit = np.where(np.abs(hidden[:-1]) < NEGLIGIBLE_WEIGHT, 0.0, hidden[:-1])
     inputs, named = inputs_in_use(unit.T, problem.neuron_class.order)
-    nowhere = np.full(inputs.shape, -1, dtype=np.intp)
-    return Neurons.unbounded(inputs, named, hidden[-1], nowhere)
+    return Neurons.unbounded(inputs, named, hidden[-1])
 
 
 def _of_activations(hidden: Array, sample: TrainingSample, sign: int = 1) -> Array:

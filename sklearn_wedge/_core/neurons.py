@@ -252,9 +252,11 @@ class Neurons:
         inputs: NDArray[np.intp],
         weights: NDArray[np.float64],
         offsets: NDArray[np.float64],
-        points: NDArray[np.intp],
+        points: NDArray[np.intp] | None = None,
     ) -> Neurons:
-        """Neurons none of which is a ramp."""
+        """Neurons none of which is a ramp; None: they pass through no points that are known."""
+        if points is None:
+            points = np.full(inputs.shape, -1, dtype=np.intp)
         no_end = np.full(len(offsets), -1, dtype=np.intp)
         return cls(inputs, weights, offsets, points, np.full(len(offsets), np.inf), no_end)
 

@@ -405,8 +405,7 @@ def as_neurons(
     offsets = offsets - level
     used = (offsets + high > 0) & (high > low)
     inputs, named = inputs_in_use(unit[used], neuron_class.order)
-    through = np.full(inputs.shape, -1, dtype=np.intp)
-    neurons = Neurons.unbounded(inputs, named, offsets[used], through)
+    neurons = Neurons.unbounded(inputs, named, offsets[used])
     constant = np.maximum(bias[~kept], 0.0) @ weights.outer[~kept]
     intercept = weights.intercept + level @ coef + constant
     return neurons.padded(neuron_class.order), coef[used], intercept

@@ -34,6 +34,7 @@ from sklearn_wedge._estimators.fold_paths import (
 from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
+from sklearn_wedge._settings.objectives import targets_of
 from sklearn_wedge._settings.options import FitOptions, NumberIn
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.chunked import rows_at_once
@@ -202,14 +203,9 @@ def _best(
     return Choice(float(alphas[at]), alphas, scores, how, found)
 
 
-def every_target(chunk: Chunk, each: int) -> tuple[NDArray, NDArray]:
-    """Targets of a chunk once, of which several outputs ``each`` are told; and its weights."""
-    return chunk.target[:, ::each], chunk.weight
-
-
-def repeated_target(chunk: Chunk, each: int) -> tuple[NDArray, NDArray]:
-    """The inverse."""
-    return np.repeat(chunk.target, each, axis=1), chunk.weight
+def seen_by_loss(chunk: Chunk, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as the loss sees them, and its weights."""
+    return targets_of(loss, chunk.target), chunk.weight
 
 
 def is_auto(alpha: Any) -> bool:
@@ -246,12 +242,9 @@ class AlphaByValidation:
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
         given = self._levels, column_names(self), self._constraints
-        each = loss.outputs_of_target
-        if each > 1:
-            chunks = chunks.with_targets(every_target, each)
         self.table_, chunks = chunks_to_fit(chunks, *given)
-        if each > 1:
-            chunks = chunks.with_targets(repeated_target, each)
+        if loss.outputs_of_target > 1:
+            chunks = chunks.with_targets(seen_by_loss, loss)
         self._fit_rows(chunks, partial(self._chunked_problem, chunks, n_outputs, loss), loss)
 
     def _fit_rows(

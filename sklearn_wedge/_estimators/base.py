@@ -74,9 +74,9 @@ TOLERANCE_OF_ROUGH = 1e-4
 ROUNDING = 1e-10
 
 
-def numeric_targets(chunk: Chunk, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Targets of a chunk as the loss sees them, and its weights."""
-    return targets_of(loss, chunk.target), chunk.weight
+def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets of a chunk as floating-point numbers, and its weights."""
+    return chunk.target.astype(np.float64), chunk.weight
 
 
 class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
@@ -344,7 +344,7 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
         loss = regression_loss(self.loss, self.quantile, self.epsilon)
         check_regression(loss, extremes, np.ones(2), name_of(self.loss), self.solver)
         n_outputs = targets_of(loss, extremes).shape[1]
-        self._fit_chunks(chunks.with_targets(numeric_targets, loss), n_outputs, loss)
+        self._fit_chunks(chunks.with_targets(numeric_targets), n_outputs, loss)
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         super()._publish(network, sample, solution)

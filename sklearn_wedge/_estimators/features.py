@@ -21,7 +21,14 @@ from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.inputs import coding, read_inputs
 from sklearn_wedge._text.names import encoded_names, hidden_names
-from sklearn_wedge._text.sums import Ranges, Sum, all_different, bounded_in_words, signal_ranges
+from sklearn_wedge._text.sums import (
+    Ranges,
+    Sum,
+    all_different,
+    bounded_in_words,
+    heights_of_units,
+    signal_ranges,
+)
 from sklearn_wedge._training.dask_inputs import is_dask
 from sklearn_wedge._training.dask_predictions import chunkwise
 from sklearn_wedge.export._convertible import Convertible
@@ -287,9 +294,8 @@ class WedgeFeatures(
         hidden = hidden_names(names, len(coefs[-1]) - len(names))
         names = encoded_names(self.estimator_, names) + hidden
         ranges = signal_ranges(self.estimator_)
-        n, ramps = self.estimator_.n_neurons_, self.estimator_.neurons_.are_ramps
-        heights = np.full(n, np.inf)
-        heights[ramps] = intercepts[-1][:n][ramps] - intercepts[-1][n:]
+        n = self.estimator_.n_neurons_
+        heights = heights_of_units(self.estimator_.neurons_.are_ramps, intercepts[-1])
         words = distinct_formulas(coefs[-1][:, :n], intercepts[-1][:n], heights, names, ranges)
         return np.array(words, dtype=object)
 

@@ -84,7 +84,6 @@ def _block(hidden: Array, bias: Array, problem: Problem) -> tuple[SolvedBlock, A
     check_order(unit, problem.neuron_class)
     inputs, weights = inputs_in_use(unit, problem.neuron_class.order)
     offsets = (bias + problem.sample.input_scaling.mean @ hidden) / size
-    nowhere = np.full(inputs.shape, -1, dtype=np.intp)
-    neurons = Neurons.unbounded(inputs, weights, offsets, nowhere)
+    neurons = Neurons.unbounded(inputs, weights, offsets)
     no_coef = np.zeros((len(neurons), len(problem.constant.intercept)))
     return SolvedBlock(problem, problem.sample, None, neurons, no_coef), size

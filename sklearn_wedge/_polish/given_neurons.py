@@ -91,7 +91,7 @@ def given_neurons(
     check_order(unit[used], neuron_class)
     inputs, weights = inputs_in_use(unit[used], neuron_class.order)
     return GivenNeurons(
-        Neurons.unbounded(inputs, weights, offsets[used], np.full(inputs.shape, -1, dtype=np.intp)),
+        Neurons.unbounded(inputs, weights, offsets[used]),
         (network.output * size[:, None])[used],
         network.output_bias + level @ network.output,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from sklearn_wedge._core.deep import Whole, moved
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.rows import TrainingSample
 from sklearn_wedge._core.solution import Certificate
 from sklearn_wedge._core.state import State, resume
 from sklearn_wedge._core.stopping import StoppingRule
@@ -265,13 +265,10 @@ def polish(
     data = _validated(estimator, trained, X, y, sample_weight)
     options = estimator._options(trained.n_outputs)
     rule = StoppingRule(options.tol, options.max_iter)
-
-    def build(deeper: TrainingSample) -> Problem:
-        return problem_on(deeper, problem.loss, options)
-
     with single_threaded_blas():
         problem, sample = build_problem(data.X, data.target, data.weight, options, data.loss)
         data = data.present()  # only now: the rows of neurons are those of X as given
+        build = partial(problem_on, loss=problem.loss, options=options)
         given = given_blocks(trained, data.X, problem, build)
         own = _objective(given.last, replace(data, X=given.inputs), alpha, norm)
         state = _on_its_hyperplanes(given, sample.output_scaling.mean, alpha, own)

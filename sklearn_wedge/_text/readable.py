@@ -15,6 +15,7 @@ from sklearn_wedge._text.sums import (
     Sum,
     all_different,
     bounded_in_words,
+    heights_of_units,
     signal_ranges,
 )
 
@@ -120,8 +121,8 @@ def _layer(
     heights = np.full(len(biases), np.inf)
     n_shown = len(biases)
     if is_last:  # later layers see the two units of a ramp one by one
-        n_shown, ramps = len(neurons), neurons.are_ramps
-        heights[:n_shown][ramps] = biases[:n_shown][ramps] - biases[n_shown:]
+        n_shown = len(neurons)
+        heights = heights_of_units(neurons.are_ramps, biases)
         rows[:n_shown] = [(*own, *end) for own, end in zip(rows, ends, strict=False)]
     weights, biases = weights[:, :n_shown], biases[:n_shown]
     made = []

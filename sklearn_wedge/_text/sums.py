@@ -169,6 +169,16 @@ def number_in_words(number: float, digits: int) -> str:
     return f"{float(text):.0f}" if exponent and int(exponent) < MOST_PLACES else text
 
 
+def heights_of_units(are_ramps: NDArray[np.bool_], biases: Array) -> Array:
+    """How far the neurons of a layer rise, (m,), by the biases of its units; else infinite.
+
+    The second units of ramps come last.
+    """
+    heights = np.full(len(are_ramps), inf)
+    heights[are_ramps] = biases[: len(heights)][are_ramps] - biases[len(heights) :]
+    return heights
+
+
 def bounded_in_words(neuron: str, height: float, digits: int) -> str:
     """A neuron in words, and its height if it is a ramp: ``min((age - 1)₊, 2)``."""
     return f"min({neuron}, {number_in_words(height, digits)})" if height < inf else neuron

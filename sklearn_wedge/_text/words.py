@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import (
-    column_names,
-    output_label,
-    output_names,
-)
+from sklearn_wedge._text.names import column_names, output_label, output_names
 from sklearn_wedge._text.readable import ReadableNeuron, formulas, readable_neurons
 
 # Neurons, importances and targets that a summary prints.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,10 +107,7 @@ def solve_blocks(
     The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
     further ones are built, if asked for.
     """
-
-    def build(deeper: TrainingSample) -> Problem:
-        return problem_on(deeper, problem.loss, options)
-
+    build = partial(problem_on, loss=problem.loss, options=options)
     if options.n_blocks > 1 and options.pricing == "exact":
         _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
     stopped = False

@@ -196,8 +196,7 @@ def _between(pair: _Pair, found: Ramps, kept: int) -> tuple[Ramps, float]:
 def _values_along(table: PointTable, pair: _Pair, directions: Array) -> Ramps:
     """The best ramp along each of some unit vectors, (k, 2), of any signs."""
     inputs = np.tile(np.arange(2), (len(directions), 1))
-    nowhere = np.full(inputs.shape, -1, dtype=np.intp)
-    neurons = Neurons.unbounded(inputs, directions, np.zeros(len(directions)), nowhere)
+    neurons = Neurons.unbounded(inputs, directions, np.zeros(len(directions)))
     return ramps_along(table, np.ascontiguousarray(pair.dual.T), neurons, pair.neuron_class)
 
 
