@@ -1,6 +1,8 @@
 """Fitted networks of every kind to export, deep ones too, and what they must predict."""
 
 import copy
+from collections import ChainMap
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,24 @@ def rows(clipped):
     return X.astype(np.float32).astype(np.float64)  # what both arithmetics can hold
 
 
+class Lazy(Mapping):
+    """Models by name, each made when it is first asked for."""
+
+    def __init__(self, makers):
+        self.makers, self.made = makers, {}
+
+    def __getitem__(self, name):
+        if name not in self.made:
+            self.made[name] = self.makers[name]()
+        return self.made[name]
+
+    def __iter__(self):
+        return iter(self.makers)
+
+    def __len__(self):
+        return len(self.makers)
+
+
 def fitted():
     X, y = data()
     names = np.array(["low", "middle", "high"])[np.digitize(y, [0.8, 1.8])]
@@ -58,52 +78,74 @@ def fitted():
     kinks = np.abs(np.abs(np.abs(scaled[:, 0]) - np.abs(scaled[:, 1])) - 0.5)
     thirds = np.quantile(kinks, [1 / 3, 2 / 3])
     deep = {"alpha": 0.003, "n_blocks": 2, "tol": 0.01}
-    return {
-        "regression": WedgeReLURegressor(0.01).fit(X, y),
-        "clipped hard": WedgeReLURegressor(0.01, clip_quantile=0.2).fit(table(), y),
-        "not clipped": WedgeReLURegressor(0.01, clip_quantile=None).fit(X, y),
-        "not standardised": WedgeReLURegressor(1e-4, standardize=False).fit(X, y),
-        "of order 3": WedgeReLURegressor(0.01, interaction_order=None).fit(X, y),
-        "median": WedgeReLURegressor(0.02, loss="absolute_error").fit(X, y),
-        "poisson": WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
-        "gamma": WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
-        "two targets": WedgeReLURegressor(0.01).fit(X, both),
-        "encoded": WedgeReLURegressor(0.01, encoding="normal").fit(table(), y),
-        "encoded, not clipped": WedgeReLURegressor(0.01, encoding="robust", clip_quantile=None).fit(
-            X, y
-        ),
-        "encoded, two blocks": WedgeReLURegressor(**deep, encoding="uniform").fit(X, kinks),
-        "encoded classes": WedgeReLUClassifier(0.01, encoding="uniform").fit(X, names),
-        "constant": WedgeReLURegressor(10.0).fit(X, y),
-        "constant classes": WedgeReLUClassifier(10.0).fit(X, two),
-        "two classes": WedgeReLUClassifier(0.01).fit(X, two),
-        "two classes, bool": WedgeReLUClassifier(0.01).fit(X, y > 1.2),
-        "three classes, str": WedgeReLUClassifier(0.01).fit(X, names),
-        "three classes, int": WedgeReLUClassifier(0.01, clip_quantile=None).fit(X, three),
-        "four classes, three with weight": WedgeReLUClassifier(0.01).fit(
-            X, np.digitize(y, [0.5, 0.9, 1.8]), np.where(y < 0.5, 0.0, 1.0)
-        ),
-        "three classes, two with weight": WedgeReLUClassifier(0.01).fit(X, names, outer),
-        "hinge, three classes, two with weight": WedgeReLUClassifier(
-            0.01, loss="squared_hinge", class_weight={0: 0}
-        ).fit(X, three),
-        "three classes, one with weight": WedgeReLUClassifier(0.01).fit(X, names, low),
-        "two classes, one with weight": WedgeReLUClassifier(0.01).fit(X, y > 1.2, 1.0 * (y > 1.2)),
-        "hinge": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
-        "hinge, three classes": WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, three),
-        "two blocks, fitted": WedgeReLURegressor(**deep).fit(X, kinks),
-        "two blocks, two targets": WedgeReLURegressor(**deep).fit(X, np.column_stack([kinks, y])),
-        "two blocks, two classes": WedgeReLUClassifier(**deep).fit(X, kinks > np.median(kinks)),
-        "two blocks, classes": WedgeReLUClassifier(**deep).fit(X, np.digitize(kinks, thirds)),
-        "missing values": WedgeReLURegressor(0.01, encoding="normal").fit(*incomplete()),
-        "missing values, not clipped": WedgeReLURegressor(0.01, clip_quantile=None).fit(
-            *incomplete()
-        ),
-        "missing values, two blocks": WedgeReLURegressor(**deep).fit(*incomplete()),
-        "missing values, classes": WedgeReLUClassifier(0.02).fit(incomplete()[0], names),
-        "regression by CV": regressor_cv(**short).fit(X, y),
-        "classes by CV": classifier_cv(**short).fit(X, two),
-    }
+    return Lazy(
+        {
+            "regression": lambda: WedgeReLURegressor(0.01).fit(X, y),
+            "clipped hard": lambda: WedgeReLURegressor(0.01, clip_quantile=0.2).fit(table(), y),
+            "not clipped": lambda: WedgeReLURegressor(0.01, clip_quantile=None).fit(X, y),
+            "not standardised": lambda: WedgeReLURegressor(1e-4, standardize=False).fit(X, y),
+            "of order 3": lambda: WedgeReLURegressor(0.01, interaction_order=None).fit(X, y),
+            "median": lambda: WedgeReLURegressor(0.02, loss="absolute_error").fit(X, y),
+            "poisson": lambda: WedgeReLURegressor(0.01, loss="poisson").fit(X, np.round(np.abs(y))),
+            "gamma": lambda: WedgeReLURegressor(0.01, loss="gamma").fit(X, np.abs(y) + 0.1),
+            "two targets": lambda: WedgeReLURegressor(0.01).fit(X, both),
+            "encoded": lambda: WedgeReLURegressor(0.01, encoding="normal").fit(table(), y),
+            "encoded, not clipped": lambda: WedgeReLURegressor(
+                0.01, encoding="robust", clip_quantile=None
+            ).fit(X, y),
+            "encoded, two blocks": lambda: WedgeReLURegressor(**deep, encoding="uniform").fit(
+                X, kinks
+            ),
+            "encoded classes": lambda: WedgeReLUClassifier(0.01, encoding="uniform").fit(X, names),
+            "constant": lambda: WedgeReLURegressor(10.0).fit(X, y),
+            "constant classes": lambda: WedgeReLUClassifier(10.0).fit(X, two),
+            "two classes": lambda: WedgeReLUClassifier(0.01).fit(X, two),
+            "two classes, bool": lambda: WedgeReLUClassifier(0.01).fit(X, y > 1.2),
+            "three classes, str": lambda: WedgeReLUClassifier(0.01).fit(X, names),
+            "three classes, int": lambda: WedgeReLUClassifier(0.01, clip_quantile=None).fit(
+                X, three
+            ),
+            "four classes, three with weight": lambda: WedgeReLUClassifier(0.01).fit(
+                X, np.digitize(y, [0.5, 0.9, 1.8]), np.where(y < 0.5, 0.0, 1.0)
+            ),
+            "three classes, two with weight": lambda: WedgeReLUClassifier(0.01).fit(
+                X, names, outer
+            ),
+            "hinge, three classes, two with weight": lambda: WedgeReLUClassifier(
+                0.01, loss="squared_hinge", class_weight={0: 0}
+            ).fit(X, three),
+            "three classes, one with weight": lambda: WedgeReLUClassifier(0.01).fit(X, names, low),
+            "two classes, one with weight": lambda: WedgeReLUClassifier(0.01).fit(
+                X, y > 1.2, 1.0 * (y > 1.2)
+            ),
+            "hinge": lambda: WedgeReLUClassifier(0.01, loss="squared_hinge").fit(X, two),
+            "hinge, three classes": lambda: WedgeReLUClassifier(0.01, loss="squared_hinge").fit(
+                X, three
+            ),
+            "two blocks, fitted": lambda: WedgeReLURegressor(**deep).fit(X, kinks),
+            "two blocks, two targets": lambda: WedgeReLURegressor(**deep).fit(
+                X, np.column_stack([kinks, y])
+            ),
+            "two blocks, two classes": lambda: WedgeReLUClassifier(**deep).fit(
+                X, kinks > np.median(kinks)
+            ),
+            "two blocks, classes": lambda: WedgeReLUClassifier(**deep).fit(
+                X, np.digitize(kinks, thirds)
+            ),
+            "missing values": lambda: WedgeReLURegressor(0.01, encoding="normal").fit(
+                *incomplete()
+            ),
+            "missing values, not clipped": lambda: WedgeReLURegressor(0.01, clip_quantile=None).fit(
+                *incomplete()
+            ),
+            "missing values, two blocks": lambda: WedgeReLURegressor(**deep).fit(*incomplete()),
+            "missing values, classes": lambda: WedgeReLUClassifier(0.02).fit(
+                incomplete()[0], names
+            ),
+            "regression by CV": lambda: regressor_cv(**short).fit(X, y),
+            "classes by CV": lambda: classifier_cv(**short).fit(X, two),
+        }
+    )
 
 
 def deepened(model, widths, seed=0):
@@ -171,17 +213,19 @@ def forward(model, X):
 
 FITTED = fitted()
 SHALLOW = sorted(FITTED)
-DEEP = {
-    "two blocks": deepened(FITTED["clipped hard"], [4]),
-    "two blocks, not clipped": deepened(FITTED["not clipped"], [4]),
-    "three blocks": deepened(FITTED["clipped hard"], [5, 3]),
-    "three blocks, encoded": deepened(FITTED["encoded"], [5, 3]),
-    "three blocks, not clipped": deepened(FITTED["not clipped"], [5, 3]),
-    "a block without neurons first": deepened(FITTED["constant"], [4], seed=2),
-    "no neurons in the last block": deepened(FITTED["regression"], [3, 0]),
-    "two blocks, three classes": deepened(FITTED["three classes, str"], [4]),
-}
-MODELS = {**FITTED, **DEEP}
+DEEP = Lazy(
+    {
+        "two blocks": lambda: deepened(FITTED["clipped hard"], [4]),
+        "two blocks, not clipped": lambda: deepened(FITTED["not clipped"], [4]),
+        "three blocks": lambda: deepened(FITTED["clipped hard"], [5, 3]),
+        "three blocks, encoded": lambda: deepened(FITTED["encoded"], [5, 3]),
+        "three blocks, not clipped": lambda: deepened(FITTED["not clipped"], [5, 3]),
+        "a block without neurons first": lambda: deepened(FITTED["constant"], [4], seed=2),
+        "no neurons in the last block": lambda: deepened(FITTED["regression"], [3, 0]),
+        "two blocks, three classes": lambda: deepened(FITTED["three classes, str"], [4]),
+    }
+)
+MODELS = ChainMap(FITTED, DEEP)
 ALL = sorted(MODELS)
 
 

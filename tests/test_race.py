@@ -431,7 +431,7 @@ def scored_by(offset, factor):
     return scorer
 
 
-@pytest.mark.parametrize(("offset", "factor"), [(1_000.0, 1.0), (0.05, 1.0), (-3.0, 1e-3)])
+@pytest.mark.parametrize(("offset", "factor"), [(1_000.0, 1.0), (-3.0, 1e-3)])
 def test_the_zero_and_the_unit_of_a_score_are_nothing_to_the_choice(offset, factor):
     X = inputs(150)
     y = noisy(of_pairs, X)

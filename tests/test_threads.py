@@ -113,7 +113,7 @@ def main(how):
     print(json.dumps(report))
 
 
-@pytest.mark.parametrize("how", ["threads", "dask"])
+@pytest.mark.parametrize("how", ["threads", pytest.param("dask", marks=pytest.mark.newest)])
 def test_overlapping_fits_and_predictions_leave_the_process_and_each_other(how):
     if how == "dask":
         pytest.importorskip("dask.array")

@@ -349,11 +349,12 @@ def slid(
 
     def objective(vector: Array) -> tuple[float, Array]:
         at = packing.unpack(vector)
-        unit = packing.at_unit_norm(at)
-        # Far out, exponentials of a loss may overflow: the line search comes back from there.
-        with np.errstate(over="ignore", invalid="ignore"):
+        # Far out, exponentials of a loss may overflow, and under l1 all weights of a neuron may be
+        # zero: the line search comes back from there.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            unit = packing.at_unit_norm(at)
             value, slope = loss(unit)
-        slope = packing.turned(slope, unit, at)
+            slope = packing.turned(slope, unit, at)
         penalty = packing.add_penalty(slope, at, alpha)
         return value + penalty, packing.pack(slope)
 
@@ -372,9 +373,10 @@ def slid(
             "gtol": 0.0,
         },
     )
-    if not np.all(np.isfinite(found.x)):
-        return start
-    return packing.at_unit_norm(packing.unpack(found.x))
+    with np.errstate(invalid="ignore"):
+        end = packing.at_unit_norm(packing.unpack(found.x))
+    # A neuron all of whose weights came to zero has no direction.
+    return end if all(np.all(np.isfinite(part)) for part in end.parts) else start
 
 
 def as_neurons(
