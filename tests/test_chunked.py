@@ -789,6 +789,9 @@ def test_what_does_not_take_dask_arrays_says_so():
         WedgeReLUClassifier(0.01).fit(X, y)
     fitted_model = WedgeReLURegressor(0.3).fit(X, y, weight)
     assert fitted_model.n_features_in_ == 5
+    for read in (fitted_model.explain, fitted_model.inputs_frame):
+        with pytest.raises(ValueError, match=rf"{read.__name__} does not take dask .*head"):
+            read(X)
     with pytest.raises(ValueError, match="expecting 5 features"):
         fitted_model.predict(X[:, :3])
 

@@ -34,6 +34,15 @@ def _names_of_targets(y: ArrayLike) -> list[str]:
     return names if usable and len(set(names)) == len(names) else []
 
 
+def _refuse_dask(X: ArrayLike, method: str) -> None:
+    """What is read is of rows in memory."""
+    if is_dask(X):
+        raise ValueError(
+            f"{method} does not take dask arrays: pass rows in memory, as X[:1000].compute() of an "
+            "array, X.head(1000) of a data frame."
+        )
+
+
 class ReadableNetwork(Documented):
     """Effects, importances, neurons in words: all from fitted attributes."""
 
@@ -128,10 +137,7 @@ class ReadableNetwork(Documented):
             of more than two inputs or several hidden layers.
         """
         check_is_fitted(self)
-        if is_dask(X):
-            raise ValueError(
-                "explain does not take dask arrays: pass rows in memory, as X[:1000].compute()."
-            )
+        _refuse_dask(X, "explain")
         index = X.index if hasattr(X, "iloc") else None
         return explained(self, self._validated_inputs(X, reset=False), feature_names, index)
 
@@ -153,11 +159,12 @@ class ReadableNetwork(Documented):
         Raises
         ------
         ValueError
-            If ``X`` is malformed.
+            If ``X`` is malformed, or of dask.
         ImportError
             If pandas is not installed.
         """
         check_is_fitted(self)
+        _refuse_dask(X, "inputs_frame")
         pandas = import_pandas("inputs_frame")
         index = X.index if hasattr(X, "iloc") else None
         inputs = self.table_.transform(self._validated_inputs(X, reset=False))
