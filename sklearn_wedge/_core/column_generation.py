@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
-from sklearn_wedge._core.pricing import significant
+from sklearn_wedge._core.pricing import price_all, significant
 from sklearn_wedge._core.problem import LONG_SEARCHES, Effort, Problem
 from sklearn_wedge._core.restricted import independent_support, total_length
+from sklearn_wedge._core.rows import TrainingSample
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
 from sklearn_wedge._core.state import (
     State,
@@ -99,6 +100,20 @@ def _bound(state: State, largest_value: float) -> float:
     """Lower bound from the dual point scaled into the feasible set."""
     shrink = 1.0 if largest_value <= state.alpha else state.alpha / largest_value
     return state.dual.bound(shrink)
+
+
+def bound_of_columns(problem: Problem, state: State) -> float:
+    """A proof, for the price of a round: nothing is below it that the columns at hand make up.
+
+    Nor, of samples in memory, together with any neurons of a single input, which are all priced.
+    """
+    largest = float(np.max(state.values, initial=0.0))
+    if isinstance(problem.sample, TrainingSample):
+        hinges = replace(problem.neuron_class, order=1, ramps=False)
+        dual = problem.sample.dual_to_price(state.dual.kept)
+        priced = price_all(problem.pricing.table, dual, hinges)
+        largest = float(np.max(priced.values, initial=largest))
+    return min(max(_bound(state, largest), problem.loss.least), state.objective)
 
 
 def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
