@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.neurons import Neurons
-from sklearn_wedge._core.pricing import price_all, significant
+from sklearn_wedge._core.pricing import significant
 from sklearn_wedge._core.problem import LONG_SEARCHES, Effort, Problem
 from sklearn_wedge._core.restricted import independent_support, total_length
-from sklearn_wedge._core.rows import TrainingSample
 from sklearn_wedge._core.solution import Certificate, Progress, Round, Solution, WarmStart
 from sklearn_wedge._core.state import (
     State,
@@ -107,12 +106,8 @@ def bound_of_columns(problem: Problem, state: State) -> float:
 
     Nor, of samples in memory, together with any neurons of a single input, which are all priced.
     """
-    largest = float(np.max(state.values, initial=0.0))
-    if isinstance(problem.sample, TrainingSample):
-        hinges = replace(problem.neuron_class, order=1, ramps=False)
-        dual = problem.sample.dual_to_price(state.dual.kept)
-        priced = price_all(problem.pricing.table, dual, hinges)
-        largest = float(np.max(priced.values, initial=largest))
+    largest = problem.value_of_single_inputs(state.dual)
+    largest = float(np.max(state.values, initial=largest))
     return min(max(_bound(state, largest), problem.loss.least), state.objective)
 
 

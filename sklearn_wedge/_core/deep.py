@@ -3,9 +3,9 @@
 With the blocks before it fixed, a block is the training problem of one hidden layer on more inputs
 (M. Pilanci, arXiv 2309.16512): its neurons are wedge products of the samples' activations. The
 inputs are passed on too, so that every network of a block is one of the next, with weight 0 on the
-new activations; there the search for the next block starts. Then all layers move together, to where
-the objective of the last block is lower, and that block is solved anew. At the same penalty the
-objective therefore never rises from block to block.
+new activations; there the search for the next block starts. Then all blocks take turns, each of
+which lowers the objective of the last one, and that is solved. At the same penalty the objective
+therefore never rises from block to block.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def passing_on(block: SolvedBlock) -> SolvedBlock:
 def _deeper(
     before: Sequence[SolvedBlock], build: Build, rule: StoppingRule, verbose: int
 ) -> tuple[SolvedBlock, ...]:
-    """One block more, started from the network of the last; then all of them move together."""
+    """One block more, started from the network of the last; then all of them take turns."""
     last = before[-1].solution
     problem = build(before[-1].sample_after())
     start = resume(problem, last.alpha, last.neurons, rule, last.coef, last.intercept)

@@ -31,7 +31,7 @@ STEPS, STEPS_OF_ROUGH = 300, 50
 # Turns at most, and of networks that are only to be scored; the last one is the first that takes
 # less than this fraction off the objective.
 TURNS, TURNS_OF_ROUGH, LEAST_GAIN_OF_TURN = 4, 1, 3e-3
-# Rounds of local moves in a turn, at most: more of them gain less than the next turn.
+# Rounds of local moves in a turn, at most: the next turn gains as much as more of them.
 ROUNDS_OF_TURN = 5
 
 

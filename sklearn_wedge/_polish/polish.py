@@ -166,7 +166,8 @@ def polish(
     of all layers before, after all layers have moved together to where the objective is lower. The
     problem is as above, of the last hidden layer and with neurons of unit norm in those before,
     which changes no output; those that are constant on the samples go into biases. The bound is
-    about the last layer, given the activations.
+    about the last layer, given the activations; as a rule it is an estimate, and
+    ``lower_bound_of_last_layer`` says what is certified.
 
     Inputs are used as they are given, neither scaled, clipped nor encoded, and so is the target:
     give what the network was trained on.
