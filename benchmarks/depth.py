@@ -97,7 +97,10 @@ def alpha_of_one_block(model: WedgeReLURegressorCV) -> float:
 
 
 def objectives_and_seconds(X, y, alpha: float) -> tuple[list[float], float]:
-    """Training objective at each depth, that of the last kept for deeper ones, and CPU seconds."""
+    """Training objective at each depth, that of the last kept for deeper ones, and CPU seconds.
+
+    A block of which nothing is passed on to the last one is not a layer, and is left out.
+    """
     began = time.process_time()
     model = network(alpha, DEPTHS[-1], len(y)).fit(X, y)
     seconds = time.process_time() - began
