@@ -9,6 +9,7 @@ from given_networks import LOSS_OF, N_OUTPUTS, targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from oracles import every_neuron, optimum
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from test_depth import output as network_output
@@ -140,15 +141,49 @@ def test_a_trained_network_of_two_layers_is_lowered_with_a_bound_and_exports_pre
     assert last.certificate is result.certificate
     assert "the bound is about the last hidden layer given these" in result.certificate.scope
     new = np.random.default_rng(1).uniform(-1, 1, size=(50, 2))
-    assert_allclose(estimator.to_mlp().predict(new), estimator.predict(new), atol=1e-10)
+    expected = estimator.predict(new)
+    assert_allclose(estimator.to_mlp().predict(new), expected, atol=1e-10)
+    assert_allclose(predicted_by_record(estimator.to_dict(), new), expected, atol=1e-10)
     assert "hidden layers" in estimator.summary()
+
+
+def predicted_by_record(record, X):
+    """Its neurons, one after the other."""
+    values = {entry["name"]: column for entry, column in zip(record["inputs"], X.T, strict=True)}
+
+    def combined(unit):
+        return unit["bias"] + sum(by * values[name] for name, by in unit["weights"].items())
+
+    for neuron in record["neurons"]:
+        values[neuron["name"]] = np.maximum(combined(neuron), 0.0)
+    return combined(record["outputs"][0])
+
+
+def columns_of_last_layer(estimator, X):
+    """Activations of its unit-norm neurons, and of all neurons of a single input of it."""
+    (first, last), (first_bias, last_bias) = estimator.coefs_[:2], estimator.intercepts_[:2]
+    size = np.linalg.norm(first, axis=0)
+    inputs = np.hstack([X, np.maximum(X @ first + first_bias, 0.0) / size])
+    weights = last * np.append(np.ones(X.shape[1]), size)[:, None]
+    own = np.maximum(inputs @ weights + last_bias, 0.0) / np.linalg.norm(weights, axis=0)
+    return np.vstack([own.T, every_neuron(inputs, 1).activations(inputs)])
+
+
+def test_the_bound_of_the_last_layer_is_one_on_its_neurons_and_all_of_a_single_input(trained):
+    mlp, X, y = trained
+    result = polished(mlp, X, y, alpha=1e-3, tol=1e-3)
+    least = optimum(columns_of_last_layer(result.estimator, X), y, np.ones(len(X)), 1e-3)
+    assert not result.certificate.exact
+    assert result.lower_bound_of_last_layer <= least.upper * (1 + 1e-7)
+    assert least.lower <= result.objective * (1 + 1e-7)
+    assert result.relative_gap_of_last_layer < 1e-2
 
 
 def test_all_layers_move_and_that_helps(trained, monkeypatch):
     mlp, X, y = trained
     moved = polished(mlp, X, y, alpha=1e-3, max_iter=1)
     module = polish.__globals__
-    monkeypatch.setitem(module, "moved", lambda whole, build, rule: whole)
+    monkeypatch.setitem(module, "alternated", lambda whole, build, rule: whole)
     stayed = polished(mlp, X, y, alpha=1e-3, max_iter=1)
     assert stayed.objective_on_its_hyperplanes == moved.objective_on_its_hyperplanes
     assert moved.objective < stayed.objective

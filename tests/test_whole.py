@@ -14,7 +14,7 @@ from test_depth import composed, solved
 from test_sliding import SMOOTH, each_loss, rows_of
 
 from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._core import deep
+from sklearn_wedge._core import deep, whole
 from sklearn_wedge._core.blocks import LastLayer, moved_together
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.layers import LayeredLoss
@@ -144,8 +144,7 @@ def test_blocks_that_do_not_move_are_the_same_network(norm, monkeypatch):
 
 def greedy(monkeypatch):
     """Blocks are solved one after the other, and stay."""
-    monkeypatch.setattr(deep, "moved", lambda whole, build, rule: whole)
-    monkeypatch.setattr(deep, "_with_more_inputs", lambda whole, build, rule: whole)
+    monkeypatch.setattr(deep, "alternated", lambda whole, build, rule: whole)
 
 
 def fit(model, X, y):
@@ -182,14 +181,14 @@ def test_networks_whose_layers_move_together_have_a_lower_objective(kind, parame
 def test_layers_that_end_up_worse_stay_where_they_were(monkeypatch):
     X, y = table()
     model = WedgeReLURegressor(3e-3, n_blocks=2, pricing="search", tol=1e-3)
-    monkeypatch.setattr(deep, "_with_more_inputs", lambda whole, build, rule: whole)
+    monkeypatch.setattr(whole, "with_more_inputs", lambda whole, build, rule: whole)
 
     def worse(before, last, *rest):
         return before, replace(last, neurons=last.neurons.reversed())
 
-    monkeypatch.setattr(deep, "moved_together", worse)
+    monkeypatch.setattr(whole, "moved_together", worse)
     refused = model.fit(X, y).predict(X)
-    greedy(monkeypatch)
+    monkeypatch.setattr(whole, "moved", lambda whole, build, rule: whole)
     assert_array_equal(refused, model.fit(X, y).predict(X))
 
 

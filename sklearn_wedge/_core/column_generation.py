@@ -101,6 +101,16 @@ def _bound(state: State, largest_value: float) -> float:
     return state.dual.bound(shrink)
 
 
+def bound_of_columns(problem: Problem, state: State) -> float:
+    """A proof, for the price of a round: nothing is below it that the columns at hand make up.
+
+    Nor, of samples in memory, together with any neurons of a single input, which are all priced.
+    """
+    largest = problem.value_of_single_inputs(state.dual)
+    largest = float(np.max(state.values, initial=largest))
+    return min(max(_bound(state, largest), problem.loss.least), state.objective)
+
+
 def price(problem: Problem, state: State, effort: Effort, conclusive: bool) -> State:
     """Price the dual point; a bound that is conclusive counts.
 

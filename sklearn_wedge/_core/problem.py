@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.layers import LayeredLoss
 from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
-from sklearn_wedge._core.pricing import Priced, diverse_neurons
+from sklearn_wedge._core.pricing import Priced, diverse_neurons, price_all
 from sklearn_wedge._core.pricing.pencils import PointTable
 from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._core.rows import Sample, TrainingSample, passes
@@ -238,6 +238,14 @@ class Problem:
         if effort in LONG_SEARCHES:
             return self.pricing.search_on(to_price, alpha, tight, others, turn, known)
         return self.pricing.propose(to_price, tight, turn, effort is Effort.SEARCH, known)
+
+    def value_of_single_inputs(self, dual: DualPoint) -> float:
+        """The largest value of all neurons of one input, exactly; 0 where rows go in chunks."""
+        if not isinstance(self.sample, TrainingSample):
+            return 0.0
+        hinges = replace(self.neuron_class, order=1, ramps=False)
+        planes = price_all(self.pricing.table, self.sample.dual_to_price(dual.kept), hinges)
+        return float(np.max(planes.values, initial=0.0))
 
     @property
     def slides(self) -> bool:

@@ -19,7 +19,7 @@ from sklearn_wedge._core.restricted import DualPoint
 from sklearn_wedge._core.rows import TrainingSample
 
 # Neurons of the last layer whose patterns are priced, the strongest; candidates taken of each.
-PATTERNS, OF_EACH = 12, 8
+PATTERNS, OF_EACH = 16, 6
 
 
 def priced_by_patterns(

@@ -60,8 +60,9 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     n_blocks : int, default=1
         Hidden layers at most. Each further block is the same problem, at the same ``alpha``, on the
         columns and the activations of neurons of each block before, at first the 25 strongest. Its
-        search starts from their network; then all layers move together, and the last is solved
-        again: the objective never rises. A block that takes less than 0.1 % off it is not kept.
+        search starts from their network, and takes turns with moves of all layers together; the
+        last is then solved again: the objective never rises. A block that takes less than 0.1 % off
+        it is not kept.
         With ``ramps``, or a loss that is a function of your own, layers stay where they are.
         Does not combine with ``interaction_cst``, ``monotonic_cst`` or dask arrays; such a fit is
         always in memory.

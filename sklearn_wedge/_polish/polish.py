@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-from sklearn_wedge._core.blocks import SolvedBlock, last_block
-from sklearn_wedge._core.deep import Whole, moved
+from sklearn_wedge._core.blocks import Build, SolvedBlock, last_block
+from sklearn_wedge._core.column_generation import bound_of_columns
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
@@ -22,6 +22,7 @@ from sklearn_wedge._core.state import State, resume
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._core.warm_path import solve_from
+from sklearn_wedge._core.whole import Whole, alternated, moved
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._polish.given_blocks import GivenBlocks, given_blocks
@@ -29,6 +30,7 @@ from sklearn_wedge._polish.given_neurons import balanced_penalty, given_neurons,
 from sklearn_wedge._polish.trained_network import TrainedNetwork, read_network
 from sklearn_wedge._settings.inputs import as_columns, refuse_not_finite
 from sklearn_wedge._settings.objectives import class_targets
+from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._tables import TableEncoding
 from sklearn_wedge._text.names import column_names
 from sklearn_wedge._training.dask_inputs import is_dask
@@ -61,6 +63,11 @@ class PolishedNetwork:
         Of the polished network: never above the former.
     lower_bound : float
         No network of the class has a lower objective; an estimate unless ``certificate.exact``.
+    lower_bound_of_last_layer : float
+        Certified, always: no network has a lower objective whose last hidden layer consists of
+        neurons of the polished one and, of data in memory, of any neurons of a single input (a
+        column of ``X`` or an activation of the layers before). With several hidden layers, those
+        before are the polished ones.
 
     Examples
     --------
@@ -77,11 +84,20 @@ class PolishedNetwork:
     objective_on_its_hyperplanes: float
     objective: float
     lower_bound: float
+    lower_bound_of_last_layer: float
 
     @property
     def certificate(self) -> Certificate:
         """That of the polished network."""
         return self.estimator.certificate_
+
+    @property
+    def relative_gap_of_last_layer(self) -> float:
+        """Certified: what the polished network is at most above ``lower_bound_of_last_layer``, as a
+        fraction of its objective.
+        """
+        gap = max(self.objective - self.lower_bound_of_last_layer, 0.0)
+        return gap / self.objective if self.objective > 0 else 0.0
 
     @property
     def gap_of_network(self) -> float:
@@ -150,7 +166,8 @@ def polish(
     of all layers before, after all layers have moved together to where the objective is lower. The
     problem is as above, of the last hidden layer and with neurons of unit norm in those before,
     which changes no output; those that are constant on the samples go into biases. The bound is
-    about the last layer, given the activations.
+    about the last layer, given the activations; as a rule it is an estimate, and
+    ``lower_bound_of_last_layer`` says what is certified.
 
     Inputs are used as they are given, neither scaled, clipped nor encoded, and so is the target:
     give what the network was trained on.
@@ -276,10 +293,10 @@ def polish(
         _check_not_raised(restricted, own, problem.constant.objective)
         whole = Whole(given.before, given.problem, state)
         if given.before:
-            whole = _with_scope(moved(whole, build, rule))
+            whole = _with_scope(_lowered(whole, build, options, rule))
         if snap:
             whole = replace(whole, state=_with_snapped(whole.problem, whole.state, rule))
-        _, solution = solve_from(whole.problem, whole.state, rule, options.verbose)
+        state, solution = solve_from(whole.problem, whole.state, rule, options.verbose)
         _publish(
             estimator, [*whole.before, last_block(whole.problem, whole.problem.sample, solution)]
         )
@@ -289,6 +306,7 @@ def polish(
         objective_on_its_hyperplanes=restricted,
         objective=solution.certificate.objective,
         lower_bound=solution.certificate.lower_bound,
+        lower_bound_of_last_layer=bound_of_columns(whole.problem, state),
     )
 
 
@@ -396,6 +414,17 @@ def _check_not_raised(restricted: float, own: float, constant: float) -> None:
             "weights or columns of X differ by too many powers of ten. Scale the columns of X (for "
             "example with StandardScaler) and train the network on these."
         )
+
+
+def _lowered(whole: Whole, build: Build, options: FitOptions, rule: StoppingRule) -> Whole:
+    """With all hidden layers better ones.
+
+    What is certified keeps its inputs, of which more may take much longer; what is not stays so,
+    also where some of them are given up.
+    """
+    if whole.problem.exact:
+        return moved(whole, build, rule)
+    return alternated(whole, partial(build, options=replace(options, pricing="search")), rule)
 
 
 def _with_scope(whole: Whole) -> Whole:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.blocks import SolvedBlock, last_block
-from sklearn_wedge._core.deep import PASSED_ON, deepened
+from sklearn_wedge._core.deep import deepened
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
@@ -20,6 +20,7 @@ from sklearn_wedge._core.rows import Sample, TrainingSample, canonical_sample
 from sklearn_wedge._core.solution import Progress, Solution
 from sklearn_wedge._core.stopping import StoppingRule
 from sklearn_wedge._core.warm_path import solve_path
+from sklearn_wedge._core.whole import PASSED_ON
 from sklearn_wedge._settings.options import FitOptions, certifies, scope
 from sklearn_wedge._training.chunked import chunked_problem, goes_in_chunks, local_chunks
 
