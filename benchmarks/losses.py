@@ -3,6 +3,7 @@
 Speed: losses with kinks beside the squared error, on parts of california_housing, and the hinge
 beside the log loss, on 10,000 rows of adult. The penalty of the squared error (log loss) is the one
 of a grid whose network has the number of neurons nearest to that of the other; times are CPU time.
+Three quantiles at once are beside the slowest of them alone, at the same penalty.
 
 Quantiles: networks at 0.1, 0.5 and 0.9 by ``WedgeReLURegressorCV`` at its defaults, and boosting at
 its own, on the first split of three tables: pinball loss and the share of held-out rows below.
@@ -42,6 +43,7 @@ KINKED = {
     "quantile 0.9": {"loss": "quantile", "quantile": 0.9, "alpha": 1e-3},
 }
 ALPHAS_OF_SQUARES = np.geomspace(4e-3, 1e-4, 12)
+ROWS_OF_JOINT, ALPHAS_OF_JOINT = (240, 1000, 3000), (1e-2, 1e-3)
 ROWS, ROWS_OF_ADULT, ALPHA_OF_HINGE = (1000, 3000, 16512), 10_000, 1e-2
 ALPHAS_OF_LOG_LOSS = np.geomspace(2e-2, 3e-3, 6)
 COUNT_FIT = {"alphas": 12, "eps": 1e-3, "cv": 3, "pricing": "search", "tol": 1e-3}
@@ -97,6 +99,25 @@ def speed(folder: Path) -> None:
     beside(smooth, ALPHAS_OF_LOG_LOSS, hinge, X, y)
 
 
+def joint(folder: Path) -> None:
+    """Three quantiles at once, beside the slowest of them alone."""
+    X, y, _, _ = load(folder, "california_housing", 0)
+    model = WedgeReLURegressor(loss="quantile", **SPEED_FIT)
+    several = sklearn.clone(model).set_params(quantile=QUANTILES)
+    timed(sklearn.clone(several).set_params(alpha=0.1), X[:240], y[:240])  # what is compiled, is
+    for n in ROWS_OF_JOINT:
+        print(f"california_housing, {n} rows, three quantiles at once")
+        for alpha in ALPHAS_OF_JOINT:
+            alone = [sklearn.clone(model).set_params(alpha=alpha, quantile=q) for q in QUANTILES]
+            slowest, of_slowest = max(
+                (timed(single, X[:n], y[:n]) for single in alone), key=lambda fit: fit[1]
+            )
+            report(f"slowest: {slowest.quantile}", slowest, of_slowest)
+            fitted, taken = timed(several.set_params(alpha=alpha), X[:n], y[:n])
+            report("at once", fitted, taken)
+            print(f"    {taken / of_slowest:.2f} times as long")
+
+
 def quantile_fit(table: str, quantile: float, parts) -> None:
     """One quantile, beside boosting: loss and coverage on held-out rows."""
     X, y, X_test, y_test = parts
@@ -150,10 +171,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the tables")
     parser.add_argument("--splits", type=int, default=3, help="splits of abalone")
-    parser.add_argument("--only", choices=["speed", "quantiles", "counts"])
+    parser.add_argument("--only", choices=["speed", "joint", "quantiles", "counts"])
     arguments = parser.parse_args()
     if arguments.only in (None, "speed"):
         speed(arguments.data)
+    if arguments.only in (None, "joint"):
+        joint(arguments.data)
     if arguments.only in (None, "quantiles"):
         quantiles(arguments.data)
     if arguments.only in (None, "counts"):

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_memory import KeptActivations, table
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_wedge import WedgeReLUClassifier
@@ -55,9 +56,19 @@ def test_an_operator_agrees_with_its_entries(kind):
     assert quadratic.size == np.abs(tensor).max()
 
 
+def shortened(curvature, pull, alpha):
+    """The least of ``z·(c z)/2 - b·z + α‖z‖``, by its length."""
+
+    def row(length):
+        return pull * length / (curvature * length + alpha)
+
+    most = np.linalg.norm(pull) / curvature.min()
+    return row(brentq(lambda r: np.linalg.norm(row(r)) - r, 1e-9, most, xtol=1e-15))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [1e-2, 1.0, 30.0])
-def test_steps_on_rows_are_proximal_steps_of_each_row(kind, alpha):
+def test_steps_on_rows_are_minima_of_each_or_proximal_where_outputs_interact(kind, alpha):
     rng = np.random.default_rng(0)
     quadratic, tensor = quadratic_with_tensor(kind, rng, 6, 3, rank=8)
     start, linear = rng.standard_normal((2, 6, 3))
@@ -70,10 +81,9 @@ def test_steps_on_rows_are_proximal_steps_of_each_row(kind, alpha):
         slope = (np.einsum("jakb,kb->ja", tensor, expected) - linear)[row]
         own = tensor[row, :, row]
         curvature = np.linalg.eigvalsh(own).max()
-        pull = curvature * expected[row] - slope
-        shrunk = max(0.0, 1.0 - alpha / np.linalg.norm(pull)) * pull / curvature
+        each = curvature * np.ones(3) if kind == "across" else np.diag(own)
         is_zero = np.linalg.norm(own @ expected[row] - slope) <= alpha
-        expected[row] = 0.0 if is_zero else shrunk
+        expected[row] = 0.0 if is_zero else shortened(each, each * expected[row] - slope, alpha)
         zeros += is_zero
     assert_allclose(coef, expected, atol=1e-12)
     assert_allclose(gradient, quadratic.times(expected) - linear, atol=1e-11)

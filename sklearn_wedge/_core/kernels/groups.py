@@ -9,54 +9,72 @@ import numpy as np
 
 from sklearn_wedge._core.kernels.compiling import compiled
 
+# Outputs have at least this part of the largest curvature of a row: where one has none, the row
+# could go anywhere.
+LEAST_CURVATURE = 1e-2
+# Steps to the length of a row, and when they are over.
+MOST_STEPS, PRECISION = 50, 1e-15
+
 
 @compiled()
-def _minimiser(curvatures, largest, alpha, slope, before, after):
-    """The best row where the others stay, in place, or that of a majoriser.
+def _minimiser(curvatures, alpha, slope, before, after):
+    """The best row where the others stay, in place.
 
-    ``curvatures`` are one for all outputs or one for each.
+    ``curvatures`` ``c``, positive, are one for all outputs or one for each. With ``b = c z - g``
+    the row is ``b / (c + α/r)``, where its length ``r`` solves ``Σ (b / (c r + α))² = 1``.
     """
-    pull, without = 0.0, 0.0
+    last, total = len(curvatures) - 1, 0.0
     for a in range(len(before)):
-        own = curvatures[min(a, len(curvatures) - 1)]
-        without += (own * before[a] - slope[a]) ** 2
-        after[a] = largest * before[a] - slope[a]
-        pull += after[a] ** 2
-    stays = np.sqrt(without) > alpha and pull > 0.0
-    shrunk = max(0.0, 1.0 - alpha / np.sqrt(pull)) / largest if stays else 0.0
+        after[a] = curvatures[min(a, last)] * before[a] - slope[a]
+        total += after[a] ** 2
+    length = 0.0
+    if np.sqrt(total) > alpha:
+        for _ in range(MOST_STEPS):
+            total, steep = 0.0, 0.0
+            for a in range(len(before)):
+                reached = curvatures[min(a, last)] * length + alpha
+                total += (after[a] / reached) ** 2
+                steep += after[a] ** 2 * curvatures[min(a, last)] / reached**3
+            # The inverse root of the sum is concave in the length: Newton steps only rise.
+            step = total * (np.sqrt(total) - 1.0) / steep
+            length += step
+            if step <= PRECISION * length:
+                break
     for a in range(len(before)):
-        after[a] *= shrunk
+        after[a] *= length / (curvatures[min(a, last)] * length + alpha)
 
 
-@compiled("void(f8[:,:,::1], f8[::1], f8, i8[::1], f8[:,::1], f8[:,::1])")
-def step_on_rows(grams, curvatures, alpha, rows, coef, gradient):
+@compiled()
+def _move(grams, row, after, coef, gradient):
+    """Another value of a row, in place."""
+    m, q = coef.shape
+    change = after - coef[row]
+    if not np.any(change):
+        return
+    coef[row] = after
+    for j in range(m):
+        if len(grams) == 1:
+            for a in range(q):
+                gradient[j, a] += grams[0, row, j] * change[a]
+        else:
+            for a in range(q):
+                gradient[j, a] += grams[a, row, j] * change[a]
+
+
+@compiled("void(f8[:,:,::1], f8, i8[::1], f8[:,::1], f8[:,::1])")
+def step_on_rows(grams, alpha, rows, coef, gradient):
     """Minimise over one row after the other, in place; the gradient of all of them follows.
 
     ``grams`` are one for all outputs or one for each.
     """
-    m, q = coef.shape
-    after, change, own = np.empty(q), np.empty(q), np.empty(len(grams))
+    after, own = np.empty(coef.shape[1]), np.empty(len(grams))
     for row in rows:
-        if curvatures[row] <= 0.0:
-            continue
-        for g in range(len(grams)):
-            own[g] = grams[g, row, row]
-        _minimiser(own, curvatures[row], alpha, gradient[row], coef[row], after)
-        moved = False
-        for a in range(q):
-            change[a] = after[a] - coef[row, a]
-            coef[row, a] = after[a]
-            moved |= change[a] != 0.0
-        if not moved:
-            continue
-        for j in range(m):
-            if len(grams) == 1:
-                entry = grams[0, row, j]
-                for a in range(q):
-                    gradient[j, a] += entry * change[a]
-            else:
-                for a in range(q):
-                    gradient[j, a] += grams[a, row, j] * change[a]
+        own[:] = grams[:, row, row]
+        largest = own.max()
+        if largest > 0.0:
+            own[:] = np.maximum(own, LEAST_CURVATURE * largest)
+            _minimiser(own, alpha, gradient[row], coef[row], after)
+            _move(grams, row, after, coef, gradient)
 
 
 @compiled()

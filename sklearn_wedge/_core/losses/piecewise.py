@@ -123,6 +123,28 @@ class Smoothed(SmoothLoss):
         """Minus the gradient of the mean loss: it is in the domain of the loss itself."""
         return weight[:, None] * self._slope(prediction, target)[1]
 
+    def best_shift(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The constants to add to predictions at which the mean of the envelopes is least, (q,)."""
+        distance = self.loss.kinks(target) - prediction
+        low, high = (np.broadcast_to(slope, distance.shape) for slope in self.loss.slopes(target))
+        # Where rows come to be around their kinks as the constant rises, and where they leave.
+        places = np.concatenate([distance - self.width * high, distance - self.width * low])
+        order = np.argsort(places, axis=0, kind="stable")
+        places = np.take_along_axis(places, order, axis=0)
+        curvature = np.cumsum(np.concatenate([weight, -weight])[order], axis=0) / self.width
+        lengths = np.diff(places, axis=0)
+        # What the slope has fallen by there, of what it falls by in all to be zero.
+        fallen = np.zeros_like(places)
+        np.cumsum(lengths * curvature[:-1], axis=0, out=fallen[1:])
+        wanted, outputs = weight @ high, np.arange(distance.shape[1])
+        place = np.clip(np.count_nonzero(fallen <= wanted, axis=0) - 1, 0, len(lengths) - 1)
+        rest = wanted - fallen[place, outputs]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = rest / (curvature * np.append(lengths, lengths[-1:], axis=0))[place, outputs]
+        # Where no row is around its kink, any constant is as good.
+        share = np.where(np.isfinite(share), np.clip(share, 0.0, 1.0), 0.0)
+        return places[place, outputs] + share * lengths[place, outputs]
+
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivative of the mean loss in the prediction: 0 on the lines."""
         _, slope, steep = self._slope(prediction, target)

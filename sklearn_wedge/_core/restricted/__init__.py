@@ -18,7 +18,7 @@ from sklearn_wedge._core.restricted.interior_point import InteriorPoint
 from sklearn_wedge._core.restricted.least_squares import LeastSquares
 from sklearn_wedge._core.restricted.newton import ProximalNewton
 from sklearn_wedge._core.restricted.smoothing import Smoothing
-from sklearn_wedge._core.rows import Activations, OneChunk, Rows
+from sklearn_wedge._core.rows import Activations, Rows
 
 __all__ = [
     "Columns",
@@ -31,10 +31,6 @@ __all__ = [
 ]
 
 Solver = Literal["auto", "active_set", "cvxpy"]
-
-
-# Of several outputs: on more of them, the steps on envelopes take less time than CVXPY.
-ROWS_FOR_CVXPY = 500
 
 
 def restricted_problem(
@@ -54,25 +50,17 @@ def restricted_problem(
     solver : {"auto", "active_set", "cvxpy"}
         ``"auto"`` is the active set, inside proximal Newton unless the loss is quadratic, on
         envelopes if it has kinks; and CVXPY, which needs the rows in one chunk, if it has no known
-        envelope, or has several outputs and few rows.
+        envelope.
     nothing : Activations, default=None
         Those of no column; None: of rows in memory.
     array_bytes : float, default=inf
         What an array made of all rows may take: the Hessian of several outputs, the activations of
         rows near the kinks of their losses.
     """
-    by_envelopes = solver == "active_set" or (solver == "auto" and not _is_small(rows))
-    if by_envelopes and isinstance(loss, PiecewiseLinear):
+    if solver != "cvxpy" and isinstance(loss, PiecewiseLinear):
         return Smoothing(loss, rows, nothing, array_bytes)
     if solver == "cvxpy" or isinstance(loss, KinkedLoss):
         return InteriorPoint(loss, rows, nothing)
     if isinstance(loss, SquaredError):
         return LeastSquares(loss, rows, nothing)
     return ProximalNewton(loss, rows, nothing, array_bytes)
-
-
-def _is_small(rows: Rows) -> bool:
-    """Whether there are several outputs, and rows so few that CVXPY is faster than envelopes."""
-    if not isinstance(rows, OneChunk) or rows.n_rows > ROWS_FOR_CVXPY:
-        return False
-    return rows.chunk.target.shape[1] > 1

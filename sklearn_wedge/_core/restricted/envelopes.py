@@ -7,18 +7,20 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses import PiecewiseLinear
 from sklearn_wedge._core.restricted.columns import Columns, total_length
-from sklearn_wedge._core.restricted.groups import precision_of
+from sklearn_wedge._core.restricted.groups import STATIONARITY_TOLERANCE
 from sklearn_wedge._core.restricted.model import Point
-from sklearn_wedge._core.restricted.newton import CLOSE, ROUGH_MODEL, ProximalNewton, newton_step
-from sklearn_wedge._core.rows import Activations, Kept, Rows, passes
+from sklearn_wedge._core.restricted.newton import CLOSE, ProximalNewton, newton_step
+from sklearn_wedge._core.rows import Activations, Kept, OneChunk, Rows, passes
 
 Array = NDArray[np.float64]
 
 # Steps in a row that promised nothing but rounding.
 CLOSE_STEPS = 3
-# How much less damping the next step has after one in full, and how much more after a shorter one;
-# what is less than the least is none.
-AFTER_FULL, AFTER_SHORT = 0.3, 4.0
+# The model of a step on several outputs is solved to this part of the gap.
+ROUGH_MODEL = 0.3
+# Damping of the first step; how much less the next one has after one in full, and how much more
+# after a shorter one; what is less than the least is none.
+FIRST_DAMPING, AFTER_FULL, AFTER_SHORT = 0.1, 0.3, 4.0
 LEAST_DAMPING = 1e-3
 
 
@@ -68,24 +70,33 @@ class Envelope(ProximalNewton):
         """Steps from a point until the own gap of the envelope is small: the end, and how many.
 
         The decrease that a step promises does not tell: a narrow envelope is steep, and far from
-        its optimum only in the gradient. The first model has the curvature of the parabolas that
-        touch the envelope where it is a line, and are nowhere below: a step in full, if a modest
-        one. The more steps are taken in full, the less of that, down to Newton's own.
+        its optimum only in the gradient. The first models have some of the curvature of the
+        parabolas that touch the envelope where it is a line, and are nowhere below: with all of it
+        a step is in full, if a modest one. The more steps are taken in full, the less of that, down
+        to Newton's own.
         """
-        point, close, self._damping = start, 0, 1.0
+        point, close, self._damping = self._with_best_intercept(start), 0, FIRST_DAMPING
         for n_steps in range(at_most):
             gap = _gap(point, farthest)
             if gap <= accuracy:
                 return point, n_steps
-            step = newton_step(point, precision_of(ROUGH_MODEL * gap, point.objective))
+            precision = ROUGH_MODEL * gap / abs(point.objective) if point.objective else 0.0
+            step = newton_step(point, max(precision, STATIONARITY_TOLERANCE))
             if step.after is None:
                 return point, n_steps
-            point = step.after
+            point = self._with_best_intercept(step.after)
             self._damping = _damping_after(self._damping, step.length)
             close = close + 1 if step.promised <= CLOSE * abs(point.objective) else 0
             if close >= CLOSE_STEPS:
                 return point, n_steps + 1
         return point, at_most
+
+    def _with_best_intercept(self, point: Point) -> Point:
+        """The same coefficients with the best intercept, which takes little; in chunks the same."""
+        if not isinstance(self.rows, OneChunk):
+            return point
+        shift = self.rows.map(passes.best_shift, self.loss, along=(point.predicted,))[0]
+        return point.shifted(shift)
 
 
 def _damping_after(damping: float, length: float) -> float:

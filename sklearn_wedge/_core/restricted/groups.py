@@ -2,16 +2,19 @@
 
 ``min Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂`` over rows ``z_j`` of an (m, q) array. Newton steps on the rows
 in use, each with an exact line search, alternate with exact or majorised steps on single rows,
-which alone can set a row to zero or let one enter. The row steps converge on their own, slowly; the
-Newton steps make them fast, also on dependent columns.
+which alone let a row enter. The row steps converge on their own, slowly; the Newton steps make them
+fast, also on dependent columns.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core import kernels
+from sklearn_wedge._core.restricted.columns import total_length
 from sklearn_wedge._core.restricted.quadratics import GroupCurvature, Quadratic
 
 Array = NDArray[np.float64]
@@ -31,6 +34,11 @@ ENTER_AT_ONCE = 10
 SHARE = 1e-15
 # A row that a step shortens to less than this fraction is tried at zero.
 VANISHING = 0.2
+# Times that rows which a step would reverse are left out of it.
+MAX_REVERSALS = 4
+# A rough solution is good enough once a round gains less than this part of what its precision may
+# cost: rows that enter only to leave again would go on for long.
+GOOD_ENOUGH = 0.01
 # Where the objective is flat, a step counts if it leaves at most this fraction of the violation.
 SETTLING = 0.5
 # Far more than any real problem takes.
@@ -71,18 +79,49 @@ class _Descent:
         return float(np.abs(residual).max(initial=0.0))
 
     def step_on_rows(self, rows: NDArray[np.intp]) -> None:
-        """Minimise over one row after the other, or over majorisers."""
-        self.quadratic.step_on_rows(rows, self.alpha, self.coef, self.gradient)
+        """Minimise over one row after the other, or over majorisers, some times."""
+        for _ in range(self.quadratic.sweeps):
+            self.quadratic.step_on_rows(rows, self.alpha, self.coef, self.gradient)
 
     def newton_step(self) -> bool:
         """A Newton step on the rows in use; False if it makes no progress."""
         rows = self.active
+        solve = self._newton_system(rows)
+        step = solve(RIDGES[0])
+        if self._without_reversed(rows, step) or self._move(rows, step):
+            return True
+        return any(self._move(rows, solve(ridge)) for ridge in RIDGES[1:])
+
+    def _newton_system(self, rows: NDArray[np.intp]) -> Callable[[float], Array]:
+        """The Newton step on some rows in use by its ridge."""
         length = _length(self.coef[rows])
         unit = self.coef[rows] / length
         slope = self.gradient[rows] + self.alpha * unit
         penalty = GroupCurvature(unit, self.alpha / length[:, 0])
         system = self.quadratic.newton_system(rows, penalty)
-        return any(self._move(rows, -system.solve(slope, ridge)) for ridge in RIDGES)
+        return lambda ridge: -system.solve(slope, ridge)
+
+    def _without_reversed(self, rows: NDArray[np.intp], step: Array) -> bool:
+        """Take the rows that a step would reverse to zero and step on the others; False if that is
+        no better, or there are none.
+
+        The norm has a kink at zero: any of these rows would end the step there, one at a time.
+        """
+        before, start, n_rows = self.objective, self.coef.copy(), len(rows)
+        for _ in range(MAX_REVERSALS):
+            kept = ((self.coef[rows] + step) * self.coef[rows]).sum(axis=1) >= 0.0
+            if kept.all() or not kept.any():
+                break
+            self._put(rows[~kept], 0.0)
+            rows = rows[kept]
+            step = self._newton_system(rows)(RIDGES[0])
+        if len(rows) == n_rows:
+            return False
+        self._put(rows, self.coef[rows] + self._share_of(rows, step) * step)
+        if self.objective < before:
+            return True
+        self._put(np.arange(len(start)), start)
+        return False
 
     def _move(self, rows: NDArray[np.intp], step: Array) -> bool:
         """Go to the minimum along a step; False if that is where it starts."""
@@ -109,7 +148,7 @@ class _Descent:
         smooth = 0.5 * float((self.coef * (self.gradient - self.linear)).sum())
         return smooth + self.alpha * float(_length(self.coef).sum())
 
-    def _put(self, rows: NDArray[np.intp], values: Array) -> None:
+    def _put(self, rows: NDArray[np.intp], values: Array | float) -> None:
         self.coef[rows] = values
         self.refresh()
 
@@ -164,15 +203,18 @@ def solve_quadratic_groups(
     ndarray of shape (m, q)
     """
     at = _Descent(quadratic, linear, alpha, coef, precision)
-    at_once = ENTER_AT_ONCE if precision <= STATIONARITY_TOLERANCE else len(coef)
+    rough, last = precision > STATIONARITY_TOLERANCE, np.inf
+    at_once = len(coef) if rough else ENTER_AT_ONCE
     for _ in range(MAX_ROUNDS):
         _descend(at)
+        gained, last = last - at.objective, at.objective
         excess = _length(at.gradient)[:, 0] - alpha
         excess[at.active] = 0.0
         # Rounded: of dependent columns, rounding must not choose.
         worst = np.argsort(-np.round(excess / alpha, 9), kind="stable")[:at_once]
         entering = worst[excess[worst] > at.allowed]
-        if len(entering) == 0:
+        enough = rough and gained <= GOOD_ENOUGH * precision * alpha * total_length(at.coef)
+        if len(entering) == 0 or enough:
             break
         at.step_on_rows(entering)
     return at.coef

@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from sklearn_wedge._core import kernels
 
@@ -61,7 +62,15 @@ class NewtonSystem(Protocol):
 
 
 class Quadratic(Protocol):
-    """A positive semi-definite operator on (m, q) arrays."""
+    """A positive semi-definite operator on (m, q) arrays.
+
+    Attributes
+    ----------
+    sweeps : int
+        Steps on all rows before a Newton step: as many as take little beside it.
+    """
+
+    sweeps: ClassVar[int]
 
     def times(self, coef: Array) -> Array:
         """``HZ``, (m, q)."""
@@ -69,10 +78,10 @@ class Quadratic(Protocol):
     def step_on_rows(
         self, rows: NDArray[np.intp], alpha: float, coef: Array, gradient: Array
     ) -> None:
-        """Minimise ``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂`` over one row after the other, in place.
+        """Lower ``Z·HZ/2 - B·Z + α Σ_j ‖z_j‖₂`` in one row after the other, in place.
 
-        Exactly, or a majoriser that has a row's largest curvature in all of its coefficients. The
-        gradient is that of the smooth part, (m, q), before and after.
+        Each goes to the minimum, or to that of a majoriser. The gradient is that of the smooth
+        part, (m, q), before and after.
         """
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
@@ -87,23 +96,18 @@ class Quadratic(Protocol):
 class ByOutput:
     """``H`` with a Gram matrix for each output, (q, m, m), or one for all, (1, m, m)."""
 
+    sweeps: ClassVar[int] = 5
     grams: Array
 
     def times(self, coef: Array) -> Array:
         """``HZ``, (m, q)."""
         return _by_output(self.grams, coef)
 
-    @cached_property
-    def _curvatures(self) -> Array:
-        """The largest curvature along each row, (m,)."""
-        return np.diagonal(self.grams, axis1=1, axis2=2).max(axis=0)
-
     def step_on_rows(
         self, rows: NDArray[np.intp], alpha: float, coef: Array, gradient: Array
     ) -> None:
         """See ``Quadratic``."""
-        grams = kernels.ready(self.grams)
-        kernels.groups.step_on_rows(grams, self._curvatures, alpha, rows, coef, gradient)
+        kernels.groups.step_on_rows(kernels.ready(self.grams), alpha, rows, coef, gradient)
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
@@ -125,6 +129,7 @@ class ByOutput:
 class AcrossOutputs:
     """``H`` as an array of shape (m, q, m, q)."""
 
+    sweeps: ClassVar[int] = 1
     tensor: Array
 
     def times(self, coef: Array) -> Array:
@@ -188,6 +193,15 @@ def _dense(dense: Array, penalty: GroupCurvature) -> _Dense:
     return _Dense(dense.reshape(k * q, k * q))
 
 
+def _inverse(matrix: Array) -> Array:
+    """That of a positive definite matrix, in a bit more than half the time of a solution."""
+    factor, failed = dpotrf(matrix, lower=1, clean=0)
+    if failed:
+        raise LinAlgError("The matrix is not positive definite.")
+    lower = np.tril(dpotri(factor, lower=1, overwrite_c=1)[0])
+    return lower + np.tril(lower, -1).T
+
+
 @dataclass(frozen=True)
 class _Dense:
     """A Newton system as one matrix, (k q, k q)."""
@@ -234,9 +248,7 @@ class _SystemByOutput:
     def _solve(self, right: Array, ridge: float) -> Array:
         unit, pull = self.penalty.unit, self.penalty.pull
         identity = np.eye(len(pull))
-        inverses = np.array(
-            [cho_solve(cho_factor(gram + np.diag(pull + ridge)), identity) for gram in self.grams]
-        )
+        inverses = np.array([_inverse(gram + np.diag(pull + ridge)) for gram in self.grams])
         if len(inverses) == 1:
             explained = inverses[0] * (unit @ unit.T)
         else:

@@ -97,6 +97,10 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         super().__init__(loss, rows, nothing)
         self.array_bytes = array_bytes
 
+    def is_slow(self, coef: Array) -> bool:
+        """Of several outputs."""
+        return coef.shape[1] > 1
+
     def solve(
         self,
         columns: Columns,

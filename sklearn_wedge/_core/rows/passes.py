@@ -78,7 +78,7 @@ def farthest_from_kink(chunk: Chunk, loss: PiecewiseLinear, constant: Array) -> 
     return float(np.abs(loss.kinks(chunk.target) - constant).max())
 
 
-def best_shift(chunk: Chunk, predicted: Array, loss: PiecewiseLinear) -> Array:
+def best_shift(chunk: Chunk, predicted: Array, loss: PiecewiseLinear | Smoothed) -> Array:
     """What to add to predictions, (q,), for the mean loss of the one chunk to be least."""
     return loss.best_shift(predicted, chunk.target, chunk.weight)
 
