@@ -192,6 +192,20 @@ def test_an_indicator_is_made_only_of_a_gap_that_tells_something():
     assert_allclose(neither.predict(NEW), neither.predict(neither.inputs_frame(NEW)))
 
 
+@pytest.mark.parametrize("copies", [None, 7])
+def test_an_indicator_is_made_of_gaps_in_many_rows(copies):
+    n = 4_000 if copies is None else 1_000
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(n, 2))
+    gaps = rng.permutation(n)[:, None] < [0.3 * n, 0.2 * n]
+    y = inputs.sum(axis=1) + rng.normal(size=n)
+    weight = None if copies is None else np.full(n, 1) + (np.arange(n) % 2) * (copies - 1)
+    model = WedgeReLURegressor(1.0).fit(np.where(gaps, np.nan, inputs), y, weight)
+    counts = gaps.sum(axis=0) if weight is None else weight @ gaps
+    assert 700 < counts[1] < 1_000 <= counts[0]
+    assert model.table_.with_indicator.tolist() == [0]
+
+
 def test_columns_alone_constant_or_too_many_are_not_filled_from_others():
     alone = WedgeReLURegressor(0.1).fit(X[:, :1], X[:, 2].round())
     assert alone.table_.filling is None and alone.table_.with_indicator.tolist() == [0]

@@ -1,4 +1,4 @@
-"""Whether it tells of the target that a number is missing."""
+"""Of which columns the network is told that a number is missing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 # Standard errors that a correlation of the target and of what is missing is away from 0, at the
 # least, for the network to be told what is missing.
 LEAST_CORRELATION = 2.5
+# Where so many rows lack a value, the network is told anyhow: they are enough to learn how far what
+# is filled in can be trusted.
+ENOUGH_ROWS = 1000
 # Variances of targets on a scale on which they fill the interval from -1 to 1: less is rounding.
 LEAST_VARIANCE = 1e-12
 
@@ -72,7 +75,9 @@ def _sums(chunk: Chunk) -> tuple[Array, ...]:
 
 
 def informative(rows: Rows, row: float) -> NDArray[np.bool_]:
-    """Of which columns targets where a value is missing are others than chance would have it.
+    """Of which columns it helps to know that a value is missing.
+
+    Where targets are others than chance would have it, and where many rows lack a value.
 
     Parameters
     ----------
@@ -87,4 +92,5 @@ def informative(rows: Rows, row: float) -> NDArray[np.bool_]:
     covariance = there / weights[-1] - np.outer(share, mean)
     chance = np.outer(share * (1 - share), variance) * row / weights[-1]
     tells = covariance**2 > LEAST_CORRELATION**2 * chance
-    return np.any(tells & (variance > LEAST_VARIANCE), axis=1)
+    many = weights[:-1] >= ENOUGH_ROWS * row
+    return many | np.any(tells & (variance > LEAST_VARIANCE), axis=1)
