@@ -88,10 +88,10 @@ def in_words(errors: dict[str, np.ndarray]) -> str:
     """How we compare with imputers, and what is lost beside boosting."""
     means = {title: each.mean() for title, each in errors.items()}
     best = min(means["median, indicator"], means["iterative"])
-    lost = [means[title] / means[f"{title}, {WITHOUT_GAPS}"] for title in (OURS, list(means)[-2])]
+    lost = [means[title] - means[f"{title}, {WITHOUT_GAPS}"] for title in (OURS, list(means)[-2])]
     return (
-        f"{means[OURS] / best - 1:+.1%} above the best imputer; {lost[0] - 1:.1%} above the "
-        f"complete table, boosting {lost[1] - 1:.1%}"
+        f"{means[OURS] / best - 1:+.1%} above the best imputer; {lost[0]:.4g} above the complete "
+        f"table, boosting {lost[1]:.4g}"
     )
 
 
