@@ -313,9 +313,12 @@ def test_rare_levels_are_pooled():
     assert values[" = c3"] < values[" = c20"] < values[" = rare"]
 
 
-def test_a_category_whose_levels_are_all_rare_is_warned_of():
-    table = FEW.assign(day=[f"{k}/1/2020" for k in range(N)])
-    with pytest.warns(UserWarning, match=r"No level of 'day' is in 5 rows.*days since") as told:
+@pytest.mark.parametrize("n_known", [0, 40])
+def test_a_category_most_of_whose_rows_are_of_rare_levels_is_warned_of(n_known):
+    table = FEW.assign(day=["unknown" if k < n_known else f"{k}/1/2020" for k in range(N)])
+    n_levels = N - n_known + (n_known > 0)
+    says = rf"Most rows of 'day' are .* {N - n_known} of {n_levels} levels .* days since"
+    with pytest.warns(UserWarning, match=says) as told:
         WedgeReLURegressor(0.1).fit(table, Y)
     assert [each.filename for each in told] == [__file__]
     with warnings.catch_warnings(action="error"):

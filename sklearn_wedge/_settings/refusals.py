@@ -18,9 +18,10 @@ from sklearn_wedge._tables import is_no_value
 TEXT = {
     "X": "Encode categories first, for example with OneHotEncoder(sparse_output=False) in a "
     "ColumnTransformer;",
-    "table": "By default columns of a data frame that are all text are categories; name others, "
-    "and those of an array, in categorical_features (transformers make data frames after "
-    "set_output(transform='pandas')), or",
+    "table": "By default columns of a data frame that are all text are categories; once "
+    "categorical_features is given it names all of them, those of text too, and those of an array "
+    "(transformers make data frames after set_output(transform='pandas')). Name the column there, "
+    "or",
     "fitted table": "In fit this was a column of numbers:",
     "y": "Labels are for WedgeReLUClassifier;",
     "sample_weight": "Give a weight for each row;",
@@ -316,7 +317,8 @@ def _refuse_entry(
     if isinstance(value, str):
         raise ValueError(
             f"Input {name} contains text: {str(value)!r} in {where}. {needs}. "
-            f"{what_to_do} convert numbers that are written as text."
+            f"{what_to_do} convert numbers that are written as text, and what stands for missing "
+            "ones, with pandas.to_numeric(column, errors='coerce')."
         ) from reason
     if any(hasattr(value, method) for method in DATE_METHODS):
         _refuse_dates(name, caller, f"{value!r} in {where}")

@@ -260,14 +260,16 @@ def _fitted_categories(
 
 
 def _warn_of_rare_levels(name: str, weights: Array, row: float) -> None:
-    """Say so if all levels of a category are so rare that they are pooled."""
-    if np.any(weights >= RARE_ROWS * row):
+    """Say so if most rows of a category are of levels so rare that they are pooled."""
+    rare = weights < RARE_ROWS * row
+    if weights[rare].sum() <= 0.5 * weights.sum():
         return
     warnings.warn(
-        f"No level of {name!r} is in {RARE_ROWS:.0f} rows or more: all {len(weights)} count as "
-        "one, and nothing is learned from them. Leave the column out if it only names rows; of "
-        "dates and times make numbers that should matter, such as the days since a first date or "
-        "the month, and of quantities with units their numbers.",
+        f"Most rows of {name!r} are of levels that are in fewer than {RARE_ROWS:.0f} rows: "
+        f"{np.count_nonzero(rare)} of {len(weights)} levels count as one, and nothing is learned "
+        "from them. Leave the column out if it only names rows; of dates and times make numbers "
+        "that should matter, such as the days since a first date or the month, and of quantities "
+        "with units their numbers.",
         stacklevel=calls_below_user(),
     )
 

@@ -197,7 +197,7 @@ class EffectDisplay:
         effects : sequence, default=None
             Columns, by number or name, for main effects, and pairs of columns for interactions.
             None: the six effects of the largest standard deviation, without those below 2 % of
-            the largest.
+            the largest. Of a category of more than 20 levels those of the most rows are drawn.
         output : int, str or class, default=None
             Of several targets one, by its number or its name in the training data; of several
             classes one of them.
