@@ -33,8 +33,8 @@ class Expectile:
 
 
 NEWEST = parse_version(sklearn.__version__) >= parse_version("1.8")
-# What is installed shows in the variants of the CV estimators as well: a race for each check takes
-# minutes, once is enough.
+# A race for each check takes minutes. Older versions check the CV estimators among the variants, on
+# fixed grids.
 RACES = [WedgeReLURegressorCV(), WedgeReLUClassifierCV()] if NEWEST else []
 ESTIMATORS = [
     WedgeReLURegressor(),

@@ -206,6 +206,14 @@ def test_an_indicator_is_made_of_gaps_in_many_rows(copies):
     assert model.table_.with_indicator.tolist() == [0]
 
 
+def test_a_gap_in_one_row_is_none_in_many_however_light_another_row_is():
+    rng = np.random.default_rng(0)
+    inputs, weight = rng.normal(size=(300, 2)), np.ones(300)
+    inputs[0], weight[-1] = (np.nan, inputs[1:, 1].mean()), 1e-3
+    model = WedgeReLURegressor(1.0).fit(inputs, inputs[:, 1], weight)
+    assert model.table_.with_indicator.tolist() == []
+
+
 def test_columns_alone_constant_or_too_many_are_not_filled_from_others():
     alone = WedgeReLURegressor(0.1).fit(X[:, :1], X[:, 2].round())
     assert alone.table_.filling is None and alone.table_.with_indicator.tolist() == [0]

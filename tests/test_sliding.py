@@ -442,3 +442,14 @@ def test_a_loose_tolerance_does_not_make_a_small_gap_large():
     certificate = reached.certificate
     assert certificate.gap == pytest.approx(max(seen, 0.01 * certificate.objective))
     assert certificate.gap < certificate.tolerance
+
+
+def test_a_slide_to_an_earlier_neuron_without_weights_leaves_the_network():
+    def flat(at):
+        return 0.0, Weights.of_parts([np.zeros_like(part) for part in at.parts])
+
+    without_weights = np.array([[0.0], [0.5]])
+    hidden, outer = np.array([[0.0], [1.0], [0.1]]), np.array([[1.0]])
+    start = Weights(hidden, outer, np.zeros(1), (without_weights,))
+    with warnings.catch_warnings(action="error"):
+        assert slid(flat, start, 0.1, dense=False, n_steps=3, norm="l1") is start

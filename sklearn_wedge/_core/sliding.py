@@ -373,7 +373,7 @@ def slid(
             "gtol": 0.0,
         },
     )
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         end = packing.at_unit_norm(packing.unpack(found.x))
     # A neuron all of whose weights came to zero has no direction.
     return end if all(np.all(np.isfinite(part)) for part in end.parts) else start

@@ -121,8 +121,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         what was done. A fit in chunks of rows (see ``fit``) is always searched.
     solver : {"auto", "active_set", "cvxpy"}, default="auto"
         For the convex problem on the neurons at hand. ``"auto"`` is the active-set method (inside
-        proximal Newton steps), but CVXPY for the hinge of several classes on up to 500 rows;
-        ``"cvxpy"`` (CLARABEL) is mostly slower, and independent of it.
+        proximal Newton steps); ``"cvxpy"`` (CLARABEL) is slower, and independent of it.
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
@@ -314,17 +313,17 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
             ``interaction_cst`` or ``monotonic_cst``, of one column of numbers or of more than 100,
             with the weighted median of their column. The network has one more input, 1 where a
             value is missing and else 0, for each column whose gaps tell of the target (they are
-            correlated by 2.5 standard errors or more), are in 1,000 rows or more, or are not filled
-            in from other columns. Such an indicator counts as an input for ``interaction_order``,
-            is in the groups of its column, and free of ``monotonic_cst``. What dask has is fitted
-            in chunks of rows; so is an array whose activations would exceed scikit-learn's
-            ``working_memory``, if losses and parameters allow it, and a memory-mapped file is then
-            not copied. What cannot be fitted in chunks (``norm="l2"``, neurons of more than two
-            inputs, ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in
-            memory, and a mapped file copied. In chunks of more than 8,192 rows hyperplanes pass
-            through a sample of them that depends on their order: other orders, or copies instead of
-            weights, then give the same fit only up to ``tol``, and a column that is constant on the
-            sample is not used.
+            correlated by 2.5 standard errors or more), are in 1,000 rows and 1 % of all, or are not
+            filled in from other columns. Such an indicator counts as an input for
+            ``interaction_order``, is in the groups of its column, and free of ``monotonic_cst``.
+            What dask has is fitted in chunks of rows; so is an array whose activations would exceed
+            scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in chunks (``norm="l2"``,
+            neurons of more than two inputs, ``pricing="exact"``, ``solver="cvxpy"``, ``n_blocks``
+            above 1) is fitted in memory, and a mapped file copied. In chunks of more than 8,192
+            rows hyperplanes pass through a sample of them that depends on their order: other
+            orders, or copies instead of weights, then give the same fit only up to ``tol``, and a
+            column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,)
             Labels of two or more classes, of any type that sorts.
         sample_weight : array-like or dask array of shape (n_samples,), default=None

@@ -337,17 +337,17 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
             ``interaction_cst`` or ``monotonic_cst``, of one column of numbers or of more than 100,
             with the weighted median of their column. The network has one more input, 1 where a
             value is missing and else 0, for each column whose gaps tell of the target (they are
-            correlated by 2.5 standard errors or more), are in 1,000 rows or more, or are not filled
-            in from other columns. Such an indicator counts as an input for ``interaction_order``,
-            is in the groups of its column, and free of ``monotonic_cst``. What dask has is fitted
-            in chunks of rows; so is an array whose activations would exceed scikit-learn's
-            ``working_memory``, if losses and parameters allow it, and a memory-mapped file is then
-            not copied. What cannot be fitted in chunks (a function of your own as loss,
-            ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``, ``solver="cvxpy"``,
-            ``n_blocks`` above 1) is fitted in memory, and a mapped file copied. In chunks of more
-            than 8,192 rows hyperplanes pass through a sample of them that depends on their order:
-            other orders, or copies instead of weights, then give the same fit only up to ``tol``,
-            and a column that is constant on the sample is not used.
+            correlated by 2.5 standard errors or more), are in 1,000 rows and 1 % of all, or are not
+            filled in from other columns. Such an indicator counts as an input for
+            ``interaction_order``, is in the groups of its column, and free of ``monotonic_cst``.
+            What dask has is fitted in chunks of rows; so is an array whose activations would exceed
+            scikit-learn's ``working_memory``, if losses and parameters allow it, and a
+            memory-mapped file is then not copied. What cannot be fitted in chunks (a function of
+            your own as loss, ``norm="l2"``, neurons of more than two inputs, ``pricing="exact"``,
+            ``solver="cvxpy"``, ``n_blocks`` above 1) is fitted in memory, and a mapped file copied.
+            In chunks of more than 8,192 rows hyperplanes pass through a sample of them that depends
+            on their order: other orders, or copies instead of weights, then give the same fit only
+            up to ``tol``, and a column that is constant on the sample is not used.
         y : array-like or dask array of shape (n_samples,) or (n_samples, n_outputs)
             Targets; several for all losses but your own. A column is one target: predictions then
             have one dimension.

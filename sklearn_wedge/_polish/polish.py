@@ -300,13 +300,16 @@ def polish(
         _publish(
             estimator, [*whole.before, last_block(whole.problem, whole.problem.sample, solution)]
         )
+    certificate, of_last = solution.certificate, bound_of_columns(whole.problem, state)
+    if certificate.exact:
+        of_last = max(of_last, certificate.lower_bound)
     return PolishedNetwork(
         estimator=estimator,
         objective_of_network=own,
         objective_on_its_hyperplanes=restricted,
-        objective=solution.certificate.objective,
-        lower_bound=solution.certificate.lower_bound,
-        lower_bound_of_last_layer=bound_of_columns(whole.problem, state),
+        objective=certificate.objective,
+        lower_bound=certificate.lower_bound,
+        lower_bound_of_last_layer=of_last,
     )
 
 

@@ -14,9 +14,9 @@ Array = NDArray[np.float64]
 # Standard errors that a correlation of the target and of what is missing is away from 0, at the
 # least, for the network to be told what is missing.
 LEAST_CORRELATION = 2.5
-# Where so many rows lack a value, the network is told anyhow: they are enough to learn how far what
-# is filled in can be trusted.
-ENOUGH_ROWS = 1000
+# Where so many rows, and this part of all, lack a value, the network is told anyhow: they are
+# enough to learn how far what is filled in can be trusted. The lightest row counts as one.
+ENOUGH_ROWS, ENOUGH_SHARE = 1000, 0.01
 # Variances of targets on a scale on which they fill the interval from -1 to 1: less is rounding.
 LEAST_VARIANCE = 1e-12
 
@@ -92,5 +92,5 @@ def informative(rows: Rows, row: float) -> NDArray[np.bool_]:
     covariance = there / weights[-1] - np.outer(share, mean)
     chance = np.outer(share * (1 - share), variance) * row / weights[-1]
     tells = covariance**2 > LEAST_CORRELATION**2 * chance
-    many = weights[:-1] >= ENOUGH_ROWS * row
+    many = (weights[:-1] >= ENOUGH_ROWS * row) & (share >= ENOUGH_SHARE)
     return many | np.any(tells & (variance > LEAST_VARIANCE), axis=1)

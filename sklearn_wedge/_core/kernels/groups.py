@@ -65,7 +65,8 @@ def _move(grams, row, after, coef, gradient):
 def step_on_rows(grams, alpha, rows, coef, gradient):
     """Minimise over one row after the other, in place; the gradient of all of them follows.
 
-    ``grams`` are one for all outputs or one for each.
+    Or over a majoriser, where an output has next to no curvature. ``grams`` are one for all outputs
+    or one for each.
     """
     after, own = np.empty(coef.shape[1]), np.empty(len(grams))
     for row in rows:
