@@ -321,6 +321,8 @@ def hard_problem(number):
         words["units"] = "offset" if "offset" in words["units"] else "plain"
     if not words["standardize"] or "own" in words["loss"]:
         words["target"] = "plain"  # else alpha would have to be in their units
+    if words["loss"] == "own with a gradient":
+        words["solver"] = "auto"  # CVXPY, which needs an expression, is refused
     n, d = size_of(rng, words["order"], 3 if kind.classifies else 1)
     base = TABLES[words["table"]](rng, n, d)
     y = target_of(rng, base, kind.target, words["target"])

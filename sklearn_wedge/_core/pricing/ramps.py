@@ -106,6 +106,12 @@ def _batches(table: PointTable, ramps: Neurons) -> list[Neurons]:
     return [ramps.take(slice(k, k + size)) for k in range(0, len(ramps), size)]
 
 
+def _on(distances: Array, least: Array) -> NDArray[np.bool_]:
+    """Which points are on a hyperplane; the nearest is, whatever rounding made of it."""
+    distances = np.abs(distances)
+    return distances <= np.maximum(least, distances.min(axis=1, keepdims=True))
+
+
 def _named(table: PointTable, ramps: Neurons) -> Neurons:
     """Ramps with as many of their points as lie on one of the hyperplanes, at most their order.
 
@@ -116,8 +122,7 @@ def _named(table: PointTable, ramps: Neurons) -> Neurons:
     for some in _batches(table, ramps):
         distances = some.signed_distances(table.columns)
         least = TIE * np.ptp(distances, axis=1, keepdims=True)
-        at_start = np.abs(distances) <= least
-        at_end = np.abs(distances - some.heights[:, None]) <= least
+        at_start, at_end = _on(distances, least), _on(distances - some.heights[:, None], least)
         for inputs, order, *places in zip(some.inputs, some.order, at_start, at_end, strict=True):
             seen = table.columns[inputs[:order]]
             start, end = (_apart(np.flatnonzero(place), seen) for place in places)
