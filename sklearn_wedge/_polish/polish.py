@@ -300,7 +300,8 @@ def polish(
         _publish(
             estimator, [*whole.before, last_block(whole.problem, whole.problem.sample, solution)]
         )
-    certificate, of_last = solution.certificate, bound_of_columns(whole.problem, state)
+        of_last = bound_of_columns(whole.problem, state)
+    certificate = solution.certificate
     if certificate.exact:
         of_last = max(of_last, certificate.lower_bound)
     return PolishedNetwork(
