@@ -131,6 +131,32 @@ def test_a_newton_step_solves_its_system(seed, kind, q, rank, decades):
     assert error @ ridged @ error <= 1e-8 * (found @ ridged @ found)
 
 
+@pytest.mark.usefixtures("every_system")
+@in_every_system
+@given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 4))
+def test_rows_that_stay_are_zero_and_have_no_equation(seed, kind, q, n_staying):
+    """Of one system, after a step on all rows."""
+    rng = np.random.default_rng(seed)
+    m, rows, ridge = 8, np.array([1, 2, 4, 5, 7]), 1e-9
+    quadratic, tensor = quadratic_with_tensor(kind, rng, m, q, 20)
+    unit = rng.standard_normal((len(rows), q))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    pull = 10.0 ** rng.uniform(-2, 2, len(rows))
+    staying = np.zeros(len(rows), dtype=bool)
+    staying[rng.permutation(len(rows))[:n_staying]] = True
+    right = rng.standard_normal((len(rows), q))
+    system = quadratic.newton_system(rows, GroupCurvature(unit, pull))
+    system.solve(right, ridge)
+    found = system.solve(right, ridge, staying)
+    matrix = tensor[rows][:, :, rows].copy()
+    for place in range(len(rows)):
+        matrix[place, :, place] += pull[place] * (np.eye(q) - np.outer(unit[place], unit[place]))
+    matrix = matrix[~staying][:, :, ~staying].reshape((len(rows) - n_staying) * q, -1)
+    assert np.all(found[staying] == 0.0)
+    left = matrix @ found[~staying].ravel() - right[~staying].ravel()
+    assert np.abs(left).max() <= 1e-6 * max(1.0, np.abs(found).max() * np.abs(matrix).max())
+
+
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, st.integers(1, 6), st.integers(1, 4))
 def test_a_line_search_ends_where_quadratic_and_norms_are_least(seed, k, q):

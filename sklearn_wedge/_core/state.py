@@ -22,9 +22,8 @@ from sklearn_wedge._core.stopping import StoppingRule
 
 Array = NDArray[np.float64]
 
-# What the restricted problem may be solved to, as a fraction of the gap wanted; it is solved again
-# if what is wanted at the objective then reached is less than half of that.
-ACCURACY = 0.1
+# A restricted problem is solved again if what is wanted at the objective then reached is less than
+# half of what it was solved to.
 TOO_COARSE = 2.0
 # Networks that a thorough fit starts from: each finds other neurons. Of fewer rows one is enough.
 DRAFTS, ROWS_OF_DRAFTS = 4, 300
@@ -96,7 +95,7 @@ def accuracy_wanted(problem: Problem, state: State, rule: StoppingRule, seen: fl
     wanted = rule.gap_wanted(problem, state.objective)
     if problem.restricted.is_slow(state.coef):
         wanted = max(wanted, seen)
-    return ACCURACY * wanted
+    return problem.restricted.accuracy(state.coef) * wanted
 
 
 def is_too_coarse(problem: Problem, state: State, rule: StoppingRule) -> bool:

@@ -1,4 +1,4 @@
-"""Steps on single rows, and along lines, of the quadratic group-l1 problem.
+"""Steps on single rows, along lines and by Newton's method, of the quadratic group-l1 problem.
 
 See ``restricted.groups``.
 """
@@ -45,20 +45,16 @@ def _minimiser(curvatures, alpha, slope, before, after):
 
 
 @compiled()
-def _move(grams, row, after, coef, gradient):
+def _move(grams, row, after, coef, gradients):
     """Another value of a row, in place."""
-    m, q = coef.shape
-    change = after - coef[row]
-    if not np.any(change):
-        return
-    coef[row] = after
-    for j in range(m):
-        if len(grams) == 1:
-            for a in range(q):
-                gradient[j, a] += grams[0, row, j] * change[a]
-        else:
-            for a in range(q):
-                gradient[j, a] += grams[a, row, j] * change[a]
+    m, last = len(coef), len(grams) - 1
+    for a in range(len(after)):
+        change = after[a] - coef[row, a]
+        coef[row, a] = after[a]
+        if change != 0.0:
+            gram, gradient = grams[min(a, last), row], gradients[a]
+            for j in range(m):
+                gradient[j] += gram[j] * change
 
 
 @compiled("void(f8[:,:,::1], f8, i8[::1], f8[:,::1], f8[:,::1])")
@@ -69,13 +65,16 @@ def step_on_rows(grams, alpha, rows, coef, gradient):
     or one for each.
     """
     after, own = np.empty(coef.shape[1]), np.empty(len(grams))
+    # By outputs: what a row changes is then next to one another.
+    gradients = gradient.T.copy()
     for row in rows:
         own[:] = grams[:, row, row]
         largest = own.max()
         if largest > 0.0:
             own[:] = np.maximum(own, LEAST_CURVATURE * largest)
-            _minimiser(own, alpha, gradient[row], coef[row], after)
-            _move(grams, row, after, coef, gradient)
+            _minimiser(own, alpha, gradients[:, row], coef[row], after)
+            _move(grams, row, after, coef, gradients)
+    gradient[:] = gradients.T
 
 
 @compiled()
@@ -111,3 +110,38 @@ def least_along(start, step, slope, curvature, alpha, precision):
         else:
             low = middle
     return low
+
+
+@compiled("void(f8[:,:,::1], i8[::1], f8[::1], f8[:,:,::1])")
+def restrict(grams, rows, diagonal, restricted):
+    """Gram matrices on some rows, with more on the diagonal, into an array."""
+    for a in range(len(grams)):
+        for i in range(len(rows)):
+            for j in range(len(rows)):
+                restricted[a, i, j] = grams[a, rows[i], rows[j]]
+            restricted[a, i, i] += diagonal[i]
+
+
+@compiled("void(f8[:,::1])")
+def mirror(matrix):
+    """What is above the diagonal of a symmetric matrix, below it, in place."""
+    for i in range(len(matrix)):
+        for j in range(i):
+            matrix[i, j] = matrix[j, i]
+
+
+@compiled("void(f8[:,:,::1], f8[:,::1], f8[:,::1])")
+def left_along(inverses, along, left):
+    """The identity less ``Σ_a along_ja along_ka inverse_ajk``, up to the diagonal, into an array.
+
+    ``inverses`` are one for all outputs or one for each; ``along`` is of shape (q, k).
+    """
+    last = len(inverses) - 1
+    for i in range(len(left)):
+        row = left[i]
+        row[: i + 1] = 0.0
+        row[i] = 1.0
+        for a in range(len(along)):
+            inverse, each, own = inverses[min(a, last), i], along[a], along[a, i]
+            for j in range(i + 1):
+                row[j] -= own * each[j] * inverse[j]

@@ -51,6 +51,9 @@ class Columns:
         return np.where(self.signs[:, None] * coef < 0, 0.0, coef)
 
 
+# What a restricted problem is solved to, as a fraction of the gap wanted.
+ACCURACY = 0.1
+
 AnyColumns = TypeVar("AnyColumns", bound=Columns)
 AnyLoss = TypeVar("AnyLoss", bound=Loss)
 
@@ -157,6 +160,10 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
     def is_slow(self, coef: Array) -> bool:
         """Whether the last digits of so many coefficients take most of the time of a round."""
         return False
+
+    def accuracy(self, coef: Array) -> float:
+        """What so many coefficients may be solved to, as a fraction of the gap wanted."""
+        return ACCURACY
 
     @abstractmethod
     def solve(

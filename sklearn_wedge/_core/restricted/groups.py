@@ -8,14 +8,12 @@ fast, also on dependent columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core import kernels
 from sklearn_wedge._core.restricted.columns import total_length
-from sklearn_wedge._core.restricted.quadratics import GroupCurvature, Quadratic
+from sklearn_wedge._core.restricted.quadratics import GroupCurvature, NewtonSystem, Quadratic
 
 Array = NDArray[np.float64]
 
@@ -86,36 +84,36 @@ class _Descent:
     def newton_step(self) -> bool:
         """A Newton step on the rows in use; False if it makes no progress."""
         rows = self.active
-        solve = self._newton_system(rows)
-        step = solve(RIDGES[0])
-        if self._without_reversed(rows, step) or self._move(rows, step):
-            return True
-        return any(self._move(rows, solve(ridge)) for ridge in RIDGES[1:])
-
-    def _newton_system(self, rows: NDArray[np.intp]) -> Callable[[float], Array]:
-        """The Newton step on some rows in use by its ridge."""
         length = _length(self.coef[rows])
         unit = self.coef[rows] / length
-        slope = self.gradient[rows] + self.alpha * unit
         penalty = GroupCurvature(unit, self.alpha / length[:, 0])
-        system = self.quadratic.newton_system(rows, penalty)
-        return lambda ridge: -system.solve(slope, ridge)
+        system, slope = self.quadratic.newton_system(rows, penalty), self._slope(rows, unit)
+        step = -system.solve(slope, RIDGES[0])
+        if self._without_reversed(rows, unit, system, step) or self._move(rows, step):
+            return True
+        return any(self._move(rows, -system.solve(slope, ridge)) for ridge in RIDGES[1:])
 
-    def _without_reversed(self, rows: NDArray[np.intp], step: Array) -> bool:
+    def _slope(self, rows: NDArray[np.intp], unit: Array) -> Array:
+        """The gradient of everything along rows of such a direction."""
+        return self.gradient[rows] + self.alpha * unit
+
+    def _without_reversed(
+        self, rows: NDArray[np.intp], unit: Array, system: NewtonSystem, step: Array
+    ) -> bool:
         """Take the rows that a step would reverse to zero and step on the others; False if that is
         no better, or there are none.
 
         The norm has a kink at zero: any of these rows would end the step there, one at a time.
         """
-        before, start, n_rows = self.objective, self.coef.copy(), len(rows)
+        before, start, staying = self.objective, self.coef.copy(), np.zeros(len(rows), dtype=bool)
         for _ in range(MAX_REVERSALS):
-            kept = ((self.coef[rows] + step) * self.coef[rows]).sum(axis=1) >= 0.0
-            if kept.all() or not kept.any():
+            reversed_ = ((self.coef[rows] + step) * self.coef[rows]).sum(axis=1) < 0.0
+            if not reversed_.any() or np.all(reversed_ | staying):
                 break
-            self._put(rows[~kept], 0.0)
-            rows = rows[kept]
-            step = self._newton_system(rows)(RIDGES[0])
-        if len(rows) == n_rows:
+            self._put(rows[reversed_], 0.0)
+            staying |= reversed_
+            step = -system.solve(self._slope(rows, unit), RIDGES[0], staying)
+        if not staying.any():
             return False
         self._put(rows, self.coef[rows] + self._share_of(rows, step) * step)
         if self.objective < before:

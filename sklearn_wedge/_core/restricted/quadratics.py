@@ -9,7 +9,8 @@ matrices of the size of one output.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import sqrt
 from typing import ClassVar, Protocol
@@ -17,7 +18,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from sklearn_wedge._core import kernels
 
@@ -53,11 +54,11 @@ class GroupCurvature:
 class NewtonSystem(Protocol):
     """``H`` plus the curvature of the penalty, on some rows."""
 
-    def solve(self, right: Array, ridge: float) -> Array:
+    def solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None = None) -> Array:
         """The solution, (k, q), with the least ridge from this one on that makes it definite.
 
         The ridge is relative to the median of the diagonal: rows that are nearly zero have a huge
-        one.
+        one. Rows that stay, where a mask (k,) is true, are zero and have no equation.
         """
 
 
@@ -85,7 +86,7 @@ class Quadratic(Protocol):
         """
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
-        """The operator on some rows with the curvature of the penalty."""
+        """The operator on some rows with the curvature of the penalty; good until the next one."""
 
     @property
     def size(self) -> float:
@@ -111,13 +112,17 @@ class ByOutput:
 
     def newton_system(self, rows: NDArray[np.intp], penalty: GroupCurvature) -> NewtonSystem:
         """The operator on some rows with the curvature of the penalty."""
-        grams, (k, q) = self.grams[:, rows[:, None], rows], penalty.unit.shape
+        k, q = penalty.unit.shape
         if k * q > FEW_ENTRIES:
-            return _SystemByOutput(grams, penalty)
-        dense = np.zeros((k, q, k, q))
-        outputs = np.arange(q)
-        dense[:, outputs, :, outputs] = grams
+            return _SystemByOutput(self.grams, rows, penalty, self._room)
+        dense, outputs = np.zeros((k, q, k, q)), np.arange(q)
+        dense[:, outputs, :, outputs] = self.grams[:, rows[:, None], rows]
         return _dense(dense, penalty)
+
+    @cached_property
+    def _room(self) -> tuple[Array, Array]:
+        """For inverses of Newton systems, one after the other: new memory takes a third as long."""
+        return np.empty(self.grams.size), np.empty(self.grams[0].size)
 
     @property
     def size(self) -> float:
@@ -193,13 +198,14 @@ def _dense(dense: Array, penalty: GroupCurvature) -> _Dense:
     return _Dense(dense.reshape(k * q, k * q))
 
 
-def _inverse(matrix: Array) -> Array:
-    """That of a positive definite matrix, in a bit more than half the time of a solution."""
-    factor, failed = dpotrf(matrix, lower=1, clean=0)
+def _invert(matrix: Array) -> None:
+    """A positive definite matrix becomes its inverse: in half the time of a solution."""
+    # Symmetric: the transpose is the matrix itself, in the order of LAPACK.
+    failed = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[1]
     if failed:
         raise LinAlgError("The matrix is not positive definite.")
-    lower = np.tril(dpotri(factor, lower=1, overwrite_c=1)[0])
-    return lower + np.tril(lower, -1).T
+    dpotri(matrix.T, lower=1, overwrite_c=1)
+    kernels.groups.mirror(matrix)
 
 
 @dataclass(frozen=True)
@@ -208,17 +214,81 @@ class _Dense:
 
     matrix: Array
 
-    def solve(self, right: Array, ridge: float) -> Array:
+    def solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None = None) -> Array:
         """See ``NewtonSystem``."""
-        size = _ridge_unit(np.diag(self.matrix))
+        moving = np.ones(right.shape, dtype=bool)
+        if staying is not None:
+            moving[staying] = False
+        places = np.flatnonzero(moving)
+        matrix = self.matrix if staying is None else self.matrix[np.ix_(places, places)]
+        size, solution = _ridge_unit(np.diag(matrix)), np.zeros(right.shape)
         while True:
             try:
-                ridged = self.matrix + ridge * size * np.eye(len(self.matrix))
+                ridged = matrix + ridge * size * np.eye(len(matrix))
                 factor = cholesky(ridged, lower=True, check_finite=False)
-                solution = cho_solve((factor, True), right.ravel(), check_finite=False)
-                return solution.reshape(right.shape)
+                solution[moving] = cho_solve((factor, True), right[moving], check_finite=False)
+                return solution
             except LinAlgError:
                 ridge *= 10
+
+
+@dataclass(frozen=True)
+class _Inverse:
+    """That of a Newton system by the formula of Woodbury, but for rounding.
+
+    Attributes
+    ----------
+    inverses : ndarray of shape (1, k, k) or (q, k, k)
+        Without what rows have less of along themselves.
+    unit : ndarray of shape (k, q)
+    root : ndarray of shape (k,)
+        Of the pull.
+    left : ndarray of shape (k, k)
+        Upper factor of what is left of the curvature along rows, in units in which its diagonal is
+        at most 1.
+    """
+
+    inverses: Array
+    unit: Array
+    root: Array
+    left: Array
+
+    @classmethod
+    def of(
+        cls,
+        grams: Array,
+        rows: NDArray[np.intp],
+        penalty: GroupCurvature,
+        ridge: float,
+        room: tuple[Array, Array],
+    ) -> _Inverse:
+        """Of Gram matrices on some rows, in memory that is there.
+
+        Raises
+        ------
+        LinAlgError
+            Where rounding leaves the system indefinite.
+        """
+        k, root = len(rows), np.sqrt(penalty.pull)
+        inverses = room[0][: len(grams) * k * k].reshape(-1, k, k)
+        left = room[1][: k * k].reshape(k, k)
+        kernels.groups.restrict(kernels.ready(grams), rows, penalty.pull + ridge, inverses)
+        for inverse in inverses:
+            _invert(inverse)
+        along = kernels.ready((root[:, None] * penalty.unit).T)
+        kernels.groups.left_along(inverses, along, left)
+        factor, failed = dpotrf(left.T, lower=0, clean=0, overwrite_a=1)
+        if failed:
+            raise LinAlgError("The matrix is not positive definite.")
+        return cls(inverses, penalty.unit, root, factor)
+
+    def times(self, right: Array) -> Array:
+        """Its product with some right sides, (k, q, s)."""
+        first = self.inverses @ right.transpose(1, 0, 2)
+        along = np.einsum("ka,aks->ks", self.unit, first) * self.root[:, None]
+        along = self.root[:, None] * dpotrs(self.left, along, lower=0)[0]
+        second = self.inverses @ (self.unit.T[:, :, None] * along)
+        return (first + second).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True)
@@ -227,43 +297,72 @@ class _SystemByOutput:
 
     Attributes
     ----------
-    grams : ndarray of shape (1, k, k) or (q, k, k)
+    grams : ndarray of shape (1, m, m) or (q, m, m)
         One for all outputs or one for each.
+    rows : int ndarray of shape (k,)
+        Those in use.
     penalty : GroupCurvature
+    room : tuple of ndarrays
+        Memory for its inverse: the last one there.
     """
 
     grams: Array
+    rows: NDArray[np.intp]
     penalty: GroupCurvature
+    room: tuple[Array, Array]
+    _inverse: dict[float, _Inverse] = field(default_factory=dict)
 
-    def solve(self, right: Array, ridge: float) -> Array:
+    def solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None = None) -> Array:
         """See ``NewtonSystem``."""
-        own = np.diagonal(self.grams, axis1=1, axis2=2).T
+        own = self.grams[:, self.rows, self.rows].T
         size = _ridge_unit(own + self.penalty.pull[:, None] * (1 - self.penalty.unit**2))
         while True:
             try:
-                return self._solve(right, ridge * size)
+                return self._solve(right, ridge * size, staying)
             except LinAlgError:
                 ridge *= 10
 
-    def _solve(self, right: Array, ridge: float) -> Array:
-        unit, pull = self.penalty.unit, self.penalty.pull
-        identity = np.eye(len(pull))
-        inverses = np.array([_inverse(gram + np.diag(pull + ridge)) for gram in self.grams])
-        if len(inverses) == 1:
-            explained = inverses[0] * (unit @ unit.T)
-        else:
-            explained = np.einsum("akl,ka,la->kl", inverses, unit, unit)
-        # In units in which its diagonal is at most 1.
-        root = np.sqrt(pull)
-        left = cho_factor(identity - root[:, None] * explained * root)
-
-        def approximately(rest: Array) -> Array:
-            first = _by_output(inverses, rest)
-            along = root * cho_solve(left, root * (unit * first).sum(axis=1))
-            return first + _by_output(inverses, along[:, None] * unit)
-
-        solution = approximately(right)
+    def _solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None) -> Array:
+        approximately = self._inverted(ridge).times
+        if staying is not None:
+            approximately = _but_for(approximately, staying, right.shape[1])
+            right = np.where(staying[:, None], 0.0, right)
+        solution = approximately(right[:, :, None])[:, :, 0]
         for _ in range(REFINEMENTS):
-            product = _by_output(self.grams, solution) + self.penalty.times(solution)
-            solution = solution + approximately(right - product - ridge * solution)
+            rest = right - self._times(solution) - ridge * solution
+            if staying is not None:
+                rest[staying] = 0.0
+            solution = solution + approximately(rest[:, :, None])[:, :, 0]
         return solution
+
+    def _inverted(self, ridge: float) -> _Inverse:
+        if ridge not in self._inverse:
+            self._inverse.clear()
+            args = self.grams, self.rows, self.penalty, ridge, self.room
+            self._inverse[ridge] = _Inverse.of(*args)
+        return self._inverse[ridge]
+
+    def _times(self, coef: Array) -> Array:
+        whole = np.zeros((self.grams.shape[1], coef.shape[1]))
+        whole[self.rows] = coef
+        return _by_output(self.grams, whole)[self.rows] + self.penalty.times(coef)
+
+
+def _but_for(
+    inverse: Callable[[Array], Array], staying: NDArray[np.bool_], q: int
+) -> Callable[[Array], Array]:
+    """The inverse on the other rows, where some of k stay at zero: by a Schur complement."""
+    k, which = len(staying), np.flatnonzero(staying)
+    pushes = np.zeros((k, q, len(which), q))
+    pushes[which, :, np.arange(len(which)), :] = np.eye(q)
+    effects = inverse(pushes.reshape(k, q, len(which) * q))
+    own = cho_factor(effects[which].reshape(len(which) * q, -1), lower=True, check_finite=False)
+
+    def on_others(right: Array) -> Array:
+        solution = inverse(right)
+        moved = solution[which].reshape(len(which) * q, -1)
+        solution = solution - effects @ cho_solve(own, moved, check_finite=False)
+        solution[which] = 0.0
+        return solution
+
+    return on_others
