@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience, left_to_gain
-from sklearn_wedge._estimators.parts import MOST_ROWS
 from sklearn_wedge._estimators.race import Outcome, best, chosen, coarse_patience
 from sklearn_wedge._estimators.race_plan import (
     BY_EFFORT,
@@ -27,6 +26,7 @@ from sklearn_wedge._estimators.race_plan import (
     others,
     planned,
 )
+from sklearn_wedge._estimators.race_rows import MOST_ROWS
 from sklearn_wedge._settings.options import FitOptions
 
 pytestmark = pytest.mark.newest
@@ -181,12 +181,12 @@ def test_a_small_table_is_judged_by_several_folds(effort, n_rows):
 
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900, 3_000, 9_000, 30_000])
-def test_a_stage_has_variants_or_more_rows_or_folds_than_the_one_before(effort, n_rows):
+def test_a_stage_has_variants_more_rows_or_folds_or_closer_fits_than_the_one_before(effort, n_rows):
     stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert len(stages) >= 2
     for before, stage in pairwise(stages[1:]):
         more = stage.n_rows > before.n_rows or stage.n_folds > before.n_folds
-        assert stage.variants or more
+        assert stage.variants or more or stage.roughly < before.roughly
 
 
 def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5, offset=0.0):
@@ -233,6 +233,22 @@ def test_a_variant_of_a_kind_goes_on_only_if_it_gains_enough():
     assert best([plain, better], VARIED) == [better, plain]
     other_kind = outcome([[-0.995]], kind=(None, "l2"), encoding="uniform")
     assert best([plain, other_kind], VARIED) == [other_kind, plain]
+
+
+def test_late_in_a_race_those_close_to_the_best_go_on_whatever_they_are():
+    late = Stage(100, 1, 3, kinds_first=False)
+    plain, encoded = outcome([[-1.0]]), outcome([[-0.995]], encoding="uniform")
+    behind = outcome([[-1.03]], encoding="normal")
+    far = outcome([[-1.1]], kind=(None, "l2"))
+    assert best([plain, far, behind, encoded], late) == [encoded, plain, behind]
+    assert best([plain, far], late) == [plain]
+
+
+@pytest.mark.parametrize("effort", ["balanced", "thorough"])
+@pytest.mark.parametrize("n_rows", [30, 500, 3_000, 30_000])
+def test_fits_of_the_last_stage_are_closer_to_the_optimum(effort, n_rows):
+    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
+    assert stages[-1].roughly < min(stage.roughly for stage in stages[:-1])
 
 
 def test_what_only_noise_tells_apart_is_decided_for_the_simpler():

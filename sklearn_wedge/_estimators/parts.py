@@ -16,7 +16,7 @@ from sklearn_wedge._core.rows import Chunk, Rows, bits_of, hashes_of_rows, merge
 Array = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 
-# Distinct rows that a penalty is chosen on, and a race is run on, at most.
+# Distinct rows that a penalty is chosen on, at most.
 MOST_ROWS = 12_500
 # Of these, rows of each class at least, if there are as many.
 LEAST_OF_CLASS = 40

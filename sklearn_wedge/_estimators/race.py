@@ -63,6 +63,8 @@ OF_LEFT = 0.01
 # A candidate goes on only if it is behind the best one by this part at most of what that one leaves
 # to gain.
 HOPELESS = 0.25
+# Before the last stage, where early ones have left few and rows are many.
+CLOSE = 0.05
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 
@@ -224,7 +226,7 @@ class Race:
         self, runner: Runner, stage: Stage, folds: Sequence[Fold], n_rows: int
     ) -> Combination:
         options = self.options_of(runner.parameters)
-        of_fold = self.for_folds(options)
+        of_fold = replace(self.for_folds(options), roughly=stage.roughly)
         if self.grid_of is not None:
             alphas, patience = self.grid_of(options)
         elif runner.before is None:
@@ -304,24 +306,37 @@ def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
-    """Those that go on, the best first; of equal ones the simplest.
-
-    A variant goes on if it is better than all that are simpler. The best ones of several kinds
-    come before others of one kind: which kind is best may depend on the number of rows. If there
-    are several, one of them is without an encoding: early stages are too noisy to rule that out.
-    """
+    """Those that go on, the best first; of equal ones the simplest."""
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
     scores, losses = np.hstack([each.up_to_best for each in outcomes])
 
     def left(one: Outcome) -> float:
         return left_to_gain(one.up_to_best[1, -1], scores, losses)
 
+    if stage.kinds_first:
+        return _best_of_kinds(ranked, left, stage.n_kept)
+    return _within(ranked, CLOSE * left(ranked[0]))[: stage.n_kept]
+
+
+def _within(ranked: Sequence[Outcome], allowed: float) -> list[Outcome]:
+    """The best one, and those that are behind it by so much at most."""
+    return [each for each in ranked if each is ranked[0] or each.score >= ranked[0].score - allowed]
+
+
+def _best_of_kinds(
+    ranked: Sequence[Outcome], left: Callable[[Outcome], float], n_kept: int
+) -> list[Outcome]:
+    """A variant only if it is better than all that are simpler, of one kind after others.
+
+    Which kind is best may depend on the number of rows. If there are several, one of them is
+    without an encoding: early stages are too noisy to rule that out. ``left`` is what one leaves to
+    gain.
+    """
     ranked = [
         each for each in ranked if not any(_makes_needless(o, each, left(each)) for o in ranked)
     ]
-    least = ranked[0].score - HOPELESS * left(ranked[0])
-    ranked = [each for each in ranked if each is ranked[0] or each.score >= least]
-    kept = _of_each_kind_first(ranked)[: stage.n_kept]
+    ranked = _within(ranked, HOPELESS * left(ranked[0]))
+    kept = _of_each_kind_first(ranked)[:n_kept]
     plain = [each for each in ranked if not each.combination.is_encoded]
     if len(kept) > 1 and plain and all(each.combination.is_encoded for each in kept):
         kept[-1] = plain[0]

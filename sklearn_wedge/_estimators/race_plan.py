@@ -8,6 +8,8 @@ from itertools import product
 from math import ceil, comb
 from typing import Any
 
+from sklearn_wedge._core.stopping import ROUGHLY
+
 AUTO = "auto"
 EFFORTS = ("fast", "balanced", "thorough")
 
@@ -39,6 +41,9 @@ ROWS_OF_FEW_KINDS = 100
 SMALL_ROWS = 250
 # Parts of the rows; a fold holds out one of them.
 PARTS = 5
+# What fits of the last stage may leave to gain, as a part of their own objective: rougher ones have
+# too few neurons at small penalties, so that the best one seems to be larger than it is.
+CLOSELY = 0.03
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Stage:
         How many of the best candidates are varied.
     variants : dict
         Of parameters by name values that these are tried with, at the penalty that was best.
+    kinds_first : bool
+        Whether the best of each kind goes on, and a variant only if it is clearly better than what
+        is simpler; else those that are close to the best one, whatever they are.
+    roughly : float
+        What a fit may leave to gain, as a part of its own objective.
     """
 
     n_rows: int | None
@@ -64,10 +74,13 @@ class Stage:
     n_kept: int
     n_varied: int = 0
     variants: dict[str, tuple] = field(default_factory=dict)
+    kinds_first: bool = True
+    roughly: float = ROUGHLY
 
     def sees_more_than(self, other: Stage) -> bool:
-        """Whether there are more rows to fit, or to score."""
-        return self.n_rows > other.n_rows or self.n_folds > other.n_folds
+        """Whether there are more rows to fit, or to score, or fits are closer to the optimum."""
+        has_more = self.n_rows > other.n_rows or self.n_folds > other.n_folds
+        return has_more or self.roughly < other.roughly
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,8 @@ class Counts:
         How many of the best candidates are varied.
     varied : tuple of str
         Parameters that are varied, one at a time.
+    kinds_first, roughly
+        See ``Stage``.
     """
 
     n_rows: int
@@ -127,6 +142,8 @@ class Counts:
     n_kept: int
     n_varied: int = 0
     varied: tuple[str, ...] = ()
+    kinds_first: bool = True
+    roughly: float = ROUGHLY
 
 
 @dataclass(frozen=True)
@@ -155,8 +172,9 @@ BY_EFFORT = {
             Counts(1_200, 250, 3),
             Counts(2_000, 250, 3, 3, ("encoding",)),
             Counts(2_000, 250, 3, 1, ("n_blocks", "clip_quantile")),
-            Counts(4_000, 800, 1, 1, ("encoding",)),
-            Counts(10_000, 800, 1),
+            Counts(4_000, 800, 3, 1, ("encoding",), kinds_first=False),
+            Counts(20_000, 800, 1, kinds_first=False),
+            Counts(20_000, 1_600, 1, roughly=CLOSELY),
         ),
         10,
         KINDS,
@@ -167,7 +185,8 @@ BY_EFFORT = {
             Counts(2_400, 1_000, 5),
             Counts(4_000, 1_000, 5, 5, ("encoding",)),
             Counts(4_000, 1_000, 4, 3, ("n_blocks", "clip_quantile")),
-            Counts(10_000, 5_000, 1),
+            Counts(20_000, 2_500, 1, kinds_first=False),
+            Counts(20_000, 5_000, 1, roughly=CLOSELY),
         ),
         20,
         ALL_KINDS,
@@ -222,7 +241,15 @@ def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) 
         if folds.are_given and counts.n_kept == 1 and n_rows == most_rows:
             n_folds = folds.n  # who gives folds wants the choice to be made on them
         variants = {name: names[name] for name in counts.varied if name in names}
-        stage = Stage(n_rows, n_folds, counts.n_kept, counts.n_varied, variants)
+        stage = Stage(
+            n_rows,
+            n_folds,
+            counts.n_kept,
+            counts.n_varied,
+            variants,
+            counts.kinds_first,
+            counts.roughly,
+        )
         if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
             stages.append(stage)
     return stages

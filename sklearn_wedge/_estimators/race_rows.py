@@ -16,13 +16,14 @@ from sklearn_wedge._core.rows import group_starts, mixed
 from sklearn_wedge._estimators.folds import Fold, Task, judged
 from sklearn_wedge._estimators.parts import (
     LEAST_OF_CLASS,
-    MOST_ROWS,
     DistinctRows,
     dealt,
     labels_of,
 )
 from sklearn_wedge._estimators.race_plan import PARTS
 
+# Distinct rows that a race is run on, at most.
+MOST_ROWS = 25_000
 # The share of the rows that a fold is fitted on.
 OF_A_FOLD = 1 - 1 / PARTS
 # Where a row has no weight, and is in no group of equal ones.
