@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +133,9 @@ def quantile_fit(table: str, quantile: float, parts) -> None:
     print(f"{table:20s} {quantile}: {said[0]}; boosting: {said[1]}", flush=True)
 
 
-def quantiles(folder: Path) -> None:
+def quantiles(folder: Path, tables: Sequence[str]) -> None:
     """Networks of which everything is chosen, and how long that takes for squares."""
-    for table in TABLES_OF_QUANTILES:
+    for table in tables:
         parts = load(folder, table, 0)
         timed(WedgeReLURegressor(alpha=0.1, loss="quantile"), *parts[:2])  # what is compiled, is
         taken = timed(WedgeReLURegressorCV(), *parts[:2])[1]
@@ -172,6 +173,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the tables")
     parser.add_argument("--splits", type=int, default=3, help="splits of abalone")
+    parser.add_argument(
+        "--tables", nargs="+", default=TABLES_OF_QUANTILES, help="tables of quantiles"
+    )
     parser.add_argument("--only", choices=["speed", "joint", "quantiles", "counts"])
     arguments = parser.parse_args()
     if arguments.only in (None, "speed"):
@@ -179,7 +183,7 @@ def main() -> None:
     if arguments.only in (None, "joint"):
         joint(arguments.data)
     if arguments.only in (None, "quantiles"):
-        quantiles(arguments.data)
+        quantiles(arguments.data, arguments.tables)
     if arguments.only in (None, "counts"):
         counts(arguments.data, arguments.splits)
 

@@ -296,11 +296,17 @@ def test_a_path_goes_on_while_it_gains_and_ends_where_it_is_hopeless(scores, end
     assert Patience(2, least_gain=5e-3, hopeless=0.1).end(scores, -scores) == end
 
 
-@pytest.mark.parametrize(("crowding", "n_more"), [((0.0, 0.2), 3), ((0.0, 0.3), 0)])
-def test_a_path_ends_where_there_are_too_many_neurons_for_the_rows(crowding, n_more):
+@pytest.mark.parametrize(
+    ("crowding", "crowded", "n_more"),
+    [((0.0, 0.3), np.inf, 3), ((0.0, 0.2), 0.2, 1), ((0.0, 0.3), 0.2, 0)],
+)
+def test_a_path_ends_at_the_first_penalty_with_too_many_neurons_for_the_rows(
+    crowding, crowded, n_more
+):
+    """It goes there one by one: the penalty after it would cost most of the time."""
     path = FoldPath((-3.0, -2.0), (3.0, 2.0), (0, 9), crowding)
     alphas = 0.3 ** np.arange(5.0)
-    combination = Combination((), None, alphas, Patience(3, crowded=0.2))
+    combination = Combination((), None, alphas, Patience(3, crowded=crowded))
     assert combination.n_more([path]) == n_more
 
 

@@ -195,6 +195,11 @@ def test_a_dual_point_of_lumps_is_one_of_all_rows_with_the_same_bound_and_produc
     assert_allclose(activations.array @ of_all[0], few.activations.array @ dual[0], rtol=1e-10)
 
 
+def test_more_rows_are_alone_where_there_are_many_neurons():
+    few, many, most = (smoothing.alone_at_first(20_000, m) for m in (100, 700, 5000))
+    assert 1000 < few < many < most < 20_000
+
+
 def on_planes(rows, chunked):
     """Rows, in one chunk or many, and what goes with them for the activations of 20 neurons."""
     chunk, rng = rows.chunk, np.random.default_rng(1)

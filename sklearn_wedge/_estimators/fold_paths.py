@@ -106,6 +106,8 @@ class Combination:
             crowding = np.mean([path.crowding for path in paths], axis=0)
             if np.any(crowding > self.patience.crowded):
                 return 0
+            if np.isfinite(self.patience.crowded):  # any penalty may be the last one
+                end = min(end, len(scores) + 1)
         return end - len(scores)
 
     def start_on(self, task: Task, fold: Fold, problem: Problem) -> Solution | None:

@@ -43,7 +43,7 @@ COARSE_PATIENCE = Patience(2, least_gain=5e-3, hopeless=0.1)
 # A loss of two lines grows with the distance, not with its square: what is lost of the score counts
 # twice. And each neuron may bring a row to its kink, where nothing is lost of that row: networks
 # that come to interpolate rows would take most of the time.
-KINKED_PATIENCE = replace(COARSE_PATIENCE, hopeless=0.05, crowded=0.2)
+KINKED_PATIENCE = replace(COARSE_PATIENCE, hopeless=0.05, crowded=0.15)
 # Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
 FINE = 0.4
 N_FINE = 7

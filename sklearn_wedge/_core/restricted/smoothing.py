@@ -48,8 +48,10 @@ ROUNDING, ROUGHLY = 1e-13, 1e-3
 # goes on.
 UNSOLVED, FEW_ROWS = 1e-6, 500
 # Of more rows, and of all in many chunks, where a step is several passes, those far from their
-# kinks are taken together, in lumps; so many are not, at least.
+# kinks are taken together, in lumps; so many are not, at least. Each neuron brings a row to its
+# kink: where there are many, so are the rows that come from one side to the other.
 MANY_ROWS, SHARE_ALONE, LEAST_ALONE = 4000, 0.25, 1000
+ALONE_PER_COLUMN, MOST_ALONE = 10, 0.5
 # Times that rows leave their lumps; margins are told apart by roots of two.
 MAX_LUMPINGS, HALVINGS = 8, 40
 # What the problem on lumps may leave of a gap, as a part of what all rows may.
@@ -75,6 +77,12 @@ class _Reached:
 
     def optimum(self) -> Optimum:
         return Optimum(self.coef, self.intercept, self.predicted, self.dual)
+
+
+def alone_at_first(n_rows: int, n_columns: int) -> float:
+    """How many rows are by themselves when all others go into lumps."""
+    of_columns = min(ALONE_PER_COLUMN * n_columns, MOST_ALONE * n_rows)
+    return max(LEAST_ALONE, SHARE_ALONE * n_rows, of_columns)
 
 
 class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
@@ -163,7 +171,7 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         It ends above what is wanted where too many rows would be alone.
         """
         most = self.array_bytes / (8.0 * max(len(columns), 1))
-        n_alone = int(min(max(LEAST_ALONE, SHARE_ALONE * self.rows.n_rows), most))
+        n_alone = int(min(alone_at_first(self.rows.n_rows, len(columns)), most))
         predicted, coef, intercept = best.predicted, best.coef, best.intercept
         of_rows = self.rows.keep(
             lumps.lump_of_rows, self.loss, self._margin(predicted, n_alone), along=(predicted,)
