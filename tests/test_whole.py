@@ -27,6 +27,8 @@ from sklearn_wedge._core.sliding import Weights, slid
 pytestmark = pytest.mark.newest
 
 WIDTHS = (3, 2, 4)
+# A penalty at which most of what is priced is violated.
+SMALL = 1e-5
 
 
 def some_layers(rng, d, q, sparse=False):
@@ -256,7 +258,7 @@ def test_neurons_that_the_last_layer_asks_for_are_ordered_by_what_they_gain_at_t
     )
     dual -= sample.weight[:, None] * dual.sum()
     point = DualPoint([dual], sample.rows, SquaredError())
-    priced = priced_by_patterns(first.problem, only, sample, point, 0.01)
+    priced = priced_by_patterns(first.problem, only, sample, point, SMALL)
     active = only.neurons.activations(sample.points.T)[0][inside] > 0
     root = np.sqrt(sample.weight[active])
     pull = (dual[:, 0] * np.sign(only.coef[0, 0]))[active]
@@ -264,10 +266,10 @@ def test_neurons_that_the_last_layer_asks_for_are_ordered_by_what_they_gain_at_t
     gains = []
     for column in priced.activations(first.sample.points.T)[:, inside][:, active]:
         centred = root * (column - np.average(column, weights=root**2))
-        violation = max(abs(pull / root @ centred) - 0.01, 0.0)
+        violation = max(abs(pull / root @ centred) - SMALL, 0.0)
         gains.append(violation**2 / (centred @ centred))
     assert len(gains) > 2
-    assert gains[0] > 0
+    assert np.count_nonzero(gains) > len(gains) / 2
     assert np.all(np.diff(gains) <= 1e-6 * gains[0])
 
 
