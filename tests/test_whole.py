@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from sklearn_wedge._core.sliding import Weights, slid
 pytestmark = pytest.mark.newest
 
 WIDTHS = (3, 2, 4)
+# A penalty at which most of what is priced is violated.
+SMALL = 1e-5
 
 
 def some_layers(rng, d, q, sparse=False):
@@ -181,7 +184,7 @@ def test_networks_whose_layers_move_together_have_a_lower_objective(kind, parame
 def test_layers_that_end_up_worse_stay_where_they_were(monkeypatch):
     X, y = table()
     model = WedgeReLURegressor(3e-3, n_blocks=2, pricing="search", tol=1e-3)
-    monkeypatch.setattr(whole, "with_more_inputs", lambda whole, build, rule: whole)
+    monkeypatch.setattr(whole, "with_more_inputs", lambda whole, *rest: whole)
 
     def worse(before, last, *rest):
         return before, replace(last, neurons=last.neurons.reversed())
@@ -241,3 +244,40 @@ def test_the_bound_of_a_network_that_moved_is_about_its_last_block():
     assert certificate.gap <= certificate.tolerance
     assert "not about all blocks together" in certificate.scope
     assert model.coefs_[1].shape[0] <= 3 + deep.PASSED_ON
+
+
+def test_neurons_that_the_last_layer_asks_for_are_ordered_by_what_they_gain_at_their_best_weight():
+    X, y = table()
+    first, second = solved(X, y, 0.01, 2, tolerance=1e-3)
+    sample, solution = second.sample, second.solution
+    only = LastLayer(solution.neurons.take([0]), solution.coef[:1], solution.intercept)
+    prediction = solution.neurons.activations(sample.points.T).T @ solution.coef
+    inside = sample.point_of_sample
+    dual = SquaredError().dual_point(
+        prediction[inside] + solution.intercept, sample.target, sample.weight
+    )
+    dual -= sample.weight[:, None] * dual.sum()
+    point = DualPoint([dual], sample.rows, SquaredError())
+    priced = priced_by_patterns(first.problem, only, sample, point, SMALL)
+    active = only.neurons.activations(sample.points.T)[0][inside] > 0
+    root = np.sqrt(sample.weight[active])
+    pull = (dual[:, 0] * np.sign(only.coef[0, 0]))[active]
+    pull -= sample.weight[active] * pull.sum() / sample.weight[active].sum()
+    gains = []
+    for column in priced.activations(first.sample.points.T)[:, inside][:, active]:
+        centred = root * (column - np.average(column, weights=root**2))
+        violation = max(abs(pull / root @ centred) - SMALL, 0.0)
+        gains.append(violation**2 / (centred @ centred))
+    assert len(gains) > 2
+    assert np.count_nonzero(gains) > len(gains) / 2
+    assert np.all(np.diff(gains) <= 1e-6 * gains[0])
+
+
+@pytest.mark.parametrize(
+    ("exact", "in_use", "in_turns", "in_the_end"),
+    [(True, 10, 25, 25), (False, 10, 100, 25), (False, 20, 100, 40), (False, 40, 100, 50)],
+)
+def test_the_last_search_has_as_many_new_inputs_as_are_in_use(exact, in_use, in_turns, in_the_end):
+    given = SimpleNamespace(problem=SimpleNamespace(exact=exact))
+    assert whole.passed_on_at_most(given, in_use, in_the_end=False) == in_turns
+    assert whole.passed_on_at_most(given, in_use, in_the_end=True) == in_the_end

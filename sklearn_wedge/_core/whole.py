@@ -23,9 +23,11 @@ from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.state import State, before_pricing, resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
 
-# Neurons of a block whose activations the next ones have as inputs; and in the end, where these are
-# searched: more would make a proof of what is found several times as long.
-PASSED_ON, PASSED_ON_IN_THE_END = 25, 50
+# Neurons of a block whose activations the next ones have as inputs: more would make a proof of what
+# is found several times as long. Where nothing is proved, turns choose from so many, and the last
+# search from as many new ones as are in use, so many in all at most: it takes the longest, and a
+# small network would become a large one for next to nothing.
+PASSED_ON, PASSED_ON_IN_TURNS, PASSED_ON_IN_THE_END = 25, 100, 50
 # Steps of a slide of all layers at most; of networks that are only to be scored.
 STEPS, STEPS_OF_ROUGH = 300, 50
 # Turns at most, and of networks that are only to be scored; the last one is the first that takes
@@ -69,13 +71,15 @@ def alternated(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
 
     What is proved in the end need not be proved on the way: neurons are found by local moves.
     """
-    for _ in range(TURNS_OF_ROUGH if rule.rough else TURNS):
+    for turns_left in reversed(range(TURNS_OF_ROUGH if rule.rough else TURNS)):
         earlier = whole.state.objective
         whole = moved(_searched(whole, rule), build, rule)
+        gained = earlier - whole.state.objective
+        enough = LEAST_GAIN_OF_TURN * above_floor(whole.problem, earlier)
+        in_the_end = turns_left == 0 or gained < enough
         if not rule.rough:
-            whole = with_more_inputs(whole, build, rule)
-        left = above_floor(whole.problem, earlier)
-        if earlier - whole.state.objective < LEAST_GAIN_OF_TURN * left:
+            whole = with_more_inputs(whole, build, rule, in_the_end)
+        if in_the_end:
             break
     return whole
 
@@ -99,7 +103,7 @@ def moved(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
     return after if after.state.objective < whole.state.objective else whole
 
 
-def with_more_inputs(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
+def with_more_inputs(whole: Whole, build: Build, rule: StoppingRule, in_the_end: bool) -> Whole:
     """With other neurons passed on in the place of those that nothing builds on."""
     *before, block = whole.before
     last, state, sample = whole.last, whole.state, whole.problem.sample
@@ -110,13 +114,22 @@ def with_more_inputs(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
     n_known = block.sample.n_inputs
     kept = np.flatnonzero(last.neurons.weight_matrix(sample.n_inputs)[n_known:].any(axis=1))
     known = block.passed_on.take(kept)
-    at_most = PASSED_ON if whole.problem.exact else PASSED_ON_IN_THE_END
-    new = with_work_of_their_own(block.sample, known, candidates)[: max(0, at_most - len(kept))]
+    room = max(0, passed_on_at_most(whole, len(kept), in_the_end) - len(kept))
+    new = with_work_of_their_own(block.sample, known, candidates)[:room]
     coef = np.concatenate([block.coef[kept], np.zeros((len(new), block.coef.shape[1]))])
     block = replace(block, passed_on=known.join(candidates.take(new)), coef=coef)
     seen = np.concatenate([np.arange(n_known), n_known + kept])
     last = replace(last, neurons=_named_anew(last.neurons, seen, sample.n_inputs))
     return whole.resumed([*before, block], last, build, rule)
+
+
+def passed_on_at_most(whole: Whole, n_used: int, in_the_end: bool) -> int:
+    """How many neurons the block before the last passes on, unless more are in use."""
+    if whole.problem.exact:
+        return PASSED_ON
+    if not in_the_end:
+        return PASSED_ON_IN_TURNS
+    return min(max(PASSED_ON, 2 * n_used), PASSED_ON_IN_THE_END)
 
 
 def _named_anew(neurons: Neurons, seen: NDArray[np.intp], n_inputs: int) -> Neurons:
