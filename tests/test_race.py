@@ -238,7 +238,7 @@ def test_a_variant_of_a_kind_goes_on_only_if_it_gains_enough():
 def test_late_in_a_race_those_close_to_the_best_go_on_whatever_they_are():
     late = Stage(100, 1, 3, kinds_first=False)
     plain, encoded = outcome([[-1.0]]), outcome([[-0.995]], encoding="uniform")
-    behind = outcome([[-1.03]], encoding="normal")
+    behind = outcome([[-1.01]], encoding="normal")
     far = outcome([[-1.1]], kind=(None, "l2"))
     assert best([plain, far, behind, encoded], late) == [encoded, plain, behind]
     assert best([plain, far], late) == [plain]

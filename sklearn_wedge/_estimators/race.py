@@ -64,7 +64,7 @@ OF_LEFT = 0.01
 # to gain.
 HOPELESS = 0.25
 # Before the last stage, where early ones have left few and rows are many.
-CLOSE = 0.05
+CLOSE = 0.02
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 

@@ -172,7 +172,7 @@ BY_EFFORT = {
             Counts(1_200, 250, 3),
             Counts(2_000, 250, 3, 3, ("encoding",)),
             Counts(2_000, 250, 3, 1, ("n_blocks", "clip_quantile")),
-            Counts(4_000, 800, 3, 1, ("encoding",), kinds_first=False),
+            Counts(4_000, 800, 4, 1, ("encoding",), kinds_first=False),
             Counts(20_000, 800, 1, kinds_first=False),
             Counts(20_000, 1_600, 1, roughly=CLOSELY),
         ),
