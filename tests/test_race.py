@@ -244,6 +244,16 @@ def test_late_in_a_race_those_close_to_the_best_go_on_whatever_they_are():
     assert best([plain, far], late) == [plain]
 
 
+def test_late_in_a_race_those_as_good_but_for_noise_go_on_and_one_of_them_is_plain():
+    late = Stage(100, 5, 2, kinds_first=False)
+    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
+    top, other = (outcome([np.full(5, -each)], encoding="uniform") for each in (0.95, 0.96))
+    plain = outcome([noise - 1.0])
+    assert best([top, other, plain], late) == [top, plain]
+    worse = outcome([np.full(5, -1.0)])
+    assert best([top, other, worse], late) == [top, other]
+
+
 @pytest.mark.parametrize("effort", ["balanced", "thorough"])
 @pytest.mark.parametrize("n_rows", [30, 500, 3_000, 30_000])
 def test_fits_of_the_last_stage_are_closer_to_the_optimum(effort, n_rows):

@@ -306,41 +306,49 @@ def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
-    """Those that go on, the best first; of equal ones the simplest."""
+    """Those that go on, the best first; of equal ones the simplest.
+
+    If there are several, one of them is without an encoding: early stages are too noisy to rule
+    that out.
+    """
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
     scores, losses = np.hstack([each.up_to_best for each in outcomes])
 
     def left(one: Outcome) -> float:
         return left_to_gain(one.up_to_best[1, -1], scores, losses)
 
-    if stage.kinds_first:
-        return _best_of_kinds(ranked, left, stage.n_kept)
-    return _within(ranked, CLOSE * left(ranked[0]))[: stage.n_kept]
-
-
-def _within(ranked: Sequence[Outcome], allowed: float) -> list[Outcome]:
-    """The best one, and those that are behind it by so much at most."""
-    return [each for each in ranked if each is ranked[0] or each.score >= ranked[0].score - allowed]
-
-
-def _best_of_kinds(
-    ranked: Sequence[Outcome], left: Callable[[Outcome], float], n_kept: int
-) -> list[Outcome]:
-    """A variant only if it is better than all that are simpler, of one kind after others.
-
-    Which kind is best may depend on the number of rows. If there are several, one of them is
-    without an encoding: early stages are too noisy to rule that out. ``left`` is what one leaves to
-    gain.
-    """
-    ranked = [
-        each for each in ranked if not any(_makes_needless(o, each, left(each)) for o in ranked)
-    ]
-    ranked = _within(ranked, HOPELESS * left(ranked[0]))
-    kept = _of_each_kind_first(ranked)[:n_kept]
+    choose = _best_of_kinds if stage.kinds_first else _close_to_best
+    ranked = choose(ranked, left)
+    kept = ranked[: stage.n_kept]
     plain = [each for each in ranked if not each.combination.is_encoded]
     if len(kept) > 1 and plain and all(each.combination.is_encoded for each in kept):
         kept[-1] = plain[0]
     return kept
+
+
+def _close_to_best(ranked: Sequence[Outcome], left: Callable[[Outcome], float]) -> list[Outcome]:
+    """The best one, and those that are close to it or as good but for noise."""
+    top = ranked[0]
+    least = top.score - CLOSE * left(top)
+    return [
+        each
+        for each in ranked
+        if each is top
+        or each.score >= least
+        or as_good(each.scores, top.scores, noise_between(each, top))
+    ]
+
+
+def _best_of_kinds(ranked: Sequence[Outcome], left: Callable[[Outcome], float]) -> list[Outcome]:
+    """Variants only if they are better than all that are simpler, of one kind after others.
+
+    Which kind is best may depend on the number of rows. ``left`` is what one leaves to gain.
+    """
+    ranked = [
+        each for each in ranked if not any(_makes_needless(o, each, left(each)) for o in ranked)
+    ]
+    least = ranked[0].score - HOPELESS * left(ranked[0])
+    return _of_each_kind_first([e for e in ranked if e is ranked[0] or e.score >= least])
 
 
 def _of_each_kind_first(ranked: Sequence[Outcome]) -> list[Outcome]:
