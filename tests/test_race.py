@@ -2,7 +2,6 @@
 
 import pickle
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,17 +15,8 @@ from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience, left_to_gain
 from sklearn_wedge._estimators.race import Outcome, best, chosen, coarse_patience
 from sklearn_wedge._estimators.race_plan import (
-    BY_EFFORT,
-    EFFORTS,
-    PARTS,
-    FoldCounts,
-    Size,
     Stage,
-    most_folds,
-    others,
-    planned,
 )
-from sklearn_wedge._estimators.race_rows import MOST_ROWS
 from sklearn_wedge._settings.options import FitOptions
 
 pytestmark = pytest.mark.newest
@@ -146,49 +136,6 @@ def test_the_paths_are_those_of_the_last_stage(fitted):
     assert_allclose(fitted.score_path_[row, at].mean(), fitted.best_score_)
 
 
-def parts_of(n_rows, effort):
-    """Fifths of the rows, as they are held out if nobody gives folds."""
-    return FoldCounts(most_folds(effort), min(n_rows, MOST_ROWS) / PARTS, are_given=False)
-
-
-@pytest.mark.parametrize("n_rows", [30, 300, 3_000, 30_000])
-def test_more_effort_is_no_less_work(n_rows):
-    def work(effort):
-        stages, candidates = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
-        return len(candidates), sum(stage.n_rows * stage.n_folds for stage in stages)
-
-    fast, balanced, thorough = (work(effort) for effort in BY_EFFORT)
-    assert fast[0] <= balanced[0] <= thorough[0]
-    assert fast[1] <= balanced[1] <= thorough[1]
-    assert sum(fast) < sum(thorough)
-
-
-def test_costly_fits_have_no_more_rows_than_cheap_ones():
-    few, many = (
-        planned("balanced", Size(30_000, 5, cost), parts_of(30_000, "balanced"), {}, {})[0]
-        for cost in (10, 1)
-    )
-    assert all(a.n_rows <= b.n_rows for a, b in zip(few, many, strict=True))
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("n_rows", [30, 120, 500, 900])
-def test_a_small_table_is_judged_by_several_folds(effort, n_rows):
-    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
-    assert all(stage.n_folds > 1 for stage in stages)
-    assert stages[-1].n_folds >= min(stage.n_folds for stage in stages)
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("n_rows", [30, 120, 500, 900, 3_000, 9_000, 30_000])
-def test_a_stage_has_variants_more_rows_or_folds_or_closer_fits_than_the_one_before(effort, n_rows):
-    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
-    assert len(stages) >= 2
-    for before, stage in pairwise(stages[1:]):
-        more = stage.n_rows > before.n_rows or stage.n_folds > before.n_folds
-        assert stage.variants or more or stage.roughly < before.roughly
-
-
 def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5, offset=0.0):
     """Of one kind; ``scores`` are of folds at descending penalties, (n_penalties, n_folds).
 
@@ -202,12 +149,6 @@ def outcome(scores, kind=(2, "l1"), encoding=None, noise=0.5, offset=0.0):
     alphas = 0.4 ** np.arange(len(scores))
     combination = Combination((*kind, 1, encoding, None), options, alphas, None)
     return Outcome(combination, (), paths, 100, noise)
-
-
-def test_three_blocks_are_tried_but_not_of_neurons_of_any_order():
-    for order, most in ((None, 2), (2, 3)):
-        tried = others("n_blocks", (1, 2, 3), {"interaction_order": order, "n_blocks": 1})
-        assert tried == list(range(2, most + 1))
 
 
 VARIED = Stage(100, 1, 3, 2, {"encoding": (None, "uniform")})
@@ -254,11 +195,10 @@ def test_late_in_a_race_those_as_good_but_for_noise_go_on_and_one_of_them_is_pla
     assert best([top, other, worse], late) == [top, other]
 
 
-@pytest.mark.parametrize("effort", ["balanced", "thorough"])
-@pytest.mark.parametrize("n_rows", [30, 500, 3_000, 30_000])
-def test_fits_of_the_last_stage_are_closer_to_the_optimum(effort, n_rows):
-    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
-    assert stages[-1].roughly < min(stage.roughly for stage in stages[:-1])
+def test_where_one_goes_on_it_is_chosen_as_at_the_end():
+    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
+    simple, other = outcome([noise - 1.0], kind=(1, "l1")), outcome([np.full(5, -0.95)])
+    assert best([simple, other], Stage(100, 5, 1, kinds_first=False)) == [simple]
 
 
 def test_what_only_noise_tells_apart_is_decided_for_the_simpler():
@@ -492,19 +432,6 @@ def test_what_is_left_to_gain_is_the_loss_in_units_of_the_score():
     assert left_to_gain(1.0, np.array([0.5, 0.5]), losses[:2]) == 0.0  # no score was gained
     assert left_to_gain(1.0, np.array([0.5]), losses[3:]) == 0.0  # nothing to compare with
     assert left_to_gain(np.nan, -losses, losses) == 0.0
-
-
-@pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("n_rows", [300, 1_500, 9_000, 30_000])
-@pytest.mark.parametrize(("n_folds", "of_a_fold"), [(3, 0.3), (10, 0.1), (40, 0.01)])
-def test_the_last_stage_is_on_all_folds_that_are_given(effort, n_rows, n_folds, of_a_fold):
-    folds = FoldCounts(n_folds, of_a_fold * n_rows, are_given=True)
-    stages, _ = planned(effort, Size(n_rows, 5, 1), folds, {}, {})
-    assert stages[-1].n_folds == n_folds
-    for stage, counts in zip(stages[:2], BY_EFFORT[effort].stages[:2], strict=True):
-        n_scored = stage.n_folds * folds.n_scored
-        assert stage.n_folds == n_folds or n_scored >= counts.n_scored
-        assert n_scored < counts.n_scored + folds.n_scored
 
 
 def test_small_test_parts_that_are_given_count_as_what_they_are():

@@ -26,7 +26,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     """Globally optimal ReLU network for classification chosen by cross-validation.
 
     By default everything is chosen, in a race: networks of several kinds run on few rows, the
-    better ones on more, with variants of their inputs, and at last on all rows (up to some 10,000);
+    better ones on more, with variants of their inputs, and at last on all rows (up to some 20,000);
     each goes on from the neurons that it found before, and so does the fit of the winner on all the
     data. Where candidates are given for every parameter, all combinations of them are tried on all
     the folds instead.
@@ -86,7 +86,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         number of folds, both stratified, a splitter, or an iterable of (train, test) indices. A
         number is one of folds of the rows with weight. A fold that cannot be scored, or has no row
         with weight of a class to fit, is left out, with a warning. Early stages of a race use the
-        first folds, the last one all that are given, fitted on up to as many rows as the stage has.
+        first folds, the last ones all that are given, fitted on up to as many rows as a stage has.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
         mean loss.
@@ -98,9 +98,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     tol : float, default=1e-4
         As in :class:`WedgeReLUClassifier`, of the final fit; folds, whose networks are only
         scored, are solved to ten times that. After a race the final fit is, too, up to 2,000
-        rows or if it can be certified; else it ends when new neurons gain less than half a
-        hundredth of its own loss, without a warning about the gap that is left. The networks of the
-        race are rough.
+        rows or if it can be certified; else it ends when new neurons gain less than some
+        thousandth of its own loss, without a warning about the gap that is left. The networks of
+        the race are rough.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None

@@ -63,7 +63,7 @@ OF_LEFT = 0.01
 # A candidate goes on only if it is behind the best one by this part at most of what that one leaves
 # to gain.
 HOPELESS = 0.25
-# Before the last stage, where early ones have left few and rows are many.
+# The same late in a race, where early stages have left few.
 CLOSE = 0.02
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
@@ -309,8 +309,10 @@ def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     """Those that go on, the best first; of equal ones the simplest.
 
     If there are several, one of them is without an encoding: early stages are too noisy to rule
-    that out.
+    that out. If only one does, it is chosen as at the end.
     """
+    if stage.n_kept == 1:
+        return [chosen(outcomes)]
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
     scores, losses = np.hstack([each.up_to_best for each in outcomes])
 

@@ -145,6 +145,11 @@ class Counts:
     kinds_first: bool = True
     roughly: float = ROUGHLY
 
+    def stage(self, n_rows: int, n_folds: int, variants: dict[str, tuple]) -> Stage:
+        """Of a table that has so many rows and folds, and so much to vary."""
+        how = self.kinds_first, self.roughly
+        return Stage(n_rows, n_folds, self.n_kept, self.n_varied, variants, *how)
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -230,26 +235,17 @@ def planned(
 
 
 def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) -> list[Stage]:
-    """Those in which there is something to vary, rows that none before had, or finer penalties."""
+    """Those in which there is something to vary, more rows or folds, or closer fits."""
     names = auto if size.rows_per_cost >= SMALL_ROWS else {}
     every = BY_EFFORT[effort].stages
-    most_rows = size.to_fit(every[-1].n_rows)
     stages: list[Stage] = []
     for counts in every:
         n_rows = size.to_fit(counts.n_rows)
         n_folds = folds.that_score(counts.n_scored / size.cost)
-        if folds.are_given and counts.n_kept == 1 and n_rows == most_rows:
+        if folds.are_given and counts.n_kept == 1:
             n_folds = folds.n  # who gives folds wants the choice to be made on them
         variants = {name: names[name] for name in counts.varied if name in names}
-        stage = Stage(
-            n_rows,
-            n_folds,
-            counts.n_kept,
-            counts.n_varied,
-            variants,
-            counts.kinds_first,
-            counts.roughly,
-        )
+        stage = counts.stage(n_rows, n_folds, variants)
         if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
             stages.append(stage)
     return stages

@@ -75,6 +75,12 @@ class RaceRows:
             chosen[self.order[self.codes[self.order] == code][:LEAST_OF_CLASS]] = True
         return chosen[self.group]
 
+    def first_with(self, n: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether a row is of the first groups, as many of all as it takes for ``n`` of some."""
+        groups = np.unique(self.group[rows])
+        places = np.sort(np.argsort(self.order)[groups[groups != NOWHERE]])
+        return self.first(places[n - 1] + 1 if n < len(places) else self.n_groups)
+
     def parts(self, n_folds: int, by_class: bool) -> list[NDArray[np.intp]]:
         """The part of each row, as often as they must be dealt for so many folds."""
         found = []
@@ -131,10 +137,9 @@ def placed(folds: Sequence[Fold]) -> list[Fold]:
 
 
 def fewer(folds: Sequence[Fold], rows: RaceRows, n_rows: int, n_folds: int) -> list[Fold]:
-    """Of the first folds, about so many distinct rows to fit; all rows that they are scored on."""
+    """Of the first folds, so many distinct rows to fit; all rows that they are scored on."""
     chosen = []
     for fold in folds[:n_folds]:
-        share = rows.n_distinct(fold.train) / rows.n_groups
-        kept = rows.first(int(np.ceil(n_rows / share)))[fold.train]
+        kept = rows.first_with(n_rows, fold.train)[fold.train]
         chosen.append(replace(fold, train=fold.train[kept], n_folds=len(folds[:n_folds])))
     return chosen
