@@ -103,6 +103,31 @@ in_every_system = settings(
 )
 
 
+def system_with_matrix(kind, rng, q, rank, decades, k=5):
+    """A Newton system on k rows, and all its entries, (k q, k q)."""
+    m, rows = k + 3, np.r_[1, 2, 4, 5, 7 : k + 3]
+    quadratic, tensor = quadratic_with_tensor(kind, rng, m, q, rank)
+    unit = rng.standard_normal((k, q))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    pull = 10.0 ** rng.uniform(-decades, decades, k)
+    matrix = tensor[rows][:, :, rows].copy()
+    for place in range(k):
+        across = np.eye(q) - np.outer(unit[place], unit[place])
+        matrix[place, :, place] += pull[place] * across
+    return quadratic.newton_system(rows, GroupCurvature(unit, pull)), matrix.reshape(k * q, -1)
+
+
+def ridged(matrix, ridge):
+    """With a ridge relative to the median of the diagonal."""
+    return matrix + ridge * np.median(np.diag(matrix)) * np.eye(len(matrix))
+
+
+def assert_solves(found, matrix, right):
+    """By the energy of the error: in directions of almost no curvature, a step may end anywhere."""
+    error = found - np.linalg.solve(matrix, right)
+    assert error @ matrix @ error <= 1e-8 * (found @ matrix @ found)
+
+
 @pytest.mark.usefixtures("every_system")
 @in_every_system
 @given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 9), st.integers(0, 7))
@@ -111,50 +136,95 @@ def test_a_newton_step_solves_its_system(seed, kind, q, rank, decades):
 
     One output has an active set of its own, and rows of length one: no curvature of the penalty.
     """
-    rng = np.random.default_rng(seed)
-    m, rows, ridge = 8, np.array([1, 2, 4, 5, 7]), 1e-9
-    quadratic, tensor = quadratic_with_tensor(kind, rng, m, q, rank)
-    unit = rng.standard_normal((len(rows), q))
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    pull = 10.0 ** rng.uniform(-decades, decades, len(rows))
-    matrix = tensor[rows][:, :, rows].copy()
-    for place in range(len(rows)):
-        across = np.eye(q) - np.outer(unit[place], unit[place])
-        matrix[place, :, place] += pull[place] * across
-    matrix = matrix.reshape(len(rows) * q, -1)
+    rng, ridge = np.random.default_rng(seed), 1e-9
+    system, matrix = system_with_matrix(kind, rng, q, rank, decades)
     right = matrix @ rng.standard_normal(len(matrix))
-    system = quadratic.newton_system(rows, GroupCurvature(unit, pull))
-    found = system.solve(right.reshape(len(rows), q), ridge).ravel()
-    ridged = matrix + ridge * np.median(np.diag(matrix)) * np.eye(len(matrix))
-    # Energy of the error: in directions of almost no curvature, a step may end anywhere.
-    error = found - np.linalg.solve(ridged, right)
-    assert error @ ridged @ error <= 1e-8 * (found @ ridged @ found)
+    found = system.solve(right.reshape(-1, q), ridge)
+    assert_solves(found.ravel(), ridged(matrix, ridge), right)
 
 
+@pytest.mark.parametrize("ridge", [1e-12, 1e-9])
+@pytest.mark.parametrize("k", [5, 40])
 @pytest.mark.usefixtures("every_system")
 @in_every_system
-@given(SEEDS, st.sampled_from(KINDS), st.integers(2, 5), st.integers(1, 4))
-def test_rows_that_stay_are_zero_and_have_no_equation(seed, kind, q, n_staying):
-    """Of one system, after a step on all rows."""
+@given(
+    SEEDS,
+    st.sampled_from(KINDS),
+    st.integers(2, 5),
+    st.integers(1, 9),
+    st.integers(0, 7),
+    st.integers(1, 4),
+)
+def test_rows_that_stay_are_zero_and_have_no_equation(
+    k, ridge, seed, kind, q, rank, decades, n_staying
+):
+    """Few and many for the rows in use: others then have factors of their own.
+
+    Of one system, between steps on all rows; where rounding leaves it indefinite, with a larger
+    ridge.
+    """
     rng = np.random.default_rng(seed)
-    m, rows, ridge = 8, np.array([1, 2, 4, 5, 7]), 1e-9
-    quadratic, tensor = quadratic_with_tensor(kind, rng, m, q, 20)
-    unit = rng.standard_normal((len(rows), q))
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    pull = 10.0 ** rng.uniform(-2, 2, len(rows))
-    staying = np.zeros(len(rows), dtype=bool)
-    staying[rng.permutation(len(rows))[:n_staying]] = True
-    right = rng.standard_normal((len(rows), q))
-    system = quadratic.newton_system(rows, GroupCurvature(unit, pull))
-    system.solve(right, ridge)
-    found = system.solve(right, ridge, staying)
-    matrix = tensor[rows][:, :, rows].copy()
-    for place in range(len(rows)):
-        matrix[place, :, place] += pull[place] * (np.eye(q) - np.outer(unit[place], unit[place]))
-    matrix = matrix[~staying][:, :, ~staying].reshape((len(rows) - n_staying) * q, -1)
+    system, matrix = system_with_matrix(kind, rng, q, rank, decades, k)
+    staying = np.zeros(k, dtype=bool)
+    staying[rng.permutation(k)[:n_staying]] = True
+    right = matrix @ rng.standard_normal(len(matrix))
+    rows, moving = right.reshape(k, q), np.repeat(~staying, q)
+    before = system.solve(rows, ridge)
+    found = system.solve(rows, ridge, staying)
     assert np.all(found[staying] == 0.0)
-    left = matrix @ found[~staying].ravel() - right[~staying].ravel()
-    assert np.abs(left).max() <= 1e-6 * max(1.0, np.abs(found).max() * np.abs(matrix).max())
+    left = (matrix @ found.ravel() - right)[moving]
+    of_ridge = np.median(np.diag(matrix)) * np.abs(found).max()
+    assert np.abs(left).max() <= 1e-5 * (np.abs(right[moving]).max() + of_ridge)
+    assert_array_equal(system.solve(rows, ridge), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [5, 40])
+@pytest.mark.usefixtures("every_system")
+def test_the_unit_of_the_ridge_is_that_of_all_rows_whichever_stay(kind, k):
+    system, matrix = system_with_matrix(kind, np.random.default_rng(0), 2, 9, 2, k)
+    right, staying = matrix @ np.ones(len(matrix)), np.arange(k) < 2
+    moving, whole = np.repeat(~staying, 2), ridged(matrix, 0.1)
+    found = system.solve(right.reshape(k, 2), 0.1, staying).ravel()[moving]
+    expected = np.linalg.solve(whole[np.ix_(moving, moving)], right[moving])
+    assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["same", "separate"])
+def test_factors_of_the_other_rows_are_for_where_many_stay(kind, monkeypatch):
+    """Many for the number of outputs and of rows in use."""
+    rng = np.random.default_rng(0)
+    system, _ = system_with_matrix(kind, rng, 3, 20, 1, 100)
+    right, break_even = rng.standard_normal((100, 3)), {"same": 2, "separate": 8}[kind]
+    system.solve(right, 1e-9)
+    factored, of = [], quadratics._Inverse.of
+
+    def counted(grams, rows, *args):
+        factored.append(len(rows))
+        return of(grams, rows, *args)
+
+    monkeypatch.setattr(quadratics._Inverse, "of", counted)
+    system.solve(right, 1e-9, np.arange(100) < break_even)
+    assert factored == []
+    system.solve(right, 1e-9, np.arange(100) < break_even + 1)
+    assert factored == [100 - break_even - 1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 3)])
+@pytest.mark.usefixtures("every_system")
+def test_a_system_that_is_not_finite_is_an_error(kind, bad, place):
+    rng, (row, other) = np.random.default_rng(0), place
+    quadratic, _ = quadratic_with_tensor(kind, rng, 4, 2, rank=8)
+    if kind == "across":
+        quadratic.tensor[row, 0, other, 0] = quadratic.tensor[other, 0, row, 0] = bad
+    else:
+        quadratic.grams[0, [row, other], [other, row]] = bad
+    penalty = GroupCurvature(np.full((4, 2), np.sqrt(0.5)), np.ones(4))
+    system = quadratic.newton_system(np.arange(4), penalty)
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        system.solve(np.ones((4, 2)), 1e-9)
 
 
 @settings(max_examples=100, deadline=None)

@@ -65,7 +65,7 @@ def step_on_rows(grams, alpha, rows, coef, gradient):
     or one for each.
     """
     after, own = np.empty(coef.shape[1]), np.empty(len(grams))
-    # By outputs: what a row changes is then next to one another.
+    # By outputs: what a step on a row changes is then contiguous.
     gradients = gradient.T.copy()
     for row in rows:
         own[:] = grams[:, row, row]

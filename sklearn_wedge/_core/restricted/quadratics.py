@@ -10,14 +10,14 @@ matrices of the size of one output.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from sklearn_wedge._core import kernels
@@ -28,6 +28,9 @@ Array = NDArray[np.float64]
 REFINEMENTS = 2
 # Entries of rows in use up to which one matrix takes less time than the formula.
 FEW_ENTRIES = 200
+# The square of outputs times rows that stay, per matrix and row in use, up to which a Schur
+# complement takes less time than factors of the other rows.
+MOST_STAYING = 0.25
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,14 @@ class NewtonSystem(Protocol):
     def solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None = None) -> Array:
         """The solution, (k, q), with the least ridge from this one on that makes it definite.
 
-        The ridge is relative to the median of the diagonal: rows that are nearly zero have a huge
-        one. Rows that stay, where a mask (k,) is true, are zero and have no equation.
+        The ridge is relative to the median of the diagonal of all rows, those that stay included:
+        rows that are nearly zero have a huge one. Rows that stay, where a mask (k,) is true, are
+        zero and have no equation.
+
+        Raises
+        ------
+        ValueError
+            If the system is not finite.
         """
 
 
@@ -198,14 +207,25 @@ def _dense(dense: Array, penalty: GroupCurvature) -> _Dense:
     return _Dense(dense.reshape(k * q, k * q))
 
 
-def _invert(matrix: Array) -> None:
-    """A positive definite matrix becomes its inverse: in half the time of a solution."""
-    # Symmetric: the transpose is the matrix itself, in the order of LAPACK.
-    failed = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[1]
+def _factor(matrix: Array, lower: int) -> Array:
+    """That of Cholesky of a positive definite matrix, which is lost if it is in Fortran order."""
+    factor, failed = dpotrf(matrix, lower=lower, clean=0, overwrite_a=1)
+    # A larger ridge would not help: before what else failed.
+    if not np.isfinite(np.diag(factor)).all():
+        raise ValueError("A Newton system must not contain infs or NaNs.")
     if failed:
         raise LinAlgError("The matrix is not positive definite.")
-    dpotri(matrix.T, lower=1, overwrite_c=1)
-    kernels.groups.mirror(matrix)
+    return factor
+
+
+def _inverted(matrix: Array) -> Array:
+    """The inverse of a positive definite matrix, which is lost: in half the time of a solution."""
+    # Symmetric: the transpose is the matrix itself, in the order of LAPACK.
+    inverse, failed = dpotri(_factor(matrix.T, lower=1), lower=1, overwrite_c=1)
+    if failed:
+        raise LinAlgError("The matrix is singular.")
+    kernels.groups.mirror(inverse.T)
+    return inverse.T
 
 
 @dataclass(frozen=True)
@@ -221,12 +241,11 @@ class _Dense:
             moving[staying] = False
         places = np.flatnonzero(moving)
         matrix = self.matrix if staying is None else self.matrix[np.ix_(places, places)]
-        size, solution = _ridge_unit(np.diag(matrix)), np.zeros(right.shape)
+        size, solution = _ridge_unit(np.diag(self.matrix)), np.zeros(right.shape)
         while True:
             try:
                 ridged = matrix + ridge * size * np.eye(len(matrix))
-                factor = cholesky(ridged, lower=True, check_finite=False)
-                solution[moving] = cho_solve((factor, True), right[moving], check_finite=False)
+                solution[moving] = dpotrs(_factor(ridged, lower=1), right[moving], lower=1)[0]
                 return solution
             except LinAlgError:
                 ridge *= 10
@@ -268,34 +287,42 @@ class _Inverse:
         ------
         LinAlgError
             Where rounding leaves the system indefinite.
+        ValueError
+            If it is not finite.
         """
         k, root = len(rows), np.sqrt(penalty.pull)
         inverses = room[0][: len(grams) * k * k].reshape(-1, k, k)
         left = room[1][: k * k].reshape(k, k)
         kernels.groups.restrict(kernels.ready(grams), rows, penalty.pull + ridge, inverses)
         for inverse in inverses:
-            _invert(inverse)
+            inverse[:] = _inverted(inverse)
         along = kernels.ready((root[:, None] * penalty.unit).T)
         kernels.groups.left_along(inverses, along, left)
-        factor, failed = dpotrf(left.T, lower=0, clean=0, overwrite_a=1)
-        if failed:
-            raise LinAlgError("The matrix is not positive definite.")
-        return cls(inverses, penalty.unit, root, factor)
+        return cls(inverses, penalty.unit, root, _factor(left.T, lower=0))
 
     def times(self, right: Array) -> Array:
         """Its product with some right sides, (k, q, s)."""
-        first = self.inverses @ right.transpose(1, 0, 2)
+        return self._completed(self.inverses @ right.transpose(1, 0, 2))
+
+    def columns(self, which: NDArray[np.intp]) -> Array:
+        """Those of some of its rows, (k, q, s q)."""
+        k, q = self.unit.shape
+        first, outputs = np.zeros((q, k, len(which), q)), np.arange(q)
+        first[outputs, :, :, outputs] = self.inverses[:, :, which]
+        return self._completed(first.reshape(q, k, -1))
+
+    def _completed(self, first: Array) -> Array:
+        """A product without what rows have less of along themselves, (q, k, s), with it."""
         along = np.einsum("ka,aks->ks", self.unit, first) * self.root[:, None]
         along = self.root[:, None] * dpotrs(self.left, along, lower=0)[0]
         second = self.inverses @ (self.unit.T[:, :, None] * along)
         return (first + second).transpose(1, 0, 2)
 
 
-@dataclass(frozen=True)
 class _SystemByOutput:
     """A Newton system of outputs that do not interact, solved by the formula of Woodbury.
 
-    Attributes
+    Parameters
     ----------
     grams : ndarray of shape (1, m, m) or (q, m, m)
         One for all outputs or one for each.
@@ -306,11 +333,16 @@ class _SystemByOutput:
         Memory for its inverse: the last one there.
     """
 
-    grams: Array
-    rows: NDArray[np.intp]
-    penalty: GroupCurvature
-    room: tuple[Array, Array]
-    _inverse: dict[float, _Inverse] = field(default_factory=dict)
+    def __init__(
+        self,
+        grams: Array,
+        rows: NDArray[np.intp],
+        penalty: GroupCurvature,
+        room: tuple[Array, Array],
+    ):
+        self.grams, self.rows, self.penalty, self.room = grams, rows, penalty, room
+        # The inverse in the memory, with its ridge.
+        self._last: tuple[float, _Inverse] | None = None
 
     def solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None = None) -> Array:
         """See ``NewtonSystem``."""
@@ -318,14 +350,29 @@ class _SystemByOutput:
         size = _ridge_unit(own + self.penalty.pull[:, None] * (1 - self.penalty.unit**2))
         while True:
             try:
+                if staying is not None and self._are_many(staying):
+                    return self._solve_others(right, ridge * size, staying)
                 return self._solve(right, ridge * size, staying)
             except LinAlgError:
                 ridge *= 10
 
+    def _are_many(self, staying: NDArray[np.bool_]) -> bool:
+        q = self.penalty.unit.shape[1]
+        return staying.sum() * q**2 > MOST_STAYING * len(self.grams) * len(self.rows)
+
+    def _solve_others(self, right: Array, ridge: float, staying: NDArray[np.bool_]) -> Array:
+        """As a system without the rows that stay, which takes the memory."""
+        moving, solution, self._last = ~staying, np.zeros(right.shape), None
+        penalty = GroupCurvature(self.penalty.unit[moving], self.penalty.pull[moving])
+        others = _SystemByOutput(self.grams, self.rows[moving], penalty, self.room)
+        solution[moving] = others._solve(right[moving], ridge, None)
+        return solution
+
     def _solve(self, right: Array, ridge: float, staying: NDArray[np.bool_] | None) -> Array:
-        approximately = self._inverted(ridge).times
+        inverse = self._inverse(ridge)
+        approximately = inverse.times
         if staying is not None:
-            approximately = _but_for(approximately, staying, right.shape[1])
+            approximately = _but_for(inverse, staying)
             right = np.where(staying[:, None], 0.0, right)
         solution = approximately(right[:, :, None])[:, :, 0]
         for _ in range(REFINEMENTS):
@@ -335,12 +382,13 @@ class _SystemByOutput:
             solution = solution + approximately(rest[:, :, None])[:, :, 0]
         return solution
 
-    def _inverted(self, ridge: float) -> _Inverse:
-        if ridge not in self._inverse:
-            self._inverse.clear()
+    def _inverse(self, ridge: float) -> _Inverse:
+        if self._last is None or self._last[0] != ridge:
+            # Even if there is none with this ridge, the last one is overwritten.
+            self._last = None
             args = self.grams, self.rows, self.penalty, ridge, self.room
-            self._inverse[ridge] = _Inverse.of(*args)
-        return self._inverse[ridge]
+            self._last = ridge, _Inverse.of(*args)
+        return self._last[1]
 
     def _times(self, coef: Array) -> Array:
         whole = np.zeros((self.grams.shape[1], coef.shape[1]))
@@ -348,19 +396,16 @@ class _SystemByOutput:
         return _by_output(self.grams, whole)[self.rows] + self.penalty.times(coef)
 
 
-def _but_for(
-    inverse: Callable[[Array], Array], staying: NDArray[np.bool_], q: int
-) -> Callable[[Array], Array]:
+def _but_for(inverse: _Inverse, staying: NDArray[np.bool_]) -> Callable[[Array], Array]:
     """The inverse on the other rows, where some of k stay at zero: by a Schur complement."""
-    k, which = len(staying), np.flatnonzero(staying)
-    pushes = np.zeros((k, q, len(which), q))
-    pushes[which, :, np.arange(len(which)), :] = np.eye(q)
-    effects = inverse(pushes.reshape(k, q, len(which) * q))
-    own = cho_factor(effects[which].reshape(len(which) * q, -1), lower=True, check_finite=False)
+    which = np.flatnonzero(staying)
+    effects = inverse.columns(which)
+    n_effects = effects.shape[2]
+    own = cho_factor(effects[which].reshape(n_effects, -1), lower=True, check_finite=False)
 
     def on_others(right: Array) -> Array:
-        solution = inverse(right)
-        moved = solution[which].reshape(len(which) * q, -1)
+        solution = inverse.times(right)
+        moved = solution[which].reshape(n_effects, -1)
         solution = solution - effects @ cho_solve(own, moved, check_finite=False)
         solution[which] = 0.0
         return solution

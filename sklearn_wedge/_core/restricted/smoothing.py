@@ -48,8 +48,8 @@ ROUNDING, ROUGHLY = 1e-13, 1e-3
 # goes on.
 UNSOLVED, FEW_ROWS = 1e-6, 500
 # Of more rows, and of all in many chunks, where a step is several passes, those far from their
-# kinks are taken together, in lumps; so many are not, at least. Each neuron brings a row to its
-# kink: where there are many, so are the rows that come from one side to the other.
+# kinks are taken together, in lumps; so many are not, at least. Each column of the working set
+# may bring a row to its kink: where there are many, so are the rows that change sides.
 MANY_ROWS, SHARE_ALONE, LEAST_ALONE = 4000, 0.25, 1000
 ALONE_PER_COLUMN, MOST_ALONE = 10, 0.5
 # Times that rows leave their lumps; margins are told apart by roots of two.
@@ -113,7 +113,7 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         return coef.shape[1] > 1
 
     def accuracy(self, coef: Array) -> float:
-        """Less of several outputs."""
+        """Coarser of several outputs."""
         return ACCURACY_OF_SEVERAL if self.is_slow(coef) else super().accuracy(coef)
 
     def solve(
