@@ -114,7 +114,7 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
 # Rows that one row counts as where CVXPY solves for a loss, and each fit takes that much longer.
 OF_CVXPY = 10
 # The stage of a race that is a grid: everything on every fold.
-ALL = Stage(None, None, 1)
+ALL = Stage(None, None, 1, is_last=True)
 
 
 def _is_one(given: Any) -> bool:

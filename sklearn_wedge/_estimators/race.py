@@ -47,8 +47,8 @@ KINKED_PATIENCE = replace(COARSE_PATIENCE, hopeless=0.05, crowded=0.15)
 # Around the best one of the stage before, adjusted to the rows: a little more, then less and less.
 FINE = 0.4
 N_FINE = 7
-# Variants are compared at so many of these, at most.
-N_OF_VARIANTS = 3
+# Candidates are compared at so many of these, at most; the last stage has all.
+N_TO_COMPARE = 3
 FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
@@ -190,9 +190,8 @@ class Race:
         results: list[list[Outcome]] = []
         for stage in stages:
             runners = self._distinct(_varied(runners, stage))
-            is_last = stage is stages[-1]
             knows_penalties = results or self.grid_of is not None
-            if len(runners) <= stage.n_kept and knows_penalties and not is_last:
+            if len(runners) <= stage.n_kept and knows_penalties and not stage.is_last:
                 continue  # nothing to find out
             name = f"stage {len(results) + 1}"
             with told.subtask(name, None, sequential_subtasks=False) as task:
@@ -232,7 +231,7 @@ class Race:
         elif runner.before is None:
             alphas, patience = self._coarse(of_fold, folds[0]), coarse_patience(self.task.loss)
         else:
-            n_penalties = N_OF_VARIANTS if stage.variants else N_FINE
+            n_penalties = N_FINE if stage.is_last else N_TO_COMPARE
             alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)

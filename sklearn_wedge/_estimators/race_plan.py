@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil, comb
 from typing import Any
@@ -67,6 +67,8 @@ class Stage:
         is simpler; else those that are close to the best one, whatever they are.
     roughly : float
         What a fit may leave to gain, as a part of its own objective.
+    is_last : bool
+        Whether the race ends with it.
     """
 
     n_rows: int | None
@@ -76,6 +78,7 @@ class Stage:
     variants: dict[str, tuple] = field(default_factory=dict)
     kinds_first: bool = True
     roughly: float = ROUGHLY
+    is_last: bool = False
 
     def sees_more_than(self, other: Stage) -> bool:
         """Whether there are more rows to fit, or to score, or fits are closer to the optimum."""
@@ -248,7 +251,7 @@ def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) 
         stage = counts.stage(n_rows, n_folds, variants)
         if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
             stages.append(stage)
-    return stages
+    return [*stages[:-1], replace(stages[-1], is_last=True)]
 
 
 def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
