@@ -195,12 +195,6 @@ def test_late_in_a_race_those_as_good_but_for_noise_go_on_and_one_of_them_is_pla
     assert best([top, other, worse], late) == [top, other]
 
 
-def test_where_one_goes_on_it_is_chosen_as_at_the_end():
-    noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
-    simple, other = outcome([noise - 1.0], kind=(1, "l1")), outcome([np.full(5, -0.95)])
-    assert best([simple, other], Stage(100, 5, 1, kinds_first=False)) == [simple]
-
-
 def test_what_only_noise_tells_apart_is_decided_for_the_simpler():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     simple, other = outcome([noise - 1.0], kind=(1, "l1")), outcome([np.full(5, -0.95)])

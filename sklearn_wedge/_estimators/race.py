@@ -308,10 +308,8 @@ def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     """Those that go on, the best first; of equal ones the simplest.
 
     If there are several, one of them is without an encoding: early stages are too noisy to rule
-    that out. If only one does, it is chosen as at the end.
+    that out.
     """
-    if stage.n_kept == 1:
-        return [chosen(outcomes)]
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
     scores, losses = np.hstack([each.up_to_best for each in outcomes])
 
