@@ -214,6 +214,15 @@ def test_an_encoding_needs_a_larger_gain_than_another_kind():
     assert chosen([plain, outcome([better + error], encoding="uniform")]) is not plain
 
 
+def test_on_one_fold_an_encoding_has_to_gain_enough_and_another_kind_anything():
+    plain, same = outcome([[-1.0]]), outcome([[-0.995]], encoding="uniform")
+    assert chosen([plain, same]) is plain
+    better = outcome([[-0.9]], encoding="uniform")
+    assert chosen([plain, better]) is better
+    other_kind = outcome([[-0.995]], kind=(3, "l1"))
+    assert chosen([plain, other_kind]) is other_kind
+
+
 def test_a_smaller_penalty_needs_a_gain_beyond_noise():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]

@@ -369,24 +369,42 @@ def _makes_needless(one: Outcome, other: Outcome, left: float) -> bool:
 
 
 def chosen(outcomes: Sequence[Outcome]) -> Outcome:
-    """The simplest of those that are as good as the best one, by differences over the folds."""
+    """The simplest of those that are as good as the best one, by differences over the folds.
+
+    Of folds too few to know the noise: the best one, but an encoding only if it gains enough.
+    """
     scores = np.array([each.score for each in outcomes])
     top = outcomes[best_of(scores)]
     tied = [outcomes[k] for k in tied_with_best(scores)]
+    enough = OF_LEFT * left_to_gain(
+        top.up_to_best[1, -1], *np.hstack([each.up_to_best for each in outcomes])
+    )
     good = [
         each
         for each in outcomes
-        if each in tied or as_good(each.scores, top.scores, noise_between(each, top))
+        if each in tied
+        or as_good(
+            each.scores,
+            top.scores,
+            noise_between(each, top),
+            enough if only_encodes(each, top) else 0.0,
+        )
     ]
     return min(good, key=lambda each: each.combination.complexity)
 
 
-def noise_between(one: Outcome, better: Outcome) -> float:
-    """By how many standard errors another candidate has to be better than one."""
+def only_encodes(one: Outcome, better: Outcome) -> bool:
+    """Whether another candidate is of the same kind and depth, with an encoding."""
     a, b = one.combination, better.combination
     is_alike = (a.kind, a.options.n_blocks) == (b.kind, b.options.n_blocks)
-    only_encodes = is_alike and b.is_encoded and not a.is_encoded
-    return max(one.noise, NOISE_OF_ENCODINGS) if only_encodes and one.noise else one.noise
+    return is_alike and b.is_encoded and not a.is_encoded
+
+
+def noise_between(one: Outcome, better: Outcome) -> float:
+    """By how many standard errors another candidate has to be better than one."""
+    if one.noise and only_encodes(one, better):
+        return max(one.noise, NOISE_OF_ENCODINGS)
+    return one.noise
 
 
 def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
