@@ -43,7 +43,7 @@ SMALL_ROWS = 250
 PARTS = 5
 # What fits of the last stage may leave to gain, as a part of their own objective: rougher ones have
 # too few neurons at small penalties, so that larger ones, and kinds that need fewer, seem better.
-CLOSELY = 0.05
+CLOSELY = 0.03
 
 
 @dataclass(frozen=True)
