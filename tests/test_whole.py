@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -278,6 +277,5 @@ def test_neurons_that_the_last_layer_asks_for_are_ordered_by_what_they_gain_at_t
     [(True, 10, 25, 25), (False, 10, 100, 25), (False, 20, 100, 40), (False, 40, 100, 50)],
 )
 def test_the_last_search_chooses_among_twice_the_inputs_in_use(exact, in_use, in_turns, in_the_end):
-    given = SimpleNamespace(problem=SimpleNamespace(exact=exact))
-    assert whole.passed_on_at_most(given, in_use, in_the_end=False) == in_turns
-    assert whole.passed_on_at_most(given, in_use, in_the_end=True) == in_the_end
+    assert whole.passed_on_at_most(exact, in_use, in_the_end=False) == in_turns
+    assert whole.passed_on_at_most(exact, in_use, in_the_end=True) == in_the_end

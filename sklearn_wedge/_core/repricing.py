@@ -51,9 +51,9 @@ def priced_by_patterns(
         at = DualPoint([balanced(pull)], sample.rows, problem.loss)
         none = Neurons.empty(problem.neuron_class.order)
         priced = problem.price(at, alpha, Effort.LOCAL_MOVES, none, none, 0, None)
-        neurons, of_each = _by_gain(problem.sample, priced, pattern, alpha)
+        neurons, gained = _by_gain(problem.sample, priced, pattern, alpha)
         found.append(neurons)
-        gains.append(of_each)
+        gains.append(gained)
     order = np.argsort(-significant(np.concatenate(gains)), kind="stable")
     return reduce(Neurons.join, found).take(order)
 

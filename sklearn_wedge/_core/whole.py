@@ -114,7 +114,7 @@ def with_more_inputs(whole: Whole, build: Build, rule: StoppingRule, in_the_end:
     n_known = block.sample.n_inputs
     kept = np.flatnonzero(last.neurons.weight_matrix(sample.n_inputs)[n_known:].any(axis=1))
     known = block.passed_on.take(kept)
-    room = max(0, passed_on_at_most(whole, len(kept), in_the_end) - len(kept))
+    room = max(0, passed_on_at_most(whole.problem.exact, len(kept), in_the_end) - len(kept))
     new = with_work_of_their_own(block.sample, known, candidates)[:room]
     coef = np.concatenate([block.coef[kept], np.zeros((len(new), block.coef.shape[1]))])
     block = replace(block, passed_on=known.join(candidates.take(new)), coef=coef)
@@ -123,9 +123,9 @@ def with_more_inputs(whole: Whole, build: Build, rule: StoppingRule, in_the_end:
     return whole.resumed([*before, block], last, build, rule)
 
 
-def passed_on_at_most(whole: Whole, n_used: int, in_the_end: bool) -> int:
+def passed_on_at_most(exact: bool, n_used: int, in_the_end: bool) -> int:
     """How many neurons the block before the last passes on, unless more are in use."""
-    if whole.problem.exact:
+    if exact:
         return PASSED_ON
     if not in_the_end:
         return PASSED_ON_IN_TURNS

@@ -86,7 +86,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         number of folds, both stratified, a splitter, or an iterable of (train, test) indices. A
         number is one of folds of the rows with weight. A fold that cannot be scored, or has no row
         with weight of a class to fit, is left out, with a warning. Early stages of a race use the
-        first folds, the last ones all that are given, fitted on up to as many rows as a stage has.
+        first folds, the last one all that are given, fitted on up to as many rows as the stage has.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: minus the
         mean loss.

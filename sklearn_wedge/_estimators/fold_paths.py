@@ -37,7 +37,8 @@ class Patience:
 
     A score is better that gains ``least_gain`` of what the best one leaves to gain. The path ends
     at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty,
-    and where there are more than ``crowded`` neurons for each row fitted.
+    and where there are more than ``crowded`` neurons for each row fitted: then penalties go
+    one by one.
     """
 
     n: int

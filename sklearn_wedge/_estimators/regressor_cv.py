@@ -81,7 +81,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the
         number of folds, a splitter, or an iterable of (train, test) indices. A number is one of
         folds of the rows with weight. A fold that cannot be fitted or scored is left out, with a
-        warning. Early stages of a race use the first folds, the last ones all that are given,
+        warning. Early stages of a race use the first folds, the last one all that are given,
         fitted on up to as many rows as the stage has.
     scoring : str, callable or None, default=None
         A scorer name, or a callable ``scorer(estimator, X, y)``; larger is better. None: by the
