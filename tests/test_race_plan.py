@@ -12,6 +12,7 @@ from sklearn_wedge._estimators.race_plan import (
     BY_EFFORT,
     EFFORTS,
     PARTS,
+    VARIANTS,
     FoldCounts,
     Size,
     most_folds,
@@ -75,6 +76,34 @@ def test_three_blocks_are_tried_but_not_of_neurons_of_any_order():
 def test_fits_of_the_last_stage_are_closer_to_the_optimum(effort, n_rows):
     stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
     assert stages[-1].roughly < min(stage.roughly for stage in stages[:-1])
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("n_rows", [30, 300, 900, 3_000, 30_000])
+def test_rows_are_dealt_again_for_those_only_that_the_last_stage_keeps(effort, n_rows):
+    stages, _ = planned(effort, Size(n_rows, 5, 1), parts_of(n_rows, effort), {}, {})
+    assert all(stage.n_folds == stage.n_first <= PARTS for stage in stages[:-1])
+    assert stages[-1].n_first == min(stages[-1].n_folds, PARTS)
+    few = n_rows < BY_EFFORT[effort].stages[-1].n_scored
+    assert (stages[-1].n_folds > PARTS) == (few and effort != "fast")
+
+
+@pytest.mark.parametrize("n_rows", [300, 900, 3_000, 30_000])
+def test_nothing_is_varied_twice_on_the_same_rows(n_rows):
+    stages, _ = planned("balanced", Size(n_rows, 5, 1), parts_of(n_rows, "balanced"), {}, {})
+    varied = [(name, s.n_rows, s.n_first) for s in stages for name in s.variants]
+    assert {name for name, *_ in varied} == set(VARIANTS)
+    assert len(varied) == len(set(varied))
+
+
+def test_what_would_be_varied_roughly_on_the_rows_of_the_last_stage_is_varied_in_it():
+    stages, _ = planned("balanced", Size(277, 6, 1), parts_of(277, "balanced"), {}, {})
+    assert [set(stage.variants) for stage in stages] == [
+        set(),
+        {"encoding"},
+        {"n_blocks", "clip_quantile"},
+    ]
+    assert (stages[-1].n_kept, stages[-1].kinds_first) == (4, False)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

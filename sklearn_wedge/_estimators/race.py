@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,8 @@ OF_LEFT = 0.01
 HOPELESS = 0.25
 # The same late in a race, where early stages have left few.
 CLOSE = 0.02
+# Variants that may all go on are tried before a stage that has more than so many times the rows.
+MANY = 2
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 
@@ -142,6 +145,13 @@ class Outcome:
         """Mean scores and losses of the penalties as far as the best one, (2, n)."""
         return np.array([self.means, mean_losses(self.paths)])[:, : self.at + 1]
 
+    @property
+    def as_far_as_tried(self) -> Combination:
+        """The candidate with the penalties that were tried, for other folds."""
+        n_tried = len(self.means)
+        alphas = self.combination.alphas[:n_tried]
+        return replace(self.combination, alphas=alphas, patience=None)
+
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
         fold, path = self.folds[place], self.paths[place]
@@ -188,35 +198,72 @@ class Race:
         """The outcomes of each stage that is run, by candidate."""
         runners = [Runner(each) for each in candidates]
         results: list[list[Outcome]] = []
-        for stage in stages:
+        for stage, later in zip_longest(stages, stages[1:]):
+            n_before = len(runners)
             runners = self._distinct(_varied(runners, stage))
             knows_penalties = results or self.grid_of is not None
-            if len(runners) <= stage.n_kept and knows_penalties and not stage.is_last:
+            is_wanted = len(runners) > stage.n_kept or _saves_work(stage, later, n_before, runners)
+            if knows_penalties and not (is_wanted or stage.is_last):
                 continue  # nothing to find out
-            name = f"stage {len(results) + 1}"
-            with told.subtask(name, None, sequential_subtasks=False) as task:
-                outcomes = self._stage(stage, runners, task, name)
-            results.append(outcomes)
-            going_on = best(outcomes, stage)
+            folds = self._folds_of(stage)
+            results.append(self._stage(stage, runners, folds[: stage.n_first], told, len(results)))
+            going_on = best(results[-1], stage)
+            if stage.n_first is not None and len(folds) > stage.n_first:
+                results.append(self._on_all(folds, going_on, told, len(results)))
             runners = [Runner(each.combination.parameters, each) for each in going_on]
         return results
 
+    def _folds_of(self, stage: Stage) -> Sequence[Fold]:
+        if self.rows is None:
+            return self.folds
+        return fewer(self.folds, self.rows, stage.n_rows, stage.n_folds)
+
     def _stage(
-        self, stage: Stage, runners: Sequence[Runner], told: FitTask, name: str
+        self,
+        stage: Stage,
+        runners: Sequence[Runner],
+        folds: Sequence[Fold],
+        told: FitTask,
+        n_before: int,
     ) -> list[Outcome]:
-        folds = self.folds
-        if self.rows is not None:
-            folds = fewer(folds, self.rows, stage.n_rows, stage.n_folds)
         n_rows = max(self._n_distinct(fold) for fold in folds)
         combinations = [self._combination(each, stage, folds, n_rows) for each in runners]
-        scorings = [self.scoring_of(each) for each in combinations]
-        paths = paths_in_step(
-            self.task, combinations, folds, scorings, self.n_jobs, told, f"cross-validation, {name}"
-        )
+        paths = self._paths(combinations, folds, told, n_before)
         return [
             Outcome(combination, folds, of_combination, n_rows, self.noise)
             for combination, of_combination in zip(combinations, paths, strict=True)
         ]
+
+    def _on_all(
+        self, folds: Sequence[Fold], outcomes: Sequence[Outcome], told: FitTask, n_before: int
+    ) -> list[Outcome]:
+        """Outcomes on some folds, at the same penalties on the others too."""
+        rest = folds[len(outcomes[0].folds) :]
+        paths = self._paths([each.as_far_as_tried for each in outcomes], rest, told, n_before)
+        return [
+            replace(each, folds=folds, paths=[*each.paths, *more])
+            for each, more in zip(outcomes, paths, strict=True)
+        ]
+
+    def _paths(
+        self,
+        combinations: Sequence[Combination],
+        folds: Sequence[Fold],
+        told: FitTask,
+        n_before: int,
+    ) -> list[list[FoldPath]]:
+        scorings = [self.scoring_of(each) for each in combinations]
+        name = f"stage {n_before + 1}"
+        with told.subtask(name, None, sequential_subtasks=False) as task:
+            return paths_in_step(
+                self.task,
+                combinations,
+                folds,
+                scorings,
+                self.n_jobs,
+                task,
+                f"cross-validation, {name}",
+            )
 
     def _n_distinct(self, fold: Fold) -> int:
         return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
@@ -278,6 +325,13 @@ def _varied(runners: Sequence[Runner], stage: Stage) -> list[Runner]:
             instead = others(name, values, runner.parameters)
             found += [Runner({**runner.parameters, name: v}, runner.before) for v in instead]
     return found
+
+
+def _saves_work(
+    stage: Stage, later: Stage | None, n_before: int, runners: Sequence[Runner]
+) -> bool:
+    """Whether new variants cost much more to try in the next stage."""
+    return later is not None and len(runners) > n_before and later.n_rows > MANY * stage.n_rows
 
 
 def for_rows(alpha: float, n_rows: int, more: float) -> float:

@@ -67,6 +67,8 @@ class Stage:
         is simpler; else those that are close to the best one, whatever they are.
     roughly : float
         What a fit may leave to gain, as a part of its own objective.
+    n_first : int or None
+        Folds that all candidates have; those that are kept have the others too. None: all.
     is_last : bool
         Whether the race ends with it.
     """
@@ -78,12 +80,17 @@ class Stage:
     variants: dict[str, tuple] = field(default_factory=dict)
     kinds_first: bool = True
     roughly: float = ROUGHLY
+    n_first: int | None = None
     is_last: bool = False
 
+    def has_more_than(self, other: Stage) -> bool:
+        """Whether there are more rows to fit, or to score by all candidates."""
+        return self.n_rows > other.n_rows or self.n_first > other.n_first
+
     def sees_more_than(self, other: Stage) -> bool:
-        """Whether there are more rows to fit, or to score, or fits are closer to the optimum."""
-        has_more = self.n_rows > other.n_rows or self.n_folds > other.n_folds
-        return has_more or self.roughly < other.roughly
+        """The same, or more rows to score by any, or fits are closer to the optimum."""
+        is_longer = self.n_folds > other.n_folds or self.roughly < other.roughly
+        return is_longer or self.has_more_than(other)
 
 
 @dataclass(frozen=True)
@@ -148,9 +155,9 @@ class Counts:
     kinds_first: bool = True
     roughly: float = ROUGHLY
 
-    def stage(self, n_rows: int, n_folds: int, variants: dict[str, tuple]) -> Stage:
+    def stage(self, n_rows: int, n_folds: int, n_first: int, variants: dict[str, tuple]) -> Stage:
         """Of a table that has so many rows and folds, and so much to vary."""
-        how = self.kinds_first, self.roughly
+        how = self.kinds_first, self.roughly, n_first
         return Stage(n_rows, n_folds, self.n_kept, self.n_varied, variants, *how)
 
 
@@ -181,7 +188,7 @@ BY_EFFORT = {
             Counts(2_000, 250, 3, 3, ("encoding",)),
             Counts(2_000, 250, 3, 1, ("n_blocks", "clip_quantile")),
             Counts(4_000, 800, 4, 1, ("encoding",), kinds_first=False),
-            Counts(20_000, 1_600, 1, roughly=CLOSELY),
+            Counts(20_000, 1_600, 4, kinds_first=False, roughly=CLOSELY),
         ),
         10,
         KINDS,
@@ -192,7 +199,7 @@ BY_EFFORT = {
             Counts(2_400, 1_000, 5),
             Counts(4_000, 1_000, 5, 5, ("encoding",)),
             Counts(4_000, 1_000, 4, 3, ("n_blocks", "clip_quantile")),
-            Counts(20_000, 5_000, 1, roughly=CLOSELY),
+            Counts(20_000, 5_000, 4, kinds_first=False, roughly=CLOSELY),
         ),
         20,
         ALL_KINDS,
@@ -238,18 +245,42 @@ def planned(
 def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) -> list[Stage]:
     """Those in which there is something to vary, more rows or folds, or closer fits."""
     names = auto if size.rows_per_cost >= SMALL_ROWS else {}
-    every = BY_EFFORT[effort].stages
+    *early, last = BY_EFFORT[effort].stages
     stages: list[Stage] = []
-    for counts in every:
-        n_rows = size.to_fit(counts.n_rows)
-        n_folds = folds.that_score(counts.n_scored / size.cost)
-        if folds.are_given and counts.n_kept == 1:
-            n_folds = folds.n  # who gives folds wants the choice to be made on them
-        variants = {name: names[name] for name in counts.varied if name in names}
-        stage = counts.stage(n_rows, n_folds, variants)
+    for counts in (*early, last):
+        stage = _stage(counts, size, folds, counts is last)
+        varied = {
+            name
+            for before in stages
+            for name in before.variants
+            if not stage.has_more_than(before)  # was varied on as much
+        }
+        variants = {name: names[name] for name in counts.varied if name in names.keys() - varied}
+        stage = replace(stage, variants=variants)
         if len(stages) < 2 or variants or stage.sees_more_than(stages[-1]):
             stages.append(stage)
-    return [*stages[:-1], replace(stages[-1], is_last=True)]
+    *early, last = _without_a_rough_twin(stages)
+    return [*early, replace(last, is_last=True)]
+
+
+def _stage(counts: Counts, size: Size, folds: FoldCounts, is_last: bool) -> Stage:
+    """With nothing to vary. Only the last stage has all folds that users give, or many of ours."""
+    n_folds = folds.that_score(counts.n_scored / size.cost)
+    if folds.are_given:
+        n_folds = folds.n if is_last else n_folds  # the choice is to be made on them
+        n_first = n_folds
+    else:
+        n_first = min(n_folds, PARTS)
+        n_folds = n_folds if is_last else n_first
+    return counts.stage(size.to_fit(counts.n_rows), n_folds, n_first, {})
+
+
+def _without_a_rough_twin(stages: Sequence[Stage]) -> list[Stage]:
+    """What is varied on all that the last stage sees is varied in that, on closer fits."""
+    *early, twin, last = stages
+    if not early or last.variants or last.has_more_than(twin):
+        return list(stages)
+    return [*early, replace(last, n_varied=twin.n_varied, variants=twin.variants)]
 
 
 def _kinds(effort: str, size: Size, n_rows: int) -> list[dict[str, Any]]:
