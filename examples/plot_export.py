@@ -56,7 +56,7 @@ def predict(record, row):
 
 
 # %%
-# As ONNX, in single precision, if it can be run here (``pip install "sklearn_wedge[onnx]"``). To
+# As ONNX, in single precision, if it can be run here (``pip install ".[onnx]"``). To
 # convert a whole pipeline, call ``sklearn_wedge.export.register_onnx_converters()``, then
 # ``skl2onnx.to_onnx``.
 

@@ -106,7 +106,7 @@ def test_two_levels_of_a_column_share_no_neuron():
         assert model.neurons_.inputs.max() >= 2
         for inputs in model.neurons_.inputs.tolist():
             assert sum(2 <= k <= 5 for k in inputs) <= 1
-    assert "none of which has two levels of a category" in FITTED.certificate_.scope
+    assert "no neuron with two levels of a category" in FITTED.certificate_.scope
 
 
 # --- kinds of tables ----------------------------------------------------------------------------
@@ -335,6 +335,56 @@ def test_words_speak_of_levels():
     assert re.search(r"city \(\d\d levels\) as target means", text)
     assert "(sex = m)" in text
     assert any("job = it" in names for names in FITTED.neurons_frame()["inputs"])
+
+
+def test_target_means_of_several_classes_and_targets_say_of_which():
+    city, y = pd.DataFrame({"city": [f"c{k % 24:02}" for k in range(N)]}), np.arange(N) % 24 / 24.0
+    names = np.array(["few", "some", "many"])[np.digitize(y, [0.3, 0.7])]
+    model = WedgeReLUClassifier(0.02, interaction_order=1).fit(city, names)
+    inputs = [f"city as target mean of {name}" for name in ("few", "many", "some")]
+    assert model.table_.input_names() == inputs
+    assert "(city as target mean of few)" in model.summary()
+    record = model.to_dict()
+    assert [each["name"] for each in record["inputs"]] == inputs
+    assert set().union(*(neuron["weights"] for neuron in record["neurons"])) <= set(inputs)
+    both = np.column_stack([y, -y])
+    for targets, called in ((both, "01"), (pd.DataFrame(both, columns=["u", "v"]), "uv")):
+        model = WedgeReLURegressor(0.1, interaction_order=1).fit(city, targets)
+        assert model.table_.input_names() == [f"city as target mean of {name}" for name in called]
+    path = wedge_relu_path(city, both, [0.1])
+    assert path.table.input_names() == ["city as target mean of 0", "city as target mean of 1"]
+    for one, model in ((names == "few", WedgeReLUClassifier(0.02)), (y, WedgeReLURegressor(0.02))):
+        model = model.set_params(interaction_order=1).fit(city, one)
+        assert model.table_.input_names() == ["city as target mean"]
+        assert "(city as target mean)" in model.summary()
+
+
+def test_the_summary_names_the_columns_that_lacked_values_categories_too():
+    says = "Missing values: in age; filled in from other columns, with an input that says so; in job"
+    assert f"{replaced_by_medians(says)} a level of its own" in " ".join(FITTED.summary().split())
+    complete = FEW.assign(age=0.5)
+    text = WedgeReLURegressor(0.1).fit(complete, Y).summary()
+    assert "Missing values: in job a level of its own\n" in text
+    rare = FRAME.assign(job="it", age=0.5)
+    rare.loc[:2, "city"] = None
+    text = WedgeReLURegressor(0.1).fit(rare, Y).summary()
+    assert "Missing values: in city counted as a rare level\n" in text
+    assert "Missing" not in WedgeReLURegressor(0.1).fit(rare.fillna("c01"), Y).summary()
+
+
+def replaced_by_medians(text):
+    """What is said of one column of numbers, which has no others."""
+    return text.replace("filled in from other columns", "replaced by medians")
+
+
+def test_an_input_that_is_made_of_a_column_is_in_one_pair_of_parentheses():
+    flag = pd.DataFrame({"job": np.where(np.arange(60) % 3, "it", "law")})
+    model = WedgeReLURegressor(0.01, interaction_order=1, standardize=False)
+    hinges = WedgeFeatures(model).fit(flag, 1.0 * (flag["job"] == "law"))
+    (name,) = hinges.get_feature_names_out()
+    (formula,) = hinges.estimator_.neurons_frame()["formula"]
+    assert name == "relu(job = law)"
+    assert formula.split(" · ")[1] == "(job = law)₊"
 
 
 def test_effects_are_by_column():

@@ -91,7 +91,7 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ImportError
-            If PyTorch is not installed: ``pip install "sklearn_wedge[torch]"``.
+            If PyTorch is not installed: ``pip install ".[torch]"``.
         ValueError
             If columns are categories, or single values of numbers have inputs.
 
@@ -108,7 +108,7 @@ class ExportMixin(Convertible):
         True
         """
         check_is_fitted(self)
-        with needs("PyTorch", "to_torch", "sklearn_wedge[torch]"):
+        with needs("PyTorch", "to_torch", "torch"):
             from sklearn_wedge.export._torch import to_torch
         return to_torch(self, dtype)
 
@@ -141,7 +141,7 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ImportError
-            If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
+            If skl2onnx is not installed: ``pip install ".[onnx]"``.
         ValueError
             If ``dtype`` or ``target_opset`` is another one, or labels are numbers with a fractional
             part.
@@ -165,7 +165,7 @@ class ExportMixin(Convertible):
         ['X']
         """
         check_is_fitted(self)
-        with needs("skl2onnx", "to_onnx", "sklearn_wedge[onnx]"):
+        with needs("skl2onnx", "to_onnx", "onnx"):
             from sklearn_wedge.export._onnx import to_onnx
         return to_onnx(self, dtype, target_opset)
 
