@@ -26,8 +26,8 @@ from sklearn_wedge._text.sums import (
     Sum,
     all_different,
     bounded_in_words,
-    in_parentheses,
     heights_of_units,
+    in_parentheses,
     signal_ranges,
 )
 from sklearn_wedge._training.dask_inputs import is_dask
