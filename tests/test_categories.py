@@ -184,6 +184,35 @@ def test_text_in_the_place_of_numbers_is_warned_of():
         FITTED.predict(FEW.assign(sex=None))
 
 
+def test_a_column_of_numbers_and_text_is_refused_with_remedies_that_work():
+    mixed = FEW.assign(job=pd.Series([None, "a", 1, 2.5, "b"] * (N // 5), dtype=object))
+    says = (
+        r"mixes text and numbers: 'a' \(str\) in row 1, column {}, and 1 \(int\) in row 2\. Wedge.*"
+        r"map\(str, na_action='ignore'\).*pandas.to_numeric\(X\[\.\.\.\], errors='coerce'\)"
+    )
+    model = WedgeReLURegressor(0.1, interaction_order=1)
+    with pytest.raises(ValueError, match=says.format("'job'")):
+        model.fit(mixed, Y)
+    with pytest.raises(ValueError, match=says.format(1)):
+        clone(model).set_params(categorical_features=[2]).fit(mixed.to_numpy(), Y)
+    for named in ("from_dtype", ["job", "sex"]):
+        model = clone(model).set_params(categorical_features=named)
+        text = mixed.assign(job=mixed["job"].map(str, na_action="ignore"))
+        levels = ["job = 1", "job = 2.5", "job = a", "job = b", "job is missing"]
+        assert model.fit(text, Y).table_.input_names() == [
+            "age",
+            "age is missing",
+            *levels,
+            "sex = m",
+        ]
+    numbers = mixed.assign(job=pd.to_numeric(mixed["job"], errors="coerce"))
+    model = clone(model).set_params(categorical_features="from_dtype").fit(numbers, Y)
+    assert model.table_.input_names()[:2] == ["age", "job"]
+    # After a fit to numbers, text is what is wrong.
+    with pytest.raises(ValueError, match=r"X contains text: 'a' in row 1, column 'job'.*In fit"):
+        model.predict(mixed)
+
+
 def test_an_error_says_what_is_wrong():
     bad = [
         (["jobs"], FEW, r"'jobs', and X has no such column"),
@@ -196,7 +225,7 @@ def test_an_error_says_what_is_wrong():
         (
             ["job"],
             FEW.assign(job=[1, "a"] * (N // 2)),
-            r"'job' of X are of the types \['float', 's",
+            r"'job' of X are of the types \['float', 'str'\].*map\(str, na_action='ignore'\)",
         ),
         (["job", "sex"], FEW.assign(job=None), "All values of column 'job' of X are missing"),
     ]
