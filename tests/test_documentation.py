@@ -229,7 +229,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 def test_the_snippets_of_the_readme_run_and_print_what_they_say(capsys):
     readme = (ROOT / "README.md").read_text()
     snippets = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", readme, flags=re.DOTALL)
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     namespace: dict = {}
     for code, says in snippets:
         exec(compile(code, "README.md", "exec"), namespace)
