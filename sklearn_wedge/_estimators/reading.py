@@ -193,11 +193,11 @@ class ReadableNetwork(Documented):
         pandas.DataFrame
             Columns ``inputs`` (names), ``weights``, ``bias``, ``coefficient`` (of several outputs
             ``coefficient_<output>`` each), ``rows`` (of the training data that the neuron passes
-            through, by position; of a ramp the last one is where it ends) and ``formula``; the strongest neuron
-            first. If there are ramps also ``height``, how far they rise, else infinite. Of a deep
-            network also ``name`` (``h0``, ``h1``, ...) and ``block`` (from 1). Weights and biases
-            that only rounding keeps from zero are zero; formulas have digits enough that no two
-            read alike.
+            through, by position; of a ramp the last one is where it ends) and ``formula``; the
+            strongest neuron first. If there are ramps also ``height``, how far they rise, else
+            infinite. Of a deep network also ``name`` (``h0``, ``h1``, ...) and ``block`` (from 1).
+            Weights and biases that only rounding keeps from zero are zero; formulas have digits
+            enough that no two read alike.
 
         Raises
         ------

@@ -117,11 +117,11 @@ class ExportMixin(Convertible):
 
         Its input is ``X``, of shape (n_samples, n_features), with NaN where values are missing.
         If some columns are categories, there is one for each column instead, in their order and by
-        its name, of shape (n_samples, 1): text if its levels are text, else numbers. An empty text is
-        a missing value there, unless it was a level in training (in ``predict`` it is always a
-        level, or one that was not there): feed ``X[...].fillna("")``, as NaN among text is no
-        missing value but its name. In names skl2onnx puts ``_`` in the place of what is no letter,
-        digit or ``+``: ``[value.name for value in model.graph.input]`` has them as they are.
+        its name, of shape (n_samples, 1): text if its levels are text, else numbers. An empty text
+        is a missing value there, unless it was a level in training (in ``predict`` it is always a
+        level, or one that was not there): feed ``X[...].fillna("")``, as NaN among text becomes the
+        text "nan". In names skl2onnx puts ``_`` in the place of what is no letter, digit or ``+``:
+        ``[value.name for value in model.graph.input]`` has them as they are.
         Outputs are ``variable``, of shape (n_samples, n_outputs), for regression; ``label`` and
         ``probabilities``, both arrays, for classification. To convert a pipeline, see
         :func:`~sklearn_wedge.export.register_onnx_converters`.
