@@ -28,6 +28,7 @@ REFUSALS = (
     r"Several columns of X have the same name: .+ leave out or rename all but one",
     r"contains dates or times: .+ make of them what should matter",
     r"Levels of a category are text or numbers, and those of column .+ make text of all of them",
+    r"A column of X mixes text and numbers: .+ in row \d+, column .+ for a quantity numbers, with",
     r"Input X contains text: .+ in row \d+, column .+ convert numbers that are written as text",
     r"Input X contains an object that is no number: .+ in row \d+, column .+ make one of it, or",
     r"Input X contains infinity: .+ in row \d+, column .+ replace them, for example",

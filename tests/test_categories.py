@@ -106,7 +106,7 @@ def test_two_levels_of_a_column_share_no_neuron():
         assert model.neurons_.inputs.max() >= 2
         for inputs in model.neurons_.inputs.tolist():
             assert sum(2 <= k <= 5 for k in inputs) <= 1
-    assert "none of which has two levels of a category" in FITTED.certificate_.scope
+    assert "no neuron with two levels of a category" in FITTED.certificate_.scope
 
 
 # --- kinds of tables ----------------------------------------------------------------------------
@@ -184,6 +184,35 @@ def test_text_in_the_place_of_numbers_is_warned_of():
         FITTED.predict(FEW.assign(sex=None))
 
 
+def test_a_column_of_numbers_and_text_is_refused_with_remedies_that_work():
+    mixed = FEW.assign(job=pd.Series([None, "a", 1, 2.5, "b"] * (N // 5), dtype=object))
+    says = (
+        r"mixes text and numbers: 'a' \(str\) in row 1, column {}, and 1 \(int\) in row 2\. Wedge.*"
+        r"map\(str, na_action='ignore'\).*pandas.to_numeric\(X\[\.\.\.\], errors='coerce'\)"
+    )
+    model = WedgeReLURegressor(0.1, interaction_order=1)
+    with pytest.raises(ValueError, match=says.format("'job'")):
+        model.fit(mixed, Y)
+    with pytest.raises(ValueError, match=says.format(1)):
+        clone(model).set_params(categorical_features=[2]).fit(mixed.to_numpy(), Y)
+    for named in ("from_dtype", ["job", "sex"]):
+        model = clone(model).set_params(categorical_features=named)
+        text = mixed.assign(job=mixed["job"].map(str, na_action="ignore"))
+        levels = ["job = 1", "job = 2.5", "job = a", "job = b", "job is missing"]
+        assert model.fit(text, Y).table_.input_names() == [
+            "age",
+            "age is missing",
+            *levels,
+            "sex = m",
+        ]
+    numbers = mixed.assign(job=pd.to_numeric(mixed["job"], errors="coerce"))
+    model = clone(model).set_params(categorical_features="from_dtype").fit(numbers, Y)
+    assert model.table_.input_names()[:2] == ["age", "job"]
+    # After a fit to numbers, text is what is wrong.
+    with pytest.raises(ValueError, match=r"X contains text: 'a' in row 1, column 'job'.*In fit"):
+        model.predict(mixed)
+
+
 def test_an_error_says_what_is_wrong():
     bad = [
         (["jobs"], FEW, r"'jobs', and X has no such column"),
@@ -196,7 +225,7 @@ def test_an_error_says_what_is_wrong():
         (
             ["job"],
             FEW.assign(job=[1, "a"] * (N // 2)),
-            r"'job' of X are of the types \['float', 's",
+            r"'job' of X are of the types \['float', 'str'\].*map\(str, na_action='ignore'\)",
         ),
         (["job", "sex"], FEW.assign(job=None), "All values of column 'job' of X are missing"),
     ]
@@ -335,6 +364,52 @@ def test_words_speak_of_levels():
     assert re.search(r"city \(\d\d levels\) as target means", text)
     assert "(sex = m)" in text
     assert any("job = it" in names for names in FITTED.neurons_frame()["inputs"])
+
+
+def test_target_means_of_several_classes_and_targets_say_of_which():
+    city = pd.DataFrame({"city": [f"c{k % 24:02}" for k in range(N)]})
+    y = np.arange(N) % 24 / 24.0 + 1e-4 * np.arange(N)
+    names = np.array(["few", "some", "many"])[np.digitize(y, [0.3, 0.7])]
+    model = WedgeReLUClassifier(0.02, interaction_order=1).fit(city, names)
+    inputs = [f"city as target mean of {name}" for name in ("few", "many", "some")]
+    assert model.table_.input_names() == inputs
+    assert "(city as target mean of few)" in model.summary()
+    record = model.to_dict()
+    assert [each["name"] for each in record["inputs"]] == inputs
+    assert set().union(*(neuron["weights"] for neuron in record["neurons"])) <= set(inputs)
+    both = np.column_stack([y, -y])
+    for targets, called in ((both, "01"), (pd.DataFrame(both, columns=["u", "v"]), "uv")):
+        model = WedgeReLURegressor(0.1, interaction_order=1).fit(city, targets)
+        assert model.table_.input_names() == [f"city as target mean of {name}" for name in called]
+    path = wedge_relu_path(city, both, [0.1])
+    assert path.table.input_names() == ["city as target mean of 0", "city as target mean of 1"]
+    for one, model in ((names == "few", WedgeReLUClassifier(0.02)), (y, WedgeReLURegressor(0.02))):
+        model = model.set_params(interaction_order=1).fit(city, one)
+        assert model.table_.input_names() == ["city as target mean"]
+        assert "(city as target mean)" in model.summary()
+
+
+def test_the_summary_names_the_columns_that_lacked_values_categories_too():
+    says = "in age; replaced by medians, with an input that says so; in job a level of its own"
+    assert f"Missing values: {says}" in " ".join(FITTED.summary().split())
+    complete = FEW.assign(age=0.5)
+    text = WedgeReLURegressor(0.1).fit(complete, Y).summary()
+    assert "Missing values: in job a level of its own\n" in text
+    rare = FRAME.assign(job="it", age=0.5)
+    rare.loc[:2, "city"] = None
+    text = WedgeReLURegressor(0.1).fit(rare, Y).summary()
+    assert "Missing values: in city counted as a rare level\n" in text
+    assert "Missing" not in WedgeReLURegressor(0.1).fit(rare.fillna("c01"), Y).summary()
+
+
+def test_an_input_that_is_made_of_a_column_is_in_one_pair_of_parentheses():
+    flag = pd.DataFrame({"job": np.where(np.arange(60) % 3, "it", "law")})
+    model = WedgeReLURegressor(0.01, interaction_order=1, standardize=False)
+    hinges = WedgeFeatures(model).fit(flag, 1.0 * (flag["job"] == "law"))
+    (name,) = hinges.get_feature_names_out()
+    (formula,) = hinges.estimator_.neurons_frame()["formula"]
+    assert name == "relu(job = law)"
+    assert formula.split(" · ")[1] == "(job = law)₊"
 
 
 def test_effects_are_by_column():

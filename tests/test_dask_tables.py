@@ -210,6 +210,14 @@ def test_target_means_are_of_the_target_where_some_partition_has_no_weight():
     assert np.isfinite(model.predict(FRAME)).all()
 
 
+def test_target_means_of_several_classes_say_of_which():
+    labels = pd.cut(Y, [-1.0, 1.0, 2.0, 9.0], labels=["few", "some", "many"]).astype(str)
+    model = WedgeReLUClassifier(0.1, tol=0.1, interaction_order=1)
+    model.fit(lazy(FRAME[["city"]]), lazy(labels))
+    inputs = [f"city as target mean of {name}" for name in ("few", "many", "some")]
+    assert model.table_.input_names() == inputs
+
+
 def test_an_error_names_the_block_of_an_array_of_objects():
     X = np.array([[1.0, "a"], [2.0, "b"], [4.0, "a"]] * 20, dtype=object)
     model = WedgeReLURegressor(0.01, tol=0.1, interaction_order=1, categorical_features=[1])
@@ -223,7 +231,7 @@ def test_errors_say_where_something_is_wrong():
     with dask.config.set({"dataframe.convert-string": False}):
         mixed = FEW.assign(job=np.where(FEW.index == 120, 7, FEW["job"]))
         with pytest.raises(
-            ValueError, match=r"In partition \d of X.*text: .* in row \d+, column 'job'"
+            ValueError, match=r"In partition \d of X.* text.* in row \d+, column 'job'"
         ):
             MODEL.fit(lazy(mixed), Y)
         levels = WedgeReLURegressor(0.1, categorical_features=["job"])

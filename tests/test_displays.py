@@ -558,7 +558,7 @@ def test_displays_without_matplotlib_say_how_to_install_it(monkeypatch):
     path = wedge_relu_path(X1, Y1, [0.1])
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
-    wanted = r"pip install \"sklearn_wedge\[plot\]\""
+    wanted = r"pip install \"\.\[plot\]\" in a clone"
     for draw in (
         lambda: NeuronDisplay.from_estimator(PLANE, X2),
         lambda: EffectDisplay.from_estimator(PLANE),

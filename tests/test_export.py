@@ -439,7 +439,8 @@ def test_an_unfitted_estimator_is_not_exported(method):
 def test_a_missing_package_is_named(package, module, method, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, module, raising=False)
-    with pytest.raises(ImportError, match=rf'{method} needs .*"sklearn_wedge\[{extra}\]"'):
+    wanted = rf'{method} needs .*pip install "\.\[{extra}\]" in a clone'
+    with pytest.raises(ImportError, match=wanted):
         getattr(FITTED["regression"], method)()
 
 

@@ -440,9 +440,29 @@ def test_an_explanation_of_several_outputs_is_that_of_the_one_asked_for():
         assert float(first.split()[-1]) == pytest.approx(
             model.decision_function(X)[-1, 1], rel=1e-3
         )
-    for output in (None, 3, "d"):
-        with pytest.raises(ValueError, match="choose one by output=, of a, b, c"):
+    for output in (3, "d"):
+        with pytest.raises(ValueError, match=f"no output {output!r}: choose of a, b, c"):
             explanation.summary(output=output)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (WedgeReLUClassifier(0.01), "classes"),
+        (WedgeReLURegressor(0.01), "targets"),
+        (WedgeReLURegressor(0.01, loss="quantile", quantile=(0.2, 0.5, 0.8)), "quantiles"),
+    ],
+)
+def test_an_explanation_and_effects_of_several_outputs_ask_for_one_in_the_same_words(model, kind):
+    X, y, _ = table()
+    target = np.digitize(y, np.quantile(y, [0.3, 0.7]))
+    target = np.eye(3)[target] if kind == "targets" else target
+    model = model.set_params(interaction_order=1, tol=0.01).fit(X, target)
+    with pytest.raises(ValueError, match=f"an output for each of 3 {kind}: choose one by") as asked:
+        model.explain(X).summary()
+    with pytest.raises(ValueError) as of_effects:
+        EffectDisplay.from_estimator(model)
+    assert str(asked.value) == str(of_effects.value)
 
 
 @pytest.mark.parametrize(("name", "model"), CASES)
@@ -618,6 +638,29 @@ def test_formulas_of_few_classes_show_a_coefficient_of_each_and_the_summary_name
         assert_allclose([float(text) for text in shown.strip("()").split(", ")], own, rtol=1e-3)
         assert hinge.endswith(")₊")
         assert f"{formula} through" in model.summary() or len(frame) > 5
+
+
+def test_the_summary_says_along_which_columns_a_network_is_not_clipped():
+    X, y, _ = table()
+    says = "Not clipped: the network goes on linearly outside the training range"
+    X = np.column_stack([X, X[:, 0] > 5])  # has no outside
+    for clip_quantile in (0.005, 0, None):
+        model = WedgeReLURegressor(0.01, clip_quantile=clip_quantile).fit(X, y)
+        assert (f"{says}\n" in model.summary()) == (clip_quantile is None)
+    encoded = WedgeReLURegressor(0.01, clip_quantile=None, encoding="normal").fit(X, y)
+    assert "Not clipped" not in encoded.summary()
+    chosen = regressor_cv(alphas=[0.1, 0.01], cv=2, clip_quantile=None).fit(X, y)
+    assert chosen.clip_quantile_ is None and f"{says}\n" in chosen.summary()
+    assert "Not clipped" not in WedgeReLURegressor(10.0, clip_quantile=None).fit(X, y).summary()
+
+
+def test_a_column_whose_quantiles_coincide_is_not_clipped_and_the_summary_names_it():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=600), np.r_[30.0, 70.0, np.zeros(598)]])
+    model = WedgeReLURegressor(1e-4, interaction_order=1).fit(X, X[:, 0] + X[:, 1])
+    assert "outside the training range along x1\n" in model.summary()
+    far = model.predict([[0.0, 100.0], [0.0, 200.0], [0.0, 300.0]])
+    assert np.diff(far, n=2) == pytest.approx(0, abs=1e-6) and far[1] - far[0] > 50
 
 
 def test_the_summary_has_inputs_bound_neurons_and_importances():

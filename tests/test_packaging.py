@@ -51,3 +51,13 @@ def test_the_version_is_in_one_place():
     version = sklearn_wedge.__version__
     assert [path.name for path in places if version in path.read_text()] == ["_version.py"]
     assert "version" in PROJECT["dynamic"]
+
+
+def test_hints_on_extras_are_commands_for_a_clone():
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("doc/*.md"), *ROOT.glob("examples/*.py")]
+    texts += ROOT.glob("sklearn_wedge/**/*.py")
+    commands = re.findall(r"pip install[^`\n]*", "\n".join(map(Path.read_text, texts)))
+    hints = re.findall(r'"([^"\[]*)\[(\w+)\]"', "\n".join(commands))
+    assert {extra for _, extra in hints} >= {"plot", "dask", "onnx", "torch", "test"}
+    for where, extra in hints:
+        assert where == "." and extra in PROJECT["optional-dependencies"], (where, extra)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
@@ -349,7 +350,30 @@ def test_the_summary_says_what_was_chosen_and_why(fitted):
     words = " ".join(fitted.summary().split())
     assert f"Chosen: alpha {fitted.alpha_:.3g}, interaction_order=" in words
     assert "3 candidates on" in words
-    assert "mean score" in words
+    assert f"mean score {fitted.best_score_:.4g}: minus the mean squared error)" in words
+
+
+def test_the_summary_says_what_the_scores_are():
+    X = inputs(60)
+    few = {"alphas": [0.1], "cv": 2, "interaction_order": 1, "norm": "l1", "n_blocks": 1}
+    given = {**few, "encoding": None, "clip_quantile": 0.005}
+
+    def ends(model, y):
+        words = " ".join(model.set_params(**given).fit(X, y).summary().split())
+        return words.partition("mean score ")[2]
+
+    y = noisy(additive, X)
+    assert ": r2) Cert" in ends(WedgeReLURegressorCV(scoring="r2"), y)
+    assert ": minus the mean Huber loss)" in ends(WedgeReLURegressorCV(loss="huber"), y)
+    own = make_scorer(mean_absolute_error, greater_is_better=False)
+    assert ": make_scorer(mean_absolute_error," in ends(WedgeReLURegressorCV(scoring=own), y)
+
+    def by_sign(model, X, y):
+        return float(np.mean(np.sign(model.predict(X)) == np.sign(y)))
+
+    assert ": by_sign)" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
+    labels = y > np.median(y)
+    assert ": minus the mean log loss)" in ends(WedgeReLUClassifierCV(), labels)
 
 
 def test_verbose_names_the_stages_of_the_race(capfd):

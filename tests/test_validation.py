@@ -310,7 +310,7 @@ def test_text_among_numbers_is_located_in_its_own_column():
     table = pd.DataFrame({"c": ["u", "v"] * 10, "k": np.arange(20.0)})
     y = np.arange(20.0)
     mixed = table.assign(k=table["k"].astype(object).where(table["k"] != 3, "three"))
-    message = "text: 'three' in row 3, column 'k'.* categorical_features .* names all of them"
+    message = r"mixes .*: 'three' \(str\) in row 3, column 'k', and 0.0 \(float\) in row 0\."
     with pytest.raises(ValueError, match=message):
         WedgeReLURegressor(0.1).fit(mixed, y)
     model = WedgeReLURegressor(0.1).fit(table, y)

@@ -77,6 +77,7 @@ from sklearn_wedge._estimators.race_rows import (
     placed,
     rows_of,
 )
+from sklearn_wedge._estimators.scoring import score_in_words
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
@@ -383,7 +384,7 @@ class AlphaByCV:
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
             (array[0] for array in arrays) if alone else arrays
         )
-        self._how_chosen = in_words(results, best)
+        self._how_chosen = in_words(results, best, score_in_words(self.scoring, self.loss))
 
     def _warn_at_an_end(self, best: Outcome) -> None:
         """Say that the penalty chosen is the smallest or the largest tried, if others are worse.

@@ -36,7 +36,7 @@ from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
 from sklearn_wedge._settings.objectives import targets_of
 from sklearn_wedge._settings.options import FitOptions, NumberIn
-from sklearn_wedge._text.names import column_names
+from sklearn_wedge._text.names import column_names, names_of_several
 from sklearn_wedge._training.chunked import rows_at_once
 from sklearn_wedge._training.dask import DaskChunks
 from sklearn_wedge._training.tables import chunks_to_fit
@@ -241,7 +241,8 @@ class AlphaByValidation:
 
     def _fit_chunks(self, chunks: DaskChunks, n_outputs: int, loss: Loss) -> None:
         """Fit on validated chunks of a dask array."""
-        given = self._levels, column_names(self), self._constraints
+        several = names_of_several(self, n_outputs // loss.outputs_of_target)
+        given = self._levels, column_names(self), self._constraints, several
         self.table_, chunks = chunks_to_fit(chunks, *given)
         if loss.outputs_of_target > 1:
             chunks = chunks.with_targets(seen_by_loss, loss)

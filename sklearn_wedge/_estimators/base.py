@@ -55,7 +55,7 @@ from sklearn_wedge._settings.objectives import (
 )
 from sklearn_wedge._settings.options import OPTION_CONSTRAINTS, FitOptions
 from sklearn_wedge._tables import TableEncoding, levels_of_table
-from sklearn_wedge._text.names import column_names, quantile_levels
+from sklearn_wedge._text.names import column_names, names_of_several, quantile_levels
 from sklearn_wedge._training.chunked import chunked_problem, columns_go_in_chunks
 from sklearn_wedge._training.dask import DaskChunks, dask_chunks
 from sklearn_wedge._training.dask_inputs import is_dask, target_array
@@ -119,6 +119,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             *(X, self._levels, told, fit_weight, column_names(self)),
             constraints=self._constraints,
             in_chunks=columns_go_in_chunks(X, fit_weight, options, loss),
+            target_names=names_of_several(self, told.shape[1]),
         )
         return inputs
 

@@ -60,14 +60,14 @@ def _ranks(stage: NDArray, means: NDArray, is_best: NDArray) -> NDArray[np.int32
     return rankdata([place[key] for key in keys], method="min").astype(np.int32)
 
 
-def in_words(results: Sequence[Sequence[Outcome]], best: Outcome) -> str:
-    """How the choice was made."""
+def in_words(results: Sequence[Sequence[Outcome]], best: Outcome, score: str) -> str:
+    """How the choice was made; ``score`` says what the scores are."""
     if not results:
         return "nothing to validate on: too few distinct rows"
     stages = [_stage_in_words(outcomes) for outcomes in results]
     is_first = best.score >= max(each.score for each in results[-1])
     reason = "the best" if is_first else "as good as the best but for noise, and simpler"
-    return f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}"
+    return f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}: {score}"
 
 
 def _stage_in_words(outcomes: Sequence[Outcome]) -> str:

@@ -27,6 +27,7 @@ from sklearn_wedge._text.sums import (
     all_different,
     bounded_in_words,
     heights_of_units,
+    in_parentheses,
     signal_ranges,
 )
 from sklearn_wedge._training.dask_inputs import is_dask
@@ -69,7 +70,7 @@ def distinct_formulas(
         sums.append(Sum([names[k] for k in used], w[used], bias, ranges.size[used], reach))
 
     def in_words(j: int, digits: int) -> str:
-        hinge = f"relu({sums[j].in_words(digits, '*')})"
+        hinge = f"relu{in_parentheses(sums[j].in_words(digits, '*'), sums[j].names)}"
         return bounded_in_words(hinge, heights[j], digits)
 
     return all_different(in_words, len(sums), FEWEST_DIGITS)

@@ -193,11 +193,11 @@ class ReadableNetwork(Documented):
         pandas.DataFrame
             Columns ``inputs`` (names), ``weights``, ``bias``, ``coefficient`` (of several outputs
             ``coefficient_<output>`` each), ``rows`` (of the training data that the neuron passes
-            through; of a ramp the last one is where it ends) and ``formula``; the strongest neuron
-            first. If there are ramps also ``height``, how far they rise, else infinite. Of a deep
-            network also ``name`` (``h0``, ``h1``, ...) and ``block`` (from 1). Weights and biases
-            that only rounding keeps from zero are zero; formulas have digits enough that no two
-            read alike.
+            through, by position; of a ramp the last one is where it ends) and ``formula``; the
+            strongest neuron first. If there are ramps also ``height``, how far they rise, else
+            infinite. Of a deep network also ``name`` (``h0``, ``h1``, ...) and ``block`` (from 1).
+            Weights and biases that only rounding keeps from zero are zero; formulas have digits
+            enough that no two read alike.
 
         Raises
         ------
@@ -212,7 +212,9 @@ class ReadableNetwork(Documented):
     def summary(self, feature_names: Sequence[str] | None = None) -> str:
         """What was fitted, in words: sizes, certificate, importances, the strongest neurons.
 
-        Of a deep network, neurons of earlier layers that these have as inputs follow.
+        Rows that neurons pass through are positions in the training data, from 0, as of ``iloc``:
+        not labels of an index. Of a deep network, neurons of earlier layers that these have as
+        inputs follow.
 
         Parameters
         ----------

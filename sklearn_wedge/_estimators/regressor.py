@@ -93,7 +93,8 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         Clip each input to its weighted training quantiles ``clip_quantile`` and
         ``1 - clip_quantile`` first, at fit and predict: heavy tails ruin a piecewise linear fit.
         Columns whose two bounds coincide are not clipped. 0: to the range of the training data, so
-        that the network is constant outside of it. None: no clipping.
+        that the network is constant outside of it. None: no clipping, and the network goes on
+        linearly.
     encoding : {"uniform", "normal", "robust"} or None, default=None
         Map each clipped input by a piecewise linear curve of at most 65 knots, which rises over the
         range of the training data and is constant beyond. ``"uniform"``, ``"normal"``: to uniform

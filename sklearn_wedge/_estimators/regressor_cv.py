@@ -60,7 +60,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     standardize : bool, default=True
         As in :class:`WedgeReLURegressor`.
     clip_quantile : "auto", float, None, or list, tuple or array of these, default="auto"
-        As in :class:`WedgeReLURegressor`. Several: candidates. ``"auto"``: 0.005 or None.
+        As in :class:`WedgeReLURegressor`. Several: candidates. ``"auto"``: 0.005 or None, so
+        that the network that wins may go on linearly outside the training range.
     encoding : {"auto", "uniform", "normal", "robust"}, None, or list of these, default="auto"
         As in :class:`WedgeReLURegressor`, by quantiles of the rows fitted: on a fold its training
         part. Several, such as ``(None, "normal")``: candidates. ``"auto"``: None,
@@ -124,7 +125,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     encoding_chosen_ : {"uniform", "normal", "robust"} or None
         The encoding chosen.
     clip_quantile_ : float or None
-        The clipping chosen.
+        The clipping chosen; None: the network goes on linearly outside the training range.
     cv_results_ : dict of arrays
         An entry per candidate and stage, as of scikit-learn's ``HalvingGridSearchCV``: ``iter``
         (the stage, from 0), ``n_resources`` (distinct rows that a fold is fitted on),

@@ -27,6 +27,30 @@ _BY_NAME = {
 _DEVIANCES = {"poisson": mean_poisson_deviance, "gamma": mean_gamma_deviance}
 
 
+# What losses are called.
+_IN_WORDS = {
+    "squared_error": "squared error",
+    "absolute_error": "absolute error",
+    "huber": "Huber loss",
+    "quantile": "pinball loss",
+    "poisson": "Poisson deviance",
+    "gamma": "gamma deviance",
+    "log_loss": "log loss",
+    "hinge": "hinge loss",
+    "squared_hinge": "squared hinge loss",
+}
+
+
+def score_in_words(scoring: Any, loss: str | Callable) -> str:
+    """What scores are: those that were asked for by name, by default the loss."""
+    if scoring is None:
+        return f"minus the mean {_IN_WORDS[loss] if isinstance(loss, str) else 'loss'}"
+    if isinstance(scoring, str):
+        return scoring
+    called = getattr(scoring, "__name__", type(scoring).__name__)
+    return str(scoring) if str(scoring).startswith("make_scorer(") else called
+
+
 def mean_deviance(
     y_true: NDArray, y_pred: NDArray, *, loss: str, sample_weight: NDArray | None = None
 ) -> float:

@@ -201,10 +201,10 @@ def scope(neuron_class: NeuronClass, n_inputs: int, exact: bool) -> str:
     if neuron_class.ramps:
         networks += ", each of which may be bounded by a second, parallel hyperplane (ramps)"
     if neuron_class.apart is not None:
-        networks += ", none of which has two levels of a category"
+        networks += ", no neuron with two levels of a category"
     if exact:
         return f"all {networks}"
-    return f"{networks}, of which only the neurons found by search were priced"
+    return f"{networks}; of their neurons only those found by search were priced"
 
 
 def descending_alphas(alphas: ArrayLike) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from sklearn_wedge._tables import is_no_value
+from sklearn_wedge._tables import AS_TEXT, is_no_value
 
 # What to do with text.
 TEXT = {
@@ -283,6 +283,12 @@ def _refusal(value: Any) -> Exception | None:
     return None
 
 
+def _is_number(value: Any) -> bool:
+    """Whether an entry is a number, not one in text."""
+    is_other = isinstance(value, str) or is_no_value(value) or _refusal(value) is not None
+    return not is_other and not np.isnan(float(value))
+
+
 def explain_failure(data: Any, name: str, caller: Caller, fits: bool = True) -> None:
     """After data could not be converted: raise an error about the first entry that is no number.
 
@@ -299,15 +305,35 @@ def explain_failure(data: Any, name: str, caller: Caller, fits: bool = True) -> 
     names = [column for column, _ in _column_types(data)] or None
     if entries.ndim > 2:
         return
-    what_to_do = "X" if isinstance(caller, str) else "table" if fits else "fitted table"
-    what_to_do = TEXT[what_to_do if name == "X" else name]
+    kind = "X" if isinstance(caller, str) else "table" if fits else "fitted table"
+    kind = kind if name == "X" else name
     for place in np.ndindex(entries.shape):
         refusal = _refusal(entries[place])
         if refusal is not None:
+            if kind == "table" and entries.ndim == 2:
+                _refuse_mixed(entries, place, names, caller)
             where = _in_words(place, names)
-            _refuse_entry(entries[place], where, name, caller, refusal, what_to_do)
+            _refuse_entry(entries[place], where, name, caller, refusal, TEXT[kind])
     missing = np.vectorize(is_no_value, otypes=[bool])(entries)
     refuse_found(name, {"pd.NA": Found.among(entries, missing)}, caller, names)
+
+
+def _refuse_mixed(
+    entries: NDArray, place: tuple[int, ...], names: Sequence | None, caller: Caller
+) -> None:
+    """Raise if an entry is text, and its column has numbers, too."""
+    text, column = entries[place], place[1]
+    row = next((k for k, value in enumerate(entries[:, column]) if _is_number(value)), None)
+    if not isinstance(text, str) or row is None:
+        return
+    number = entries[row, column]
+    raise ValueError(
+        f"A column of X mixes text and numbers: {str(text)!r} (str) in {_in_words(place, names)}, "
+        f"and {number!r} ({type(number).__name__}) in row {row}. {name_of_caller(caller)} needs "
+        f"one of both. For a category make text of all its values, as with {AS_TEXT} (and name it "
+        "in categorical_features, if that is given or X is an array); for a quantity numbers, with "
+        "pandas.to_numeric(X[...], errors='coerce'), which leaves text that is no number missing."
+    )
 
 
 def _refuse_entry(

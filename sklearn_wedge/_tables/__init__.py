@@ -10,6 +10,7 @@ from sklearn_wedge._tables.fitting import (
     fitted_table,
 )
 from sklearn_wedge._tables.levels import (
+    AS_TEXT,
     Levels,
     candidates,
     fitted_levels,
@@ -21,6 +22,7 @@ from sklearn_wedge._tables.levels import (
 )
 
 __all__ = [
+    "AS_TEXT",
     "Category",
     "Filling",
     "FittedCategories",

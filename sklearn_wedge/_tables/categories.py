@@ -76,6 +76,16 @@ class Category:
         """Whether the column is one of numbers, and an input itself."""
         return self.kind == OF_VALUES
 
+    @property
+    def lacks_values(self) -> bool:
+        """Whether it is one of levels, and some were missing in training."""
+        return not self.is_of_numbers and bool(self.shares[-1] > 0)
+
+    @property
+    def missing_is_a_level(self) -> bool:
+        """Whether a missing value is another one than a level that is not known."""
+        return bool(np.any(self.values[-1] != self.values[-2]))
+
     def rows(self, codes: Array) -> NDArray[np.intp]:
         """The row of ``values`` for codes of the levels; or for the numbers, if it is of these."""
         codes = codes_of_values(codes, self.levels) if self.is_of_numbers else codes
@@ -253,6 +263,7 @@ def target_means(
     pooled: NDArray[np.intp],
     sums: tuple[Array, ...],
     row: float,
+    targets: Sequence[str] = (),
 ) -> OwnMeans:
     """A category of many levels as the mean of the target, and what the rows themselves have.
 
@@ -273,11 +284,13 @@ def target_means(
         Those of ``sums_of_levels``, of rows that are pooled.
     row : float
         The weight that counts as one row.
+    targets : sequence of str
+        What several targets are called; none: by their numbers.
     """
     of_levels, of_targets, total, total_sums = sums
     prior = ROWS_OF_PRIOR * row
     means = (of_targets + prior * (total_sums / total)) / (of_levels + prior)[..., None]
-    q = means.shape[-1]
-    labels = [" as target mean" + (f" {j}" if q > 1 else "") for j in range(q)]
+    names = targets or range(means.shape[-1])
+    labels = [" as target mean" + (f" of {name}" if len(names) > 1 else "") for name in names]
     category = of.category(of.kind, labels, means[-1][pooled], weights)
     return OwnMeans(category, pooled, means[:-1])

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,6 +171,7 @@ def categories_of_array(
     weight: Array,
     column_names: Sequence[str],
     with_values: bool = True,
+    target_names: Sequence[str] = (),
 ) -> tuple[FittedCategories, NDArray[np.intp]]:
     """What is made of categories and of single values of numbers, and the parts of the rows.
 
@@ -185,6 +185,8 @@ def categories_of_array(
     column_names : sequence of str
     with_values : bool, default=True
         Whether single values of numbers are looked at.
+    target_names : sequence of str
+        Of several; none: their numbers.
 
     Raises
     ------
@@ -199,13 +201,15 @@ def categories_of_array(
     columns = _columns_of_levels(levels)
     if with_values:
         columns += _recurring(rows.chunk, levels)
-    fitted = _fitted_categories(rows, columns, column_names, parts_by_rank)
+    fitted = _fitted_categories(rows, columns, column_names, target_names, parts_by_rank)
     if fitted.parts is not None:
         part[present] = fitted.parts(rows.chunk)
     return fitted, part
 
 
-def categories_of_rows(rows: Rows, levels: Levels, column_names: Sequence[str]) -> FittedCategories:
+def categories_of_rows(
+    rows: Rows, levels: Levels, column_names: Sequence[str], target_names: Sequence[str] = ()
+) -> FittedCategories:
     """What is made of categories, of rows in chunks.
 
     Raises
@@ -216,7 +220,8 @@ def categories_of_rows(rows: Rows, levels: Levels, column_names: Sequence[str]) 
     if not levels.of_column:
         return FittedCategories()
     columns = _columns_of_levels(levels)
-    return _fitted_categories(with_scaled_weights(rows), columns, column_names, parts_by_content)
+    rows = with_scaled_weights(rows)
+    return _fitted_categories(rows, columns, column_names, target_names, parts_by_content)
 
 
 def _columns_of_levels(levels: Levels) -> list[ColumnOfLevels]:
@@ -238,6 +243,7 @@ def _fitted_categories(
     rows: Rows,
     columns: Sequence[ColumnOfLevels],
     column_names: Sequence[str],
+    target_names: Sequence[str],
     deal: Callable[[Rows, int], Parts],
 ) -> FittedCategories:
     """Indicators or target means of each column; ``deal`` makes parts of the rows for these."""
@@ -254,7 +260,7 @@ def _fitted_categories(
     parts = deal(rows, max(len(of.levels) for of in columns))
     for of, its_weights in many.items():
         _warn_of_rare_levels(column_names[of.column], its_weights[:-2], lightest(rows))
-    own = dict(zip(many, _own_means(rows, many, parts), strict=True))
+    own = dict(zip(many, _own_means(rows, many, parts, target_names), strict=True))
     categories = tuple(few[of] or own[of].category for of in columns)
     return FittedCategories(categories, tuple(own.values()), parts)
 
@@ -279,7 +285,7 @@ def _weights_of_levels(chunk: Chunk, columns: Sequence[ColumnOfLevels]) -> tuple
 
 
 def _own_means(
-    rows: Rows, weights: dict[ColumnOfLevels, Array], parts: Parts
+    rows: Rows, weights: dict[ColumnOfLevels, Array], parts: Parts, target_names: Sequence[str]
 ) -> Iterable[OwnMeans]:
     """Target means of columns of many levels."""
     row = lightest(rows)
@@ -287,7 +293,8 @@ def _own_means(
     sums = rows.sum(_sums_of_levels, list(weights), pooled, parts)
     each = len(sums) // len(pooled)
     its_sums = (sums[k : k + each] for k in range(0, len(sums), each))
-    return map(target_means, weights, weights.values(), pooled, its_sums, repeat(row))
+    made = partial(target_means, row=row, targets=target_names)
+    return map(made, weights, weights.values(), pooled, its_sums)
 
 
 def _sums_of_levels(

@@ -21,6 +21,8 @@ OWN_MODULES = "sklearn_wedge", "sklearn"
 # How types of categories and of text begin, as pandas, polars and Arrow call them.
 CATEGORIES = "category", "categorical", "enum", "dictionary"
 TEXT = "str", "string", "large_string", "utf8"
+# What makes text of the values of a column, but not of missing ones.
+AS_TEXT = "X[...].map(str, na_action='ignore')"
 # Columns of text of so many levels, of which no more than this part are no numbers, are hardly
 # categories.
 MANY_LEVELS = 20
@@ -384,6 +386,6 @@ def _sorted(levels: set, column: int, names: Sequence[str] | None) -> tuple[Leve
         found = sorted(kind.__name__ for kind in kinds)
         raise ValueError(
             f"Levels of a category are text or numbers, and those of {which} of X are of the types "
-            f"{found}: make text of all of them, as with X[...].astype(str)."
+            f"{found}: make text of all of them, as with {AS_TEXT}."
         )
     return tuple(sorted(levels))

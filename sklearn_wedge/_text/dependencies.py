@@ -8,7 +8,7 @@ from typing import Any
 
 
 @contextmanager
-def needs(package: str, caller: str, install: str) -> Iterator[None]:
+def needs(package: str, caller: str, extra: str | None = None) -> Iterator[None]:
     """Around an import: say what to install if it fails.
 
     Parameters
@@ -17,8 +17,8 @@ def needs(package: str, caller: str, install: str) -> Iterator[None]:
         What is missing then, by its own name.
     caller : str
         What was called.
-    install : str
-        What to install: an extra of this package, such as ``sklearn_wedge[onnx]``, or a package.
+    extra : str, default=None
+        The extra of this package that brings it; None: it is installed by its own name.
 
     Raises
     ------
@@ -28,19 +28,24 @@ def needs(package: str, caller: str, install: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        what = f'"{install}"' if "[" in install else install  # for shells that expand brackets
-        raise ImportError(f"{caller} needs {package}: pip install {what}.") from error
+        how = f"pip install {package}" if extra is None else how_to_install(extra)
+        raise ImportError(f"{caller} needs {package}: {how}.") from error
+
+
+def how_to_install(extra: str) -> str:
+    """What brings an extra of this package, which is not on a package index."""
+    return f'pip install ".[{extra}]" in a clone of sklearn_wedge'
 
 
 def import_pyplot(caller: str) -> Any:
     """``matplotlib.pyplot``."""
-    with needs("matplotlib", caller, "sklearn_wedge[plot]"):
+    with needs("matplotlib", caller, "plot"):
         from matplotlib import pyplot
     return pyplot
 
 
 def import_pandas(caller: str) -> Any:
     """``pandas``."""
-    with needs("pandas", caller, "pandas"):
+    with needs("pandas", caller):
         import pandas
     return pandas

@@ -76,6 +76,13 @@ def target_names(estimator: Any) -> tuple[str, ...]:
     return tuple(map(str, getattr(estimator, "target_names_in_", ())))
 
 
+def names_of_several(estimator: Any, n: int) -> tuple[str, ...]:
+    """Names of several classes or targets while they are fitted; none of one, or if by number."""
+    if n == 1:
+        return ()
+    return output_names(estimator) if hasattr(estimator, "classes_") else target_names(estimator)
+
+
 def quantile_levels(estimator: Any) -> tuple[float, ...]:
     """Levels of a regression that predicts a column for each of several quantiles; else none."""
     if getattr(estimator, "loss", None) != "quantile" or np.ndim(estimator.quantile) == 0:
@@ -98,6 +105,29 @@ def output_names(estimator: Any) -> tuple[str, ...]:
     return target_names(estimator) or tuple(str(k) for k in range(len(estimator.y_mean_)))
 
 
+def kind_of_outputs(estimator: Any) -> str:
+    """What there is an output for, if there are several."""
+    if hasattr(estimator, "classes_"):
+        return "classes"
+    return "quantiles" if quantile_levels(estimator) else "targets"
+
+
+def only_output(names: Sequence[str], kind: str) -> int:
+    """The number of the output, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there are several to choose from.
+    """
+    if len(names) > 1:
+        raise ValueError(
+            f"The network has an output for each of {len(names)} {kind}: choose one by output=, "
+            f"of {', '.join(names)}."
+        )
+    return 0
+
+
 def output_number(estimator: Any, output: Any) -> int:
     """The number of an output that is given by name, as a class or as a number; None: the only one.
 
@@ -109,13 +139,7 @@ def output_number(estimator: Any, output: Any) -> int:
     names, levels = output_names(estimator), quantile_levels(estimator)
     is_classifier = hasattr(estimator, "classes_")
     if output is None:
-        if len(names) <= 1:
-            return 0
-        what = "classes" if is_classifier else "quantiles" if levels else "targets"
-        raise ValueError(
-            f"The network has an output for each of {len(names)} {what}: choose one by output=, "
-            f"of {', '.join(names)}."
-        )
+        return only_output(names, kind_of_outputs(estimator))
     if is_classifier and names:
         found = np.flatnonzero(estimator.fitted_classes_ == output)
         if len(found):

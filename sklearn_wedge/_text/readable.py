@@ -16,6 +16,7 @@ from sklearn_wedge._text.sums import (
     all_different,
     bounded_in_words,
     heights_of_units,
+    in_parentheses,
     signal_ranges,
 )
 
@@ -66,7 +67,8 @@ class ReadableNeuron:
 
     def hinge(self, digits: int) -> str:
         """The activation, such as ``(bmi - 0.61·s5 + 0.02)₊``; of a ramp ``min((bmi)₊, 2)``."""
-        hinge = f"({self.sum.in_words(digits, '·', self.leading)})₊"
+        argument = self.sum.in_words(digits, "·", self.leading)
+        hinge = f"{in_parentheses(argument, self.sum.names)}₊"
         return bounded_in_words(hinge, self.height, digits)
 
     def formula(self, hinge: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ LEAST_REACH = 1e-4
 MOST_DIGITS = 17
 # Numbers below this power of ten are written out.
 MOST_PLACES = 16
+# Names of inputs that are made of columns; and of encoded ones, which are in parentheses already.
+MADE = re.compile(r" is missing$| = | as target mean($| of )")
+ENCODED = re.compile(r"(uniform|normal|robust)\(.*\)", flags=re.DOTALL)
 
 
 def spreads(columns: Array, weight: Array) -> Array:
@@ -186,8 +190,14 @@ def bounded_in_words(neuron: str, height: float, digits: int) -> str:
 
 def _as_factor(name: str) -> str:
     """A name as it is written after a number."""
-    is_made = name.endswith(" is missing") or " = " in name
+    is_made = MADE.search(name) is not None and ENCODED.fullmatch(name) is None
     return f"({name})" if is_made else name
+
+
+def in_parentheses(words: str, names: Sequence[str]) -> str:
+    """A sum of inputs of these names in parentheses; a name alone may be in some already."""
+    is_one = len(names) == 1 and words == f"({names[0]})" == _as_factor(names[0])
+    return words if is_one else f"({words})"
 
 
 def term(number: float, of: str, digits: int, times: str) -> str:

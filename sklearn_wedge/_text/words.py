@@ -103,11 +103,37 @@ def _encoding(estimator: Any) -> list[str]:
     return [f"Encoding: {few}{inputs} as {ENCODINGS[encoding.kind]}"]
 
 
+def _not_clipped(estimator: Any, names: Sequence[str]) -> list[str]:
+    """A line on the columns along which the network goes on linearly, if there are any.
+
+    Those that a network uses; of two values, as of indicators, there is no outside.
+    """
+    table = estimator.table_
+    numbers = np.arange(len(table.numbers))
+    has_outside = np.array([len(each) > 2 for each in estimator.marginals_])[numbers]
+    used = sum(np.any(coef[numbers], axis=1) for coef in estimator.coefs_[:-1])
+    linear = numbers[np.isinf(estimator.clip_bounds_[0][numbers]) & (used > 0) & has_outside]
+    linear = np.setdiff1d(linear, estimator.encoding_.columns)
+    if not len(linear):
+        return []
+    others = np.setdiff1d(numbers[(used > 0) & has_outside], linear)
+    along = f" along {_listed(names, table.numbers[linear])}" if len(others) else ""
+    return [f"Not clipped: the network goes on linearly outside the training range{along}"]
+
+
 def _missing(estimator: Any, names: Sequence[str]) -> list[str]:
     """A line on the columns that lacked values in training, if there are any."""
     table = estimator.table_
-    if not len(table.lacking):
-        return []
+    parts = [_filled(table, names)] if len(table.lacking) else []
+    for how, is_level in (("a level of its own", True), ("counted as a rare level", False)):
+        lacking = [each for each in table.categories if each.lacks_values]
+        columns = [each.column for each in lacking if each.missing_is_a_level == is_level]
+        parts += [f"in {_listed(names, columns)} {how}"] if columns else []
+    return [f"Missing values: {'; '.join(parts)}"] if parts else []
+
+
+def _filled(table: Any, names: Sequence[str]) -> str:
+    """Which columns of numbers lacked values, and what is done about that."""
     how = "replaced by medians" if table.filling is None else "filled in from other columns"
     told = _listed(names, table.with_indicator)
     if len(table.with_indicator) == len(table.lacking):
@@ -115,7 +141,7 @@ def _missing(estimator: Any, names: Sequence[str]) -> list[str]:
     elif told:
         told = f"with an input that says so of {told}"
     how += f", {told}" if told else ""
-    return [f"Missing values: in {_listed(names, table.lacking)}; {how}"]
+    return f"in {_listed(names, table.lacking)}; {how}"
 
 
 def _listed(names: Sequence[str], columns: Sequence[int]) -> str:
@@ -189,6 +215,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         *_single_values(estimator, names),
         f"Network: {network_in_words(estimator, neurons)}",
         *_encoding(estimator),
+        *_not_clipped(estimator, names),
         *_left_out(estimator),
         *_quantiles(estimator),
         *_chosen(estimator),

@@ -58,6 +58,7 @@ def inputs_to_fit(
     names: Sequence[str],
     constraints: Constraints,
     in_chunks: bool,
+    target_names: Sequence[str] = (),
 ) -> tuple[TableEncoding, NDArray]:
     """The encoding of a table in memory, and the inputs of its rows.
 
@@ -74,6 +75,8 @@ def inputs_to_fit(
     constraints : Constraints
     in_chunks : bool
         Whether the fit will go through chunks of rows: single values are not looked at then.
+    target_names : sequence of str
+        Of several; none: their numbers.
 
     Raises
     ------
@@ -82,14 +85,19 @@ def inputs_to_fit(
     """
     # Whether a table is a file does not matter: joblib makes files of arrays.
     with_values = constraints.allow_single_values and not in_chunks
-    fitted, part = categories_of_array(X, levels, target, weight, names, with_values)
+    given = levels, target, weight, names
+    fitted, part = categories_of_array(X, *given, with_values, target_names)
     rows = LocalChunks(X, target, weight, rows_at_once(X.shape[1]))
     table = fitted_table(rows, names, fitted.categories, constraints.allow_filling)
     return table, fitted.inputs(table, X, part) if fitted.own else table.of_rows(X)
 
 
 def chunks_to_fit(
-    chunks: DaskChunks, levels: Levels, names: Sequence[str], constraints: Constraints
+    chunks: DaskChunks,
+    levels: Levels,
+    names: Sequence[str],
+    constraints: Constraints,
+    target_names: Sequence[str] = (),
 ) -> tuple[TableEncoding, DaskChunks]:
     """The encoding of a table in chunks, and the same rows with the inputs.
 
@@ -100,13 +108,15 @@ def chunks_to_fit(
     levels : Levels
     names : sequence of str
     constraints : Constraints
+    target_names : sequence of str
+        Of several; none: their numbers.
 
     Raises
     ------
     ValueError
         If all values of a column are missing.
     """
-    fitted = categories_of_rows(chunks, levels, names)
+    fitted = categories_of_rows(chunks, levels, names, target_names)
     table = fitted_table(chunks, names, fitted.categories, constraints.allow_filling)
     if fitted.own:
         made = partial(fitted.inputs_of_chunk, table=table)

@@ -91,7 +91,7 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ImportError
-            If PyTorch is not installed: ``pip install "sklearn_wedge[torch]"``.
+            If PyTorch is not installed: ``pip install ".[torch]"``.
         ValueError
             If columns are categories, or single values of numbers have inputs.
 
@@ -108,7 +108,7 @@ class ExportMixin(Convertible):
         True
         """
         check_is_fitted(self)
-        with needs("PyTorch", "to_torch", "sklearn_wedge[torch]"):
+        with needs("PyTorch", "to_torch", "torch"):
             from sklearn_wedge.export._torch import to_torch
         return to_torch(self, dtype)
 
@@ -117,9 +117,11 @@ class ExportMixin(Convertible):
 
         Its input is ``X``, of shape (n_samples, n_features), with NaN where values are missing.
         If some columns are categories, there is one for each column instead, in their order and by
-        its name, of shape (n_samples, 1): text if its levels are text, of which an empty one is a
-        missing value. In names skl2onnx puts ``_`` in the place of what is no letter, digit or
-        ``+``: ``[value.name for value in model.graph.input]`` has them as they are.
+        its name, of shape (n_samples, 1): text if its levels are text, else numbers. An empty text
+        is a missing value there, unless it was a level in training (in ``predict`` it is always a
+        level, or one that was not there): feed ``X[...].fillna("")``, as NaN among text becomes the
+        text "nan". In names skl2onnx puts ``_`` in the place of what is no letter, digit or ``+``:
+        ``[value.name for value in model.graph.input]`` has them as they are.
         Outputs are ``variable``, of shape (n_samples, n_outputs), for regression; ``label`` and
         ``probabilities``, both arrays, for classification. To convert a pipeline, see
         :func:`~sklearn_wedge.export.register_onnx_converters`.
@@ -141,7 +143,7 @@ class ExportMixin(Convertible):
         NotFittedError
             If the estimator is not fitted.
         ImportError
-            If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
+            If skl2onnx is not installed: ``pip install ".[onnx]"``.
         ValueError
             If ``dtype`` or ``target_opset`` is another one, or labels are numbers with a fractional
             part.
@@ -165,7 +167,7 @@ class ExportMixin(Convertible):
         ['X']
         """
         check_is_fitted(self)
-        with needs("skl2onnx", "to_onnx", "sklearn_wedge[onnx]"):
+        with needs("skl2onnx", "to_onnx", "onnx"):
             from sklearn_wedge.export._onnx import to_onnx
         return to_onnx(self, dtype, target_opset)
 
@@ -178,7 +180,7 @@ class ExportMixin(Convertible):
         has an ``encoding``, mapped to what the straight lines from knot to knot say. Then add the
         neurons in their order; read off the outputs. A neuron is
         ``max(0, bias + Σ weight · value)`` and an output ``bias + Σ weight · value``, over the
-        names in its ``weights``.
+        names in its ``weights``. ``examples/plot_export.py`` does so, for any table.
 
         Returns
         -------

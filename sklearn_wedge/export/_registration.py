@@ -17,7 +17,7 @@ def register_onnx_converters() -> None:
     Raises
     ------
     ImportError
-        If skl2onnx is not installed: ``pip install "sklearn_wedge[onnx]"``.
+        If skl2onnx is not installed: ``pip install ".[onnx]"``.
 
     Notes
     -----
@@ -39,6 +39,6 @@ def register_onnx_converters() -> None:
     >>> skl2onnx.to_onnx(pipeline, X.astype(np.float32)).graph.output[0].name
     'variable'
     """
-    with needs("skl2onnx", "register_onnx_converters", "sklearn_wedge[onnx]"):
+    with needs("skl2onnx", "register_onnx_converters", "onnx"):
         from sklearn_wedge.export._onnx import register
     register()

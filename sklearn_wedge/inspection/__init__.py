@@ -1,7 +1,7 @@
 """Pictures and tables of fitted networks, all from public fitted attributes.
 
 Displays follow scikit-learn: ``from_estimator`` computes and draws, ``plot`` draws again. They need
-matplotlib (``pip install "sklearn_wedge[plot]"``).
+matplotlib (``pip install ".[plot]"``).
 """
 
 from sklearn_wedge.inspection._certificate_display import CertificateDisplay

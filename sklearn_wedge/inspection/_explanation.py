@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._text.dependencies import import_pandas
-from sklearn_wedge._text.names import column_names, output_names
+from sklearn_wedge._text.names import (
+    column_names,
+    kind_of_outputs,
+    only_output,
+    output_names,
+)
 from sklearn_wedge._text.sums import encoded_marginals
 from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._effects import Effects, Layers, by_columns, functional_anova
@@ -49,6 +54,8 @@ class Explanation:
         ``"workclass = Private"``; of columns of which there is something to say.
     column_names : tuple of str
         Names of the columns of ``X``.
+    kind_of_outputs : {"classes", "quantiles", "targets"}
+        What there is an output for, if there are several.
 
     Examples
     --------
@@ -80,6 +87,7 @@ class Explanation:
     index: Any = None
     notes: dict[int, list[str]] = field(default_factory=dict)
     column_names: tuple[str, ...] = ()
+    kind_of_outputs: str = "targets"
 
     def __repr__(self) -> str:
         n, n_effects = self.contributions.shape[:2]
@@ -147,15 +155,14 @@ class Explanation:
         )
 
     def _output_number(self, output: int | str | None) -> int:
-        n_outputs = max(len(self.outputs), 1)
-        if output is None and n_outputs == 1:
-            return 0
+        if output is None:
+            return only_output(self.outputs, self.kind_of_outputs)
         if isinstance(output, str) and output in self.outputs:
             return self.outputs.index(output)
-        if isinstance(output, Integral) and 0 <= output < n_outputs:
+        if isinstance(output, Integral) and 0 <= output < max(len(self.outputs), 1):
             return int(output)
         names = ", ".join(self.outputs) or "None (there is one)"
-        raise ValueError(f"There is no output {output!r}: choose one by output=, of {names}.")
+        raise ValueError(f"There is no output {output!r}: choose of {names}.")
 
     def to_frame(self, index: Any = None) -> Any:
         """The contributions as a data frame, with the intercept as the first column.
@@ -257,4 +264,5 @@ def explained(
         index=index,
         notes=_notes(estimator.table_, X, names),
         column_names=tuple(names),
+        kind_of_outputs=kind_of_outputs(estimator),
     )
