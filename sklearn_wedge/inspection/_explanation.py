@@ -15,9 +15,10 @@ from sklearn_wedge._text.names import (
     column_names,
     kind_of_outputs,
     only_output,
+    output_label,
     output_names,
 )
-from sklearn_wedge._text.sums import encoded_marginals
+from sklearn_wedge._text.sums import digits_within, encoded_marginals, spreads
 from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._effects import Effects, Layers, by_columns, functional_anova
 
@@ -25,6 +26,9 @@ Array = NDArray[np.float64]
 
 # Effects that the short representation names.
 MOST_IN_REPR = 3
+# Digits of a value: so many at least, and so many that it is off by this fraction of the standard
+# deviation of its column at most.
+LEAST_DIGITS, MOST_DIGITS, OFF = 4, 15, 0.01
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,14 +48,16 @@ class Explanation:
         The outputs are the last axis if the estimator predicts several.
     intercept : float or ndarray of shape (n_outputs,)
         The mean of the network over independent inputs, each distributed as in training.
+    output_labels : tuple of str
+        What each output is, such as ``"log odds of yes"``.
     outputs : tuple of str
         Names of the outputs: classes, or targets by name or number; empty if the estimator predicts
         one.
     index : pandas.Index or None
         Labels of the rows, if they were given as a pandas data frame.
-    notes : dict of int to list of str
-        By column what ``summary`` says of its value in each row, such as ``"bmi is missing"`` or
-        ``"workclass = Private"``; of columns of which there is something to say.
+    notes : dict of int to sequence of str
+        By column what ``summary`` says of its value in each row, such as ``"bmi = 24.1"``, ``"bmi
+        is missing"`` or ``"workclass = Private"``.
     column_names : tuple of str
         Names of the columns of ``X``.
     kind_of_outputs : {"classes", "quantiles", "targets"}
@@ -72,20 +78,21 @@ class Explanation:
     >>> found
     Explanation(n_samples=3, n_effects=3, largest=['x0 × x1', 'x0', 'x1'])
     >>> print(found.summary(row=1, most=2))
-    row 1: 0.08...
+    row 1, target: 0.08...
       +0.69...  intercept
-      -1.2...   x0 × x1
-      +0.3...   x1
-      +0.2...   x0
+      -1.2...   (x0 = -0.9181) × (x1 = -0.9669)
+      +0.3...   x1 = -0.9669
+      +0.2...   x0 = -0.9181
     """
 
     names: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
     contributions: Array
     intercept: float | Array
+    output_labels: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     index: Any = None
-    notes: dict[int, list[str]] = field(default_factory=dict)
+    notes: dict[int, Sequence[str]] = field(default_factory=dict)
     column_names: tuple[str, ...] = ()
     kind_of_outputs: str = "targets"
 
@@ -103,6 +110,8 @@ class Explanation:
 
     def summary(self, row: int = 0, *, output: int | str | None = None, most: int = 5) -> str:
         """One row in words: its output, the intercept and the largest contributions.
+
+        Each with the values in the row that it comes from.
 
         Parameters
         ----------
@@ -141,18 +150,14 @@ class Explanation:
         texts = [f"{number:+.4g}" for number in numbers]
         width = max(map(len, texts))
         which = row % n if self.index is None else self.index[row]
-        of = f", {self.outputs[place]}" if self.outputs else ""
+        of = self.output_labels[place]
         lines = [f"  {text:{width}}  {word}" for text, word in zip(texts, words, strict=True)]
-        return "\n".join([f"row {which}{of}: {intercept + own.sum():.4g}", *lines])
+        return "\n".join([f"row {which}, {of}: {intercept + own.sum():.4g}", *lines])
 
     def _in_words(self, row: int, effect: int) -> str:
-        """An effect in one row: by name, and with what there is to say of its values there."""
-        columns = self.inputs[effect]
-        if self.notes.keys().isdisjoint(columns):
-            return self.names[effect]
-        return " × ".join(
-            self.notes[k][row] if k in self.notes else self.column_names[k] for k in columns
-        )
+        """An effect in one row: by what there is to say of its values there."""
+        words = [self.notes[k][row] for k in self.inputs[effect]]
+        return words[0] if len(words) == 1 else " × ".join(f"({each})" for each in words)
 
     def _output_number(self, output: int | str | None) -> int:
         if output is None:
@@ -234,17 +239,55 @@ def effects_of(estimator: Any) -> Effects:
     return Effects(intercept, found, estimator.clip_bounds_, estimator.encoding_, table)
 
 
-def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]:
-    """What there is to say of values, by column: levels of categories, and what is missing."""
-    found = {}
+@dataclass(frozen=True)
+class _NumbersInWords(Sequence):
+    """What there is to say of the numbers of a column, row by row.
+
+    Attributes
+    ----------
+    name : str
+    values : ndarray of shape (n_samples,)
+        In original units; NaN where they are missing.
+    spread : float
+        Their standard deviation in the training data.
+    if_missing : str
+        What is said where one is missing.
+    """
+
+    name: str
+    values: Array
+    spread: float
+    if_missing: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int) -> str:
+        value = float(self.values[row])
+        if np.isnan(value):
+            return self.if_missing
+        digits = max(LEAST_DIGITS, digits_within(value, OFF * self.spread))
+        # Whole numbers, such as years and numbers of rooms, are not rounded.
+        digits = MOST_DIGITS if value.is_integer() else min(digits, MOST_DIGITS)
+        return f"{self.name} = {value:.{digits}g}"
+
+
+def _notes(estimator: Any, X: NDArray, names: Sequence[str]) -> dict[int, Sequence[str]]:
+    """What there is to say of values, by column: levels, numbers, and what is missing."""
+    table, found = estimator.table_, {}
+    filled = ", filled in" if table.filling is not None else ""
     for column, name in enumerate(names):
-        category, gaps = table.category_of(column), np.isnan(X[:, column])
+        category = table.category_of(column)
         if category is not None:
             words = [f"{name}{label}" for label in category.names()]
             found[column] = [words[k] for k in category.rows(X[:, column])]
-        elif gaps.any():
-            says = f"{name} is missing" + (", filled in" if table.filling is not None else "")
-            found[column] = [says if gap else name for gap in gaps]
+        else:
+            own = estimator.marginals_[table.inputs_of(column)[0]]
+            (spread,) = spreads(own.values[:, None], own.weights)
+            # A copy: what is said does not change if the table does.
+            values = X[:, column].astype(np.float64)
+            missing = f"{name} is missing{filled}"
+            found[column] = _NumbersInWords(name, values, float(spread), missing)
     return found
 
 
@@ -260,9 +303,10 @@ def explained(
         inputs=tuple(effects.effects),
         contributions=contributions if outputs else contributions[:, :, 0],
         intercept=intercept if outputs else float(intercept[0]),
+        output_labels=tuple(output_label(estimator, k) for k in range(max(len(outputs), 1))),
         outputs=outputs,
         index=index,
-        notes=_notes(estimator.table_, X, names),
+        notes=_notes(estimator, X, names),
         column_names=tuple(names),
         kind_of_outputs=kind_of_outputs(estimator),
     )
