@@ -48,6 +48,10 @@ class Explanation:
         The outputs are the last axis if the estimator predicts several.
     intercept : float or ndarray of shape (n_outputs,)
         The mean of the network over independent inputs, each distributed as in training.
+    numbers : ndarray of shape (n_samples, n_columns)
+        The rows in original units; NaN where values are missing or are of categories.
+    spreads : ndarray of shape (n_columns,)
+        The standard deviation of each column in the training data; 0 of categories.
     output_labels : tuple of str
         What each output is, such as ``"log odds of yes"``.
     outputs : tuple of str
@@ -55,9 +59,9 @@ class Explanation:
         one.
     index : pandas.Index or None
         Labels of the rows, if they were given as a pandas data frame.
-    notes : dict of int to sequence of str
-        By column what ``summary`` says of its value in each row, such as ``"bmi = 24.1"``, ``"bmi
-        is missing"`` or ``"workclass = Private"``.
+    notes : dict of int to list of str
+        By column what ``summary`` says of its value in each row, such as ``"bmi is missing"`` or
+        ``"workclass = Private"``; of columns of which there is more to say than a number.
     column_names : tuple of str
         Names of the columns of ``X``.
     kind_of_outputs : {"classes", "quantiles", "targets"}
@@ -89,10 +93,12 @@ class Explanation:
     inputs: tuple[tuple[int, ...], ...]
     contributions: Array
     intercept: float | Array
+    numbers: Array
+    spreads: Array
     output_labels: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     index: Any = None
-    notes: dict[int, Sequence[str]] = field(default_factory=dict)
+    notes: dict[int, list[str]] = field(default_factory=dict)
     column_names: tuple[str, ...] = ()
     kind_of_outputs: str = "targets"
 
@@ -156,8 +162,17 @@ class Explanation:
 
     def _in_words(self, row: int, effect: int) -> str:
         """An effect in one row: by what there is to say of its values there."""
-        words = [self.notes[k][row] for k in self.inputs[effect]]
+        words = [self._value_in_words(row, k) for k in self.inputs[effect]]
         return words[0] if len(words) == 1 else " × ".join(f"({each})" for each in words)
+
+    def _value_in_words(self, row: int, column: int) -> str:
+        value = float(self.numbers[row, column])
+        if np.isnan(value):
+            return self.notes[column][row]
+        digits = max(LEAST_DIGITS, digits_within(value, OFF * self.spreads[column]))
+        # Whole numbers, such as years and numbers of rooms, are not rounded.
+        digits = MOST_DIGITS if value.is_integer() else min(digits, MOST_DIGITS)
+        return f"{self.column_names[column]} = {value:.{digits}g}"
 
     def _output_number(self, output: int | str | None) -> int:
         if output is None:
@@ -239,55 +254,33 @@ def effects_of(estimator: Any) -> Effects:
     return Effects(intercept, found, estimator.clip_bounds_, estimator.encoding_, table)
 
 
-@dataclass(frozen=True)
-class _NumbersInWords(Sequence):
-    """What there is to say of the numbers of a column, row by row.
-
-    Attributes
-    ----------
-    name : str
-    values : ndarray of shape (n_samples,)
-        In original units; NaN where they are missing.
-    spread : float
-        Their standard deviation in the training data.
-    if_missing : str
-        What is said where one is missing.
-    """
-
-    name: str
-    values: Array
-    spread: float
-    if_missing: str
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, row: int) -> str:
-        value = float(self.values[row])
-        if np.isnan(value):
-            return self.if_missing
-        digits = max(LEAST_DIGITS, digits_within(value, OFF * self.spread))
-        # Whole numbers, such as years and numbers of rooms, are not rounded.
-        digits = MOST_DIGITS if value.is_integer() else min(digits, MOST_DIGITS)
-        return f"{self.name} = {value:.{digits}g}"
-
-
-def _notes(estimator: Any, X: NDArray, names: Sequence[str]) -> dict[int, Sequence[str]]:
-    """What there is to say of values, by column: levels, numbers, and what is missing."""
-    table, found = estimator.table_, {}
-    filled = ", filled in" if table.filling is not None else ""
+def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]:
+    """What there is to say of what is no number, by column: levels, and what is missing."""
+    found = {}
     for column, name in enumerate(names):
-        category = table.category_of(column)
+        category, gaps = table.category_of(column), np.isnan(X[:, column])
         if category is not None:
             words = [f"{name}{label}" for label in category.names()]
             found[column] = [words[k] for k in category.rows(X[:, column])]
-        else:
+        elif gaps.any():
+            says = f"{name} is missing" + (", filled in" if table.filling is not None else "")
+            found[column] = [says if gap else name for gap in gaps]
+    return found
+
+
+def _numbers(table: Any, X: NDArray) -> Array:
+    """The rows, (n, d), without the codes of categories."""
+    are_categories = [table.category_of(column) is not None for column in range(X.shape[1])]
+    return np.where(are_categories, np.nan, X.astype(np.float64))
+
+
+def _spreads(estimator: Any) -> Array:
+    """The standard deviation of each column in training, (d,); 0 of categories."""
+    table, found = estimator.table_, np.zeros(estimator.n_features_in_)
+    for column in range(len(found)):
+        if table.category_of(column) is None:
             own = estimator.marginals_[table.inputs_of(column)[0]]
-            (spread,) = spreads(own.values[:, None], own.weights)
-            # A copy: what is said does not change if the table does.
-            values = X[:, column].astype(np.float64)
-            missing = f"{name} is missing{filled}"
-            found[column] = _NumbersInWords(name, values, float(spread), missing)
+            found[column] = spreads(own.values[:, None], own.weights)[0]
     return found
 
 
@@ -306,7 +299,9 @@ def explained(
         output_labels=tuple(output_label(estimator, k) for k in range(max(len(outputs), 1))),
         outputs=outputs,
         index=index,
-        notes=_notes(estimator, X, names),
+        numbers=_numbers(estimator.table_, X),
+        spreads=_spreads(estimator),
+        notes=_notes(estimator.table_, X, names),
         column_names=tuple(names),
         kind_of_outputs=kind_of_outputs(estimator),
     )
