@@ -442,6 +442,25 @@ def test_displays_name_levels():
         NeuronDisplay.from_estimator(WedgeReLURegressor(0.1).fit(FEW[["sex"]], Y), FEW[["sex"]])
 
 
+def test_a_display_says_of_how_many_levels_it_draws_those_of_the_most_rows():
+    pytest.importorskip("matplotlib").use("agg")
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(25), np.arange(6, 31))
+    table = pd.DataFrame({"city": [f"c{k:02}" for k in rows], "age": rng.normal(size=len(rows))})
+    y = np.sin(rows) * table["age"].to_numpy() + rows % 3
+    model = WedgeReLURegressor(0.01, tol=0.01).fit(table, y)
+    display = EffectDisplay.from_estimator(model, ["city", "age", ("age", "city")])
+    city, _, pair = display.effects
+    assert city.levels == (tuple(f"c{k:02}" for k in range(5, 25)),)
+    assert (city.n_levels, pair.n_levels) == ((25,), (25, 0))
+    assert (city.names, pair.names) == (("city",), ("city", "age"))
+    labels = [(panel.get_xlabel(), panel.get_ylabel()) for panel in display.axes_.flat]
+    note = "city (20 of 25 levels)"
+    assert labels == [(note, "effect on target"), ("age", "effect on target"), (note, "age")]
+    few = EffectDisplay.from_estimator(FITTED, ["job"])
+    assert few.axes_.flat[0].get_xlabel() == "job" and few.effects[0].n_levels == (3,)
+
+
 # --- out of the door ----------------------------------------------------------------------------
 
 

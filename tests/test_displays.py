@@ -468,6 +468,40 @@ def test_neurons_of_a_fold_are_counted():
     assert_array_equal(model.n_neurons_path_[:, 0], counted)
 
 
+@pytest.mark.parametrize("n_paths", [1, 12])
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_legend_of_a_path_covers_nothing(n_paths, scored):
+    display = PathDisplay(
+        alphas=np.tile(np.geomspace(1, 1e-3, 6), (n_paths, 1)),
+        n_neurons=np.tile(np.arange(6.0), (n_paths, 1)),
+        scores=np.ones((n_paths, 6, 3)) if scored else None,
+        labels=[f"order 2, l1, {k} blocks" for k in range(n_paths)],
+        chosen=(0, 0.1),
+    ).plot()
+    display.figure_.canvas.draw()
+    legends = [panel.get_legend() for panel in display.axes_.flat]
+    assert [legend is not None for legend in legends] == [False] * scored + [True]
+    legend = legends[-1].get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < display.axes_[-1, 0].xaxis.get_tightbbox().y0
+    assert all(panel.get_window_extent().height > 150 for panel in display.axes_.flat)
+    assert display.figure_.bbox.x0 <= legend.x0 < legend.x1 <= display.figure_.bbox.x1
+
+
+def test_the_legend_of_a_path_is_within_a_figure_that_makes_no_room_for_it():
+    model = regressor_cv([0.3, 0.1, 0.03], cv=3).fit(X2, Y2)
+    _, axes = pyplot.subplots(2)
+    display = PathDisplay.from_estimator(model, ax=axes)
+    display.figure_.canvas.draw()
+    legend = axes[1].get_legend().get_window_extent()
+    assert axes[1].get_window_extent().containsy(legend.y0)
+    _, axes = pyplot.subplots(2, layout="constrained")
+    display = PathDisplay.from_estimator(model, ax=axes)
+    display.figure_.canvas.draw()
+    legend = axes[1].get_legend().get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < axes[1].get_window_extent().y0
+    assert_allclose(display.figure_.get_size_inches(), pyplot.rcParams["figure.figsize"])
+
+
 @pytest.mark.parametrize("eps", [0.3, 0.02, 1e-4])
 def test_labels_of_the_penalties_stay_apart(eps):
     alphas = np.geomspace(1, eps, 6)
@@ -482,6 +516,14 @@ def test_labels_of_the_penalties_stay_apart(eps):
     boxes = sorted((box.x0, box.x1) for box in boxes)
     assert len(boxes) >= 2
     assert all(left[1] < right[0] for left, right in pairwise(boxes))
+
+
+def test_labels_of_the_penalties_are_those_of_the_ones_drawn():
+    alphas = np.geomspace(0.4, 0.4e-4, 5)
+    display = PathDisplay(alphas=[alphas], n_neurons=[[1, 2, *[np.nan] * 3]]).plot()
+    display.figure_.canvas.draw()
+    labels = [text.get_text() for text in display.axes_[0, 0].get_xticklabels()]
+    assert {"0.05", "0.1", "0.2"} <= set(labels)
 
 
 def test_a_path_of_networks_is_drawn():

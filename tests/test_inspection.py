@@ -305,7 +305,7 @@ def test_the_rows_of_a_frame_keep_their_index():
     explanation = WedgeReLURegressor(0.02).fit(data, y).explain(data.iloc[[7, 5]])
     assert explanation.to_frame().index.equals(customers[[7, 5]])
     assert explanation.to_frame(index=[1, 2]).index.tolist() == [1, 2]
-    assert explanation.summary(row=1).startswith("row customer 5: ")
+    assert explanation.summary(row=1).startswith("row customer 5, target: ")
     assert fitted("squared error", REGRESSORS["squared error"]).explain(X).index is None
 
 
@@ -387,20 +387,66 @@ def test_an_explanation_is_brief_and_shows_the_largest_contributions():
     strongest = explanation.names[np.abs(explanation.contributions).sum(axis=0).argmax()]
     assert repr(explanation).split("largest=['")[1].startswith(f"{strongest}'")
     first, *lines = explanation.summary(row=3, most=2).splitlines()
-    assert float(first.removeprefix("row 3: ")) == pytest.approx(model.predict(X)[3], rel=1e-3)
+    assert float(first.removeprefix("row 3, target: ")) == pytest.approx(
+        model.predict(X)[3], rel=1e-3
+    )
     numbers = [float(line.split()[0]) for line in lines]
     assert_allclose(sum(numbers), model.predict(X)[3], rtol=2e-3)
     own = explanation.contributions[3]
     largest = np.argsort(-np.abs(own))[:2]
-    assert [line.split(maxsplit=1)[1] for line in lines[1:3]] == [
-        explanation.names[i] for i in largest
-    ]
+    for line, i in zip(lines[1:3], largest, strict=True):
+        words = line.split(maxsplit=1)[1]
+        assert re.sub(r" = [-\d.]+|[()]", "", words) == explanation.names[i]
     assert_allclose(numbers[1:3], own[largest], rtol=1e-3)
     assert lines[-1].endswith(f" {len(own) - 2} other effects")
     assert len(explanation.summary(most=1000).splitlines()) == 2 + len(own)
     for row in (N, -N - 1, 0.5):
         with pytest.raises(ValueError, match=f"one of {N} rows"):
             explanation.summary(row)
+
+
+def test_an_explanation_says_what_the_values_of_a_row_are():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {
+            "dist": np.round(rng.uniform(0, 9, 80), 3),
+            "balcony": rng.random(80) < 0.5,
+            "built": rng.integers(1900, 2020, 80),
+            "longitude": 8.5 + 1e-4 * rng.random(80),
+        }
+    )
+    y = 3 * data["dist"] * data["balcony"] + 0.1 * data["built"] + 2e5 * (data["longitude"] - 8.5)
+    model = WedgeReLURegressor(1e-3, tol=0.01, clip_quantile=0.3).fit(data, y.to_numpy())
+    row = pd.DataFrame([[54.32109, True, 12034, 8.500012345678]], columns=data.columns)
+    row = row.astype({"balcony": bool})
+    found = model.explain(row)
+    row.loc[0, "dist"] = 0.0
+    text = found.summary(most=20)
+    said = {line.split("  ")[-1].strip() for line in text.splitlines()}
+    assert {"built = 12034", "balcony = 1", "dist = 54.32", "longitude = 8.5000123"} <= said
+    assert "(dist = 54.32) × (balcony = 1)" in said
+    assert_array_equal(found.numbers, [[54.32109, 1, 12034, 8.500012345678]])
+    assert pickle.loads(pickle.dumps(found)).summary(most=20) == text
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "label"),
+    [
+        (WedgeReLUClassifier(0.01), lambda y: np.where(y > 1, "dear", "cheap"), "log odds of dear"),
+        (WedgeReLUClassifier(0.01, loss="hinge"), lambda y: y > 1, "margin of True"),
+        (WedgeReLURegressor(0.01, loss="poisson"), np.exp, "log of target"),
+        (WedgeReLURegressor(0.01), lambda y: pd.Series(y, name="rent"), "rent"),
+        (WedgeReLURegressor(0.01), lambda y: np.column_stack([y, -y]), "target 1"),
+    ],
+)
+def test_an_explanation_says_what_its_sum_is_of_in_the_words_of_the_display(model, target, label):
+    X, y, _ = table()
+    model = model.set_params(tol=0.01).fit(X, target(y))
+    output = 1 if label == "target 1" else None
+    explanation = model.explain(X)
+    assert explanation.summary(row=2, output=output).startswith(f"row 2, {label}: ")
+    display = EffectDisplay.from_estimator(model, [0], output=output)
+    assert display.output_label == explanation.output_labels[-1] == label
 
 
 def test_what_fits_and_methods_return_is_shown_in_one_line():
@@ -436,7 +482,7 @@ def test_an_explanation_of_several_outputs_is_that_of_the_one_asked_for():
     assert "n_outputs=3" in repr(explanation)
     for output in ("b", 1):
         first = explanation.summary(row=-1, output=output).splitlines()[0]
-        assert first.startswith(f"row {N - 1}, b: ")
+        assert first.startswith(f"row {N - 1}, score of b: ")
         assert float(first.split()[-1]) == pytest.approx(
             model.decision_function(X)[-1, 1], rel=1e-3
         )

@@ -518,7 +518,9 @@ def test_effects_sum_to_the_prediction_and_are_by_column():
     assert_allclose(total, FITTED.predict(NEW), rtol=1e-9)
     assert set(found.names) <= {"age", "bmi", "bp", "age × bmi", "age × bp", "bmi × bp"}
     assert "age is missing, filled in" in found.summary(row=5, most=9)
-    assert "is missing" not in found.summary(row=int(np.argmax(NEW.notna().all(axis=1))))
+    row = int(np.argmax(NEW.notna().all(axis=1)))
+    assert f"  age = {NEW['age'].iloc[row]:.4g}" in found.summary(row=row, most=9)
+    assert "is missing" not in found.summary(row=row, most=9)
     importances = FITTED.feature_importances_
     assert importances.shape == (3,) and np.isclose(importances.sum(), 1)
     complete = WedgeReLURegressor(0.01).fit(by_hand(X), Y).feature_importances_

@@ -5,7 +5,8 @@ matplotlib (``pip install ".[plot]"``).
 """
 
 from sklearn_wedge.inspection._certificate_display import CertificateDisplay
-from sklearn_wedge.inspection._effect_display import EffectDisplay, EffectGrid
+from sklearn_wedge.inspection._effect_display import EffectDisplay
+from sklearn_wedge.inspection._effect_grid import EffectGrid
 from sklearn_wedge.inspection._explanation import Explanation
 from sklearn_wedge.inspection._neuron_display import NeuronDisplay
 from sklearn_wedge.inspection._path_display import PathDisplay

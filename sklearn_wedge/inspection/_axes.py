@@ -14,6 +14,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 BLUE, ORANGE, GREY = COLORS[0], COLORS[1], "0.7"
+# What the labels of an axis take below it, in heights of letters.
+LINES_BELOW = 3.6
 
 
 def look(k: int) -> dict[str, str]:
@@ -40,6 +42,32 @@ def few_labels(axis: Any, low: float, high: float) -> None:
     axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def legend_below(panel: Any, grow: bool) -> None:
+    """A legend of a panel, below the label of its x axis, where it covers nothing.
+
+    The figure grows by as much if it may. Where it has no layout engine nothing would make room:
+    there the legend is within the panel.
+    """
+    from matplotlib import rcParams
+    from matplotlib.transforms import offset_copy
+
+    figure = panel.figure
+    if figure.get_layout_engine() is None:
+        panel.legend(loc="best", fontsize="small", framealpha=1.0, edgecolor="none")
+        return
+    down = LINES_BELOW * rcParams["font.size"]
+    below = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, 0.0),
+        "bbox_transform": offset_copy(panel.transAxes, figure, y=-down, units="points"),
+        "borderaxespad": 0.0,
+    }
+    legend = panel.legend(**below, fontsize="small", frameon=False)
+    if grow:
+        height = legend.get_window_extent().height / figure.dpi
+        figure.set_figheight(figure.get_figheight() + height)
 
 
 def panels(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
 from typing import Any
@@ -19,6 +18,7 @@ from sklearn_wedge._text.names import (
 )
 from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
 from sklearn_wedge.inspection._checks import check_at_least, check_network
+from sklearn_wedge.inspection._effect_grid import EffectGrid, grid_points, on_grid
 from sklearn_wedge.inspection._effects import Columns, Effects
 from sklearn_wedge.inspection._explanation import effects_of
 
@@ -28,70 +28,10 @@ Array = NDArray[np.float64]
 MOST_EFFECTS = 6
 # Unless they are named, effects of less than this fraction of the largest are not drawn.
 NEGLIGIBLE = 0.02
-# Levels of a category that are drawn: those of the most rows.
-MOST_LEVELS_DRAWN = 20
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
 # Parameters of scikit-learn's displays that are called otherwise here, or are not needed.
 OF_OTHER_DISPLAYS = {"X", "features", "target"}
-
-
-@dataclass(frozen=True, repr=False)
-class EffectGrid:
-    """One effect on a grid.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Its one or two inputs.
-    ticks : tuple of ndarray
-        Values of each input, in original units: over the training data, clipped, and the knots of
-        its encoding, if it has one. Of an input that takes two values these two; of one of which
-        single values matter those that recur.
-    values : ndarray of shape (n,) or (m, n)
-        The effect; rows go with the second input.
-    deciles : tuple of ndarray
-        Of each input in the training data: the mean of each tenth.
-    two_valued : tuple of bool
-        Whether each input takes only two values in the training data, as an indicator does.
-    missing : float or None
-        Of one input, the effect where its value is missing, if an indicator says so, and all others
-        are at their means; else None.
-    levels : tuple of tuple of str or None
-        Of each input that is a category, the names of its levels; ticks count them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_wedge import WedgeReLURegressor
-    >>> from sklearn_wedge.inspection import EffectDisplay
-    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(100, 2))
-    >>> model = WedgeReLURegressor(alpha=1e-2).fit(X, np.abs(X[:, 0] - X[:, 1]))
-    >>> grid = EffectDisplay.from_estimator(model).effects[0]
-    >>> grid.names, grid.values.shape == tuple(len(ticks) for ticks in grid.ticks)
-    (('x0', 'x1'), True)
-    >>> grid.two_valued
-    (False, False)
-    """
-
-    names: tuple[str, ...]
-    ticks: tuple[Array, ...]
-    values: Array
-    deciles: tuple[Array, ...]
-    two_valued: tuple[bool, ...]
-    missing: float | None = None
-    levels: tuple[tuple[str, ...] | None, ...] = ()
-
-    @property
-    def is_discrete(self) -> tuple[bool, ...]:
-        """Whether there is nothing between the values of each input."""
-        levels = self.levels or (None,) * len(self.names)
-        return tuple(
-            two or own is not None for two, own in zip(self.two_valued, levels, strict=True)
-        )
-
-    def __repr__(self) -> str:
-        return f"EffectGrid(names={self.names}, shape={self.values.shape})"
 
 
 def _takes_no_data(from_estimator: Callable) -> Callable:
@@ -130,10 +70,11 @@ class EffectDisplay:
     """What each input, and each pair of inputs, contributes to the network's output.
 
     Main effects are curves and interactions maps; an input of two values, such as an indicator, is
-    drawn at these only. A dashed line is the effect where the value is missing, if an indicator
-    says so; maps are of rows in which both are known. Together with the intercept all effects sum
-    to the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It is
-    recommended to use :meth:`from_estimator`.
+    drawn at these only, and a category at its levels: at the 20 of the most rows, if there are
+    more, as the label of the axis says. A dashed line is the effect where the value is missing, if
+    it has one; maps are of rows in which both are known. Together with the intercept all effects
+    sum to the network exactly: they are its functional ANOVA, see ``explain`` of the estimators. It
+    is recommended to use :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -197,7 +138,8 @@ class EffectDisplay:
         effects : sequence, default=None
             Columns, by number or name, for main effects, and pairs of columns for interactions.
             None: the six effects of the largest standard deviation, without those below 2 % of
-            the largest. Of a category of more than 20 levels those of the most rows are drawn.
+            the largest. Of a category of more than 20 levels those of the most rows are drawn,
+            and the label of its axis says of how many.
         output : int, str or class, default=None
             Of several targets one, by its number or its name in the training data; of several
             classes one of them.
@@ -243,7 +185,7 @@ class EffectDisplay:
             why = "the network is constant" if effects is None else "effects is empty"
             raise ValueError(f"There is no effect to draw: {why}.")
         grids = [
-            _on_grid(network, inputs, estimator.marginals_, names, chosen_output, grid_resolution)
+            on_grid(network, inputs, estimator.marginals_, names, chosen_output, grid_resolution)
             for inputs in chosen
         ]
         label = output_label(estimator, chosen_output, target_name)
@@ -327,7 +269,7 @@ class EffectDisplay:
             missing = {"color": BLUE, "linestyle": "--", "linewidth": 1, "label": "missing"}
             panel.axhline(effect.missing, **missing)
             panel.legend(loc="best", frameon=False)
-        panel.set(xlabel=as_it_is(effect.names[0]))
+        panel.set(xlabel=as_it_is(effect.labels[0]))
         panel.set(ylabel=as_it_is(f"effect on {self.output_label}"))
         _set_ticks(panel, effect)
         return line
@@ -338,7 +280,7 @@ class EffectDisplay:
         # Between the values of an indicator there is nothing to shade.
         shading = "nearest" if any(effect.is_discrete) else "gouraud"
         mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
-        first, second = map(as_it_is, effect.names)
+        first, second = map(as_it_is, effect.labels)
         panel.set(xlabel=first, ylabel=second)
         _set_ticks(panel, effect)
         return mesh
@@ -384,18 +326,13 @@ def _columns(effect: Any, names: Sequence[str], network: Effects) -> Columns:
     )
 
 
-def _mesh(ticks: Sequence[Array]) -> Array:
-    """All points of a grid, rows of the last input first."""
-    return np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, len(ticks))
-
-
 def _largest(network: Effects, marginals: Sequence[Any], output: int) -> list[Columns]:
     """The effects of the largest standard deviation, largest first."""
     spread = {}
     for columns in network.effects:
         few = [_judged(network, k, marginals) for k in columns]
-        values = network.at(columns, _mesh([values for values, _ in few]))[:, output]
-        weights = np.prod(_mesh([weights for _, weights in few]), axis=1)
+        values = network.at(columns, grid_points([values for values, _ in few]))[:, output]
+        weights = np.prod(grid_points([weights for _, weights in few]), axis=1)
         spread[columns] = np.sqrt(weights @ values**2)
     least = NEGLIGIBLE * max(spread.values(), default=0.0)
     largest = sorted(spread, key=spread.__getitem__, reverse=True)[:MOST_EFFECTS]
@@ -416,73 +353,3 @@ def _judged(network: Effects, column: int, marginals: Sequence[Any]) -> tuple[Ar
         return few.values, few.weights
     missing = marginals[indicators[0]].mean
     return np.append(few.values, np.nan), np.append(few.weights * (1.0 - missing), missing)
-
-
-def _ticks(ends: Array, resolution: int, knots: Array) -> Array:
-    """Evenly spaced values of an input, and those within at which its encoding bends."""
-    even = np.linspace(*ends, resolution)
-    inside = knots[(knots > ends[0]) & (knots < ends[1])]
-    return np.union1d(even, inside) if len(inside) else even
-
-
-def _on_grid(
-    network: Effects,
-    columns: Columns,
-    marginals: Sequence[Any],
-    names: Sequence[str],
-    output: int,
-    resolution: int,
-) -> EffectGrid:
-    """An effect over the range of its columns."""
-    axes = [_axis(network, k, marginals, resolution) for k in columns]
-    ticks, deciles, levels = zip(*axes, strict=True)
-    two_valued = tuple(
-        names is None and len(values) == 2 for values, names in zip(ticks, levels, strict=True)
-    )
-    values = network.at(columns, _mesh(ticks))[:, output]
-    lacked = len(columns) == 1 and _lacked(network.table, columns[0])
-    missing = network.at(columns, np.full((1, 1), np.nan))[0, output] if lacked else None
-    ticks = tuple(
-        own if names is None else np.arange(len(names))
-        for own, names in zip(ticks, levels, strict=True)
-    )
-    return EffectGrid(
-        names=tuple(names[k] for k in columns),
-        ticks=ticks,
-        values=values.reshape([len(values_of_input) for values_of_input in reversed(ticks)]),
-        deciles=deciles,
-        two_valued=two_valued,
-        missing=None if missing is None else float(missing),
-        levels=levels,
-    )
-
-
-def _lacked(table: Any, column: int) -> bool:
-    """Whether a column lacked a value in training."""
-    category = table.category_of(column)
-    return category.shares[-1] > 0 if category else column in table.with_indicator
-
-
-def _axis(
-    network: Effects, column: int, marginals: Sequence[Any], resolution: int
-) -> tuple[Array, Array, tuple[str, ...] | None]:
-    """Values of a column to draw effects at, its deciles, and the names of levels, if it has any.
-
-    Of many levels those of the most rows.
-    """
-    category = network.table.category_of(column)
-    if category is not None:
-        shares = category.shares[: len(category.levels)]
-        most = np.sort(np.argsort(-shares, kind="stable")[:MOST_LEVELS_DRAWN])
-        most = most[shares[most] > 0]
-        names = [category.names()[k].removeprefix(" = ") for k in most]
-        return most.astype(np.float64), np.empty(0), tuple(names)
-    which = network.table.inputs_of(column)[0]
-    own = marginals[which]
-    deciles = own.compressed(10).values
-    if len(own.values) == 2:
-        return own.values, deciles, None
-    recurring = network.table.values_of(column)
-    if recurring is not None:  # between which nothing was seen
-        return recurring, deciles, None
-    return _ticks(own.values[[0, -1]], resolution, network.encoding.knots[which]), deciles, None

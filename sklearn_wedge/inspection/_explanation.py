@@ -15,9 +15,10 @@ from sklearn_wedge._text.names import (
     column_names,
     kind_of_outputs,
     only_output,
+    output_label,
     output_names,
 )
-from sklearn_wedge._text.sums import encoded_marginals
+from sklearn_wedge._text.sums import digits_within, encoded_marginals, spreads
 from sklearn_wedge.inspection._checks import check_at_least
 from sklearn_wedge.inspection._effects import Effects, Layers, by_columns, functional_anova
 
@@ -25,6 +26,9 @@ Array = NDArray[np.float64]
 
 # Effects that the short representation names.
 MOST_IN_REPR = 3
+# Digits of a value: so many at least, and so many that it is off by this fraction of the standard
+# deviation of its column at most.
+LEAST_DIGITS, MOST_DIGITS, OFF = 4, 15, 0.01
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +48,12 @@ class Explanation:
         The outputs are the last axis if the estimator predicts several.
     intercept : float or ndarray of shape (n_outputs,)
         The mean of the network over independent inputs, each distributed as in training.
+    numbers : ndarray of shape (n_samples, n_columns)
+        The rows in original units; NaN where values are missing or are of categories.
+    spreads : ndarray of shape (n_columns,)
+        The standard deviation of each column in the training data; 0 of categories.
+    output_labels : tuple of str
+        What each output is, such as ``"log odds of yes"``.
     outputs : tuple of str
         Names of the outputs: classes, or targets by name or number; empty if the estimator predicts
         one.
@@ -51,7 +61,7 @@ class Explanation:
         Labels of the rows, if they were given as a pandas data frame.
     notes : dict of int to list of str
         By column what ``summary`` says of its value in each row, such as ``"bmi is missing"`` or
-        ``"workclass = Private"``; of columns of which there is something to say.
+        ``"workclass = Private"``; of columns of which there is more to say than a number.
     column_names : tuple of str
         Names of the columns of ``X``.
     kind_of_outputs : {"classes", "quantiles", "targets"}
@@ -72,17 +82,20 @@ class Explanation:
     >>> found
     Explanation(n_samples=3, n_effects=3, largest=['x0 × x1', 'x0', 'x1'])
     >>> print(found.summary(row=1, most=2))
-    row 1: 0.08...
+    row 1, target: 0.08...
       +0.69...  intercept
-      -1.2...   x0 × x1
-      +0.3...   x1
-      +0.2...   x0
+      -1.2...   (x0 = -0.9181) × (x1 = -0.9669)
+      +0.3...   x1 = -0.9669
+      +0.2...   x0 = -0.9181
     """
 
     names: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
     contributions: Array
     intercept: float | Array
+    numbers: Array
+    spreads: Array
+    output_labels: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     index: Any = None
     notes: dict[int, list[str]] = field(default_factory=dict)
@@ -103,6 +116,8 @@ class Explanation:
 
     def summary(self, row: int = 0, *, output: int | str | None = None, most: int = 5) -> str:
         """One row in words: its output, the intercept and the largest contributions.
+
+        Each with the values in the row that it comes from.
 
         Parameters
         ----------
@@ -141,18 +156,23 @@ class Explanation:
         texts = [f"{number:+.4g}" for number in numbers]
         width = max(map(len, texts))
         which = row % n if self.index is None else self.index[row]
-        of = f", {self.outputs[place]}" if self.outputs else ""
+        of = self.output_labels[place]
         lines = [f"  {text:{width}}  {word}" for text, word in zip(texts, words, strict=True)]
-        return "\n".join([f"row {which}{of}: {intercept + own.sum():.4g}", *lines])
+        return "\n".join([f"row {which}, {of}: {intercept + own.sum():.4g}", *lines])
 
     def _in_words(self, row: int, effect: int) -> str:
-        """An effect in one row: by name, and with what there is to say of its values there."""
-        columns = self.inputs[effect]
-        if self.notes.keys().isdisjoint(columns):
-            return self.names[effect]
-        return " × ".join(
-            self.notes[k][row] if k in self.notes else self.column_names[k] for k in columns
-        )
+        """An effect in one row: by what there is to say of its values there."""
+        words = [self._value_in_words(row, k) for k in self.inputs[effect]]
+        return words[0] if len(words) == 1 else " × ".join(f"({each})" for each in words)
+
+    def _value_in_words(self, row: int, column: int) -> str:
+        value = float(self.numbers[row, column])
+        if np.isnan(value):
+            return self.notes[column][row]
+        digits = max(LEAST_DIGITS, digits_within(value, OFF * self.spreads[column]))
+        # Whole numbers, such as years and numbers of rooms, are not rounded.
+        digits = MOST_DIGITS if value.is_integer() else min(digits, MOST_DIGITS)
+        return f"{self.column_names[column]} = {value:.{digits}g}"
 
     def _output_number(self, output: int | str | None) -> int:
         if output is None:
@@ -235,7 +255,7 @@ def effects_of(estimator: Any) -> Effects:
 
 
 def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]:
-    """What there is to say of values, by column: levels of categories, and what is missing."""
+    """What there is to say of what is no number, by column: levels, and what is missing."""
     found = {}
     for column, name in enumerate(names):
         category, gaps = table.category_of(column), np.isnan(X[:, column])
@@ -245,6 +265,22 @@ def _notes(table: Any, X: NDArray, names: Sequence[str]) -> dict[int, list[str]]
         elif gaps.any():
             says = f"{name} is missing" + (", filled in" if table.filling is not None else "")
             found[column] = [says if gap else name for gap in gaps]
+    return found
+
+
+def _numbers(table: Any, X: NDArray) -> Array:
+    """The rows, (n, d), without the codes of categories."""
+    are_categories = [table.category_of(column) is not None for column in range(X.shape[1])]
+    return np.where(are_categories, np.nan, X.astype(np.float64))
+
+
+def _spreads(estimator: Any) -> Array:
+    """The standard deviation of each column in training, (d,); 0 of categories."""
+    table, found = estimator.table_, np.zeros(estimator.n_features_in_)
+    for column in range(len(found)):
+        if table.category_of(column) is None:
+            own = estimator.marginals_[table.inputs_of(column)[0]]
+            found[column] = spreads(own.values[:, None], own.weights)[0]
     return found
 
 
@@ -260,8 +296,11 @@ def explained(
         inputs=tuple(effects.effects),
         contributions=contributions if outputs else contributions[:, :, 0],
         intercept=intercept if outputs else float(intercept[0]),
+        output_labels=tuple(output_label(estimator, k) for k in range(max(len(outputs), 1))),
         outputs=outputs,
         index=index,
+        numbers=_numbers(estimator.table_, X),
+        spreads=_spreads(estimator),
         notes=_notes(estimator.table_, X, names),
         column_names=tuple(names),
         kind_of_outputs=kind_of_outputs(estimator),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_wedge.inspection._axes import few_labels, look, panels
+from sklearn_wedge.inspection._axes import few_labels, legend_below, look, panels
 
 
 class PathDisplay:
@@ -202,12 +202,14 @@ class PathDisplay:
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, line_kw: dict | None = None) -> PathDisplay:
-        """Draw scores above neurons.
+        """Draw scores above neurons, and below them the legend, if there is one.
 
         Parameters
         ----------
         ax : matplotlib Axes or array of these, default=None
-            Axes to be split into panels, or one for each panel; None: those of a new figure.
+            Axes to be split into panels, or one for each panel; None: those of a new figure. A
+            figure with a layout engine (``layout="constrained"``) makes room for the legend; in
+            others it is within the panel of the neurons.
         line_kw : dict, default=None
             For ``Axes.plot``, which draws the curves.
 
@@ -236,8 +238,11 @@ class PathDisplay:
             self.neuron_lines_ += below.plot(alphas, self.n_neurons[k], **options)
             for panel in above:
                 self._draw_scores(panel, alphas, np.asarray(self.scores[k]), options)
-        self._mark_chosen(above)
-        few_labels(below.xaxis, min(map(np.min, self.alphas)), max(map(np.max, self.alphas)))
+        self._mark_chosen()
+        drawn = np.asarray(self.alphas)[np.isfinite(self.n_neurons)]
+        few_labels(below.xaxis, drawn.min(), drawn.max())
+        if self.chosen is not None or any(self.labels):
+            legend_below(below, grow=ax is None)
         return self
 
     def _draw_scores(self, panel: Any, alphas: np.ndarray, scores: np.ndarray, options: dict):
@@ -250,7 +255,7 @@ class PathDisplay:
             )
             self.bands_.append(band)
 
-    def _mark_chosen(self, above: Sequence[Any]) -> None:
+    def _mark_chosen(self) -> None:
         self.chosen_lines_ = []
         if self.chosen is not None:
             which, alpha = self.chosen
@@ -259,10 +264,6 @@ class PathDisplay:
             for panel in self.axes_.flat:
                 options = {"color": "0.3", "linestyle": ":", "label": label, "zorder": 0}
                 self.chosen_lines_.append(panel.axvline(alpha, **options))
-        legend = (above or self.axes_.flat)[0]
-        if self.chosen is not None or any(self.labels):
-            # On a ground of its own: the line of the choice may run below it.
-            legend.legend(fontsize="small", framealpha=1.0, edgecolor="none")
 
 
 def _labels(combinations: Sequence[tuple]) -> list[str]:
