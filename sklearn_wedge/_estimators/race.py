@@ -206,9 +206,10 @@ class Race:
             if knows_penalties and not (is_wanted or stage.is_last):
                 continue  # nothing to find out
             folds = self._folds_of(stage)
-            results.append(self._stage(stage, runners, folds[: stage.n_first], told, len(results)))
+            first = folds[: stage.n_first]
+            results.append(self._stage(stage, runners, first, told, len(results)))
             going_on = best(results[-1], stage)
-            if stage.n_first is not None and len(folds) > stage.n_first:
+            if len(first) < len(folds):
                 results.append(self._on_all(folds, going_on, told, len(results)))
             runners = [Runner(each.combination.parameters, each) for each in going_on]
         return results

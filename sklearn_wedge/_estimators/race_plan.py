@@ -155,10 +155,10 @@ class Counts:
     kinds_first: bool = True
     roughly: float = ROUGHLY
 
-    def stage(self, n_rows: int, n_folds: int, n_first: int, variants: dict[str, tuple]) -> Stage:
-        """Of a table that has so many rows and folds, and so much to vary."""
+    def stage(self, n_rows: int, n_folds: int, n_first: int) -> Stage:
+        """Of a table that has so many rows and folds, with nothing to vary yet."""
         how = self.kinds_first, self.roughly, n_first
-        return Stage(n_rows, n_folds, self.n_kept, self.n_varied, variants, *how)
+        return Stage(n_rows, n_folds, self.n_kept, self.n_varied, {}, *how)
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def _stage(counts: Counts, size: Size, folds: FoldCounts, is_last: bool) -> Stag
     else:
         n_first = min(n_folds, PARTS)
         n_folds = n_folds if is_last else n_first
-    return counts.stage(size.to_fit(counts.n_rows), n_folds, n_first, {})
+    return counts.stage(size.to_fit(counts.n_rows), n_folds, n_first)
 
 
 def _without_a_rough_twin(stages: Sequence[Stage]) -> list[Stage]:

@@ -130,7 +130,7 @@ def grid_points(ticks: Sequence[Array]) -> Array:
 def _lacked(table: Any, column: int) -> bool:
     """Whether a column lacked a value in training."""
     category = table.category_of(column)
-    return category.shares[-1] > 0 if category else column in table.with_indicator
+    return category.lacks_values if category else column in table.with_indicator
 
 
 def _axis(
