@@ -50,7 +50,6 @@ FINE = 0.4
 N_FINE = 7
 # Candidates are compared at so many of these, at most; the last stage has all.
 N_TO_COMPARE = 3
-FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
 NOISE = 0.5
@@ -64,10 +63,16 @@ OF_LEFT = 0.01
 # A candidate goes on only if it is behind the best one by this part at most of what that one leaves
 # to gain.
 HOPELESS = 0.25
+FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS)
+# A penalty that has lost this part of what was left to gain is not tried on up to ``MANY`` times
+# the rows: as a rule it is that of networks that take longest.
+LOST = 0.05
 # The same late in a race, where early stages have left few.
 CLOSE = 0.02
-# Variants that may all go on are tried before a stage that has more than so many times the rows.
+# So many times the rows are many more: variants that may all go on are tried before.
 MANY = 2
+# Penalties that differ by this part or less are the same.
+ROUNDING = 1e-9
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 
@@ -124,6 +129,14 @@ class Outcome:
     def alpha(self) -> float:
         """The best penalty."""
         return float(self.combination.alphas[self.at])
+
+    @property
+    def too_small(self) -> float:
+        """The largest penalty below the best one that lost too much; 0: none."""
+        means, losses = self.means, mean_losses(self.paths)
+        lost = means[self.at] - means > LOST * left_to_gain(losses[self.at], means, losses)
+        lost[: self.at + 1] = False
+        return float(self.combination.alphas[: len(means)][lost].max(initial=0.0))
 
     @property
     def score(self) -> float:
@@ -280,7 +293,7 @@ class Race:
             alphas, patience = self._coarse(of_fold, folds[0]), coarse_patience(self.task.loss)
         else:
             n_penalties = N_FINE if stage.is_last else N_TO_COMPARE
-            alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
+            alphas, patience = _around(runner, n_rows, n_penalties), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
@@ -340,10 +353,19 @@ def for_rows(alpha: float, n_rows: int, more: float) -> float:
     return alpha * min(1.0, n_rows / more) ** 0.5
 
 
-def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
-    """The best penalty before, adjusted to the rows: one above it, it, and smaller ones."""
+def _around(runner: Runner, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
+    """The best penalty before, adjusted to the rows: one above it, it, and smaller ones.
+
+    Without those that were too small for the same candidate on not many fewer rows.
+    """
+    before = runner.before
     alpha = for_rows(before.alpha, before.n_rows, n_rows)
-    return alpha * FINE ** np.arange(-1.0, n_penalties - 1)
+    alphas = alpha * FINE ** np.arange(-1.0, n_penalties - 1)
+    if before.combination.parameters != runner.parameters or n_rows > MANY * before.n_rows:
+        return alphas
+    # The penalties of the two stages may be the same, but for rounding.
+    too_small = (1 + ROUNDING) * before.too_small / before.alpha
+    return alphas[alphas / alpha > too_small]
 
 
 def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:

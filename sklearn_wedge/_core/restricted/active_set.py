@@ -156,9 +156,7 @@ def _factor_again(gram: Array) -> Array:
     return _lower_factor(gram, np.finfo(float).eps * np.trace(gram))[0].T
 
 
-def _take_out(
-    coef: Array, column: int, others: NDArray[np.intp], combination: Array
-) -> None:
+def _take_out(coef: Array, column: int, others: NDArray[np.intp], combination: Array) -> None:
     """Move the weight of a column onto the columns that it is a combination of, in place."""
     change, before = coef[column] * combination, coef[others]
     with np.errstate(divide="ignore", invalid="ignore"):
