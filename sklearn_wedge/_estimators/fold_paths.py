@@ -68,9 +68,9 @@ class Patience:
 class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
-    All of these are tried if ``patience`` is None. ``verbose``: 1, a line when it is done; 2, also
-    one for each penalty and fold. ``starts`` are networks that the path of each fold starts from,
-    by place; without one: the constant model.
+    All of these are tried if ``patience`` is None, or ``at_most`` so many, if that is given.
+    ``verbose``: 1, a line when it is done; 2, also one for each penalty and fold. ``starts`` are
+    networks that the path of each fold starts from, by place; without one: the constant model.
     """
 
     candidates: tuple
@@ -79,6 +79,7 @@ class Combination:
     patience: Patience | None
     verbose: int = 0
     starts: tuple[Earlier | None, ...] = ()
+    at_most: int | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class Combination:
 
         ``behind`` is by what part of what is left to gain others are better.
         """
-        end, scores = len(self.alphas), mean_scores(paths)
+        end, scores = self.at_most or len(self.alphas), mean_scores(paths)
         if self.patience is not None:
             if behind > self.patience.behind:
                 return 0

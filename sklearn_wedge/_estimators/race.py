@@ -71,8 +71,6 @@ LOST = 0.05
 CLOSE = 0.02
 # So many times the rows are many more: variants that may all go on are tried before.
 MANY = 2
-# Penalties that differ by this part or less are the same.
-ROUNDING = 1e-9
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
 
@@ -163,7 +161,7 @@ class Outcome:
         """The candidate with the penalties that were tried, for other folds."""
         n_tried = len(self.means)
         alphas = self.combination.alphas[:n_tried]
-        return replace(self.combination, alphas=alphas, patience=None)
+        return replace(self.combination, alphas=alphas, patience=None, at_most=None)
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -293,10 +291,12 @@ class Race:
             alphas, patience = self._coarse(of_fold, folds[0]), coarse_patience(self.task.loss)
         else:
             n_penalties = N_FINE if stage.is_last else N_TO_COMPARE
-            alphas, patience = _around(runner, n_rows, n_penalties), FINE_PATIENCE
+            alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
-        return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
+        at_most = None if self.grid_of else _n_promising(runner, n_rows, alphas)
+        how = patience, options.verbose, starts, at_most
+        return Combination(candidates, of_fold, alphas, *how)
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
         problem, _ = self.task.problem(fold.train, options)
@@ -353,19 +353,21 @@ def for_rows(alpha: float, n_rows: int, more: float) -> float:
     return alpha * min(1.0, n_rows / more) ** 0.5
 
 
-def _around(runner: Runner, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
-    """The best penalty before, adjusted to the rows: one above it, it, and smaller ones.
-
-    Without those that were too small for the same candidate on not many fewer rows.
-    """
-    before = runner.before
+def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
+    """The best penalty before, adjusted to the rows: one above it, it, and smaller ones."""
     alpha = for_rows(before.alpha, before.n_rows, n_rows)
-    alphas = alpha * FINE ** np.arange(-1.0, n_penalties - 1)
-    if before.combination.parameters != runner.parameters or n_rows > MANY * before.n_rows:
-        return alphas
-    # The penalties of the two stages may be the same, but for rounding.
-    too_small = (1 + ROUNDING) * before.too_small / before.alpha
-    return alphas[alphas / alpha > too_small]
+    return alpha * FINE ** np.arange(-1.0, n_penalties - 1)
+
+
+def _n_promising(runner: Runner, n_rows: int, alphas: NDArray) -> int:
+    """How many penalties are not too small, by what the candidate did on not many fewer rows."""
+    before = runner.before
+    is_same = before is not None and before.combination.parameters == runner.parameters
+    if not is_same or n_rows > MANY * before.n_rows:
+        return len(alphas)
+    least = for_rows(before.too_small, before.n_rows, n_rows)
+    # Those of the two stages may be the same, but for rounding.
+    return int(np.count_nonzero((alphas > least) & ~np.isclose(alphas, least, atol=0.0)))
 
 
 def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:
