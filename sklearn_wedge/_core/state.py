@@ -78,8 +78,8 @@ def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> S
 def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> State:
     """The same, as accurately as a rule asks for at the objective that is reached.
 
-    Where that is slow, and before a slide of a rough network, no more accurately than the gap last
-    ``seen``, most of which is closed by what comes next.
+    Where that is slow, no more accurately than the gap last ``seen``, most of which is closed by
+    what comes next.
     """
     accuracy = accuracy_wanted(problem, state, rule, seen)
     while True:
@@ -93,7 +93,7 @@ def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 
 def accuracy_wanted(problem: Problem, state: State, rule: StoppingRule, seen: float = 0.0) -> float:
     """What a rule asks the restricted problem to be solved to at this objective."""
     wanted = rule.gap_wanted(problem, state.objective)
-    if problem.restricted.is_slow(state.coef) or (rule.rough and problem.slides):
+    if problem.restricted.is_slow(state.coef):
         wanted = max(wanted, seen)
     return problem.restricted.accuracy(state.coef) * wanted
 
