@@ -84,7 +84,7 @@ def solved(X, y, alpha, n_blocks, order=2, norm="l1", tolerance=1e-9, **options)
         order, norm, False, None, "exact", tol=tolerance, n_blocks=n_blocks, max_iter=500, **options
     )
     problem, sample = build_problem(X, y[:, None], np.ones(len(X)), options, SquaredError())
-    (blocks,) = solve_blocks(problem, sample, np.array([alpha]), options)
+    ((*_, blocks),) = solve_blocks(problem, sample, np.array([alpha]), options)
     return blocks
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,22 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
-from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience, left_to_gain
-from sklearn_wedge._estimators.race import Outcome, best, chosen, coarse_patience
+from sklearn_wedge._estimators.fold_paths import (
+    Combination,
+    FoldPath,
+    Patience,
+    _behind,
+    left_to_gain,
+)
+from sklearn_wedge._estimators.race import (
+    Outcome,
+    Runner,
+    _around,
+    _n_promising,
+    best,
+    chosen,
+    coarse_patience,
+)
 from sklearn_wedge._estimators.race_plan import (
     Stage,
 )
@@ -286,6 +301,40 @@ def test_a_path_ends_at_the_first_penalty_with_too_many_neurons_for_the_rows(
     alphas = 0.3 ** np.arange(5.0)
     combination = Combination((), None, alphas, Patience(3, crowded=crowded))
     assert combination.n_more([path]) == n_more
+
+
+def test_a_path_ends_where_others_are_far_better():
+    ahead, behind = outcome([[-4.0], [-1.0]]), outcome([[-4.0], [-1.4]])
+    by = _behind([ahead.paths, behind.paths])
+    assert_allclose(by, [0.0, 0.4])
+    alphas = 0.3 ** np.arange(5.0)
+    for patience, goes_on in [(Patience(1), True), (Patience(1, behind=0.25), False)]:
+        combination = Combination((), None, alphas, patience)
+        assert combination.n_more(ahead.paths, by[0]) > 0
+        assert (combination.n_more(behind.paths, by[1]) > 0) == goes_on
+
+
+@pytest.mark.parametrize(
+    ("scores", "n_rows", "n_tried"),
+    [
+        ([-3.0, -1.0, -1.02], 100, 4),  # of penalties 2.5, 1, 0.4 and 0.16 of the best
+        ([-3.0, -1.0, -1.1], 100, 2),
+        ([-3.0, -1.0, -1.1], 200, 2),
+        ([-3.0, -1.0, -1.1], 201, 4),  # on many more rows smaller ones may be better
+        ([-3.0, -1.0, -1.02, -1.1], 100, 3),
+        ([-1.0, -3.0], 100, 2),
+        ([-1.0], 100, 4),
+    ],
+)
+def test_penalties_that_have_lost_are_not_tried_on_a_few_more_rows(scores, n_rows, n_tried):
+    before = outcome(np.array(scores)[:, None])
+    alphas = _around(before, n_rows, 4)
+    same = Runner(before.combination.parameters, before)
+    assert _n_promising(same, n_rows, alphas) == n_tried
+    other = Runner({**same.parameters, "n_blocks": 2}, before)
+    assert _n_promising(other, n_rows, alphas) == 4
+    combination = replace(before.combination, alphas=alphas, at_most=n_tried)
+    assert combination.n_more(outcome([[-1.0]]).paths) == n_tried - 1
 
 
 @pytest.mark.parametrize(("loss", "end"), [(Pinball(1.0, 1.0), 4), (SquaredError(), 5)])

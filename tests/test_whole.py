@@ -17,7 +17,7 @@ from sklearn_wedge import WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge._core import deep, whole
 from sklearn_wedge._core.blocks import LastLayer, moved_together
 from sklearn_wedge._core.kernels import Threads
-from sklearn_wedge._core.layers import LayeredLoss
+from sklearn_wedge._core.layers import LayeredLoss, SparseLayeredLoss, layered_loss
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._core.repricing import priced_by_patterns
 from sklearn_wedge._core.restricted import DualPoint
@@ -70,12 +70,42 @@ def test_the_gradient_of_several_layers_is_that_of_their_loss(name, monkeypatch)
         assert_allclose(slope.parts[k].ravel(), expected, atol=5e-5 * (1 + value), rtol=1e-3)
 
 
-def test_the_number_of_threads_leaves_every_bit_of_the_gradient_of_several_layers(monkeypatch):
+@each_loss
+def test_neurons_of_few_inputs_have_the_same_gradient_in_the_weights_that_they_have(name):
+    X, target, weight, loss = rows_of(name)
+    at = some_layers(np.random.default_rng(1), 4, target.shape[1], sparse=True)
+    data = X, target, weight, loss, at
+    value, slope = LayeredLoss(*data, np.float64)(at)
+    of_few, slope_of_few = SparseLayeredLoss(*data)(at)
+    assert_allclose(of_few, value, rtol=1e-5)
+    size = max(np.abs(part).max() for part in slope.parts)
+    for part, expected, weights in zip(slope_of_few.parts, slope.parts, at.parts, strict=True):
+        assert not part[weights == 0].any()
+        assert_allclose(part[weights != 0], expected[weights != 0], atol=1e-5 * size)
+
+
+def test_only_neurons_that_keep_few_of_many_inputs_are_looped_over():
+    rng = np.random.default_rng(1)
+    X, target, weight, loss = rows_of("squared")
+    X = np.hstack([X] * 10)
+    few, all_of_them = (some_layers(rng, X.shape[1], 1, sparse) for sparse in (True, False))
+    for at, dense, kind in [
+        (few, False, SparseLayeredLoss),
+        (few, True, LayeredLoss),
+        (all_of_them, False, LayeredLoss),
+    ]:
+        assert type(layered_loss(X, target, weight, loss, at, dense)) is kind
+
+
+@pytest.mark.parametrize("kind", [LayeredLoss, SparseLayeredLoss])
+def test_the_number_of_threads_leaves_every_bit_of_the_gradient_of_several_layers(
+    kind, monkeypatch
+):
     monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
     X, target, weight, loss = rows_of("squared", n=1500)
-    at = some_layers(np.random.default_rng(1), 4, 1)
+    at = some_layers(np.random.default_rng(1), 4, 1, sparse=True)
     data = X, target, weight, loss, at
-    one, *others = (LayeredLoss(*data, threads=Threads(k))(at) for k in (1, 2, 4))
+    one, *others = (kind(*data, threads=Threads(k))(at) for k in (1, 2, 4))
     for value, slope in others:
         assert value == one[0]
         for part, expected in zip(slope.parts, one[1].parts, strict=True):

@@ -30,7 +30,7 @@ def deepened(
     build: Build,
     rule: StoppingRule,
     verbose: int = 0,
-) -> tuple[SolvedBlock, ...]:
+) -> list[tuple[SolvedBlock, ...]]:
     """Blocks on top of the first, until there are enough or one gains next to nothing.
 
     Parameters
@@ -48,12 +48,13 @@ def deepened(
 
     Returns
     -------
-    tuple of SolvedBlock
-        Those kept. Their objectives fall.
+    list of tuples of SolvedBlock
+        The network of the first block, that of two, and so on as long as one is kept. Their
+        objectives fall.
     """
-    blocks = (first,)
-    while len(blocks) < n_blocks:
-        *before, last = blocks
+    networks = [(first,)]
+    while len(networks) < n_blocks:
+        *before, last = blocks = networks[-1]
         last = passing_on(last)
         if len(last.passed_on) == 0:
             _say(verbose, len(blocks), "nothing to build on: the block before passes nothing on")
@@ -64,8 +65,8 @@ def deepened(
             _say(verbose, len(blocks), f"gains {gain:.2%} of the objective: not kept")
             break
         _say(verbose, len(blocks), f"gains {gain:.2%} of the objective")
-        blocks = deeper
-    return blocks
+        networks.append(deeper)
+    return networks
 
 
 def _say(verbose: int, n_before: int, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.layers import LayeredLoss
+from sklearn_wedge._core.layers import layered_loss
 from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons, price_all
@@ -297,7 +297,7 @@ class Problem:
         """A network of several hidden layers on the inputs of this problem, after a slide."""
         chunk = self.restricted.rows.chunk
         data = chunk.inputs, chunk.target, chunk.weight
-        loss = LayeredLoss(*data, self._sliding_loss, start, threads=chunk.threads)
+        loss = layered_loss(*data, self._sliding_loss, start, dense, chunk.threads)
         return slid(loss, start, alpha, dense, n_steps, 0.0, self.neuron_class.norm)
 
     @property

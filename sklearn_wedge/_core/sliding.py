@@ -30,7 +30,7 @@ from sklearn_wedge._core.neurons import (
 Array = NDArray[np.float64]
 
 # Activations computed at a time, which should stay in the cache; rows at least.
-ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**16, 64
+ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**17, 64
 # Blocks of so many activations that one thread takes at a time: about a millisecond.
 BLOCKS_AT_ONCE = 4
 # Steps of L-BFGS whose changes of the gradient are remembered.
@@ -128,12 +128,12 @@ class NetworkLoss:
         """The mean loss, and its gradient in the weights."""
         *layers, intercept = at.parts
         rounded = Weights.of_parts([*(part.astype(self.dtype) for part in layers), intercept])
-        n_rows = max(LEAST_ROWS, ACTIVATIONS_AT_ONCE // len(at.outer))
+        n_rows = self._rows_at_once(at)
         blocks = [slice(k, k + n_rows) for k in range(0, len(self.inputs), n_rows)]
 
         def work(some: list[slice]) -> list[tuple[float, Weights]]:
             # Memory that is written to again and again is cheaper than new memory.
-            room = np.empty((min(n_rows, len(self.inputs)), len(at.outer)), dtype=self.dtype)
+            room = self._room(min(n_rows, len(self.inputs)), at)
             return [self._of_rows(rounded, rows, room) for rows in some]
 
         shares = [blocks[k : k + BLOCKS_AT_ONCE] for k in range(0, len(blocks), BLOCKS_AT_ONCE)]
@@ -145,6 +145,14 @@ class NetworkLoss:
                 slope.add(own)
         self._complete(slope, at)
         return value, slope
+
+    def _rows_at_once(self, at: Weights) -> int:
+        """Rows of a block."""
+        return max(LEAST_ROWS, ACTIVATIONS_AT_ONCE // len(at.outer))
+
+    def _room(self, n_rows: int, at: Weights) -> NDArray:
+        """Memory for so many rows."""
+        return np.empty((n_rows, len(at.outer)), dtype=self.dtype)
 
     def _complete(self, slope: Weights, at: Weights) -> None:
         """What follows from the sums over all rows."""
@@ -161,7 +169,8 @@ class NetworkLoss:
         """
         inputs, target, weight = self.inputs[rows], self.target[rows], self.weight[rows]
         active = np.matmul(inputs, at.hidden, out=room[: len(inputs)])
-        np.maximum(active, 0.0, out=active)
+        # A row of zeros: with a number it takes twice as long.
+        np.maximum(active, np.zeros_like(active[:1]), out=active)
         prediction = at.intercept + active @ at.outer
         value = self.loss.value(prediction, target, weight)
         pull = -self.loss.dual_point(prediction, target, weight)

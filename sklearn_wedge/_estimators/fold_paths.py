@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,13 +38,15 @@ class Patience:
     A score is better that gains ``least_gain`` of what the best one leaves to gain. The path ends
     at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty,
     and where there are more than ``crowded`` neurons for each row fitted: then penalties go
-    one by one.
+    one by one. It ends, too, where its best score is below the best of all paths by ``behind`` of
+    what that one leaves to gain.
     """
 
     n: int
     least_gain: float = 0.0
     hopeless: float = np.inf
     crowded: float = np.inf
+    behind: float = np.inf
 
     def end(self, scores: NDArray, losses: NDArray) -> int:
         """How many penalties are tried, as far as those of the first ones tell."""
@@ -66,9 +68,9 @@ class Patience:
 class Combination:
     """Candidates as given, what a fold fit with them is told, and the penalties to try.
 
-    All of these are tried if ``patience`` is None. ``verbose``: 1, a line when it is done; 2, also
-    one for each penalty and fold. ``starts`` are networks that the path of each fold starts from,
-    by place; without one: the constant model.
+    All of these are tried if ``patience`` is None, or ``at_most`` so many, if that is given.
+    ``verbose``: 1, a line when it is done; 2, also one for each penalty and fold. ``starts`` are
+    networks that the path of each fold starts from, by place; without one: the constant model.
     """
 
     candidates: tuple
@@ -77,6 +79,7 @@ class Combination:
     patience: Patience | None
     verbose: int = 0
     starts: tuple[Earlier | None, ...] = ()
+    at_most: int | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -95,14 +98,30 @@ class Combination:
         return self.options.interaction_order, self.options.norm
 
     @property
+    def n_blocks(self) -> int:
+        """Blocks of its networks, at most."""
+        return self.options.n_blocks
+
+    @property
+    def first_block(self) -> Hashable:
+        """What the path of the first block depends on: the same of those that differ in depth."""
+        starts = tuple(start and id(start.solution) for start in self.starts)
+        return replace(self.options, n_blocks=1), self.alphas.tobytes(), starts
+
+    @property
     def is_encoded(self) -> bool:
         """Whether inputs are encoded first."""
         return self.options.encoding is not None
 
-    def n_more(self, paths: Sequence[FoldPath]) -> int:
-        """How many penalties after these are tried in any case; 0: the path has ended."""
-        end, scores = len(self.alphas), mean_scores(paths)
+    def n_more(self, paths: Sequence[FoldPath], behind: float = 0.0) -> int:
+        """How many penalties after these are tried in any case; 0: the path has ended.
+
+        ``behind`` is by what part of what is left to gain others are better.
+        """
+        end, scores = self.at_most or len(self.alphas), mean_scores(paths)
         if self.patience is not None:
+            if behind > self.patience.behind:
+                return 0
             end = min(end, self.patience.end(scores, mean_losses(paths)))
             crowding = np.mean([path.crowding for path in paths], axis=0)
             if np.any(crowding > self.patience.crowded):
@@ -163,6 +182,19 @@ class FoldPath:
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
 
+    def going_on(self, blocks: Sequence[SolvedBlock], value: float, loss: float) -> FoldPath:
+        """With one penalty more: a network, its score and its loss."""
+        solution = blocks[-1].solution
+        n_neurons = len(solution.neurons)
+        return FoldPath(
+            (*self.scores, value),
+            (*self.losses, loss),
+            (*self.neurons, n_neurons),
+            (*self.crowding, n_neurons / blocks[-1].sample.rows.n_rows),
+            self.n_unconverged + (not solution.converged),
+            (*self.solutions, blocks[0].solution),
+        )
+
 
 # The score of the network of some blocks, larger is better, and its loss.
 Score = Callable[[Sequence[SolvedBlock]], tuple[float, float]]
@@ -188,6 +220,19 @@ def mean_scores(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
 def mean_losses(paths: Sequence[FoldPath]) -> NDArray[np.float64]:
     """The same of the losses."""
     return np.mean([path.losses for path in paths], axis=0)
+
+
+def _behind(paths: Sequence[Sequence[FoldPath]]) -> NDArray[np.float64]:
+    """By how much the best score of each combination is below that of the best one.
+
+    As a part of what the best one leaves to gain; 0 where that is not known.
+    """
+    scores, losses = [mean_scores(each) for each in paths], [mean_losses(each) for each in paths]
+    tops = np.array([np.nan_to_num(each, nan=-np.inf).max() for each in scores])
+    top = best_of(tops)
+    loss = losses[top][best_of(scores[top])]
+    left = left_to_gain(loss, np.concatenate(scores), np.concatenate(losses))
+    return (tops[top] - tops) / left if left > 0 else np.zeros(len(tops))
 
 
 def by_penalty_and_fold(
@@ -256,27 +301,47 @@ def paths_in_step(
     ]
     going = {i: each.n_more(paths[i]) for i, each in enumerate(combinations)}
     while going:
-        which = [(i, j) for i in going for j in range(len(folds))]
+        which = [
+            (some, j) for some in _together(combinations, paths, going) for j in range(len(folds))
+        ]
         results = Parallel(n_jobs=n_jobs)(
             delayed(_went_on)(
-                told[i][j],
+                [told[i][j] for i in some],
                 task,
-                combinations[i],
+                [combinations[i] for i in some],
                 folds[j],
-                paths[i][j],
-                going[i],
-                scorings[i],
+                [paths[i][j] for i in some],
+                going[some[0]],
+                [scorings[i] for i in some],
             )
-            for i, j in which
+            for some, j in which
         )
-        for (i, j), path in zip(which, results, strict=True):
-            paths[i][j] = path
+        for (some, j), found in zip(which, results, strict=True):
+            for i, path in zip(some, found, strict=True):
+                paths[i][j] = path
+        behind = _behind(paths)
         for i in list(going):
-            going[i] = combinations[i].n_more(paths[i])
+            going[i] = combinations[i].n_more(paths[i], behind[i])
             if not going[i]:
                 _end(combinations[i], paths[i], told[i])
                 del going[i]
     return paths
+
+
+def _together(
+    combinations: Sequence[Combination],
+    paths: Sequence[Sequence[FoldPath]],
+    going: dict[int, int],
+) -> list[list[int]]:
+    """Combinations that go on as far, from where they are, and differ in depth only.
+
+    The network of the deepest has those of the others in it. ``going`` is by how many penalties.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for i, n_more in going.items():
+        key = combinations[i].first_block, len(paths[i][0].scores), n_more
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
 
 
 def _fold_task(validation: FitTask, number: int, combination: Combination) -> FitTask:
@@ -306,38 +371,40 @@ def fold_tolerance(tol: float) -> float:
 
 @single_threaded_blas()  # a worker knows of no limit
 def _went_on(
-    told: FitTask,
+    told: Sequence[FitTask],
     task: Task,
-    combination: Combination,
+    combinations: Sequence[Combination],
     fold: Fold,
-    path: FoldPath,
+    paths: Sequence[FoldPath],
     n_more: int,
-    scoring: Scoring,
-) -> FoldPath:
-    """A path on a fold after so many more penalties."""
-    problem, sample = task.problem(fold.train, combination.options)
-    score = scoring.on(task, fold, sample)
-    n_before, n_alphas = len(path.scores), len(combination.alphas)
-    alphas = combination.alphas[n_before : n_before + n_more]
-    last = path.solutions[-1] if path.solutions else combination.start_on(task, fold, problem)
-    with closing(solve_blocks(problem, sample, alphas, combination.options, last)) as solved:
+    scorings: Sequence[Scoring],
+) -> list[FoldPath]:
+    """Paths on a fold after so many more penalties, of combinations that differ in depth."""
+    deepest, paths = max(combinations, key=lambda each: each.n_blocks), list(paths)
+    problem, sample = task.problem(fold.train, deepest.options)
+    scores = [scoring.on(task, fold, sample) for scoring in scorings]
+    n_before = len(paths[0].scores)
+    alphas = deepest.alphas[n_before : n_before + n_more]
+    last = paths[0].solutions[-1] if n_before else deepest.start_on(task, fold, problem)
+    with closing(solve_blocks(problem, sample, alphas, deepest.options, last)) as solved:
         for number, alpha in enumerate(alphas, start=n_before):
-            with told.subtask(f"penalty {alpha:.3g}", task_id=number):
-                blocks = next(solved)
-                value, loss = score(blocks)
-                n_neurons = len(blocks[-1].solution.neurons)
-                path = FoldPath(
-                    (*path.scores, value),
-                    (*path.losses, loss),
-                    (*path.neurons, n_neurons),
-                    (*path.crowding, n_neurons / sample.rows.n_rows),
-                    path.n_unconverged + (not blocks[-1].solution.converged),
-                    (*path.solutions, blocks[0].solution),
-                )
-            if combination.verbose > 1:
-                print(
-                    f"{combination}, {fold}: alpha {alpha:.4g} ({number + 1} of {n_alphas}), "
-                    f"score {path.scores[-1]:.6g}, {path.neurons[-1]} neurons",
-                    flush=True,
-                )
-    return path
+            with ExitStack() as tasks:
+                for each in told:
+                    tasks.enter_context(each.subtask(f"penalty {alpha:.3g}", task_id=number))
+                networks = next(solved)
+                for k, combination in enumerate(combinations):
+                    blocks = networks[: combination.n_blocks][-1]
+                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks))
+            for combination, path in zip(combinations, paths, strict=True):
+                _say(combination, fold, path)
+    return paths
+
+
+def _say(combination: Combination, fold: Fold, path: FoldPath) -> None:
+    if combination.verbose > 1:
+        n_tried = len(path.scores)
+        print(
+            f"{combination}, {fold}: alpha {combination.alphas[n_tried - 1]:.4g} ({n_tried} of "
+            f"{len(combination.alphas)}), score {path.scores[-1]:.6g}, {path.neurons[-1]} neurons",
+            flush=True,
+        )

@@ -50,7 +50,6 @@ FINE = 0.4
 N_FINE = 7
 # Candidates are compared at so many of these, at most; the last stage has all.
 N_TO_COMPARE = 3
-FINE_PATIENCE = Patience(1, least_gain=3e-3)
 # Of differences of scores over the folds: a candidate is as good as the best if its mean is within
 # so many standard errors.
 NOISE = 0.5
@@ -64,9 +63,13 @@ OF_LEFT = 0.01
 # A candidate goes on only if it is behind the best one by this part at most of what that one leaves
 # to gain.
 HOPELESS = 0.25
+FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS)
+# A penalty that has lost this part of what was left to gain is not tried on up to ``MANY`` times
+# the rows: as a rule it is that of networks that take longest.
+LOST = 0.05
 # The same late in a race, where early stages have left few.
 CLOSE = 0.02
-# Variants that may all go on are tried before a stage that has more than so many times the rows.
+# So many times the rows are many more: variants that may all go on are tried before.
 MANY = 2
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
@@ -126,6 +129,14 @@ class Outcome:
         return float(self.combination.alphas[self.at])
 
     @property
+    def too_small(self) -> float:
+        """The largest penalty below the best one that lost too much; 0: none."""
+        means, losses = self.means, mean_losses(self.paths)
+        lost = means[self.at] - means > LOST * left_to_gain(losses[self.at], means, losses)
+        lost[: self.at + 1] = False
+        return float(self.combination.alphas[: len(means)][lost].max(initial=0.0))
+
+    @property
     def score(self) -> float:
         """Its mean score; NaN if none has one."""
         return float(self.means[self.at])
@@ -150,7 +161,7 @@ class Outcome:
         """The candidate with the penalties that were tried, for other folds."""
         n_tried = len(self.means)
         alphas = self.combination.alphas[:n_tried]
-        return replace(self.combination, alphas=alphas, patience=None)
+        return replace(self.combination, alphas=alphas, patience=None, at_most=None)
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -283,7 +294,9 @@ class Race:
             alphas, patience = _around(runner.before, n_rows, n_penalties), FINE_PATIENCE
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
-        return Combination(candidates, of_fold, alphas, patience, options.verbose, starts)
+        at_most = None if self.grid_of else _n_promising(runner, n_rows, alphas)
+        how = patience, options.verbose, starts, at_most
+        return Combination(candidates, of_fold, alphas, *how)
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
         problem, _ = self.task.problem(fold.train, options)
@@ -344,6 +357,17 @@ def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float6
     """The best penalty before, adjusted to the rows: one above it, it, and smaller ones."""
     alpha = for_rows(before.alpha, before.n_rows, n_rows)
     return alpha * FINE ** np.arange(-1.0, n_penalties - 1)
+
+
+def _n_promising(runner: Runner, n_rows: int, alphas: NDArray) -> int:
+    """How many penalties are not too small, by what the candidate did on not many fewer rows."""
+    before = runner.before
+    is_same = before is not None and before.combination.parameters == runner.parameters
+    if not is_same or n_rows > MANY * before.n_rows:
+        return len(alphas)
+    least = for_rows(before.too_small, before.n_rows, n_rows)
+    # Those of the two stages may be the same, but for rounding.
+    return int(np.count_nonzero((alphas > least) & ~np.isclose(alphas, least, atol=0.0)))
 
 
 def _starts(runner: Runner, folds: Sequence[Fold]) -> tuple[Earlier | None, ...]:

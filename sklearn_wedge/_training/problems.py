@@ -102,11 +102,11 @@ def solve_blocks(
     alphas: NDArray,
     options: FitOptions,
     after: Solution | None = None,
-) -> Iterator[tuple[SolvedBlock, ...]]:
-    """Blocks at descending penalties, up to ``options.n_blocks``.
+) -> Iterator[list[tuple[SolvedBlock, ...]]]:
+    """Networks at descending penalties: of one block, of two, up to ``options.n_blocks``.
 
-    The first ones are a warm path, which may go on ``after`` one of its solutions; on each of them
-    further ones are built, if asked for.
+    The first blocks are a warm path, which may go on ``after`` one of its solutions; on each of
+    them further ones are built, if asked for, as long as they are kept.
     """
     build = partial(problem_on, loss=problem.loss, options=options)
     if options.n_blocks > 1 and options.pricing == "exact":

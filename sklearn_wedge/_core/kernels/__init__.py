@@ -25,6 +25,7 @@ __all__ = [
     "filling",
     "groups",
     "hinges",
+    "layers",
     "offsets",
     "products",
     "ramps",

@@ -76,8 +76,8 @@ def _push(gradient, required):
 
 
 @compiled()
-def _append(factor, active, k, column, gram, ridge):
-    """Factor one more column, in place; False where rounding makes the matrix indefinite."""
+def _append(factor, active, k, column, gram, ridge, least):
+    """Factor one more column, in place; False if no more than ``least`` of its variance is left."""
     row = gram[column]
     entry = np.empty(k)
     for i in range(k):
@@ -89,7 +89,7 @@ def _append(factor, active, k, column, gram, ridge):
         rest -= value * value
         for j in range(i + 1, k):
             entry[j] -= value * factor[i, j]
-    if not rest > 0.0:
+    if not rest > least:
         return False
     for i in range(k):
         factor[i, k] = entry[i]
@@ -123,7 +123,7 @@ def _factor_anew(factor, active, k, gram, ridge):
     """Factor the active columns; returns the ridge, larger if rounding asks for it."""
     done = np.int64(0)
     while done < k:
-        if _append(factor, active, done, active[done], gram, ridge):
+        if _append(factor, active, done, active[done], gram, ridge, 0.0):
             done += 1
         else:
             # Every ridge has the same fixed point; a larger one only takes more steps to reach it.
@@ -340,7 +340,7 @@ def _descend(factor, active, k, gram, linear, coef, gradient, ridge, alpha, roun
 def _enter(factor, active, k, columns, gram, ridge):
     """Let columns enter, one after the other; returns the ridge, larger if rounding asks for it."""
     for column in columns:
-        if not _append(factor, active, k, column, gram, ridge):
+        if not _append(factor, active, k, column, gram, ridge, 0.0):
             active[k] = column
             ridge = _factor_anew(factor, active, k + 1, gram, 10.0 * ridge)
         k += 1
@@ -402,3 +402,23 @@ def solve(gram, linear, alpha, coef, required, start, ridge, half_square, accura
             return
         factor = _with_room(factor, k, k + entered, len(coef))
         ridge = _enter(factor, active, k, violators[:entered], gram, ridge)
+
+
+@compiled("UniTuple(i8, 2)(f8[:,::1], i8[::1], i8, f8[:,::1], i8[::1], i8, f8, f8[::1])")
+def add_independent(gram, columns, begin, factor, kept, k, dependent, combination):
+    """Factor columns from one on, in place, up to the first that depends on those before it.
+
+    That is one of whose variance no more than the fraction ``dependent`` is left. Returns which
+    column it is, as a combination of the first ``k`` of ``kept``, and ``k``.
+    """
+    for at in range(begin, len(columns)):
+        column = columns[at]
+        row = gram[column]
+        if not _append(factor, kept, k, column, gram, 0.0, dependent * row[column]):
+            products = np.empty(k)
+            for i in range(k):
+                products[i] = row[kept[i]]
+            _proximal_step(factor, k, products, combination)
+            return at, k
+        k += 1
+    return len(columns), k

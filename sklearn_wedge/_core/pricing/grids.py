@@ -109,6 +109,10 @@ class Grids:
 
     def _cells_of(self, pair: tuple[int, int]) -> Cells:
         grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
-        _, cell, count = np.unique(grid, return_inverse=True, return_counts=True)
-        order = np.argsort(cell, kind="stable").astype(np.int32)
-        return Cells(cell.astype(np.uint16), order, np.cumsum(count) - count, count)
+        count = np.bincount(grid)
+        occupied = np.flatnonzero(count)
+        number = np.zeros(len(count), dtype=np.uint16)
+        number[occupied] = np.arange(len(occupied))
+        cell, count = number[grid], count[occupied]
+        order = np.argsort(cell, kind="stable").astype(np.int32)  # by radix: they are of 16 bits
+        return Cells(cell, order, np.cumsum(count) - count, count)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf
 
 from sklearn_wedge._core import kernels
@@ -129,31 +128,35 @@ def independent_support(gram: Array, coef: Array) -> Array:
     ndarray of shape (m,)
         With the zeros of ``coef`` and more.
     """
-    coef = coef.copy()
-    kept: list[int] = []
-    lower = np.zeros_like(gram)
-    for column in np.flatnonzero(coef):
-        known = len(kept)
-        factor = lower[:known, :known]
-        row = solve_triangular(factor, gram[kept, column], lower=True) if known else np.empty(0)
-        left = gram[column, column] - row @ row
-        if left > DEPENDENT * gram[column, column]:
-            lower[known, :known], lower[known, known] = row, np.sqrt(left)
-            kept.append(int(column))
-            continue
-        combination = solve_triangular(factor, row, lower=True, trans="T") if known else row
-        _take_out(coef, int(column), kept, combination)
+    gram, coef = kernels.ready(gram), coef.copy()
+    columns, at, k = np.flatnonzero(coef), 0, 0
+    kept, combination = np.empty_like(columns), np.empty(len(columns))
+    factor = np.zeros((len(columns), len(columns)))
+    while True:
+        at, k = kernels.active_set.add_independent(
+            gram, columns, at, factor, kept, k, DEPENDENT, combination
+        )
+        if at == len(columns):
+            return coef
+        column, others = columns[at], kept[:k].copy()
+        _take_out(coef, column, others, combination[:k])
+        at += 1
         if coef[column] != 0.0:  # another one vanished first: this one takes its place
-            kept = [k for k in [*kept, int(column)] if coef[k] != 0.0]
-            own = gram[np.ix_(kept, kept)]
-            # The least ridge that helps: with more of it a column that depends on others counts as
-            # independent, and stays.
-            ridge = np.finfo(float).eps * np.trace(own)
-            lower[: len(kept), : len(kept)] = _lower_factor(own, ridge)[0]
-    return coef
+            others = np.append(others, column)
+            others = others[coef[others] != 0.0]
+            k = len(others)
+            kept[:k], factor[:k, :k] = others, _factor_again(gram[np.ix_(others, others)])
 
 
-def _take_out(coef: Array, column: int, others: list[int], combination: Array) -> None:
+def _factor_again(gram: Array) -> Array:
+    """Upper factor of columns that are independent, with the least ridge that helps.
+
+    With more of it a column that depends on others counts as independent, and stays.
+    """
+    return _lower_factor(gram, np.finfo(float).eps * np.trace(gram))[0].T
+
+
+def _take_out(coef: Array, column: int, others: NDArray[np.intp], combination: Array) -> None:
     """Move the weight of a column onto the columns that it is a combination of, in place."""
     change, before = coef[column] * combination, coef[others]
     with np.errstate(divide="ignore", invalid="ignore"):

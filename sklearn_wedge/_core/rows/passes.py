@@ -123,14 +123,18 @@ def cross_products(
     """
     values = activations.values(chunk)
     centre = activations.centre(values, chunk.weight, n_old)
-    weighted = (values[n_old:] - centre[:, None]) * chunk.weight
-    rest = weighted.sum(axis=1)
-    return (
-        matrices.product(values, weighted, chunk.threads),
-        weighted @ (chunk.target - target_mean),
-        rest,
-        rest + centre * chunk.weight.sum(),
-    )
+    # In place: these are large arrays, and new memory takes longer than what is done with it.
+    new = values[n_old:] - centre[:, None]
+    if n_old == 0:
+        root = np.sqrt(chunk.weight)
+        new *= root
+        linear, rest = new @ (root[:, None] * (chunk.target - target_mean)), new @ root
+        products = matrices.gram(new, chunk.threads) + np.outer(centre, rest)
+    else:
+        new *= chunk.weight
+        linear, rest = new @ (chunk.target - target_mean), new.sum(axis=1)
+        products = matrices.product(values, new, chunk.threads)
+    return products, linear, rest, rest + centre * chunk.weight.sum()
 
 
 def model_sums(
