@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_wedge import WedgeReLUClassifier
 from sklearn_wedge._core import kernels
 from sklearn_wedge._core.losses import Multinomial, SquaredHinge
-from sklearn_wedge._core.restricted import newton, quadratics
+from sklearn_wedge._core.restricted import newton, quadratics, truncated
 from sklearn_wedge._core.restricted.groups import solve_quadratic_groups
 from sklearn_wedge._core.restricted.model import Point
 from sklearn_wedge._core.restricted.newton import ProximalNewton
@@ -325,6 +325,37 @@ def test_large_problems_end_where_small_ones_do(loss, alpha):
         rough = solved_without_hessian(Point(problem, columns, alpha, start, constant), accuracy)
         above = rough.objective - least
         assert -1e-12 <= above <= accuracy
+
+
+def test_steps_that_bring_little_of_the_accuracy_end(monkeypatch):
+    """Near the optimum of a loss and far from its dual point; nothing is asked of that."""
+    rng = np.random.default_rng(3)
+    n, m, q = 120, 60, 3
+    x = rng.standard_normal((n, 3))
+    activations = np.maximum(rng.standard_normal((m, 3)) @ x.T, 0.0)
+    target = np.eye(q)[np.argmax(x @ rng.standard_normal((3, q)), axis=1)]
+    problem = ProximalNewton(Multinomial(), table(target, np.full(n, 1 / n)))
+    columns = problem.extend(problem.no_columns(), KeptActivations(activations))
+    constant = Multinomial().constant_model(target, np.full(n, 1 / n))
+    start = Point(problem, columns, 1e-4, np.zeros((m, q)), constant)
+    monkeypatch.setattr(truncated, "_gap", lambda point: np.inf)
+    levelled_step, points = truncated._levelled_step, []
+
+    def traced(point, accuracy):
+        points.append(point)
+        return levelled_step(point, accuracy)
+
+    monkeypatch.setattr(truncated, "_levelled_step", traced)
+    least = solved_without_hessian(start, 0.0).objective
+    n_pairs_of_all = len(points)
+    points.clear()
+    accuracy = 1e-3
+    end = solved_without_hessian(start, accuracy)
+    assert 0 <= end.objective - least <= accuracy
+    assert len(points) < n_pairs_of_all
+    gains = -np.diff([point.objective for point in [*points, end]])
+    assert (gains[-2:] <= truncated.LITTLE * accuracy).all()
+    assert gains[-3] > truncated.LITTLE * accuracy
 
 
 def test_a_fit_without_the_hessian_reaches_its_tolerance(monkeypatch):

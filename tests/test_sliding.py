@@ -374,6 +374,19 @@ def test_a_draft_reads_no_more_rows_than_it_needs(monkeypatch):
     assert not np.array_equal(problem.drafted(1e-3, 30, (0,))[0].offsets, whole.offsets)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_a_rough_network_of_several_outputs_does_not_depend_on_the_penalties_before(n_outputs):
+    X, y = data_of(LOSSES["squared"], n=120, d=4)
+    y = np.column_stack([y, np.sin(y), X[:, 0] * X[:, 1]])[:, :n_outputs]
+    options = FitOptions(interaction_order=None, norm="l2", pricing="search").validated("this test")
+    problem = build_problem(X, y, np.ones(len(y)), options, SquaredError())[0]
+    rule = StoppingRule(1e-3, 20, rough=True)
+    *_, after = solve_path(problem, np.array([1e-1, 3e-2, 1e-2]), rule)
+    (alone,) = solve_path(problem, np.array([1e-2]), rule)
+    same = np.array_equal(after.coef, alone.coef)
+    assert same == (n_outputs > 1)
+
+
 def network_at_hand(problem):
     """A fit that has not converged: its network, as it goes into a renewal."""
     (found,) = solve_path(problem, np.array([1e-3]), StoppingRule(1e-2, 3, proves=False))

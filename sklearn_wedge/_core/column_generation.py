@@ -294,11 +294,26 @@ def finished(problem: Problem, state: State, rule: StoppingRule, efforts: list[E
         return False
     if _is_met(problem, state, rule):
         return True
-    if is_too_coarse(problem, state, rule):
+    if is_too_coarse(problem, state, rule) or _is_unfinished(problem, state, rule):
         return False  # what is left is of the columns at hand
     before_last = state.rounds[-2].pricing if len(state.rounds) > 1 else None
     stuck = before_last == efforts[-1].value and _gained(state) <= 0.0 and problem.dual_is_unique
     return stuck or _found_nothing(problem, state, rule)
+
+
+def _is_unfinished(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether the columns at hand leave too large a gap, and their solution still gets better.
+
+    Of several outputs on many rows it ends where steps bring little, before the dual point is good.
+    """
+    is_slow = problem.dual_is_unique and problem.restricted.is_slow(state.coef)
+    if not is_slow or _gained(state) <= 0.0:
+        return False
+    return _gap_of_columns_at_hand(state) > rule.gap_allowed(problem, state.objective)
+
+
+def _gap_of_columns_at_hand(state: State) -> float:
+    return state.objective - _bound(state, float(np.max(state.values, initial=0.0)))
 
 
 def solve_penalty(
@@ -388,8 +403,7 @@ def _is_unsolved(problem: Problem, state: State, rule: StoppingRule) -> bool:
     """Whether the columns at hand alone leave a gap above the one allowed, as kinks may make it."""
     if problem.dual_is_unique or is_too_coarse(problem, state, rule):
         return False
-    gap = state.objective - _bound(state, float(np.max(state.values, initial=0.0)))
-    return gap > rule.gap_allowed(problem, state.objective)
+    return _gap_of_columns_at_hand(state) > rule.gap_allowed(problem, state.objective)
 
 
 def _improved_since(state: State) -> bool:

@@ -16,7 +16,7 @@ from sklearn_wedge._core.column_generation import (
 )
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.solution import Solution
-from sklearn_wedge._core.state import State, draft, start
+from sklearn_wedge._core.state import State, draft, start, starts_anew
 from sklearn_wedge._core.stopping import StoppingRule
 
 # On the way to the target each penalty is this fraction of the last, solved to this relative gap.
@@ -100,7 +100,7 @@ def solve_path(
     verbose: int = 0,
     after: Solution | None = None,
 ) -> Iterator[Solution]:
-    """Networks at descending penalties, each started from the one before.
+    """Networks at descending penalties, each started from the one before, or from a draft.
 
     Parameters
     ----------
@@ -127,9 +127,10 @@ def solve_path(
         state = start(problem, max(of_constant, float(alphas[0])))
     else:
         state = _left_at(problem, after)
+    anew = starts_anew(problem, rule)
     for alpha in map(float, alphas):
         on_the_way = _warm_up(state.alpha, alpha)
-        if problem.drafts and on_the_way and not len(state.columns):
+        if anew or (problem.drafts and on_the_way and not len(state.columns)):
             state = draft(problem, alpha, rule)
         else:
             for between in on_the_way:

@@ -332,8 +332,8 @@ class AlphaByCV:
         return race, stages, candidates
 
     def _size(self, task: Task, rows: RaceRows) -> Size:
-        cost = task.target.shape[1] ** 0.5 * (OF_CVXPY if isinstance(task.loss, OwnLoss) else 1)
-        return Size(rows.n_groups, task.X.shape[1], cost)
+        cost = OF_CVXPY if isinstance(task.loss, OwnLoss) else 1.0
+        return Size(rows.n_groups, task.X.shape[1], task.target.shape[1], cost)
 
     def _fold_counts(self, folds: Sequence[Fold], rows: RaceRows) -> FoldCounts:
         # A scorer without weights sees rows that have none.

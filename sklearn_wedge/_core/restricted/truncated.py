@@ -44,19 +44,28 @@ INTERCEPT_STEPS = 5
 UNBALANCED = 1e-3
 # Steps that lower the objective by less than this fraction are rounding.
 ROUNDING = 1e-14
+# Or they brought so little of the accuracy asked for, so many pairs of steps in a row. The gap is
+# that of a dual point that the worst column scales: on covtype20k, of 735 columns, it is 20 times
+# the accuracy after 6 pairs, and all that the next 20 bring is 0.02 of that.
+LITTLE, PAIRS_OF_LITTLE = 1e-2, 2
 
 
 def solved_without_hessian(point: Point, accuracy: float) -> Point:
-    """A point within ``accuracy`` of the least objective, as far as the duality gap over the
-    columns tells, from where the steps start.
+    """A point within ``accuracy`` of the least objective, from where the steps start.
+
+    As far as the duality gap over the columns tells, or that steps bring hardly any of it.
     """
+    n_of_little = 0
     for _ in range(MAX_STEPS):
         before = point.objective
         point, levelled = _levelled_step(point, accuracy)
         if _gap(point) <= accuracy:
             break
         point = _newton_step(point, levelled)
-        if _gap(point) <= accuracy or before - point.objective <= ROUNDING * before:
+        gained = before - point.objective
+        n_of_little = n_of_little + 1 if gained <= LITTLE * accuracy else 0
+        is_over = n_of_little >= PAIRS_OF_LITTLE or gained <= ROUNDING * before
+        if is_over or _gap(point) <= accuracy:
             break
     return point
 
