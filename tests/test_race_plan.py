@@ -42,7 +42,9 @@ def test_more_effort_is_no_less_work(n_rows):
 
 def test_costly_fits_have_no_more_rows_than_cheap_ones():
     few, many = (
-        planned("balanced", Size(30_000, 5, cost_of_loss=cost), parts_of(30_000, "balanced"), {}, {})[0]
+        planned(
+            "balanced", Size(30_000, 5, cost_of_loss=cost), parts_of(30_000, "balanced"), {}, {}
+        )[0]
         for cost in (10, 1)
     )
     assert all(a.n_rows <= b.n_rows for a, b in zip(few, many, strict=True))

@@ -192,9 +192,7 @@ def starts_anew(problem: Problem, rule: StoppingRule) -> bool:
 def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
     """A start from the neurons of networks trained from random weights: their mean, or better."""
     how = _drafts(problem, rule)
-    drafts = [
-        problem.drafted(alpha, how.n_neurons, (seed,), how.n_steps) for seed in range(how.n)
-    ]
+    drafts = [problem.drafted(alpha, how.n_neurons, (seed,), how.n_steps) for seed in range(how.n)]
     neurons = reduce(Neurons.join, [draft[0] for draft in drafts])
     coef = np.concatenate([draft[1] for draft in drafts]) / how.n
     intercept = sum(draft[2] for draft in drafts) / how.n

@@ -64,11 +64,11 @@ OF_LEFT = 0.01
 # to gain.
 HOPELESS = 0.25
 FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS)
+# The same late in a race, where early stages have left few.
+CLOSE = 0.02
 # A penalty that has lost this part of what was left to gain is not tried on up to ``MANY`` times
 # the rows: as a rule it is that of networks that take longest.
 LOST = 0.05
-# The same late in a race, where early stages have left few.
-CLOSE = 0.02
 # So many times the rows are many more: variants that may all go on are tried before.
 MANY = 2
 # Parameters that say what a neuron is.
