@@ -27,6 +27,7 @@ from sklearn_wedge._core.losses import (
     SquaredHinge,
 )
 from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._core.pricing import Pricing, SearchBudget
 from sklearn_wedge._core.problem import Effort, Problem
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
@@ -317,6 +318,10 @@ def test_what_all_searches_miss_is_allowed_for_unless_they_agree():
 
 def test_long_searches_that_have_to_agree_look_in_different_directions():
     problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, max_rounds=1)
+    # Few climbs: of so few rows many find the best neuron every time.
+    few = SearchBudget(climbs_at_the_end=100)
+    pricing = Pricing(problem.pricing.table.points, problem.neuron_class, 1, few)
+    problem = replace(problem, pricing=pricing)
     efforts = rule.efforts(problem)
     assert efforts.count(Effort.CONFIRMATION) > 0
     state = column_generation.start(problem, 0.01)
@@ -421,9 +426,14 @@ def efforts_of(problem, turn):
 
 def test_every_other_round_has_a_long_search_though_local_moves_find_enough():
     problem = problem_of(interaction_order=None)
-    assert efforts_of(problem, turn=0) == [Effort.LOCAL_MOVES]
-    assert efforts_of(problem, turn=1) == [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
-    assert efforts_of(problem_of(), turn=1) == [Effort.LOCAL_MOVES]
+    assert efforts_of(problem, turn=4) == [Effort.LOCAL_MOVES]
+    assert efforts_of(problem, turn=5) == [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
+    assert efforts_of(problem_of(), turn=5) == [Effort.LOCAL_MOVES]
+
+
+def test_the_first_rounds_have_no_long_search_where_local_moves_find_enough():
+    problem = problem_of(interaction_order=None)
+    assert [efforts_of(problem, turn) for turn in range(4)] == 4 * [[Effort.LOCAL_MOVES]]
 
 
 def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_for():
@@ -433,6 +443,16 @@ def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_
     assert reached.converged and seen < tolerance * problem.scale
     assert reached.certificate.gap == reached.certificate.tolerance
     assert reached.certificate.lower_bound <= reached.history[-1].lower_bound
+
+
+def test_no_gap_in_a_continuum_of_directions_is_told_below_a_part_of_the_objective():
+    (reached,) = solve_path(problem_of(), np.array([0.01]), StoppingRule(1e-5, 100))
+    certificate = reached.certificate
+    least = 0.002 * certificate.objective
+    seen = reached.history[-1].objective - reached.history[-1].lower_bound
+    assert reached.converged and seen < least
+    assert certificate.gap == certificate.tolerance == pytest.approx(least)
+    assert certificate.stopped_by != "no progress"
 
 
 def test_a_loose_tolerance_does_not_make_a_small_gap_large():
