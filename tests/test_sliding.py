@@ -448,7 +448,7 @@ def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_
 def test_no_gap_in_a_continuum_of_directions_is_told_below_a_part_of_the_objective():
     (reached,) = solve_path(problem_of(), np.array([0.01]), StoppingRule(1e-5, 100))
     certificate = reached.certificate
-    least = 0.002 * certificate.objective
+    least = 0.004 * certificate.objective
     seen = reached.history[-1].objective - reached.history[-1].lower_bound
     assert reached.converged and seen < least
     assert certificate.gap == certificate.tolerance == pytest.approx(least)

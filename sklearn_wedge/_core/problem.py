@@ -22,6 +22,7 @@ from sklearn_wedge._core.sliding import (
     Weights,
     as_neurons,
     balanced_weights,
+    drafted,
     random_weights,
     slid,
 )
@@ -316,12 +317,12 @@ class Problem:
     ) -> tuple[Neurons, Array, Array]:
         """Neurons, their coefficients and the intercept of a network trained from random weights.
 
-        It is trained for so few steps that it is but a start; its neurons are of directions that no
-        climb at a dual point finds.
+        It is trained for so few steps, at most, that it is but a start; its neurons are of
+        directions that no climb at a dual point finds.
         """
         points = self.sample.points
         start = random_weights(points, self.constant.intercept, n_neurons, seed)
-        moved = slid(self._loss_of_draft(seed), start, alpha, True, n_steps)
+        moved = drafted(self._loss_of_draft(seed), start, alpha, n_steps)
         return as_neurons(moved, points, self.neuron_class)
 
     def renewed(
