@@ -17,7 +17,7 @@ OF_OWN_PER_TOLERANCE = 100.0
 # be left elsewhere. On concrete at alpha=3e-5, any number of inputs, where a search saw 1 % of the
 # objective, ten times the climbs took 1.4 % off it.
 SEEN_IN_CONTINUUM = 0.4
-# The gap of such a search is told as this fraction of the objective at the least, as longer searches
+# The gap of such a search is told as this fraction of the objective at the least: longer searches
 # take 0.2 % off fits that ended closer to what they saw.
 RESOLUTION = SEEN_IN_CONTINUUM * OF_OWN_OBJECTIVE
 # Of a rough network it may be this fraction of that.
