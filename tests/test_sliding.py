@@ -316,7 +316,8 @@ def test_what_all_searches_miss_is_allowed_for_unless_they_agree():
     assert expected(0.7, 0.9) == 0.9
 
 
-def test_long_searches_that_have_to_agree_look_in_different_directions():
+def test_long_searches_that_have_to_agree_look_in_different_directions(monkeypatch):
+    monkeypatch.setattr(column_generation, "ROUNDS_OF_ONE_REPETITION", 0)
     problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, max_rounds=1)
     # Few climbs: of so few rows many find the best neuron every time.
     few = SearchBudget(climbs_at_the_end=100)
@@ -434,6 +435,17 @@ def test_every_other_round_has_a_long_search_though_local_moves_find_enough():
 def test_the_first_rounds_have_no_long_search_where_local_moves_find_enough():
     problem = problem_of(interaction_order=None)
     assert [efforts_of(problem, turn) for turn in range(4)] == 4 * [[Effort.LOCAL_MOVES]]
+
+
+@pytest.mark.parametrize(("n_rounds", "n_searches"), [(9, 2), (10, 4)])
+def test_a_long_search_is_repeated_more_often_after_many_rounds(n_rounds, n_searches):
+    problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, n_rounds + 1)
+    state = column_generation.start(problem, 0.01)
+    priced = column_generation.price(problem, state, Effort.LOCAL_MOVES, conclusive=False)
+    state = replace(state, rounds=priced.rounds * n_rounds)
+    # In a last round all are made, whatever they find.
+    priced = column_generation.step(problem, state, rule, rule.efforts(problem)).priced
+    assert len(priced.searches) == n_searches
 
 
 def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_for():

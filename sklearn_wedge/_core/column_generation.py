@@ -60,6 +60,8 @@ ROUNDS_PER_LONG_SEARCH = 2
 # Not in the first rounds after a draft, which comes from elsewhere: local moves gain more then. On
 # yacht at alpha=1e-4 what took 0.20 seconds takes 0.14.
 ROUNDS_BEFORE_LONG_SEARCHES = 4
+# In so few rounds one repetition of a long search is enough: luck has had no time.
+ROUNDS_OF_ONE_REPETITION = 10
 # A rough network is good enough once the last columns gained at most this fraction of the gap
 # wanted: to price again would cost more than it tells.
 ENOUGH = 0.5
@@ -216,12 +218,21 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
     """One round of pricing, with more effort once less has nothing to add."""
     before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
-    for effort in efforts:
+    for effort in _without_repetitions(efforts) if _has_just_begun(state) else efforts:
         needed = state is before or last_round or _is_quiet(problem, state, rule)
         if needed or _has_its_turn(problem, state, effort):
             state = replace(state, rounds=before.rounds)
             state = price(problem, state, effort, conclusive=effort is efforts[-1])
     return replace(state, turn=before.turn + 1)
+
+
+def _has_just_begun(state: State) -> bool:
+    return len(state.rounds) < ROUNDS_OF_ONE_REPETITION
+
+
+def _without_repetitions(efforts: list[Effort]) -> list[Effort]:
+    """Each once."""
+    return list(dict.fromkeys(efforts))
 
 
 def _has_its_turn(problem: Problem, state: State, effort: Effort) -> bool:
