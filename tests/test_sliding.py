@@ -34,6 +34,7 @@ from sklearn_wedge._core.sliding import (
     Weights,
     as_neurons,
     balanced_weights,
+    drafted,
     random_weights,
     slid,
 )
@@ -397,6 +398,26 @@ def test_a_renewed_network_is_fixed_by_its_seed_and_not_the_one_at_hand():
     old = {tuple(weights) for weights in np.round(at_hand[0].weights, 6)}
     new = {tuple(weights) for weights in np.round(first.weights, 6)}
     assert len(new) > len(new & old)
+
+
+def test_a_draft_ends_once_its_steps_gain_little_and_loses_little_by_that():
+    problem, alpha = problem_of(interaction_order=None), 0.1
+    loss, calls = problem._network_loss, []
+
+    def counted(at):
+        calls.append(at)
+        return loss(at)
+
+    start = random_weights(problem.sample.points, problem.constant.intercept, 50, (0,))
+    ends = [drafted(counted, start, alpha, 300)]
+    n_short = len(calls)
+    ends.append(slid(counted, start, alpha, True, 300))
+    assert n_short < (len(calls) - n_short) / 2
+    short, long = (
+        loss(end)[0] + alpha / 2 * ((end.hidden[:-1] ** 2).sum() + (end.outer**2).sum())
+        for end in ends
+    )
+    assert short <= 1.01 * long
 
 
 def test_a_renewed_network_is_nearly_as_good_as_the_one_at_hand():
