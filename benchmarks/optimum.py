@@ -139,6 +139,7 @@ def searched_longer(problem, state, rule, seconds: float):
     budget = replace(
         old.budget,
         climbs_at_the_end=LONGER * old.budget.climbs_at_the_end,
+        climbs_per_neuron=LONGER * old.budget.climbs_per_neuron,
         positions_of_climbs=LONGER * old.budget.positions_of_climbs,
     )
     pricing = Pricing(old.table.points, old.neuron_class, 1, budget)

@@ -27,12 +27,14 @@ from sklearn_wedge._core.losses import (
     SquaredHinge,
 )
 from sklearn_wedge._core.neurons import NeuronClass
+from sklearn_wedge._core.pricing import Pricing, SearchBudget
 from sklearn_wedge._core.problem import Effort, Problem
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
     Weights,
     as_neurons,
     balanced_weights,
+    drafted,
     random_weights,
     slid,
 )
@@ -315,8 +317,13 @@ def test_what_all_searches_miss_is_allowed_for_unless_they_agree():
     assert expected(0.7, 0.9) == 0.9
 
 
-def test_long_searches_that_have_to_agree_look_in_different_directions():
+def test_long_searches_that_have_to_agree_look_in_different_directions(monkeypatch):
+    monkeypatch.setattr(column_generation, "ROUNDS_OF_ONE_REPETITION", 0)
     problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, max_rounds=1)
+    # Few climbs: of so few rows many find the best neuron every time.
+    few = SearchBudget(climbs_at_the_end=100)
+    pricing = Pricing(problem.pricing.table.points, problem.neuron_class, 1, few)
+    problem = replace(problem, pricing=pricing)
     efforts = rule.efforts(problem)
     assert efforts.count(Effort.CONFIRMATION) > 0
     state = column_generation.start(problem, 0.01)
@@ -406,6 +413,26 @@ def test_a_renewed_network_is_fixed_by_its_seed_and_not_the_one_at_hand():
     assert len(new) > len(new & old)
 
 
+def test_a_draft_ends_once_its_steps_gain_little_and_loses_little_by_that():
+    problem, alpha = problem_of(interaction_order=None), 0.1
+    loss, calls = problem._network_loss, []
+
+    def counted(at):
+        calls.append(at)
+        return loss(at)
+
+    start = random_weights(problem.sample.points, problem.constant.intercept, 50, (0,))
+    ends = [drafted(counted, start, alpha, 300)]
+    n_short = len(calls)
+    ends.append(slid(counted, start, alpha, True, 300))
+    assert n_short < (len(calls) - n_short) / 2
+    short, long = (
+        loss(end)[0] + alpha / 2 * ((end.hidden[:-1] ** 2).sum() + (end.outer**2).sum())
+        for end in ends
+    )
+    assert short <= 1.01 * long
+
+
 def test_a_renewed_network_is_nearly_as_good_as_the_one_at_hand():
     problem = problem_of(interaction_order=None)
     neurons, coef, intercept = network_at_hand(problem)
@@ -434,9 +461,25 @@ def efforts_of(problem, turn):
 
 def test_every_other_round_has_a_long_search_though_local_moves_find_enough():
     problem = problem_of(interaction_order=None)
-    assert efforts_of(problem, turn=0) == [Effort.LOCAL_MOVES]
-    assert efforts_of(problem, turn=1) == [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
-    assert efforts_of(problem_of(), turn=1) == [Effort.LOCAL_MOVES]
+    assert efforts_of(problem, turn=4) == [Effort.LOCAL_MOVES]
+    assert efforts_of(problem, turn=5) == [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
+    assert efforts_of(problem_of(), turn=5) == [Effort.LOCAL_MOVES]
+
+
+def test_the_first_rounds_have_no_long_search_where_local_moves_find_enough():
+    problem = problem_of(interaction_order=None)
+    assert [efforts_of(problem, turn) for turn in range(4)] == 4 * [[Effort.LOCAL_MOVES]]
+
+
+@pytest.mark.parametrize(("n_rounds", "n_searches"), [(9, 2), (10, 4)])
+def test_a_long_search_is_repeated_more_often_after_many_rounds(n_rounds, n_searches):
+    problem, rule = problem_of(interaction_order=None), StoppingRule(1e-3, n_rounds + 1)
+    state = column_generation.start(problem, 0.01)
+    priced = column_generation.price(problem, state, Effort.LOCAL_MOVES, conclusive=False)
+    state = replace(state, rounds=priced.rounds * n_rounds)
+    # In a last round all are made, whatever they find.
+    priced = column_generation.step(problem, state, rule, rule.efforts(problem)).priced
+    assert len(priced.searches) == n_searches
 
 
 def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_for():
@@ -446,6 +489,16 @@ def test_a_gap_in_a_continuum_of_directions_is_told_no_closer_than_it_was_asked_
     assert reached.converged and seen < tolerance * problem.scale
     assert reached.certificate.gap == reached.certificate.tolerance
     assert reached.certificate.lower_bound <= reached.history[-1].lower_bound
+
+
+def test_no_gap_in_a_continuum_of_directions_is_told_below_a_part_of_the_objective():
+    (reached,) = solve_path(problem_of(), np.array([0.01]), StoppingRule(1e-5, 100))
+    certificate = reached.certificate
+    least = 0.004 * certificate.objective
+    seen = reached.history[-1].objective - reached.history[-1].lower_bound
+    assert reached.converged and seen < least
+    assert certificate.gap == certificate.tolerance == pytest.approx(least)
+    assert certificate.stopped_by != "no progress"
 
 
 def test_a_loose_tolerance_does_not_make_a_small_gap_large():

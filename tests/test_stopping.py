@@ -87,6 +87,24 @@ def test_a_fit_that_converged_has_a_gap_that_is_small_beside_its_objective(kind)
     assert certificate.stopped_by == "own objective"
 
 
+def test_a_search_in_a_continuum_of_directions_goes_on_to_two_fifths_of_that():
+    X = np.random.default_rng(0).uniform(-1, 1, (150, 3))
+    y = np.abs(X @ [1.0, -1.0, 0.5])
+    searched = WedgeReLURegressor(1e-5, norm="l2", interaction_order=None).fit(X, y)
+    certificate = searched.certificate_
+    assert not certificate.exact
+    assert certificate.stopped_by == "own objective"
+    assert_allclose(certificate.tolerance, 0.004 * certificate.objective, rtol=1e-9)
+    assert certificate.gap <= certificate.tolerance * (1 + 1e-12)
+
+
+def test_what_is_missing_is_told_as_it_was_asked_for_in_a_continuum_of_directions():
+    X = np.random.default_rng(0).uniform(-1, 1, (60, 3))
+    model = WedgeReLURegressor(1e-5, norm="l2", interaction_order=None, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match=r"or 0\.004 times that of the network"):
+        model.fit(X, np.abs(X @ [1.0, -1.0, 0.5]))
+
+
 def test_rows_in_chunks_end_with_a_gap_that_is_small_beside_the_objective():
     X, y = without_noise(1500)
     with sklearn.config_context(working_memory=2):

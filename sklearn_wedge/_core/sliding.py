@@ -9,7 +9,7 @@ arXiv 1811.06416.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +41,8 @@ EVALUATIONS_PER_STEP = 1.5
 # what comes between two slides costs as much as so many steps.
 LATEST_STEPS = 25
 PRICE_IN_STEPS = 30
+# A draft ends once its latest steps together gain less than this part of its objective.
+GAIN_OF_DRAFT = 3e-4
 # Neurons whose penalty is below this fraction of the largest are dropped.
 NEGLIGIBLE_PENALTY = 1e-8
 
@@ -320,6 +322,30 @@ class _WhileItPays:
             raise StopIteration
 
 
+class _WhileItGains:
+    """Ends a draft once its latest steps gain little beside its objective."""
+
+    def __init__(self):
+        self.values = []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        """Called by SciPy after each step."""
+        self.values.append(intermediate_result.fun)
+        if len(self.values) <= LATEST_STEPS:
+            return
+        before, value = self.values[-1 - LATEST_STEPS], self.values[-1]
+        if before - value < GAIN_OF_DRAFT * abs(value):
+            raise StopIteration
+
+
+def drafted(loss: NetworkLoss, start: Weights, alpha: float, n_steps: int) -> Weights:
+    """A network of any neurons after so many steps, or until these gain little.
+
+    The parameters are those of ``slid``.
+    """
+    return _descended(loss, start, alpha, _Packing(start, True, "l2"), n_steps, _WhileItGains())
+
+
 def slid(
     loss: NetworkLoss,
     start: Weights,
@@ -354,7 +380,19 @@ def slid(
     Weights
         Of an objective that is no higher, as far as the precision of the loss tells.
     """
-    packing = _Packing(start, dense, norm)
+    pays = None if gained is None else _WhileItPays(gained)
+    return _descended(loss, start, alpha, _Packing(start, dense, norm), n_steps, pays)
+
+
+def _descended(
+    loss: NetworkLoss,
+    start: Weights,
+    alpha: float,
+    packing: _Packing,
+    n_steps: int,
+    callback: Callable[[OptimizeResult], None] | None,
+) -> Weights:
+    """Where L-BFGS gets in so many steps, or until the callback ends it."""
 
     def objective(vector: Array) -> tuple[float, Array]:
         at = packing.unpack(vector)
@@ -373,7 +411,7 @@ def slid(
         jac=True,
         method="L-BFGS-B",
         bounds=packing.bounds(),
-        callback=None if gained is None else _WhileItPays(gained),
+        callback=callback,
         options={
             "maxiter": n_steps,
             "maxfun": int(EVALUATIONS_PER_STEP * n_steps),

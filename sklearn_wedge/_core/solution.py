@@ -39,8 +39,9 @@ class Certificate:
         The class of networks that the bound is about, in words.
     tolerance : float
         The gap that was allowed: ``tol`` times the objective of the best constant model or 1 % of
-        ``objective`` (``100 * tol`` of it, if that is more), whichever is less; both counted from
-        what no loss can be below, and never less than rounding.
+        ``objective`` (``100 * tol`` of it, if that is more; two fifths of this where directions are
+        a continuum that is searched), whichever is less; all counted from what no loss can be
+        below. Never less than rounding or, of such a search, 0.4 % of ``objective``.
     stopped_by : str
         Why the fit ended. If the gap is within the tolerance, what this came from: ``"constant
         model"``, ``"own objective"`` or ``"rounding"``. Otherwise ``"coefficients"`` if those of
@@ -159,6 +160,8 @@ class Solution:
         One entry per pricing round.
     converged : bool
         Whether the gap is within the tolerance of the certificate.
+    fraction_of_own : float or None
+        What the gap may be of the objective, as far as this counts.
     warm_start : WarmStart
         For a path that goes on from here.
     """
@@ -171,6 +174,7 @@ class Solution:
     largest_value: float
     history: tuple[Round, ...]
     converged: bool
+    fraction_of_own: float | None
     warm_start: WarmStart
 
 

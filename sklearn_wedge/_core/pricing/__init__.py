@@ -242,7 +242,8 @@ class Pricing:
         """
         sketch = sketched(dual, turn, self.budget)
         at_most = self.budget.positions_of_climbs // self.table.n_points
-        how_many = min(self.budget.climbs_at_the_end, at_most)
+        wanted = max(self.budget.climbs_at_the_end, self.budget.climbs_per_neuron * len(neurons))
+        how_many = min(wanted, at_most)
         # What is nearly as good leads to what is better.
         near = neurons.join(known.neurons.take(known.values >= NEARLY * alpha))
         new = self._new_directions(near, how_many, (turn, len(known.searches), 2))
