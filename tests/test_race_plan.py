@@ -62,6 +62,14 @@ def test_each_of_many_classes_has_rows_in_every_stage(effort, n_outputs, n_rows)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
+def test_many_classes_are_judged_on_as_many_rows_in_the_end_as_one_output(effort):
+    one, ten = (
+        planned(effort, Size(1_500, 5, q), parts_of(1_500, effort), {}, {})[0][-1] for q in (1, 10)
+    )
+    assert ten.n_folds == one.n_folds > 1
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("n_rows", [30, 120, 500, 900])
 def test_a_small_table_is_judged_by_several_folds(effort, n_rows):
     stages, _ = planned(effort, Size(n_rows, 5), parts_of(n_rows, effort), {}, {})

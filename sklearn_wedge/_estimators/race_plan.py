@@ -275,7 +275,8 @@ def _stages(effort: str, size: Size, folds: FoldCounts, auto: dict[str, tuple]) 
 
 def _stage(counts: Counts, size: Size, folds: FoldCounts, is_last: bool) -> Stage:
     """With nothing to vary. Only the last stage has all folds that users give, or many of ours."""
-    n_folds = folds.that_score(counts.n_scored / size.cost)
+    # What is chosen in the end is chosen on as many rows whatever a fit costs for its outputs.
+    n_folds = folds.that_score(counts.n_scored / (size.cost_of_loss if is_last else size.cost))
     if folds.are_given:
         n_folds = folds.n if is_last else n_folds  # the choice is to be made on them
         n_first = n_folds
