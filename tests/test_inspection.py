@@ -239,7 +239,7 @@ def test_a_constant_network_has_no_effects_and_no_importances():
 def test_neurons_of_more_than_two_inputs_are_not_explained():
     X, y, _ = table()
     model = WedgeReLURegressor(alpha=0.01, interaction_order=None, norm="l2").fit(X, y)
-    with pytest.raises(ValueError, match=r"neurons of 3 inputs.*interaction_order=2"):
+    with pytest.raises(ValueError, match=r"neurons of 3 inputs.*=2 \(or 1\), a CV .*=\(1, 2\)"):
         model.explain(X)
 
 

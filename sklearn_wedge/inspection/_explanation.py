@@ -243,8 +243,9 @@ def effects_of(estimator: Any) -> Effects:
     if most > 2:
         raise ValueError(
             f"This {name} has neurons of {most} inputs, which do not add up to effects of one and "
-            "two inputs. Fit it with interaction_order=2 (or 1), or use model-agnostic tools such "
-            "as sklearn.inspection.partial_dependence."
+            "two inputs. Fit it with interaction_order=2 (or 1), a CV estimator with "
+            "interaction_order=(1, 2), n_blocks=1, or use model-agnostic tools such as "
+            "sklearn.inspection.partial_dependence."
         )
     layers = Layers(weights, biases, coef, intercept)
     marginals = encoded_marginals(estimator.marginals_, estimator.encoding_)
