@@ -358,9 +358,14 @@ def test_steps_that_bring_little_of_the_accuracy_end(monkeypatch):
     assert gains[-3] > truncated.LITTLE * accuracy
 
 
-def test_a_fit_without_the_hessian_reaches_its_tolerance(monkeypatch):
-    """Columns that violate by less than the precision of a step must enter all the same."""
+@pytest.mark.parametrize("little", [truncated.LITTLE, 1e6])
+def test_a_fit_without_the_hessian_reaches_its_tolerance(monkeypatch, little):
+    """Columns that violate by less than the precision of a step must enter all the same.
+
+    However soon steps on the same columns end.
+    """
     monkeypatch.setattr(newton, "LARGEST_HESSIAN", 0)
+    monkeypatch.setattr(truncated, "LITTLE", little)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(250, 2))
     noise = rng.gumbel(size=(250, 6))

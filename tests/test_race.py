@@ -1,6 +1,7 @@
 """The race of the CV estimators: what it finds, what it does not depend on, and what it says."""
 
 import pickle
+import re
 import warnings
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
+from sklearn_wedge._estimators import race
 from sklearn_wedge._estimators.fold_paths import (
     Combination,
     FoldPath,
@@ -342,6 +344,45 @@ def test_a_path_of_medians_ends_where_networks_interpolate(loss, end):
     scores = np.array([-32.7, -23.8, -21.6, -22.2])  # 6 % of what was gained are lost
     assert coarse_patience(loss).end(scores[:3], -scores[:3]) == 5
     assert coarse_patience(loss).end(scores, -scores) == end
+
+
+# Goes on to the last penalty: two, and then one by one.
+PATIENT = Patience(1, least_gain=-np.inf)
+
+
+def penalties_of_stages(capfd):
+    """How many were tried in each stage of a race, by candidate."""
+    X = inputs()
+    WedgeReLURegressorCV(effort="fast", verbose=1).fit(X, noisy(of_pairs, X))
+    stages = capfd.readouterr().out.split("cross-validation, ")[1:]
+    return [list(map(int, re.findall(r"best of (\d+) penalt", stage))) for stage in stages]
+
+
+def test_a_race_tries_no_further_penalties_of_what_is_behind(monkeypatch, capfd):
+    monkeypatch.setattr(race, "FINE_PATIENCE", PATIENT)
+    first, *all_of_later = penalties_of_stages(capfd)
+    monkeypatch.setattr(race, "FINE_PATIENCE", replace(PATIENT, behind=0.0))
+    again, *fewer = penalties_of_stages(capfd)
+    assert again == first
+    assert sum(fewer[0]) < sum(all_of_later[0])
+
+
+def test_a_race_does_not_try_again_what_has_lost(monkeypatch, capfd):
+    monkeypatch.setattr(race, "FINE_PATIENCE", PATIENT)
+    monkeypatch.setattr(race, "LOST", np.inf)
+    first, *all_of_later = penalties_of_stages(capfd)
+    monkeypatch.setattr(race, "LOST", 0.0)
+    again, *fewer = penalties_of_stages(capfd)
+    assert again == first
+    assert sum(map(sum, fewer)) < sum(map(sum, all_of_later))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_score_that_is_infinite_is_as_far_behind_as_can_be():
+    finite, none = (
+        [FoldPath((score, score + 0.1), (0.9, 0.8), (1, 2), (0.1, 0.2))] for score in (0.5, -np.inf)
+    )
+    assert_array_equal(_behind([finite, none]), [0.0, np.inf])
 
 
 def test_what_is_given_restricts_the_race():

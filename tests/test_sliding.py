@@ -381,17 +381,21 @@ def test_a_draft_reads_no_more_rows_than_it_needs(monkeypatch):
     assert not np.array_equal(problem.drafted(1e-3, 30, (0,))[0].offsets, whole.offsets)
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_a_rough_network_of_several_outputs_does_not_depend_on_the_penalties_before(n_outputs):
-    X, y = data_of(LOSSES["squared"], n=120, d=4)
-    y = np.column_stack([y, np.sin(y), X[:, 0] * X[:, 1]])[:, :n_outputs]
+@pytest.mark.parametrize("loss", [Multinomial(), SquaredError()])
+@pytest.mark.parametrize("proves", [False, True])
+def test_only_networks_of_classes_that_are_to_be_scored_start_anew_at_each_penalty(loss, proves):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 4))
+    y = np.eye(3)[np.argmax(np.sin(X) @ rng.standard_normal((4, 3)), axis=1)]
     options = FitOptions(interaction_order=None, norm="l2", pricing="search").validated("this test")
-    problem = build_problem(X, y, np.ones(len(y)), options, SquaredError())[0]
-    rule = StoppingRule(1e-3, 20, rough=True)
-    *_, after = solve_path(problem, np.array([1e-1, 3e-2, 1e-2]), rule)
+    problem = build_problem(X, y, np.ones(len(y)), options, loss)[0]
+    rule = StoppingRule(1e-3, 20, rough=True, proves=proves)
+    before, after = solve_path(problem, np.array([1e-1, 1e-2]), rule)
     (alone,) = solve_path(problem, np.array([1e-2]), rule)
-    same = np.array_equal(after.coef, alone.coef)
-    assert same == (n_outputs > 1)
+    (gone_on,) = solve_path(problem, np.array([1e-2]), rule, after=before)
+    starts_anew = isinstance(loss, Multinomial) and not proves
+    for not_alone in (after, gone_on):
+        assert np.array_equal(not_alone.coef, alone.coef) == starts_anew
 
 
 def network_at_hand(problem):

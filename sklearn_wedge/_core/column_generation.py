@@ -392,8 +392,7 @@ def solution(problem: Problem, state: State, rule: StoppingRule) -> Solution:
 
 def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
     """See ``Certificate``."""
-    gap, tolerance = gap_told(problem, rule, state.objective, state.lower_bound)
-    if gap <= tolerance:
+    if _is_met(problem, state, rule):
         return rule.criterion(problem, state.objective)
     if _is_unsolved(problem, state, rule):
         return "coefficients"

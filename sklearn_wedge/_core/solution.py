@@ -41,7 +41,8 @@ class Certificate:
         The gap that was allowed: ``tol`` times the objective of the best constant model or 1 % of
         ``objective`` (``100 * tol`` of it, if that is more; two fifths of this where directions are
         a continuum that is searched), whichever is less; all counted from what no loss can be
-        below. Never less than rounding or, of such a search, 0.4 % of ``objective``.
+        below. Never less than rounding or, of such a search that has met it, 0.4 % of
+        ``objective``.
     stopped_by : str
         Why the fit ended. If the gap is within the tolerance, what this came from: ``"constant
         model"``, ``"own objective"`` or ``"rounding"``. Otherwise ``"coefficients"`` if those of

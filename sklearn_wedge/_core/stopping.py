@@ -20,7 +20,7 @@ SEEN_IN_CONTINUUM = 0.4
 # The gap of such a search is told as this fraction of the objective at the least: longer searches
 # take 0.2 % off fits that ended closer to what they saw.
 RESOLUTION = SEEN_IN_CONTINUUM * OF_OWN_OBJECTIVE
-# Of a rough network it may be this fraction of that.
+# Of a rough network it may be this fraction of its own objective.
 ROUGHLY = 0.1
 # A gap of this fraction of the objective of the constant model is rounding.
 ROUNDING = 1e-12
@@ -119,8 +119,8 @@ def gap_told(
     if not problem.climbs:
         return seen, allowed
     above = above_floor(problem, objective)
-    least = max(min(allowed, OF_OWN_OBJECTIVE * above), RESOLUTION * above)
-    return max(seen, least), max(allowed, RESOLUTION * above)
+    told = max(seen, min(allowed, OF_OWN_OBJECTIVE * above), RESOLUTION * above)
+    return told, max(allowed, told) if seen <= allowed else allowed
 
 
 def _fraction_of_own(tolerance: float) -> float | None:

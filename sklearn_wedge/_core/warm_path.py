@@ -122,12 +122,14 @@ def solve_path(
     rounds = WARM_UP_ROUNDS_OF_SLIDES if problem.slides else WARM_UP_ROUNDS
     loose = replace(rule, tolerance=tolerance, max_rounds=rounds, proves=False)
     quick = rule.efforts(problem)[:1]
-    if after is None:
+    anew = starts_anew(problem, rule)
+    if anew:
+        state = start(problem, float(alphas[0]))
+    elif after is None:
         of_constant = largest_value_of_constant(problem, quick[0])
         state = start(problem, max(of_constant, float(alphas[0])))
     else:
         state = _left_at(problem, after)
-    anew = starts_anew(problem, rule)
     for alpha in map(float, alphas):
         on_the_way = _warm_up(state.alpha, alpha)
         if anew or (problem.drafts and on_the_way and not len(state.columns)):

@@ -118,7 +118,9 @@ class Combination:
 
         ``behind`` is by what part of what is left to gain others are better.
         """
-        end, scores = self.at_most or len(self.alphas), mean_scores(paths)
+        end, scores = len(self.alphas), mean_scores(paths)
+        if self.at_most is not None:
+            end = self.at_most
         if self.patience is not None:
             if behind > self.patience.behind:
                 return 0
@@ -228,7 +230,7 @@ def _behind(paths: Sequence[Sequence[FoldPath]]) -> NDArray[np.float64]:
     As a part of what the best one leaves to gain; 0 where that is not known.
     """
     scores, losses = [mean_scores(each) for each in paths], [mean_losses(each) for each in paths]
-    tops = np.array([np.nan_to_num(each, nan=-np.inf).max() for each in scores])
+    tops = np.array([np.max(each, where=np.isfinite(each), initial=-np.inf) for each in scores])
     top = best_of(tops)
     loss = losses[top][best_of(scores[top])]
     left = left_to_gain(loss, np.concatenate(scores), np.concatenate(losses))
@@ -339,7 +341,8 @@ def _together(
     """
     groups: dict[Hashable, list[int]] = {}
     for i, n_more in going.items():
-        key = combinations[i].first_block, len(paths[i][0].scores), n_more
+        path = paths[i][0]
+        key = combinations[i].first_block, len(path.scores), n_more, *map(id, path.solutions[-1:])
         groups.setdefault(key, []).append(i)
     return list(groups.values())
 

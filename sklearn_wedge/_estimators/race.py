@@ -66,8 +66,8 @@ HOPELESS = 0.25
 FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS)
 # The same late in a race, where early stages have left few.
 CLOSE = 0.02
-# A penalty that has lost this part of what was left to gain is not tried on up to ``MANY`` times
-# the rows: as a rule it is that of networks that take longest.
+# A penalty that lost this part of what was left to gain is not tried on up to ``MANY`` times the
+# rows, nor closer. On fifths of concrete and Boston networks are as good, in 0.8 of the time.
 LOST = 0.05
 # So many times the rows are many more: variants that may all go on are tried before.
 MANY = 2
@@ -132,7 +132,8 @@ class Outcome:
     def too_small(self) -> float:
         """The largest penalty below the best one that lost too much; 0: none."""
         means, losses = self.means, mean_losses(self.paths)
-        lost = means[self.at] - means > LOST * left_to_gain(losses[self.at], means, losses)
+        left = left_to_gain(losses[self.at], means, losses)
+        lost = (means[self.at] - means > LOST * left) & (left > 0)
         lost[: self.at + 1] = False
         return float(self.combination.alphas[: len(means)][lost].max(initial=0.0))
 
@@ -362,11 +363,10 @@ def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float6
 def _n_promising(runner: Runner, n_rows: int, alphas: NDArray) -> int:
     """How many penalties are not too small, by what the candidate did on not many fewer rows."""
     before = runner.before
-    is_same = before is not None and before.combination.parameters == runner.parameters
+    is_same = before and before.combination.parameters == runner.parameters
     if not is_same or n_rows > MANY * before.n_rows:
         return len(alphas)
     least = for_rows(before.too_small, before.n_rows, n_rows)
-    # Those of the two stages may be the same, but for rounding.
     return int(np.count_nonzero((alphas > least) & ~np.isclose(alphas, least, atol=0.0)))
 
 
