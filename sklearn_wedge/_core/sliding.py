@@ -29,9 +29,9 @@ from sklearn_wedge._core.neurons import (
 
 Array = NDArray[np.float64]
 
-# Activations computed at a time, which should stay in the cache; rows at least.
+# Activations computed at a time, half a megabyte; rows at least.
 ACTIVATIONS_AT_ONCE, LEAST_ROWS = 2**17, 64
-# Blocks of so many activations that one thread takes at a time: about a millisecond.
+# Blocks of so many activations that one thread takes at a time: some milliseconds.
 BLOCKS_AT_ONCE = 4
 # Steps of L-BFGS whose changes of the gradient are remembered.
 MEMORY = 20

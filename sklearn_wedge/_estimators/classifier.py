@@ -126,9 +126,9 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     tol : float, default=1e-4
         Stop when the duality gap is at most ``tol`` times the objective of the best constant
         model, and at most 1 % of the network's own objective (``100 * tol`` of it, if that is
-        more: from ``tol=0.01`` on only the constant model counts). Of a search under l2 norms, with
-        three inputs or more per neuron, two fifths of this: it misses some of the gap. All are
-        counted from what no loss can be below. ``certificate_.stopped_by`` says what decided. With
+        more: from ``tol=0.01`` on only the constant model counts). Of a search under l2 norms
+        that is not certified, two fifths of this: it misses some of the gap. All are counted
+        from what no loss can be below. ``certificate_.stopped_by`` says what decided. With
         ``alpha="auto"`` ten times ``tol``: scores, which choose the penalty, ask for less.
     max_iter : int, default=100
         Pricing rounds at most, in each block.
