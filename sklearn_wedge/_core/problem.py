@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.layers import layered_loss
-from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, SmoothLoss
+from sklearn_wedge._core.losses import Loss, Multinomial, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons, price_all
 from sklearn_wedge._core.pricing.pencils import PointTable
@@ -313,6 +313,11 @@ class Problem:
     def drafts(self) -> bool:
         """Whether a network trained from random weights is of the class of neurons."""
         return self.slides and self.is_dense
+
+    @property
+    def tells_classes_apart(self) -> bool:
+        """Whether outputs are several classes, of which the loss takes one sum."""
+        return isinstance(self.loss, Multinomial)
 
     def drafted(
         self, alpha: float, n_neurons: int, seed: tuple[int, ...], n_steps: int = STEPS_OF_DRAFT

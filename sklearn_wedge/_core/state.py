@@ -8,7 +8,6 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.losses import Multinomial
 from sklearn_wedge._core.neurons import Neurons
 from sklearn_wedge._core.pricing import Priced
 from sklearn_wedge._core.problem import (
@@ -188,7 +187,7 @@ def starts_anew(problem: Problem, rule: StoppingRule) -> bool:
     73 with 0.288). Of several targets drafts were no better.
     """
     to_be_scored = rule.rough and not rule.proves
-    return problem.drafts and to_be_scored and isinstance(problem.loss, Multinomial)
+    return problem.drafts and to_be_scored and problem.tells_classes_apart
 
 
 def draft(problem: Problem, alpha: float, rule: StoppingRule) -> State:
