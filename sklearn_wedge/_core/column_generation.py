@@ -218,7 +218,7 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
     """One round of pricing, with more effort once less has nothing to add."""
     before = state
     last_round = len(before.rounds) + 1 >= rule.max_rounds
-    for effort in _without_repetitions(efforts) if _has_just_begun(state) else efforts:
+    for effort in _efforts_of_round(before, efforts):
         needed = state is before or last_round or _is_quiet(problem, state, rule)
         if needed or _has_its_turn(problem, state, effort):
             state = replace(state, rounds=before.rounds)
@@ -226,13 +226,10 @@ def step(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effor
     return replace(state, turn=before.turn + 1)
 
 
-def _has_just_begun(state: State) -> bool:
-    return len(state.rounds) < ROUNDS_OF_ONE_REPETITION
-
-
-def _without_repetitions(efforts: list[Effort]) -> list[Effort]:
-    """Each once."""
-    return list(dict.fromkeys(efforts))
+def _efforts_of_round(state: State, efforts: list[Effort]) -> list[Effort]:
+    """Early at a penalty each once."""
+    is_early = len(state.rounds) < ROUNDS_OF_ONE_REPETITION
+    return list(dict.fromkeys(efforts)) if is_early else efforts
 
 
 def _has_its_turn(problem: Problem, state: State, effort: Effort) -> bool:

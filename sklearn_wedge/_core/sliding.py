@@ -9,6 +9,7 @@ arXiv 1811.06416.)
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -298,7 +299,26 @@ class _Packing:
         return alpha / 2 * float(square + (at.outer**2).sum())
 
 
-class _WhileItPays:
+class _EndsEarly(ABC):
+    """Ends a descent once its latest steps bring too little."""
+
+    def __init__(self):
+        self.values = []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        """Called by SciPy after each step."""
+        self.values.append(intermediate_result.fun)
+        if len(self.values) > LATEST_STEPS:
+            value = self.values[-1]
+            if self.is_little(self.values[-1 - LATEST_STEPS] - value, value):
+                raise StopIteration
+
+    @abstractmethod
+    def is_little(self, latest: float, value: float) -> bool:
+        """Whether that is what the latest steps brought, down to this value."""
+
+
+class _WhileItPays(_EndsEarly):
     """Ends a slide once its last steps gain less each than all since the last slide on average.
 
     That average has in it what was gained before the slide, for the price of some steps.
@@ -310,33 +330,21 @@ class _WhileItPays:
     """
 
     def __init__(self, gained: float):
-        self.gained, self.values = gained, []
+        super().__init__()
+        self.gained = gained
 
-    def __call__(self, intermediate_result: OptimizeResult) -> None:
-        """Called by SciPy after each step."""
-        self.values.append(intermediate_result.fun)
-        if len(self.values) <= LATEST_STEPS:
-            return
-        latest = (self.values[-1 - LATEST_STEPS] - self.values[-1]) / LATEST_STEPS
-        gained = self.gained + self.values[0] - self.values[-1]
-        if latest < gained / (PRICE_IN_STEPS + len(self.values)):
-            raise StopIteration
+    def is_little(self, latest: float, value: float) -> bool:
+        """See ``_EndsEarly``."""
+        gained = self.gained + self.values[0] - value
+        return latest / LATEST_STEPS < gained / (PRICE_IN_STEPS + len(self.values))
 
 
-class _WhileItGains:
+class _WhileItGains(_EndsEarly):
     """Ends a draft once its latest steps gain little beside its objective."""
 
-    def __init__(self):
-        self.values = []
-
-    def __call__(self, intermediate_result: OptimizeResult) -> None:
-        """Called by SciPy after each step."""
-        self.values.append(intermediate_result.fun)
-        if len(self.values) <= LATEST_STEPS:
-            return
-        before, value = self.values[-1 - LATEST_STEPS], self.values[-1]
-        if before - value < GAIN_OF_DRAFT * abs(value):
-            raise StopIteration
+    def is_little(self, latest: float, value: float) -> bool:
+        """See ``_EndsEarly``."""
+        return latest < GAIN_OF_DRAFT * abs(value)
 
 
 def drafted(loss: NetworkLoss, start: Weights, alpha: float, n_steps: int) -> Weights:
