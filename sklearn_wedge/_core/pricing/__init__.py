@@ -206,6 +206,8 @@ class Pricing:
         if everywhere or self.neuron_class.lies_in_pencils:
             swept = self.neuron_class.lies_in_pencils and known is not None
             inputs = self._inputs_to_add(promise)
+            if everywhere:
+                inputs = self._with_others_in_turn(inputs, round_number)
             for around in (start,) if swept else (start, neurons):
                 for move in local_moves(around, self.neuron_class, inputs):
                     found.append(self._sweep(move, dual, round_number, everywhere))
@@ -264,6 +266,12 @@ class Pricing:
         groups = self.neuron_class.groups
         best = [ranking] if groups is None else [ranking[np.isin(ranking, g)] for g in groups]
         return np.unique(np.concatenate([inputs[: self.budget.inputs_to_add] for inputs in best]))
+
+    def _with_others_in_turn(self, best: NDArray, round_number: int) -> NDArray[np.intp]:
+        """These inputs and, of all others, the next ones."""
+        others = np.setdiff1d(self.table.varying_inputs(), best)
+        turn = whose_turn(len(others), self.budget.inputs_in_turn, round_number)
+        return np.union1d(best, others[turn])
 
     def _ascend(
         self, start: Neurons, tight: Neurons, dual: NDArray, round_number: int, everywhere: bool
