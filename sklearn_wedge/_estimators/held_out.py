@@ -17,6 +17,10 @@ from sklearn_wedge._settings.inputs import row_chunks, rows_in_cache
 
 Array = NDArray[np.float64]
 
+# Rows held out that are to be expected on the smaller side of a quantile: of fewer a share is far
+# from normal, and its standard error says little (the usual condition of the approximation).
+LEAST_BEYOND = 5
+
 
 def held_out_shift(task: Task, outcome: Outcome, group: NDArray[np.intp]) -> Array:
     """What to add to each output, in original units: zeros of losses that are not of quantiles.
@@ -63,12 +67,13 @@ def shrunken_shift(
     chance alone. By this the square of its distance from the level is expected to be larger than
     that of the true one: what is left over, as a part of it, is by how much a deviation is to be
     believed (the positive part of James and Stein's estimate). Of a deviation below its standard
-    error nothing is. Weights sum to 1.
+    error nothing is, nor of any where the rows are too few to have one. Weights sum to 1.
     """
     low, high = loss.slopes(target)
     level = high / (high - low)
     distance = loss.kinks(target) - prediction
     off = level - np.clip(level, weight @ (distance < 0), weight @ (distance <= 0))
     by_chance = level * (1 - level) / n_rows
+    by_chance = np.where(n_rows * np.minimum(level, 1 - level) < LEAST_BEYOND, np.inf, by_chance)
     believed = np.maximum(off**2 - by_chance, 0.0) / np.where(off == 0.0, 1.0, off**2)
     return believed * loss.best_shift(prediction, target, weight) + 0.0  # which -0.0 is not

@@ -164,7 +164,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         neurons follow the training rows. The networks of the folds that won are off by some
         constant on the rows held out, all folds together, by weight. Of it is added what chance
         does not explain: ``1 - (standard error / deviation)²`` of it, where the deviation is that
-        of the share below from the level; nothing if chance explains it all. Where folds were
+        of the share below from the level; nothing if chance explains it all, or if fewer than 5
+        rows held out are to be expected on the smaller side of the quantile. Where folds were
         fitted on a sample of many rows, times the root of its share. ``intercepts_``, exports and
         explanations are of the network after the shift, ``certificate_``, ``history_`` and
         ``blocks_`` of the one before, which is what solves the convex problem.
