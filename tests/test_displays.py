@@ -624,6 +624,19 @@ def test_the_certificate_is_drawn_from_the_history(pricing, nothing_is_cheap):
     assert f"{model.certificate_.relative_gap:.1e}" in display.ax_.get_title()
 
 
+def test_the_relative_gap_is_one_number_wherever_it_is_told():
+    """Where a search misses some of the gap, the last round alone would tell a smaller one."""
+    model = WedgeReLURegressor(0.1, norm="l2", interaction_order=None, pricing="search")
+    model.fit(IRIS, np.abs(IRIS[:, 0] - 6) + IRIS[:, 3])
+    certificate, last = model.certificate_, model.history_[-1]
+    told = certificate.relative_gap
+    assert_allclose(told, certificate.gap / certificate.objective)
+    assert last.objective - last.lower_bound < 0.5 * certificate.gap
+    assert CertificateDisplay.from_estimator(model).ax_.get_title() == f"relative gap {told:.1e}"
+    assert f"relative gap {told:.1e}, " in model._repr_html_()
+    assert f"relative gap {told:.2e} (" in " ".join(model.summary().split())
+
+
 def test_rows_of_the_support_are_drawn_where_they_are():
     X = pd.DataFrame(IRIS, columns=["a", "b", "c", "d"])
     model = WedgeReLURegressor(0.03).fit(X, IRIS[:, 3] + np.abs(IRIS[:, 0] - 6))
