@@ -249,11 +249,7 @@ class EffectDisplay:
             raise ValueError(f"share_scale must be True, False or 'auto', got {share_scale!r}.")
         curves, maps = ([e for e in self.effects if len(e.names) == order] for order in (1, 2))
         own_bars = not _shares(share_scale, maps)
-        size = PANEL_WITH_BAR if own_bars else PANEL
-        n_cols = min(n_cols, len(self.effects))
-        self.axes_ = panels(ax, len(self.effects), n_cols, size, "EffectDisplay")
-        drawn = list(self.axes_.flat[: len(self.effects)])
-        self.figure_ = drawn[0].figure
+        drawn = self._laid_out(ax, n_cols, PANEL_WITH_BAR if own_bars else PANEL)
         if _shares(share_scale, curves):
             every = zip(drawn, self.effects, strict=True)
             share_y_axis([panel for panel, effect in every if len(effect.names) == 1])
@@ -267,6 +263,14 @@ class EffectDisplay:
         self._draw_colorbars(drawn, own_bars)
         wrap_labels([*drawn, *(bar.ax for bar in self.colorbars_)])
         return self
+
+    def _laid_out(self, ax: Any, n_cols: int, size: tuple[float, float]) -> list[Any]:
+        """A panel for each effect."""
+        n_effects = len(self.effects)
+        self.axes_ = panels(ax, n_effects, min(n_cols, n_effects), size, "EffectDisplay")
+        drawn = list(self.axes_.flat[:n_effects])
+        self.figure_ = drawn[0].figure
+        return drawn
 
     def _draw_colorbars(self, drawn: Sequence[Any], own: bool) -> None:
         both = zip(drawn, self.artists_, self.effects, strict=True)
