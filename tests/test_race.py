@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
-from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressor, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators import race
 from sklearn_wedge._estimators.fold_paths import (
@@ -433,14 +433,31 @@ def test_few_rows_are_raced_briefly_and_said_to_be_few(n):
         warnings.simplefilter("ignore")
         model = WedgeReLURegressorCV().fit(X, additive(X))
     assert len(model.cv_results_["iter"]) <= 6
-    assert ("nothing to validate on" in model.summary()) == (n < 10)
+    words = " ".join(model.summary().split())
+    assert ("nothing to validate on" in words) == (n < 10)
+    warned = "; with 30 rows scored in all, other folds may well choose otherwise)"
+    assert (warned in words) == (n == 30)
+
+
+@pytest.mark.parametrize("model", [WedgeReLURegressorCV(effort="fast"), WedgeReLURegressor()])
+def test_the_summary_says_that_chance_chooses_on_few_rows(model):
+    for n in (99, 100):
+        X = inputs(n)
+        words = " ".join(model.fit(X, additive(X)).summary().split())
+        assert (f"with {n} rows scored in all, other folds may" in words) == (n == 99)
 
 
 def test_the_summary_says_what_was_chosen_and_why(fitted):
     words = " ".join(fitted.summary().split())
     assert f"Chosen: alpha {fitted.alpha_:.3g}, interaction_order=" in words
     assert "3 candidates on" in words
-    assert f"mean score {fitted.best_score_:.4g}: minus the mean squared error)" in words
+    (best,) = np.flatnonzero(fitted.cv_results_["rank_test_score"] == 1)
+    folds = [name for name in fitted.cv_results_ if name.startswith("split")]
+    scores = np.array([fitted.cv_results_[name][best] for name in folds])
+    scores = scores[np.isfinite(scores)]
+    error = f" (standard error {scores.std(ddof=1) / len(scores) ** 0.5:.2g})"
+    score = f"mean score {fitted.best_score_:.4g}{error if len(scores) > 1 else ''}"
+    assert f"{score}: minus the mean squared error)" in words
 
 
 def test_the_summary_says_what_the_scores_are():
@@ -453,17 +470,19 @@ def test_the_summary_says_what_the_scores_are():
         return words.partition("mean score ")[2]
 
     y = noisy(additive, X)
-    assert ": r2) Cert" in ends(WedgeReLURegressorCV(scoring="r2"), y)
-    assert ": minus the mean Huber loss)" in ends(WedgeReLURegressorCV(loss="huber"), y)
+    assert ": r2; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring="r2"), y)
+    assert ": minus the mean Huber loss; with 60 rows scored" in ends(
+        WedgeReLURegressorCV(loss="huber"), y
+    )
     own = make_scorer(mean_absolute_error, greater_is_better=False)
     assert ": make_scorer(mean_absolute_error," in ends(WedgeReLURegressorCV(scoring=own), y)
 
     def by_sign(model, X, y):
         return float(np.mean(np.sign(model.predict(X)) == np.sign(y)))
 
-    assert ": by_sign)" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
+    assert ": by_sign; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
     labels = y > np.median(y)
-    assert ": minus the mean log loss)" in ends(WedgeReLUClassifierCV(), labels)
+    assert ": minus the mean log loss; with 60 rows scored" in ends(WedgeReLUClassifierCV(), labels)
 
 
 def test_verbose_names_the_stages_of_the_race(capfd):

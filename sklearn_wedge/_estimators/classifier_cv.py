@@ -15,6 +15,7 @@ from sklearn_wedge._estimators.base_classifier import _WedgeClassifier
 from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.folds import Task
+from sklearn_wedge._estimators.misnamed import takes_several_alphas
 from sklearn_wedge._estimators.scoring import classification_scoring
 from sklearn_wedge._settings.objectives import (
     CLASSIFICATION_CONSTRAINTS,
@@ -214,6 +215,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         **CLASSIFICATION_CONSTRAINTS,
     }
 
+    @takes_several_alphas
     def __init__(
         self,
         alphas: str | int | ArrayLike = "auto",

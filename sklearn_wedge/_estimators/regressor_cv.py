@@ -13,6 +13,7 @@ from sklearn_wedge._estimators.alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
 from sklearn_wedge._estimators.base import _WedgeRegressor
 from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._estimators.folds import Task
+from sklearn_wedge._estimators.misnamed import takes_several_alphas
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.scoring import regression_scoring
 from sklearn_wedge._settings.objectives import REGRESSION_CONSTRAINTS, targets_of
@@ -204,6 +205,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
 
     _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
 
+    @takes_several_alphas
     def __init__(
         self,
         alphas: str | int | ArrayLike = "auto",
