@@ -137,7 +137,7 @@ def test_a_weight_counts_as_copies_in_a_race():
     assert_array_equal(weighted.predict(rows), copied.predict(rows))
 
 
-def test_what_folds_of_a_sample_say_counts_by_the_share_of_the_sample(monkeypatch):
+def test_what_folds_of_a_race_say_counts_by_the_share_of_rows_that_they_fit(monkeypatch):
     monkeypatch.setattr("sklearn_wedge._estimators.race_rows.MOST_ROWS", 60)
     unscaled = "sklearn_wedge._estimators.regressor_cv.held_out_shift"
     monkeypatch.setattr(unscaled, lambda *_: np.ones(1))
@@ -145,7 +145,7 @@ def test_what_folds_of_a_sample_say_counts_by_the_share_of_the_sample(monkeypatc
     model = WedgeReLURegressorCV([0.1], loss="quantile", tol=1e-2, **given).fit(X, Y)
     fitted = model.cv_results_["n_resources"][-1]
     assert fitted < 60
-    assert model.held_out_shift_ == pytest.approx(fitted / (0.8 * 240))
+    assert model.held_out_shift_ == pytest.approx(fitted / 240)
 
 
 def test_a_weight_of_zero_is_no_row_held_out(shifted):

@@ -29,6 +29,8 @@ from sklearn_wedge._training.problems import solve_blocks
 FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
+# Folds from which a standard error says something.
+LEAST_FOLDS = 4
 # Parameters that may be several candidates, in the order of the combinations of these.
 CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding", "clip_quantile")
 
@@ -169,6 +171,34 @@ def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
     """Where scores are the best but for rounding."""
     best = scores[best_of(scores)]
     return np.flatnonzero(scores >= (best - TIED * abs(best) if np.isfinite(best) else best))
+
+
+def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
+    """Whether scores on the folds are those of a better one but for noise.
+
+    Of too few folds to know the noise: but for ``least``, in units of the score.
+    """
+    differences = better - scores
+    if noise == 0.0 or not np.isfinite(differences).all():
+        return False
+    allowed = least
+    if len(differences) >= LEAST_FOLDS:
+        allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
+    return bool(differences.mean() <= allowed)
+
+
+def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Where the parabola through the best score and the two beside it is highest.
+
+    Over the logarithm of penalties that are evenly spaced on that scale. The best one of those
+    tried if it is the first or the last, or a score beside it is not known.
+    """
+    at = int(tied_with_best(scores)[0])
+    beside = scores[max(at - 1, 0) : at + 2]
+    if len(beside) < 3 or not beside[1] * 2 > beside[0] + beside[2]:
+        return float(alphas[at])
+    step = (beside[2] - beside[0]) / (2 * beside[1] - beside[0] - beside[2]) / 2
+    return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
 
 
 @dataclass(frozen=True)
