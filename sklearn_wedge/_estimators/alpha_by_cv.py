@@ -246,7 +246,9 @@ class AlphaByCV:
             params["sample_weight"] = task.fit_weight if self.scoring is None else weight
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
         if not race.folds:
-            self._publish_race([], self._not_raced(task, candidates))
+            best = self._not_raced(task, candidates)
+            self._publish_race([], best)
+            self._learn_from(best, race)
             return None
         with fit.subtask("cross-validation", None) as validation:
             # Workers tell of it. A splitter may be a generator, which does not travel.
@@ -265,7 +267,11 @@ class AlphaByCV:
         self._publish_race(results, best)
         if race.rows is not None and is_auto(self.alphas):
             self.alpha_ = best.alpha_for(race.rows.n_groups)
+        self._learn_from(best, race)
         return best.earlier().found(task) if self._races else None
+
+    def _learn_from(self, best: Outcome, race: Race) -> None:
+        """What rows held out tell of the network, besides how it is to be chosen."""
 
     def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
         """What is taken where nothing can be validated: order 2, if it takes part.

@@ -127,6 +127,16 @@ def coding(owner: Any, codes: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return coded
 
 
+def rows_in_cache(biases: Sequence[NDArray], n_inputs: int, most_bytes: float = np.inf) -> int:
+    """Rows of which a network with these biases of its layers keeps what it computes in the cache.
+
+    Or fewer, if ``most_bytes`` asks for it.
+    """
+    n_hidden = sum(map(len, biases[:-1]))
+    row_bytes = 8 * (n_inputs + 2 * max(n_hidden, 1))
+    return max(1, int(min(CHUNK_BYTES, most_bytes) // row_bytes))
+
+
 def row_chunks(n_rows: int, at_most: int) -> list[slice]:
     """Chunks of at most so many rows.
 
