@@ -120,16 +120,22 @@ def joint(folder: Path) -> None:
             print(f"    {taken / of_slowest:.2f} times as long")
 
 
+def quality(y, predicted, quantile: float) -> str:
+    """Loss and coverage of predictions of a quantile."""
+    pinball = mean_pinball_loss(y, predicted, alpha=quantile)
+    return f"pinball loss {pinball:.5f}, covers {np.mean(y <= predicted):.3f}"
+
+
 def quantile_fit(table: str, quantile: float, parts) -> None:
-    """One quantile, beside boosting: loss and coverage on held-out rows."""
+    """One quantile, before and after the shift, beside boosting: on held-out rows."""
     X, y, X_test, y_test = parts
     objective, said = {"loss": "quantile", "quantile": quantile}, []
     for model in (WedgeReLURegressorCV(**objective), HistGradientBoostingRegressor(**objective)):
         fitted, taken = timed(model, X, y)
         predicted = fitted.predict(X_test)
-        pinball = mean_pinball_loss(y_test, predicted, alpha=quantile)
-        covered = np.mean(y_test <= predicted)
-        said.append(f"pinball loss {pinball:.5f}, covers {covered:.3f}, {taken:6.1f} s")
+        said.append(f"{quality(y_test, predicted, quantile)}, {taken:6.1f} s")
+        if shift := getattr(fitted, "held_out_shift_", 0.0):
+            said[-1] += f" (before: {quality(y_test, predicted - shift, quantile)})"
     print(f"{table:20s} {quantile}: {said[0]}; boosting: {said[1]}", flush=True)
 
 

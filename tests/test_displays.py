@@ -154,7 +154,7 @@ def test_dollars_in_names_are_not_taken_for_formulas():
                 assert not is_formula or text.get_text().startswith(r"$\mathdefault")
                 shown.add(drawn)
     assert {*columns, *labels, "price in $ (US$)"} <= shown
-    assert "effect on log odds of $50K-$100K" in shown
+    assert "effect on log odds of\n$50K-$100K" in shown
 
 
 def test_a_target_is_called_as_in_the_training_data():
@@ -290,7 +290,7 @@ def test_curves_and_maps_are_those_of_explain():
     one, other = display.axes_.flat
     assert one.get_xlabel() == other.get_xlabel() == "width in m"
     assert (one.get_ylabel(), other.get_ylabel()) == ("effect on price", "mass in kg")
-    assert display.colorbar_.ax.get_ylabel() == "effect on price"
+    assert [bar.ax.get_ylabel() for bar in display.colorbars_] == ["effect on price"]
     assert len(display.effects[0].deciles[0]) == 10
 
 
@@ -344,7 +344,67 @@ def test_the_effects_that_are_drawn_are_the_largest():
 )
 def test_the_label_says_what_the_effects_are_on(model, y, label):
     display = EffectDisplay.from_estimator(model.fit(X2, y), [0])
-    assert display.axes_.flat[0].get_ylabel() == f"effect on {label}"
+    assert display.axes_.flat[0].get_ylabel().replace("\n", " ") == f"effect on {label}"
+
+
+LOPSIDED = WedgeReLURegressor(1e-4, interaction_order=1).fit(X2, X2[:, 0] + 1e-4 * X2[:, 1])
+
+
+def limits_of(display):
+    return {panel.get_ylim() for panel in display.axes_.flat}
+
+
+def test_curves_share_a_scale_unless_one_would_be_flat_on_it():
+    assert len(limits_of(EffectDisplay.from_estimator(PLANE, [0, 1]))) == 1
+    low, high = EffectDisplay.from_estimator(LOPSIDED, [0, 1]).axes_.flat[1].get_ylim()
+    assert 0.2 < high - low < 0.25  # of 1e-4 × 2000
+    for share_scale, n_scales in ((True, 1), (False, 2)):
+        for model in (PLANE, LOPSIDED):
+            display = EffectDisplay.from_estimator(model, [0, 1], share_scale=share_scale)
+            assert len(limits_of(display)) == n_scales
+    with pytest.raises(ValueError, match="share_scale must be True, False or 'auto', got 'row'"):
+        EffectDisplay.from_estimator(PLANE, [0, 1], share_scale="row")
+
+
+def test_axes_that_share_a_scale_already_are_taken():
+    _, axes = pyplot.subplots(1, 2, sharey=True)
+    assert len(limits_of(EffectDisplay.from_estimator(PLANE, [0, 1], ax=axes))) == 1
+
+
+@pytest.mark.parametrize(("weight", "n_bars"), [(0.5, 1), (0.02, 2)])
+def test_maps_share_a_scale_of_colours_unless_one_would_be_pale_on_it(weight, n_bars):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(150, 4))
+    y = np.abs(X[:, 0] - X[:, 1]) + weight * np.abs(X[:, 2] - X[:, 3])
+    model = WedgeReLURegressor(1e-4, interaction_cst=[{0, 1}, {2, 3}]).fit(X, y)
+    display = EffectDisplay.from_estimator(model, [(0, 1), (2, 3)])
+    tops = [mesh.norm.vmax for mesh in display.artists_]
+    own = [np.abs(effect.values).max() for effect in display.effects]
+    assert_allclose(tops, own if n_bars == 2 else [max(own)] * 2)
+    assert len(display.colorbars_) == n_bars
+
+
+def test_labels_that_are_longer_than_their_axis_are_in_lines_that_fit():
+    names = ["length of the largest of all sides in metres, as measured on site", "mass_" * 12]
+    display = EffectDisplay.from_estimator(
+        PLANE, [0, 1, (0, 1)], feature_names=names, target_name="price of the whole lot in €"
+    )
+    display.figure_.draw_without_rendering()
+    figure = display.figure_.bbox
+    for panel in [*display.axes_.flat, *(bar.ax for bar in display.colorbars_)]:
+        across, up = (axis.label.get_window_extent() for axis in (panel.xaxis, panel.yaxis))
+        assert across.width <= panel.bbox.width and up.height <= panel.bbox.height
+        for box in (across, up):
+            assert figure.x0 <= box.x0 and box.x1 <= figure.x1
+            assert figure.y0 <= box.y0 and box.y1 <= figure.y1
+    assert "".join(display.axes_.flat[1].get_xlabel().split()) == names[1]
+
+
+def test_long_names_of_levels_keep_their_ends_beside_a_tick():
+    levels = [f"a name that goes on, and on, and on {k}" for k in range(3)]
+    X = pd.DataFrame({"where": pd.Categorical.from_codes(np.arange(60) % 3, levels)})
+    display = EffectDisplay.from_estimator(WedgeReLURegressor(1e-3).fit(X, np.arange(60) % 3))
+    texts = [label.get_text() for label in display.axes_.flat[0].get_xticklabels()]
+    assert texts == [f"a name that goes…nd on {k}" for k in range(3)]
 
 
 def test_the_effects_of_the_class_asked_for_are_drawn():
@@ -562,6 +622,19 @@ def test_the_certificate_is_drawn_from_the_history(pricing, nothing_is_cheap):
     low, high = display.ax_.get_ylim()
     assert low < model.certificate_.lower_bound < objective[0] < high
     assert f"{model.certificate_.relative_gap:.1e}" in display.ax_.get_title()
+
+
+def test_the_relative_gap_is_one_number_wherever_it_is_told():
+    """Where a search misses some of the gap, the last round alone would tell a smaller one."""
+    model = WedgeReLURegressor(0.1, norm="l2", interaction_order=None, pricing="search")
+    model.fit(IRIS, np.abs(IRIS[:, 0] - 6) + IRIS[:, 3])
+    certificate, last = model.certificate_, model.history_[-1]
+    told = certificate.relative_gap
+    assert_allclose(told, certificate.gap / certificate.objective)
+    assert last.objective - last.lower_bound < 0.5 * certificate.gap
+    assert CertificateDisplay.from_estimator(model).ax_.get_title() == f"relative gap {told:.1e}"
+    assert f"relative gap {told:.1e}, " in model._repr_html_()
+    assert f"relative gap {told:.2e} (" in " ".join(model.summary().split())
 
 
 def test_rows_of_the_support_are_drawn_where_they_are():

@@ -398,11 +398,32 @@ def test_an_explanation_is_brief_and_shows_the_largest_contributions():
         words = line.split(maxsplit=1)[1]
         assert re.sub(r" = [-\d.]+|[()]", "", words) == explanation.names[i]
     assert_allclose(numbers[1:3], own[largest], rtol=1e-3)
-    assert lines[-1].endswith(f" {len(own) - 2} other effects")
+    assert lines[-1].endswith(f" {len(own) - 2} other effects (most={len(own)} lists all)")
     assert len(explanation.summary(most=1000).splitlines()) == 2 + len(own)
     for row in (N, -N - 1, 0.5):
         with pytest.raises(ValueError, match=f"one of {N} rows"):
             explanation.summary(row)
+
+
+@pytest.mark.parametrize(
+    ("name", "among"), [("squared error", REGRESSORS), ("three classes", CLASSIFIERS)]
+)
+def test_the_frame_of_many_effects_may_list_the_largest_and_add_up_the_others(name, among):
+    found = fitted(name, among[name]).explain(table()[0])
+    n_effects = len(found.names)
+    whole, short = found.to_frame(), found.to_frame(most=2)
+    sizes = np.abs(found.contributions.reshape(N, n_effects, -1)).sum(axis=(0, 2))
+    largest = [found.names[i] for i in np.argsort(-sizes, kind="stable")]
+    for label in found.outputs or [None]:
+        own, all_of_it = (short, whole) if label is None else (short[label], whole[label])
+        assert list(own) == ["intercept", *largest[:2], f"{n_effects - 2} other effects"]
+        assert_allclose(own.iloc[:, :3], all_of_it[["intercept", *largest[:2]]])
+        assert_allclose(own.sum(axis=1), all_of_it.sum(axis=1), atol=1e-10)
+    every = found.to_frame(most=n_effects - 1)  # rather than "1 other effects"
+    assert_allclose(every, whole[every.columns])
+    assert every.shape == whole.shape
+    with pytest.raises(ValueError, match="most must be"):
+        found.to_frame(most=0)
 
 
 def test_an_explanation_says_what_the_values_of_a_row_are():

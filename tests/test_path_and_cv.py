@@ -1,6 +1,7 @@
 """The path of penalties and the choice of the penalty by cross-validation."""
 
 import dataclasses
+import inspect
 import warnings
 
 import numpy as np
@@ -25,7 +26,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_wedge import (
     WedgePath,
+    WedgeReLUClassifierCV,
     WedgeReLURegressor,
+    WedgeReLURegressorCV,
     alpha_max,
     wedge_relu_path,
 )
@@ -519,3 +522,17 @@ def test_weights_need_no_request_from_a_scorer_that_nobody_named():
         routed = clone(model).fit(X, y, sample_weight=weight)
         clone(model).fit(X, y)
     assert_array_equal(routed.score_path_, plain.score_path_)
+
+
+@pytest.mark.parametrize("estimator", [WedgeReLURegressorCV, WedgeReLUClassifierCV])
+def test_who_gives_one_alpha_to_a_cv_estimator_is_told_what_to_write(estimator):
+    plain = estimator.__name__.removesuffix("CV")
+    with pytest.raises(TypeError, match=rf"alphas=\[0.001\].*{plain}\(alpha=0.001\)"):
+        estimator(alpha=1e-3)
+    parameters = list(inspect.signature(estimator).parameters)
+    assert parameters[0] == "alphas" and "alpha" not in parameters
+    model = estimator([0.1], cv=3)
+    assert sorted(parameters) == sorted(model.get_params())
+    assert clone(model).get_params() == model.get_params()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'alpho'"):
+        estimator(alpho=1e-3)

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
-from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressorCV
+from sklearn_wedge import WedgeReLUClassifierCV, WedgeReLURegressor, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators import race
 from sklearn_wedge._estimators.fold_paths import (
@@ -21,6 +23,7 @@ from sklearn_wedge._estimators.fold_paths import (
     FoldPath,
     Patience,
     _behind,
+    best_penalty,
     left_to_gain,
 )
 from sklearn_wedge._estimators.race import (
@@ -130,7 +133,7 @@ def test_later_stages_have_more_rows_and_results_list_all_candidates():
     assert results["mean_test_score"][best] == model.best_score_
     splits = np.array([results[name] for name in results if name.startswith("split")])
     assert_allclose(np.nanmean(splits, axis=0), results["mean_test_score"])
-    assert model.best_params_["alpha"] == model.alpha_
+    assert 0.5 < model.alpha_ / model.best_params_["alpha"] < 0.4**-0.5
 
 
 def test_those_close_to_the_best_are_scored_on_further_folds_at_the_same_penalties():
@@ -157,14 +160,32 @@ def test_those_close_to_the_best_are_scored_on_further_folds_at_the_same_penalti
         assert_array_equal(scores[one, :5], scores[other, :5])
 
 
-def test_a_penalty_of_a_sample_is_lowered_for_all_rows(monkeypatch):
-    monkeypatch.setattr("sklearn_wedge._estimators.race_rows.MOST_ROWS", 100)
+@pytest.mark.parametrize("most_rows", [100, 1_000])
+def test_a_penalty_of_some_rows_is_lowered_for_all_rows(most_rows, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._estimators.race_rows.MOST_ROWS", most_rows)
     X = inputs(400)
     given = {"norm": "l1", "interaction_order": 1, "n_blocks": 1, "encoding": None}
     model = WedgeReLURegressorCV(**given, effort="fast").fit(X, noisy(additive, X))
     rows = model.cv_results_["n_resources"][-1]
-    assert rows < 100
-    assert_allclose(model.alpha_, model.best_params_["alpha"] * (rows / 320) ** 0.5)
+    assert rows == 320 if most_rows > 400 else rows < 100
+    top = best_penalty(np.ravel(model.alphas_), model.score_path_.mean(axis=-1).ravel())
+    assert_allclose(model.alpha_, top * (rows / 400) ** 0.5, rtol=5e-3)
+
+
+@given(st.floats(-0.5, 0.5), st.floats(1e-6, 1e6), st.integers(1, 4))
+def test_the_best_penalty_is_where_the_parabola_is_highest(step, bend, at):
+    alphas = 3.0 * 0.4 ** np.arange(6.0)
+    scores = 7.0 - bend * (np.arange(6.0) - at - 0.99 * step) ** 2
+    assert_allclose(best_penalty(alphas, scores), alphas[at] * 0.4 ** (0.99 * step), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [np.nan, 3.0, 2.0], [2.0, 3.0, np.nan], [3.0], [1.0, 1.0]],
+)
+def test_the_best_penalty_is_one_of_those_tried_where_a_score_beside_it_is_missing(scores):
+    alphas = 0.4 ** np.arange(float(len(scores)))
+    assert best_penalty(alphas, np.array(scores)) == alphas[np.nanargmax(scores)]
 
 
 def test_the_paths_are_those_of_the_last_stage(fitted):
@@ -174,7 +195,7 @@ def test_the_paths_are_those_of_the_last_stage(fitted):
     assert fitted.n_neurons_path_.shape == fitted.score_path_.shape
     chosen = tuple(fitted.best_params_.values())[1:]
     row = fitted.combinations_.index(chosen)
-    at = list(fitted.alphas_[row]).index(fitted.alpha_)
+    at = list(fitted.alphas_[row]).index(fitted.best_params_["alpha"])
     assert_allclose(fitted.score_path_[row, at].mean(), fitted.best_score_)
 
 
@@ -265,11 +286,18 @@ def test_on_one_fold_an_encoding_has_to_gain_enough_and_another_kind_anything():
     assert chosen([plain, other_kind]) is other_kind
 
 
-def test_a_smaller_penalty_needs_a_gain_beyond_noise():
+def test_a_smaller_penalty_needs_a_gain_beyond_noise_but_not_for_the_last_fit():
     noise = np.array([0.0, 0.4, -0.3, 0.1, -0.15])
     scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]
     assert outcome(scores).at == 1
     assert outcome(scores, noise=0.0).at == 2
+    assert outcome(scores).alpha_for(100) == 0.16
+
+
+def test_a_penalty_for_more_rows_has_three_digits_and_is_lower_by_the_root_of_the_share():
+    found = outcome([np.full(5, each) for each in (-2.0, -1.0, -2.0)])
+    assert found.alpha_for(100) == found.alpha == 0.4
+    assert found.alpha_for(125) == 0.358
 
 
 @pytest.mark.parametrize(
@@ -433,14 +461,31 @@ def test_few_rows_are_raced_briefly_and_said_to_be_few(n):
         warnings.simplefilter("ignore")
         model = WedgeReLURegressorCV().fit(X, additive(X))
     assert len(model.cv_results_["iter"]) <= 6
-    assert ("nothing to validate on" in model.summary()) == (n < 10)
+    words = " ".join(model.summary().split())
+    assert ("nothing to validate on" in words) == (n < 10)
+    warned = "; with 30 rows scored in all, other folds may well choose otherwise)"
+    assert (warned in words) == (n == 30)
+
+
+@pytest.mark.parametrize("model", [WedgeReLURegressorCV(effort="fast"), WedgeReLURegressor()])
+def test_the_summary_says_that_chance_chooses_on_few_rows(model):
+    for n in (99, 100):
+        X = inputs(n)
+        words = " ".join(model.fit(X, additive(X)).summary().split())
+        assert (f"with {n} rows scored in all, other folds may" in words) == (n == 99)
 
 
 def test_the_summary_says_what_was_chosen_and_why(fitted):
     words = " ".join(fitted.summary().split())
     assert f"Chosen: alpha {fitted.alpha_:.3g}, interaction_order=" in words
     assert "3 candidates on" in words
-    assert f"mean score {fitted.best_score_:.4g}: minus the mean squared error)" in words
+    (best,) = np.flatnonzero(fitted.cv_results_["rank_test_score"] == 1)
+    folds = [name for name in fitted.cv_results_ if name.startswith("split")]
+    scores = np.array([fitted.cv_results_[name][best] for name in folds])
+    scores = scores[np.isfinite(scores)]
+    error = f" (standard error {scores.std(ddof=1) / len(scores) ** 0.5:.2g})"
+    score = f"mean score {fitted.best_score_:.4g}{error if len(scores) > 1 else ''}"
+    assert f"{score}: minus the mean squared error)" in words
 
 
 def test_the_summary_says_what_the_scores_are():
@@ -453,17 +498,19 @@ def test_the_summary_says_what_the_scores_are():
         return words.partition("mean score ")[2]
 
     y = noisy(additive, X)
-    assert ": r2) Cert" in ends(WedgeReLURegressorCV(scoring="r2"), y)
-    assert ": minus the mean Huber loss)" in ends(WedgeReLURegressorCV(loss="huber"), y)
+    assert ": r2; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring="r2"), y)
+    assert ": minus the mean Huber loss; with 60 rows scored" in ends(
+        WedgeReLURegressorCV(loss="huber"), y
+    )
     own = make_scorer(mean_absolute_error, greater_is_better=False)
     assert ": make_scorer(mean_absolute_error," in ends(WedgeReLURegressorCV(scoring=own), y)
 
     def by_sign(model, X, y):
         return float(np.mean(np.sign(model.predict(X)) == np.sign(y)))
 
-    assert ": by_sign)" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
+    assert ": by_sign; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
     labels = y > np.median(y)
-    assert ": minus the mean log loss)" in ends(WedgeReLUClassifierCV(), labels)
+    assert ": minus the mean log loss; with 60 rows scored" in ends(WedgeReLUClassifierCV(), labels)
 
 
 def test_verbose_names_the_stages_of_the_race(capfd):
@@ -529,12 +576,14 @@ def test_few_rows_get_the_usual_penalty_or_the_nearest_given(alphas, expected):
     assert WedgeReLURegressorCV(alphas).fit(X, y).alpha_ == expected
 
 
-def test_a_penalty_chosen_on_given_folds_is_not_lowered():
+def test_a_penalty_chosen_on_given_folds_is_lowered_for_all_rows():
     X = inputs(90)
     y = noisy(additive, X)
-    model = WedgeReLURegressorCV(cv=3, effort="fast").fit(X, y)
+    given = {"norm": "l1", "interaction_order": 1, "n_blocks": 1, "encoding": None}
+    model = WedgeReLURegressorCV(cv=3, effort="fast", **given).fit(X, y)
     assert type(model.alpha_) is float
-    assert model.alpha_ == model.best_params_["alpha"]
+    top = best_penalty(np.ravel(model.alphas_), model.score_path_.mean(axis=-1).ravel())
+    assert_allclose(model.alpha_, top * (2 / 3) ** 0.5, rtol=5e-3)
 
 
 def scored_by(offset, factor):

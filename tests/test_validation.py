@@ -9,7 +9,11 @@ import pyarrow
 import pytest
 import scipy.sparse
 from dask import array
+from numpy.testing import assert_array_equal
 from plain_cv import regressor_cv
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_wedge import (
     WedgeFeatures,
@@ -124,6 +128,65 @@ def test_a_lazy_or_sparse_frame_is_refused_with_advice(enter):
     for fill in (np.nan, 0.0):
         with pytest.raises(TypeError, match=r"Sparse data.*X\.sparse\.to_dense\(\)"):
             enter(X.astype(pd.SparseDtype(float, fill)), y)
+
+
+@THROUGH
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_a_sparse_matrix_is_refused_with_advice(enter, kind):
+    X, y = table()
+    said = r"Sparse data was passed for X.*sparse_output=False.*sparse_threshold=0.*X\.toarray"
+    with pytest.raises(TypeError, match=said):
+        enter(kind(X), y)
+
+
+def test_advice_on_a_sparse_matrix_of_an_encoder_works():
+    y = table()[1]
+    X = pd.DataFrame({"job": np.resize([f"j{k}" for k in range(9)], N), "age": y})
+
+    def fitted(encoder=None, **options):
+        steps = [("job", encoder, ["job"])]
+        first = ColumnTransformer(steps, remainder="passthrough", **options)
+        return make_pipeline(first, WedgeReLURegressor(0.01)).fit(X, y)
+
+    with pytest.raises(TypeError, match=r"Or leave the encoder out.*columns of text") as refused:
+        make_pipeline(OneHotEncoder(), WedgeReLURegressor(0.01)).fit(X[["job"]], y)
+    assert "WedgeReLURegressor" in str(refused.value)
+    for model in (
+        fitted(OneHotEncoder(sparse_output=False)),
+        fitted(OneHotEncoder(), sparse_threshold=0),
+        WedgeReLURegressor(0.01).fit(X, y),
+    ):
+        assert model.score(X, y) > 0.9
+    with pytest.raises(TypeError) as refused:
+        FITTED.predict(scipy.sparse.csr_matrix(table()[0]))
+    assert "encoder out" not in str(refused.value)
+
+
+def test_a_sparse_target_is_refused_with_advice():
+    X, y = table()
+    for model, target in ((WedgeReLURegressor(0.01), y), (WedgeReLUClassifier(0.01), y > 0.5)):
+        with pytest.raises(TypeError, match=r"Sparse data was passed for y.*y\.toarray\(\)\.ravel"):
+            model.fit(X, scipy.sparse.csr_matrix(target[:, None]))
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, lambda X: pl.DataFrame(X.to_dict("list"))])
+def test_columns_other_than_those_of_the_fit_are_refused_with_advice(make):
+    X = table()[0]
+    path = wedge_relu_path(*table(), [0.1])
+    for read in (FITTED.predict, FITTED.explain, FEATURES.transform, path.inputs):
+        with pytest.raises(ValueError, match=r"now missing:\n- age\nRename or add the columns"):
+            read(make(X.rename(columns={"age": "years"})))
+        for other in (X[["rate", "age", "income"]], X.assign(more=1.0)):
+            with pytest.raises(ValueError, match=r"X\[list\(feature_names_in_\)\]"):
+                read(make(other))
+            in_order = make(other)[list(FITTED.feature_names_in_)]
+            assert_array_equal(FITTED.predict(in_order), FITTED.predict(X))
+
+
+def test_weights_of_another_length_are_refused_with_both_lengths():
+    X, y = table()
+    with pytest.raises(ValueError, match=f"{N} and 5. Give a weight for each row"):
+        WedgeReLURegressor(0.01).fit(X, y, np.ones(5))
 
 
 def test_a_lazy_target_or_weight_is_refused_with_advice():

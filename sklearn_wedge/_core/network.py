@@ -189,6 +189,11 @@ class Network:
             np.maximum(hidden, 0.0, out=hidden)
         return _product(output, hidden).T + self.intercepts[-1]
 
+    def shifted(self, by: Array) -> Network:
+        """With constants, (n_outputs,), added to its outputs."""
+        *hidden, output = self.intercepts
+        return replace(self, intercepts=[*hidden, output + by])
+
     def __repr__(self) -> str:
         *hidden, n_outputs = map(len, self.intercepts)
         n_neurons = hidden[0] if len(hidden) == 1 else tuple(hidden)

@@ -29,7 +29,8 @@ class Certificate:
     gap : float
         ``objective - lower_bound``.
     relative_gap : float
-        ``gap / |objective|``; 0 for an objective of 0.
+        ``gap / |objective|``, a fraction of the network's own objective, where ``tol`` is one of
+        that of the best constant model; 0 for an objective of 0.
     max_violation : float
         ``M / alpha - 1``, the largest relative violation of the dual constraint.
     exact : bool

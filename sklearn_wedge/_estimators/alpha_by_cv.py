@@ -57,7 +57,7 @@ from sklearn_wedge._estimators.fold_paths import (
 )
 from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
 from sklearn_wedge._estimators.found import Found
-from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen, for_rows
+from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
 from sklearn_wedge._estimators.race_plan import (
     AUTO,
     CLIP,
@@ -71,7 +71,6 @@ from sklearn_wedge._estimators.race_plan import (
     with_given,
 )
 from sklearn_wedge._estimators.race_rows import (
-    OF_A_FOLD,
     RaceRows,
     folds_by_content,
     placed,
@@ -247,7 +246,9 @@ class AlphaByCV:
             params["sample_weight"] = task.fit_weight if self.scoring is None else weight
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
         if not race.folds:
-            self._publish_race([], self._not_raced(task, candidates))
+            best = self._not_raced(task, candidates)
+            self._publish_race([], best)
+            self._learn_from(best, race)
             return None
         with fit.subtask("cross-validation", None) as validation:
             # Workers tell of it. A splitter may be a generator, which does not travel.
@@ -265,14 +266,12 @@ class AlphaByCV:
             self._warn_at_an_end(best)
         self._publish_race(results, best)
         if race.rows is not None and is_auto(self.alphas):
-            self.alpha_ = for_rows(best.alpha, best.n_rows, self._rows_of_a_fold(race))
+            self.alpha_ = best.alpha_for(race.rows.n_groups)
+        self._learn_from(best, race)
         return best.earlier().found(task) if self._races else None
 
-    def _rows_of_a_fold(self, race: Race) -> float:
-        """Distinct rows that a fold of all rows is fitted on."""
-        if self.cv is None:
-            return OF_A_FOLD * race.rows.n_groups
-        return max(race.rows.n_distinct(fold.train) for fold in race.folds)
+    def _learn_from(self, best: Outcome, race: Race) -> None:
+        """What rows held out tell of the network, besides how it is to be chosen."""
 
     def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
         """What is taken where nothing can be validated: order 2, if it takes part.

@@ -31,7 +31,7 @@ from sklearn_wedge._estimators.fold_paths import (
     paths_in_step,
     tied_with_best,
 )
-from sklearn_wedge._estimators.folds import Fold, Task, judged
+from sklearn_wedge._estimators.folds import Fold, Task, chance_in_words, judged
 from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
 from sklearn_wedge._settings.objectives import targets_of
@@ -199,7 +199,8 @@ def _best(
     found = Earlier(paths[0].solutions[at], folds[0].train, combination.options).found(task)
     alphas = combination.alphas[: len(scores)]
     where = f"{len(folds)} folds" if len(folds) > 1 else "a fifth"
-    how = f"best of {len(scores)} on {where} of {len(task.labels)} distinct rows"
+    tried = f"best of {len(scores)} on {where} of {len(task.labels)} distinct rows"
+    how = tried + chance_in_words(folds)
     return Choice(float(alphas[at]), alphas, scores, how, found)
 
 

@@ -36,13 +36,13 @@ from sklearn_wedge._estimators.reading import ReadableNetwork
 from sklearn_wedge._estimators.saved import SavedEstimator
 from sklearn_wedge._settings.constraints import constrained
 from sklearn_wedge._settings.inputs import (
-    CHUNK_BYTES,
     as_columns,
     coding,
     is_one_target,
     read_inputs,
     refuse_bad_targets,
     row_chunks,
+    rows_in_cache,
     validated_weight,
 )
 from sklearn_wedge._settings.objectives import (
@@ -170,10 +170,8 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         if not hasattr(self, "coefs_"):  # the check takes as long as the network of a small table
             check_is_fitted(self)
         X = self._validated_inputs(X, reset=False)
-        n_hidden = sum(map(len, self.intercepts_[:-1]))
-        row_bytes = 8 * (self.table_.n_inputs + 2 * max(n_hidden, 1))
-        chunk_bytes = min(CHUNK_BYTES, get_config()["working_memory"] * 2**20)
-        rows = max(1, int(chunk_bytes // row_bytes))
+        most_bytes = get_config()["working_memory"] * 2**20
+        rows = rows_in_cache(self.intercepts_, self.table_.n_inputs, most_bytes)
         parts = [self._predicted(X, chunk) for chunk in row_chunks(len(X), rows)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -255,13 +253,13 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)
-        self._publish_crossing(network, sample)
+        self._publish_crossing(sample)
         if not watcher.stopped:
             if not options.rough:  # which is not solved to a tolerance
                 self._warn_unless_converged([block.solution for block in blocks], options.tol)
             self._warn_if_constant(blocks[-1].solution)
 
-    def _publish_crossing(self, network: Network, sample: Sample) -> None:
+    def _publish_crossing(self, sample: Sample) -> None:
         """On how many training rows quantiles are not in order before they are sorted."""
 
     def _attributes_with(self, sample: Sample, solution: Solution) -> dict[str, Any]:
@@ -412,9 +410,9 @@ class _WedgeRegressor(RegressorMixin, _WedgeNetwork):
             )
         )
 
-    def _publish_crossing(self, network: Network, sample: Sample) -> None:
+    def _publish_crossing(self, sample: Sample) -> None:
         if quantile_levels(self):
-            outputs = network.predict(sample.input_scaling.original(sample.points))
+            outputs = self._network.predict(sample.input_scaling.original(sample.points))
             # Quantiles that are equal differ by rounding.
             crosses = np.any(np.diff(outputs, axis=1) < -ROUNDING * self.y_scale_, axis=1)
             weight = sample.point_weight

@@ -15,6 +15,7 @@ from sklearn_wedge._estimators.base_classifier import _WedgeClassifier
 from sklearn_wedge._estimators.callbacks import fit_task
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.folds import Task
+from sklearn_wedge._estimators.misnamed import takes_several_alphas
 from sklearn_wedge._estimators.scoring import classification_scoring
 from sklearn_wedge._settings.objectives import (
     CLASSIFICATION_CONSTRAINTS,
@@ -118,10 +119,14 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     fitted_classes_ : ndarray of shape (n_fitted_classes,)
         Those that have rows with weight, as in :class:`WedgeReLUClassifier`.
     best_params_ : dict
-        What was chosen: ``"alpha"`` and the parameters of ``combinations_``, by name.
+        What was chosen of what was tried: ``"alpha"`` and the parameters of ``combinations_``, by
+        name. Of a race ``"alpha"`` is the largest one as good as the best but for noise, by which
+        candidates are compared.
     alpha_ : float
-        The alpha of the fit on all the data: the one chosen, or where it was chosen on a sample of
-        the rows, that times the root of the share of these.
+        The alpha of the fit on all the data: the one chosen, of alphas that are given. Of a race
+        the top of the parabola through the best score and those beside it, times the root of the
+        share of the distinct rows that folds were fitted on (with noise, penalties fall so), to
+        three digits.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
@@ -156,7 +161,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Neurons, of several hidden layers those of the last, at each alpha on each fold; 0 where
         there is no score.
     best_score_ : float
-        Mean score at ``alpha_`` and the combination chosen.
+        Mean score of ``best_params_``.
     coefs_, intercepts_, table_, clip_bounds_, encoding_, x_mean_, x_scale_
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
@@ -214,6 +219,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         **CLASSIFICATION_CONSTRAINTS,
     }
 
+    @takes_several_alphas
     def __init__(
         self,
         alphas: str | int | ArrayLike = "auto",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from sklearn_wedge._estimators.fold_paths import CANDIDATES
+from sklearn_wedge._estimators.folds import chance_in_words
 from sklearn_wedge._estimators.race import Outcome
 
 
@@ -67,7 +68,16 @@ def in_words(results: Sequence[Sequence[Outcome]], best: Outcome, score: str) ->
     stages = [_stage_in_words(outcomes) for outcomes in results]
     is_first = best.score >= max(each.score for each in results[-1])
     reason = "the best" if is_first else "as good as the best but for noise, and simpler"
-    return f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}: {score}"
+    noise = f" (standard error {standard_error(best.scores):.2g})" if len(best.scores) > 1 else ""
+    return (
+        f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}{noise}: {score}"
+        f"{chance_in_words(best.folds)}"
+    )
+
+
+def standard_error(scores: NDArray[np.float64]) -> float:
+    """Of the mean of scores on several folds."""
+    return float(scores.std(ddof=1) / np.sqrt(len(scores)))
 
 
 def _stage_in_words(outcomes: Sequence[Outcome]) -> str:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
+from sklearn_wedge._core.losses import Pinball
+from sklearn_wedge._core.network import Network, deep_network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
@@ -27,6 +29,8 @@ from sklearn_wedge._training.problems import solve_blocks
 FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
+# Folds from which a standard error says something.
+LEAST_FOLDS = 4
 # Parameters that may be several candidates, in the order of the combinations of these.
 CANDIDATES = ("interaction_order", "norm", "n_blocks", "encoding", "clip_quantile")
 
@@ -169,12 +173,41 @@ def tied_with_best(scores: NDArray) -> NDArray[np.intp]:
     return np.flatnonzero(scores >= (best - TIED * abs(best) if np.isfinite(best) else best))
 
 
+def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
+    """Whether scores on the folds are those of a better one but for noise.
+
+    Of too few folds to know the noise: but for ``least``, in units of the score.
+    """
+    differences = better - scores
+    if noise == 0.0 or not np.isfinite(differences).all():
+        return False
+    allowed = least
+    if len(differences) >= LEAST_FOLDS:
+        allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
+    return bool(differences.mean() <= allowed)
+
+
+def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Where the parabola through the best score and the two beside it is highest.
+
+    Over the logarithm of penalties that are evenly spaced on that scale. The best one of those
+    tried if it is the first or the last, or a score beside it is not known.
+    """
+    at = int(tied_with_best(scores)[0])
+    beside = scores[max(at - 1, 0) : at + 2]
+    if len(beside) < 3 or not beside[1] * 2 > beside[0] + beside[2]:
+        return float(alphas[at])
+    step = (beside[2] - beside[0]) / (2 * beside[1] - beside[0] - beside[2]) / 2
+    return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
+
+
 @dataclass(frozen=True)
 class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
-    above their tolerance; ``solutions`` are of the first block.
+    above their tolerance; ``solutions`` are of the first block. Of losses of quantiles ``networks``
+    are kept, of all blocks: rows held out tell how to shift the one that is chosen.
     """
 
     scores: tuple[float, ...] = ()
@@ -183,8 +216,11 @@ class FoldPath:
     crowding: tuple[float, ...] = ()
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
+    networks: tuple[Network, ...] = ()
 
-    def going_on(self, blocks: Sequence[SolvedBlock], value: float, loss: float) -> FoldPath:
+    def going_on(
+        self, blocks: Sequence[SolvedBlock], value: float, loss: float, keeps_network: bool
+    ) -> FoldPath:
         """With one penalty more: a network, its score and its loss."""
         solution = blocks[-1].solution
         n_neurons = len(solution.neurons)
@@ -195,6 +231,7 @@ class FoldPath:
             (*self.crowding, n_neurons / blocks[-1].sample.rows.n_rows),
             self.n_unconverged + (not solution.converged),
             (*self.solutions, blocks[0].solution),
+            (*self.networks, *([deep_network_of(blocks)] if keeps_network else [])),
         )
 
 
@@ -386,7 +423,7 @@ def _went_on(
     deepest, paths = max(combinations, key=lambda each: each.n_blocks), list(paths)
     problem, sample = task.problem(fold.train, deepest.options)
     scores = [scoring.on(task, fold, sample) for scoring in scorings]
-    n_before = len(paths[0].scores)
+    n_before, keeps = len(paths[0].scores), isinstance(task.loss, Pinball)
     alphas = deepest.alphas[n_before : n_before + n_more]
     last = paths[0].solutions[-1] if n_before else deepest.start_on(task, fold, problem)
     with closing(solve_blocks(problem, sample, alphas, deepest.options, last)) as solved:
@@ -397,7 +434,7 @@ def _went_on(
                 networks = next(solved)
                 for k, combination in enumerate(combinations):
                     blocks = networks[: combination.n_blocks][-1]
-                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks))
+                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks), keeps)
             for combination, path in zip(combinations, paths, strict=True):
                 _say(combination, fold, path)
     return paths

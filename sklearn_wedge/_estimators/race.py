@@ -22,7 +22,9 @@ from sklearn_wedge._estimators.fold_paths import (
     FoldPath,
     Patience,
     Scoring,
+    as_good,
     best_of,
+    best_penalty,
     descending,
     left_to_gain,
     mean_losses,
@@ -56,9 +58,7 @@ NOISE = 0.5
 # An encoding has to be better than inputs as they are by so many: where it does harm, at values
 # that are rare in training, folds hardly see it; where it helps, they see more than twice that.
 NOISE_OF_ENCODINGS = 1.0
-# Folds from which a standard error says something; of fewer, a variant must be better by this part
-# of what is left to gain.
-LEAST_FOLDS = 4
+# Of folds too few for a standard error, a variant must be better by this part of what is left.
 OF_LEFT = 0.01
 # A candidate goes on only if it is behind the best one by this part at most of what that one leaves
 # to gain.
@@ -125,7 +125,7 @@ class Outcome:
 
     @property
     def alpha(self) -> float:
-        """The best penalty."""
+        """The best penalty; see ``at``."""
         return float(self.combination.alphas[self.at])
 
     @property
@@ -163,6 +163,12 @@ class Outcome:
         n_tried = len(self.means)
         alphas = self.combination.alphas[:n_tried]
         return replace(self.combination, alphas=alphas, patience=None, at_most=None)
+
+    def alpha_for(self, n_rows: int) -> float:
+        """The best penalty of any, as far as those tried tell, for a fit on so many rows."""
+        best = best_penalty(self.combination.alphas, self.means)
+        # Scores of the same rows in another order differ by rounding.
+        return float(f"{for_rows(best, self.n_rows, n_rows):.3g}")
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -484,17 +490,3 @@ def noise_between(one: Outcome, better: Outcome) -> float:
     if one.noise and only_encodes(one, better):
         return max(one.noise, NOISE_OF_ENCODINGS)
     return one.noise
-
-
-def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) -> bool:
-    """Whether scores on the folds are those of a better one but for noise.
-
-    Of too few folds to know the noise: but for ``least``, in units of the score.
-    """
-    differences = better - scores
-    if noise == 0.0 or not np.isfinite(differences).all():
-        return False
-    allowed = least
-    if len(differences) >= LEAST_FOLDS:
-        allowed = noise * differences.std(ddof=1) / len(differences) ** 0.5
-    return bool(differences.mean() <= allowed)

@@ -66,7 +66,8 @@ class WedgeReLURegressor(AlphaByValidation, _WedgeRegressor):
         The level, between 0 and 1, for ``loss="quantile"``. Several, ascending, such as
         ``(0.05, 0.5, 0.95)``: the sum of their losses is minimised, with shared neurons as of
         several targets, and ``predict`` has a column for each, which are sorted in every row. One
-        target only.
+        target only. Of the training rows the share below is the level, of new ones it is closer to
+        a half: :class:`WedgeReLURegressorCV` makes up for it by rows held out.
     epsilon : float, default=1.35
         For ``loss="huber"``: where the loss becomes linear, in units of the target.
     interaction_order : int or None, default=2

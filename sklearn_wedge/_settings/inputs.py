@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
@@ -18,12 +17,14 @@ from sklearn_wedge._settings.refusals import (
     Caller,
     Found,
     explain_failure,
+    explain_other_columns,
     joined,
     not_finite,
     refuse_found,
     refuse_lazy,
     refuse_no_weight,
     refuse_shape_of_weights,
+    refuse_sparse,
     refuse_unreadable,
 )
 from sklearn_wedge._tables import is_no_value
@@ -71,7 +72,12 @@ def read_inputs(
         If the inputs are not numbers, or not finite.
     """
     refuse_unreadable(X, "X", caller)
-    data = converted(read, X, caller, coded, fits)
+    refuse_sparse(X, "X", caller, encodes=fits and coded is not None)
+    try:
+        data = converted(read, X, caller, coded, fits)
+    except ValueError as error:
+        explain_other_columns(error)
+        raise
     array = data[0] if isinstance(data, tuple) else data
     is_function = isinstance(caller, str)
     names = _get_feature_names(X) if is_function else getattr(caller, "feature_names_in_", None)
@@ -119,6 +125,16 @@ def coding(owner: Any, codes: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return codes(X)
 
     return coded
+
+
+def rows_in_cache(biases: Sequence[NDArray], n_inputs: int, most_bytes: float = np.inf) -> int:
+    """Rows of which a network with these biases of its layers keeps what it computes in the cache.
+
+    Or fewer, if ``most_bytes`` asks for it.
+    """
+    n_hidden = sum(map(len, biases[:-1]))
+    row_bytes = 8 * (n_inputs + 2 * max(n_hidden, 1))
+    return max(1, int(min(CHUNK_BYTES, most_bytes) // row_bytes))
 
 
 def row_chunks(n_rows: int, at_most: int) -> list[slice]:
@@ -182,7 +198,8 @@ def refuse_bad_targets(y: Any, caller: Caller, numeric: bool) -> None:
         It names the first row.
     """
     refuse_lazy(y, "y")
-    if y is None or issparse(y):  # scikit-learn says so
+    refuse_sparse(y, "y", caller)
+    if y is None:  # scikit-learn says so
         return
     values = np.asarray(y)
     if numeric and values.dtype.kind != "c":
@@ -199,7 +216,7 @@ def is_one_target(y: Any) -> bool:
         return len(y.shape) == 1
     warnings.warn(
         f"A column-vector y was passed when a 1d array was expected: y has shape {tuple(y.shape)}, "
-        "and predictions are of shape (n_samples,). Pass one dimension, for example y.ravel().",
+        "and predictions are of shape (n_samples,). Pass one dimension, for example np.ravel(y).",
         DataConversionWarning,
         stacklevel=5,
     )
@@ -225,7 +242,8 @@ def validated_weight(
     weight = np.full(n_rows, weight) if weight.ndim == 0 else weight
     if len(weight) != n_rows:
         raise ValueError(
-            f"X and sample_weight have inconsistent numbers of samples: {n_rows} and {len(weight)}."
+            f"X and sample_weight have inconsistent numbers of samples: {n_rows} and "
+            f"{len(weight)}. Give a weight for each row of X."
         )
     refuse_found("sample_weight", bad_weights(weight), caller)
     refuse_no_weight(bool(np.any(weight > 0)))

@@ -39,6 +39,10 @@ FAILED_CONVERSIONS = (
     "NA is ambiguous",
 )
 
+# How scikit-learn says that columns are not those of the fit, and that some of these are missing.
+OTHER_COLUMNS = "The feature names should match those that were passed during fit."
+MISSING_COLUMNS = "Feature names seen at fit time, yet now missing"
+
 Caller = BaseEstimator | str
 
 
@@ -249,6 +253,58 @@ def _refuse_repeated(names: Sequence[str], name: str) -> None:
             f"Several columns of X have the same name: {repeated}. Names tell columns apart: leave "
             "out or rename all but one of each, or pass X.to_numpy()."
         )
+
+
+def refuse_sparse(data: Any, name: str, caller: Caller, encodes: bool = False) -> None:
+    """Raise if data are a sparse matrix or array.
+
+    Parameters
+    ----------
+    data : object
+    name : {"X", "y"}
+    caller : estimator or str
+        Who needs the data.
+    encodes : bool, default=False
+        Whether the caller takes tables with categories.
+
+    Raises
+    ------
+    TypeError
+        It says how to make data dense, and where none are to be made.
+    """
+    if not issparse(data):
+        return
+    who = name_of_caller(caller)
+    needs = f"Sparse data was passed for {name}, and {who} needs dense data."
+    if name == "y":
+        raise TypeError(f"{needs} Pass y.toarray().ravel().")
+    itself = (
+        f" Or leave the encoder out: of a data frame {who} takes columns of text, and of type "
+        "category, for categories."
+    )
+    raise TypeError(
+        f"{needs} Write OneHotEncoder(sparse_output=False), "
+        f"ColumnTransformer(..., sparse_threshold=0) or X.toarray().{itself if encodes else ''}"
+    )
+
+
+def explain_other_columns(error: ValueError) -> None:
+    """Raise an error that says what to do, if this one says that columns are not those of the fit.
+
+    Raises
+    ------
+    ValueError
+        It begins as that of scikit-learn.
+    """
+    said = str(error)
+    if not said.startswith(OTHER_COLUMNS):
+        return
+    what_to_do = (
+        "Rename or add the columns that are missing."
+        if MISSING_COLUMNS in said
+        else "X[list(feature_names_in_)], of the fitted estimator, are those of the fit in order."
+    )
+    raise ValueError(said + what_to_do) from None
 
 
 def refuse_lazy(data: Any, name: str) -> None:

@@ -181,6 +181,18 @@ def _quantiles(estimator: Any) -> list[str]:
     return [f"Quantiles: sorted; before, they cross on {share} of the training rows"]
 
 
+def _shifted(estimator: Any) -> list[str]:
+    """A line on what rows held out have added to the outputs, if anything."""
+    shift = np.ravel(getattr(estimator, "held_out_shift_", 0.0))
+    if not shift.any():
+        return []
+    listed = ", ".join(f"{each:+.3g}" for each in shift)
+    return [
+        f"Shifted: by {listed}, as rows held out were off by that; the certificate is about the "
+        "network before"
+    ]
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -218,6 +230,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         *_not_clipped(estimator, names),
         *_left_out(estimator),
         *_quantiles(estimator),
+        *_shifted(estimator),
         *_chosen(estimator),
         f"Certificate: {estimator.certificate_}",
     ]

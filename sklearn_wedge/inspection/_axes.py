@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,10 @@ DASHES = ("-", "--", "-.", ":")
 BLUE, ORANGE, GREY = COLORS[0], COLORS[1], "0.7"
 # What the labels of an axis take below it, in heights of letters.
 LINES_BELOW = 3.6
+# Part of the length of an axis that a line of its label takes: letters differ in width.
+PART_OF_AXIS = 0.9
+# Layouts that are tried until all labels fit; two or three do.
+MOST_PASSES = 5
 
 
 def look(k: int) -> dict[str, str]:
@@ -26,6 +32,48 @@ def look(k: int) -> dict[str, str]:
 def as_it_is(name: str) -> str:
     """A name for matplotlib, which would take what is between two dollars for a formula."""
     return name.replace("$", r"\$")
+
+
+def short_name(name: str, most: int) -> str:
+    """A name of at most so many letters: its ends, of a longer one."""
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 3
+    return f"{name[: most - 1 - end]}…{name[-end:]}"
+
+
+def share_y_axis(axes: Sequence[Any]) -> None:
+    """One range for the y axes, of those too that are shared already."""
+    for other in axes[1:]:
+        if not axes[0].get_shared_y_axes().joined(axes[0], other):
+            other.sharey(axes[0])
+
+
+def wrap_labels(axes: Sequence[Any]) -> None:
+    """Labels that are longer than their axis in lines: nothing else makes room for them.
+
+    Lines take room from the panels, so that others may be too long then.
+    """
+    labels = [(panel, axis.label) for panel in axes for axis in (panel.xaxis, panel.yaxis)]
+    texts = [label.get_text() for _, label in labels]
+    for _ in range(MOST_PASSES):
+        axes[0].figure.draw_without_rendering()
+        excess = [_excess(label, panel) for panel, label in labels]
+        if max(excess) <= 1.0:
+            return
+        for (_, label), text, times in zip(labels, texts, excess, strict=True):
+            if times > 1.0:
+                longest = max(map(len, label.get_text().split("\n")))
+                letters = max(int(PART_OF_AXIS * longest / times), 1)
+                # What is escaped is one letter.
+                lines = wrap(text.replace(r"\$", "$"), letters)
+                label.set_text(as_it_is("\n".join(lines)))
+
+
+def _excess(label: Any, panel: Any) -> float:
+    """How many times as long as its axis a label is."""
+    side = "width" if label is panel.xaxis.label else "height"
+    return getattr(label.get_window_extent(), side) / getattr(panel.bbox, side)
 
 
 def one_axes(ax: Any, needed_by: str) -> Any:

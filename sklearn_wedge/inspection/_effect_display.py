@@ -16,7 +16,14 @@ from sklearn_wedge._text.names import (
     output_label,
     output_number,
 )
-from sklearn_wedge.inspection._axes import BLUE, as_it_is, panels
+from sklearn_wedge.inspection._axes import (
+    BLUE,
+    as_it_is,
+    panels,
+    share_y_axis,
+    short_name,
+    wrap_labels,
+)
 from sklearn_wedge.inspection._checks import check_at_least, check_network
 from sklearn_wedge.inspection._effect_grid import EffectGrid, grid_points, on_grid
 from sklearn_wedge.inspection._effects import Columns, Effects
@@ -28,6 +35,13 @@ Array = NDArray[np.float64]
 MOST_EFFECTS = 6
 # Unless they are named, effects of less than this fraction of the largest are not drawn.
 NEGLIGIBLE = 0.02
+# What an effect must take of the range of the largest for all to share a scale: less than some 6 mm
+# of a panel of a new figure does not show a shape.
+LEAST_OF_SCALE = 1 / 8
+# Width and height of a panel of a new figure in inches; with a colour bar of its own.
+PANEL, PANEL_WITH_BAR = (3.4, 2.8), (4.4, 2.8)
+# Letters of the name of a level beside its tick; of a longer name its ends.
+MOST_LETTERS_OF_LEVEL = 24
 # Values of each input at which the size of an effect is judged.
 VALUES_JUDGED = 32
 # Parameters of scikit-learn's displays that are called otherwise here, or are not needed.
@@ -91,8 +105,8 @@ class EffectDisplay:
         The figure.
     artists_ : list of matplotlib Line2D or QuadMesh
         The curve or map of each effect.
-    colorbar_ : matplotlib Colorbar or None
-        Of all maps.
+    colorbars_ : list of matplotlib Colorbar
+        One for all maps where they share a scale, else one for each.
 
     See Also
     --------
@@ -196,6 +210,7 @@ class EffectDisplay:
         ax: Any = None,
         *,
         n_cols: int = 3,
+        share_scale: bool | str = "auto",
         line_kw: dict | None = None,
         mesh_kw: dict | None = None,
     ) -> EffectDisplay:
@@ -207,6 +222,10 @@ class EffectDisplay:
             Axes to be split into panels, or one for each effect; None: those of a new figure.
         n_cols : int, default=3
             Panels in a row at most.
+        share_scale : bool or "auto", default="auto"
+            Whether all curves have one y axis, and all maps one scale of colours, so that sizes can
+            be compared at a glance. ``"auto"``: unless one of them would be flat on it, of less
+            than an eighth of the range of the largest; then each has its own.
         line_kw : dict, default=None
             For ``Axes.plot``, which draws curves.
         mesh_kw : dict, default=None
@@ -220,33 +239,48 @@ class EffectDisplay:
         Raises
         ------
         ValueError
-            If ``n_cols`` is not positive, or ``ax`` has another number of axes.
+            If ``n_cols`` is not positive, ``share_scale`` is none of these values, or ``ax`` has
+            another number of axes.
         ImportError
             If matplotlib is not installed.
         """
         check_at_least(1, "n_cols", n_cols)
-        n_effects = len(self.effects)
-        n_cols = min(n_cols, n_effects)
-        self.axes_ = panels(ax, n_effects, n_cols, (3.4, 2.8), "EffectDisplay")
-        drawn = list(zip(self.axes_.flat, self.effects, strict=False))
-        self.figure_ = drawn[0][0].figure
-        curves = [panel for panel, effect in drawn if len(effect.names) == 1]
-        for panel in curves[1:]:
-            panel.sharey(curves[0])
+        if share_scale not in (True, False, "auto"):
+            raise ValueError(f"share_scale must be True, False or 'auto', got {share_scale!r}.")
+        curves, maps = ([e for e in self.effects if len(e.names) == order] for order in (1, 2))
+        own_bars = not _shares(share_scale, maps)
+        drawn = self._laid_out(ax, n_cols, PANEL_WITH_BAR if own_bars else PANEL)
+        if _shares(share_scale, curves):
+            every = zip(drawn, self.effects, strict=True)
+            share_y_axis([panel for panel, effect in every if len(effect.names) == 1])
+        largest = max((float(np.abs(effect.values).max()) for effect in maps), default=0.0)
         self.artists_ = [
             self._draw_curve(panel, effect, line_kw or {})
             if len(effect.names) == 1
-            else self._draw_map(panel, effect, mesh_kw or {})
-            for panel, effect in drawn
+            else self._draw_map(panel, effect, 0.0 if own_bars else largest, mesh_kw or {})
+            for panel, effect in zip(drawn, self.effects, strict=True)
         ]
-        self.colorbar_ = None
-        if len(curves) < n_effects:
-            which = next(i for i, effect in enumerate(self.effects) if len(effect.names) == 2)
-            # Beside all panels: taken from those of the maps alone it would leave gaps in the rows.
-            axes = [panel for panel, _ in drawn]
-            self.colorbar_ = self.figure_.colorbar(self.artists_[which], ax=axes)
-            self.colorbar_.set_label(as_it_is(f"effect on {self.output_label}"))
+        self._draw_colorbars(drawn, own_bars)
+        wrap_labels([*drawn, *(bar.ax for bar in self.colorbars_)])
         return self
+
+    def _laid_out(self, ax: Any, n_cols: int, size: tuple[float, float]) -> list[Any]:
+        """A panel for each effect."""
+        n_effects = len(self.effects)
+        self.axes_ = panels(ax, n_effects, min(n_cols, n_effects), size, "EffectDisplay")
+        drawn = list(self.axes_.flat[:n_effects])
+        self.figure_ = drawn[0].figure
+        return drawn
+
+    def _draw_colorbars(self, drawn: Sequence[Any], own: bool) -> None:
+        both = zip(drawn, self.artists_, self.effects, strict=True)
+        maps = [(panel, mesh) for panel, mesh, effect in both if len(effect.names) == 2]
+        # One for all is beside all panels: taken from those of the maps alone it would leave gaps
+        # in the rows.
+        places = maps if own else [(drawn, mesh) for _, mesh in maps[:1]]
+        self.colorbars_ = [self.figure_.colorbar(mesh, ax=place) for place, mesh in places]
+        for bar in self.colorbars_:
+            bar.set_label(as_it_is(f"effect on {self.output_label}"))
 
     def _draw_curve(self, panel: Any, effect: EffectGrid, line_kw: dict) -> Any:
         (ticks,), (deciles,) = effect.ticks, effect.deciles
@@ -274,9 +308,9 @@ class EffectDisplay:
         _set_ticks(panel, effect)
         return line
 
-    def _draw_map(self, panel: Any, effect: EffectGrid, mesh_kw: dict) -> Any:
-        largest = max(np.abs(e.values).max() for e in self.effects if len(e.names) == 2) or 1.0
-        options = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "rasterized": True, **mesh_kw}
+    def _draw_map(self, panel: Any, effect: EffectGrid, largest: float, mesh_kw: dict) -> Any:
+        size = largest or float(np.abs(effect.values).max()) or 1.0
+        options = {"cmap": "PuOr", "vmin": -size, "vmax": size, "rasterized": True, **mesh_kw}
         # Between the values of an indicator there is nothing to shade.
         shading = "nearest" if any(effect.is_discrete) else "gouraud"
         mesh = panel.pcolormesh(*effect.ticks, effect.values, shading=shading, **options)
@@ -284,6 +318,15 @@ class EffectDisplay:
         panel.set(xlabel=first, ylabel=second)
         _set_ticks(panel, effect)
         return mesh
+
+
+def _shares(share_scale: bool | str, effects: Sequence[EffectGrid]) -> bool:
+    """Whether these effects, all curves or all maps, have one scale."""
+    if share_scale != "auto":
+        return bool(share_scale)
+    ranges = [np.ptp(np.append(effect.values, effect.missing or 0.0)) for effect in effects]
+    visible = [size for size in ranges if size > 0]
+    return not visible or min(visible) >= LEAST_OF_SCALE * max(visible)
 
 
 def _set_ticks(panel: Any, effect: EffectGrid) -> None:
@@ -295,7 +338,8 @@ def _set_ticks(panel: Any, effect: EffectGrid) -> None:
         axes, effect.ticks, effect.two_valued, levels, strict=False
     ):
         if names is not None:
-            axis.set_ticks(ticks, [as_it_is(name) for name in names], fontsize="small")
+            short = [short_name(name, MOST_LETTERS_OF_LEVEL) for name in names]
+            axis.set_ticks(ticks, [as_it_is(name) for name in short], fontsize="small")
             if axis is panel.xaxis:
                 axis.set_tick_params(rotation=90)
         elif two_valued:

@@ -104,10 +104,14 @@ class Explanation:
 
     def __repr__(self) -> str:
         n, n_effects = self.contributions.shape[:2]
-        sizes = np.abs(self._by_output()).sum(axis=(0, 2))
-        largest = [self.names[i] for i in np.argsort(-sizes, kind="stable")[:MOST_IN_REPR]]
+        largest = [self.names[i] for i in self._largest_first()[:MOST_IN_REPR]]
         several = f", n_outputs={len(self.outputs)}" if self.outputs else ""
         return f"Explanation(n_samples={n}, n_effects={n_effects}{several}, largest={largest})"
+
+    def _largest_first(self) -> NDArray[np.intp]:
+        """The effects by what they contribute, over all rows and outputs."""
+        sizes = np.abs(self._by_output()).sum(axis=(0, 2))
+        return np.argsort(-sizes, kind="stable")
 
     def _by_output(self) -> Array:
         """Contributions, (n_samples, n_effects, n_outputs), also of one output."""
@@ -147,12 +151,12 @@ class Explanation:
         place = self._output_number(output)
         own, intercept = self._by_output()[row, :, place], np.ravel(self.intercept)[place]
         largest = np.argsort(-np.abs(own), kind="stable")
-        most += len(largest) == most + 1
+        most = _without_a_rest_of_one(most, len(largest))
         numbers = [intercept, *own[largest[:most]]]
         words = ["intercept", *(self._in_words(row, i) for i in largest[:most])]
         if others := len(largest[most:]):
             numbers.append(own[largest[most:]].sum())
-            words.append(f"{others} other effects")
+            words.append(f"{others} other effects (most={len(largest)} lists all)")
         texts = [f"{number:+.4g}" for number in numbers]
         width = max(map(len, texts))
         which = row % n if self.index is None else self.index[row]
@@ -184,16 +188,21 @@ class Explanation:
         names = ", ".join(self.outputs) or "None (there is one)"
         raise ValueError(f"There is no output {output!r}: choose of {names}.")
 
-    def to_frame(self, index: Any = None) -> Any:
+    def to_frame(self, index: Any = None, *, most: int | None = None) -> Any:
         """The contributions as a data frame, with the intercept as the first column.
 
-        Rows sum to the output. Of several outputs, columns have two levels: output, effect. If an
-        input is called ``intercept``, the intercept is called ``_intercept``.
+        Rows sum to the output, also where effects are added up. Of several outputs, columns have
+        two levels: output, effect. If an input is called ``intercept``, the intercept is called
+        ``_intercept``.
 
         Parameters
         ----------
         index : array-like of shape (n_samples,), default=None
             Labels of the rows; None: those of the data frame that was explained, or numbers.
+        most : int, default=None
+            Effects that have columns of their own, those largest over all rows first; if there are
+            more than one other, these are added up in a last column. None: all, in the order of
+            ``names``.
 
         Returns
         -------
@@ -202,18 +211,20 @@ class Explanation:
 
         Raises
         ------
+        ValueError
+            If ``most`` is not positive.
         ImportError
             If pandas is not installed.
         """
         pandas = import_pandas("Explanation.to_frame")
-        values = self._by_output()
+        names, values = self._listed(most)
         n, _, n_outputs = values.shape
         intercept = np.broadcast_to(self.intercept, (n, 1, n_outputs))
         values = np.concatenate([intercept, values], axis=1)
         first = "intercept"
-        while first in self.names:
+        while first in names:
             first = f"_{first}"
-        columns = [first, *self.names]
+        columns = [first, *names]
         if self.outputs:
             columns = pandas.MultiIndex.from_product(
                 [self.outputs, columns], names=["output", "effect"]
@@ -221,6 +232,25 @@ class Explanation:
         values = values.swapaxes(1, 2).reshape(n, -1)
         index = self.index if index is None else index
         return pandas.DataFrame(values, index=index, columns=columns)
+
+    def _listed(self, most: int | None) -> tuple[list[str], Array]:
+        """Names of effects and their contributions, (n, k, q): the largest, and the others' sum."""
+        values = self._by_output()
+        if most is None:
+            return list(self.names), values
+        check_at_least(1, "most", most)
+        order = self._largest_first()
+        most = _without_a_rest_of_one(most, len(order))
+        names, listed = [self.names[i] for i in order[:most]], values[:, order[:most]]
+        if others := len(order[most:]):
+            names.append(f"{others} other effects")
+            listed = np.append(listed, values[:, order[most:]].sum(axis=1, keepdims=True), axis=1)
+        return names, listed
+
+
+def _without_a_rest_of_one(most: int, n_effects: int) -> int:
+    """How many effects are listed: one more, rather than that one as the others."""
+    return most + (n_effects == most + 1)
 
 
 def effects_of(estimator: Any) -> Effects:
