@@ -51,6 +51,9 @@ LEAST_NEW, SIZE_OF_NEW = 50, 0.1
 # Who asks in each of a hundred rounds is twice told by luck that there is nothing: on concrete at
 # alpha=1e-4 two searches saw 0.2 % of the objective where nine in ten see 2 to 5 %.
 CONFIRMATIONS = 3
+# Up to this order a search looks at all sets of inputs, if need be in turn; beyond, only at what is
+# a move away from what is good.
+ORDER_OF_ALL_SETS = 2
 # Of more rows it sees so many; with half of the rows of a small table it finds much less.
 ROWS_OF_DRAFT = 20_000
 
@@ -191,16 +194,20 @@ class Problem:
     def efforts(self, proves: bool) -> list[Effort]:
         """What a round may have to go through, by increasing effort; the last one counts.
 
-        Of a fit that proves something, an estimate is of several long searches: what one of them
-        found to be the end was the luck of its directions as often as not.
+        Of a fit that proves something, an estimate is of several long searches, where any sees a
+        small part of the class: what one of them found to be the end was the luck of its starts as
+        often as not.
         """
         if self.exact and self.pricing.confirms_at_once:
             return [Effort.LOCAL_MOVES, Effort.EXACT]
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         if self.exact:
             return [*searches, Effort.EXACT]
-        if not (proves and self.climbs):
+        if not (proves and self.sees_a_part):
             return searches
+        if not self.climbs:
+            # Random pencils are cheaper than a search, and find more.
+            return [Effort.LOCAL_MOVES, Effort.LONG_SEARCH, Effort.SEARCH, Effort.CONFIRMATION]
         return [*searches, Effort.LONG_SEARCH, *CONFIRMATIONS * [Effort.CONFIRMATION]]
 
     def extend(
@@ -270,6 +277,12 @@ class Problem:
         kind = self.neuron_class
         in_memory = isinstance(self.sample, TrainingSample)
         return in_memory and kind.has_rejections and kind.order > 1 and not self.exact
+
+    @property
+    def sees_a_part(self) -> bool:
+        """Whether searches look at a small part of the class, and miss some of the gap."""
+        many_sets = self.neuron_class.order > ORDER_OF_ALL_SETS and not self.exact
+        return self.climbs or many_sets
 
     @cached_property
     def _sliding_loss(self) -> SmoothLoss:

@@ -111,12 +111,13 @@ def gap_told(
 ) -> tuple[float, float]:
     """A gap and its tolerance as they are published.
 
-    A search in a continuum of directions ends once it sees no more than is allowed. What it then
-    sees is luck: two searches may find nothing at all where a third one finds some of it. So it is
-    told as what was allowed, or as what such a search cannot tell from nothing.
+    A search in a continuum of directions, or in sets of three inputs or more, ends once it sees no
+    more than is allowed. What it then sees is luck: two searches may find nothing at all where a
+    third one finds some of it. So it is told as what was allowed, or as what such a search cannot
+    tell from nothing.
     """
     seen, allowed = objective - bound, rule.gap_allowed(problem, objective)
-    if not problem.climbs:
+    if not problem.sees_a_part:
         return seen, allowed
     above = above_floor(problem, objective)
     told = max(seen, min(allowed, OF_OWN_OBJECTIVE * above), RESOLUTION * above)

@@ -22,6 +22,7 @@ from sklearn_wedge._core.pricing.candidates import (
 from sklearn_wedge._core.pricing.coarse import sweep_cells
 from sklearn_wedge._core.pricing.every_ramp import price_all_ramps
 from sklearn_wedge._core.pricing.exact import n_pencils, n_steps, price_all
+from sklearn_wedge._core.pricing.exchanges import exchange, random_pencils
 from sklearn_wedge._core.pricing.grids import Grids
 from sklearn_wedge._core.pricing.hinges import price_hinges
 from sklearn_wedge._core.pricing.pencils import (
@@ -206,6 +207,8 @@ class Pricing:
         if everywhere or self.neuron_class.lies_in_pencils:
             swept = self.neuron_class.lies_in_pencils and known is not None
             inputs = self._inputs_to_add(promise)
+            if everywhere:
+                inputs = self._with_others_in_turn(inputs, round_number)
             for around in (start,) if swept else (start, neurons):
                 for move in local_moves(around, self.neuron_class, inputs):
                     found.append(self._sweep(move, dual, round_number, everywhere))
@@ -234,26 +237,41 @@ class Pricing:
         turn: int,
         known: Priced,
     ) -> Priced:
-        """What is known of a dual point, and what climbs from many more directions find.
+        """What is known of a dual point, and what a search from many more starts finds.
 
-        They start from those of the drafted neurons, too; neurons well below ``alpha`` are of no
-        interest. Directions are others in each round, ``turn``, and in each search that is known;
-        the other parameters are those of ``propose``.
+        Climbs start from the directions of the drafted neurons, too. Starts are others in each
+        round, ``turn``, and in each search that is known; the other parameters are those of
+        ``propose``.
         """
         sketch = sketched(dual, turn, self.budget)
-        at_most = self.budget.positions_of_climbs // self.table.n_points
-        wanted = max(self.budget.climbs_at_the_end, self.budget.climbs_per_neuron * len(neurons))
-        how_many = min(wanted, at_most)
-        # What is nearly as good leads to what is better.
-        near = neurons.join(known.neurons.take(known.values >= NEARLY * alpha))
-        new = self._new_directions(near, how_many, (turn, len(known.searches), 2))
-        of_draft = drafted.weight_matrix(self.table.n_inputs).T
-        # The best of some offsets is nearly as good as the best of all.
-        least = NEARLY * alpha if sketch is dual else 0.0
-        planes = self._climb(sketch, np.concatenate([of_draft, new]), least)
+        seed = turn, len(known.searches), 2
+        if self.neuron_class.has_rejections:
+            # What is nearly as good leads to what is better.
+            near = neurons.join(known.neurons.take(known.values >= NEARLY * alpha))
+            of_draft = drafted.weight_matrix(self.table.n_inputs).T
+            starts = np.concatenate([of_draft, self._many_directions(near, len(neurons), seed)])
+            # The best of some offsets is nearly as good as the best of all, and what is well below
+            # alpha is of no interest.
+            planes = self._climb(sketch, starts, NEARLY * alpha if sketch is dual else 0.0)
+        else:
+            planes = self._exchange(sketch, neurons, seed)
         found = self._evaluate(planes, dual, self.budget.evaluated)
         found = self._with_ramps(found, dual, neurons, np.zeros(self.table.n_inputs), turn)
         return merged(known, replace(found, searches=(found.bound,)))
+
+    def _many_directions(
+        self, near: Neurons, n_tight: int, seed: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        """Those of a long search."""
+        at_most = self.budget.positions_of_climbs // self.table.n_points
+        wanted = max(self.budget.climbs_at_the_end, self.budget.climbs_per_neuron * n_tight)
+        return self._new_directions(near, min(wanted, at_most), seed)
+
+    def _exchange(self, dual: NDArray, tight: Neurons, seed: tuple[int, ...]) -> Hyperplanes:
+        """From hyperplanes through random points to better ones."""
+        kind, how_many = self.neuron_class, self._pencils_at_most(self.table.n_points)
+        pencils = random_pencils(self.table, tight, kind, how_many, seed)
+        return exchange(self.table, dual, pencils, kind, self.threads, self.budget)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)
@@ -264,6 +282,12 @@ class Pricing:
         groups = self.neuron_class.groups
         best = [ranking] if groups is None else [ranking[np.isin(ranking, g)] for g in groups]
         return np.unique(np.concatenate([inputs[: self.budget.inputs_to_add] for inputs in best]))
+
+    def _with_others_in_turn(self, best: NDArray, round_number: int) -> NDArray[np.intp]:
+        """These inputs and, of all others, the next ones."""
+        others = np.setdiff1d(self.table.varying_inputs(), best)
+        turn = whose_turn(len(others), self.budget.inputs_in_turn, round_number)
+        return np.union1d(best, others[turn])
 
     def _ascend(
         self, start: Neurons, tight: Neurons, dual: NDArray, round_number: int, everywhere: bool

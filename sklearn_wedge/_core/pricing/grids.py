@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 # Multiples of it are spread evenly modulo 1.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
+# Of sums of shares.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,35 @@ class Cells:
 
 
 def bin_starts(values: Array, n_bins: int) -> Array:
-    """Least value of each bin: one per distinct value if there are few, else of equal numbers."""
-    distinct = np.unique(values)
+    """Least value of each bin: one per distinct value if there are few, else of equal shares.
+
+    Half of a share is of rows and half of their distances from the mean: what a cell that a
+    hyperplane cuts is priced wrong by grows with its rows and with its size, and long tails are
+    large. A value that alone has more than a share fills one bin, and the others are shared by the
+    rest: of an input that is zero in most rows, all but one bin tell apart what is not.
+    """
+    distinct, count = np.unique(values, return_counts=True)
     if len(distinct) <= n_bins:
         return distinct
-    ordered = np.sort(values)
-    return np.unique(ordered[np.arange(n_bins) * len(ordered) // n_bins])
+    far = count * np.abs(distinct - values.mean())
+    weight = count / len(values) + far / far.sum()
+    full = _full_bin(weight, n_bins)
+    # By as much as rounding, so that a value that fills a bin leaves none of it to the next.
+    edges = (1 + ROUNDING) * full * np.arange(n_bins)
+    first = np.searchsorted(np.cumsum(np.minimum(weight, full)), edges, side="right")
+    return distinct[np.unique(first[first < len(distinct)])]
+
+
+def _full_bin(weight: Array, n_bins: int) -> float:
+    """The share at which so many bins are filled, none more than once by one value."""
+    descending = np.sort(weight)[::-1][:n_bins]
+    others = weight.sum() - np.cumsum(descending) + descending
+    share = others / np.arange(n_bins, 0, -1)
+    return float(share[np.argmin(descending > share)])
 
 
 def quantile_bins(values: Array, n_bins: int) -> NDArray[np.int32]:
-    """Bin of each value: one per distinct value if there are few, else of equal numbers."""
+    """Bin of each value; see ``bin_starts``."""
     starts = bin_starts(values, n_bins)
     return (np.searchsorted(starts, values, side="right") - 1).astype(np.int32)
 
