@@ -126,6 +126,15 @@ def test_copies_of_a_row_are_one_row():
     assert effective_rows(np.array([1.0, 0.1, 0.1]), np.arange(3)) < 1.5
 
 
+def test_copies_of_rows_shift_no_more_than_the_rows_on_given_folds():
+    (train, test), times = ONE_FOLD[0], 10
+    copies = np.arange(len(X) * times).reshape(times, -1)
+    once = chosen(cv=ONE_FOLD).fit(X, Y)
+    folds = [(copies[:, train].ravel(), copies[:, test].ravel())]
+    often = chosen(cv=folds).fit(np.tile(X, (times, 1)), np.tile(Y, times))
+    assert often.held_out_shift_ == pytest.approx(once.held_out_shift_, rel=1e-6)
+
+
 def test_a_weight_counts_as_copies_in_a_race():
     rows, y = data(120, 2)
     weight = np.random.default_rng(0).integers(1, 4, size=120)

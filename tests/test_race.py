@@ -181,7 +181,16 @@ def test_the_best_penalty_is_where_the_parabola_is_highest(step, bend, at):
 
 @pytest.mark.parametrize(
     "scores",
-    [[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [np.nan, 3.0, 2.0], [2.0, 3.0, np.nan], [3.0], [1.0, 1.0]],
+    [
+        [3.0, 2.0, 1.0],
+        [1.0, 2.0, 3.0],
+        [np.nan, 3.0, 2.0],
+        [2.0, 3.0, np.nan],
+        [2.0, 3.0, -np.inf],
+        [-np.inf, 3.0, -np.inf],
+        [3.0],
+        [1.0, 1.0],
+    ],
 )
 def test_the_best_penalty_is_one_of_those_tried_where_a_score_beside_it_is_missing(scores):
     alphas = 0.4 ** np.arange(float(len(scores)))

@@ -123,10 +123,10 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         name. Of a race ``"alpha"`` is the largest one as good as the best but for noise, by which
         candidates are compared.
     alpha_ : float
-        The alpha of the fit on all the data: the one chosen, of alphas that are given. Of a race
-        the top of the parabola through the best score and those beside it, times the root of the
-        share of the distinct rows that folds were fitted on (with noise, penalties fall so), to
-        three digits.
+        The alpha of the fit on all the data. If ``alphas`` is ``"auto"``: the top of the parabola
+        through the best score and those beside it, times the root of the share of the distinct rows
+        that folds were fitted on (with noise, penalties fall so), to three digits; 0.01 where
+        nothing could be validated. Else the one chosen.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}

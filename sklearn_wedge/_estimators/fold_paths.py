@@ -13,7 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.losses import Pinball
-from sklearn_wedge._core.network import Network, deep_network_of
+from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
@@ -21,6 +21,7 @@ from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.found import Earlier
+from sklearn_wedge._settings.inputs import row_chunks, rows_in_cache
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
 
@@ -195,7 +196,8 @@ def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> fl
     """
     at = int(tied_with_best(scores)[0])
     beside = scores[max(at - 1, 0) : at + 2]
-    if len(beside) < 3 or not beside[1] * 2 > beside[0] + beside[2]:
+    is_known = len(beside) == 3 and np.isfinite(beside).all()
+    if not (is_known and 2 * beside[1] > beside[0] + beside[2]):
         return float(alphas[at])
     step = (beside[2] - beside[0]) / (2 * beside[1] - beside[0] - beside[2]) / 2
     return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
@@ -206,8 +208,9 @@ class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
-    above their tolerance; ``solutions`` are of the first block. Of losses of quantiles ``networks``
-    are kept, of all blocks: rows held out tell how to shift the one that is chosen.
+    above their tolerance; ``solutions`` are of the first block. Of losses of quantiles what the
+    networks say of the rows held out is kept, ``held_out``, each (n_test, q): it tells how to shift
+    the one that is chosen.
     """
 
     scores: tuple[float, ...] = ()
@@ -216,12 +219,16 @@ class FoldPath:
     crowding: tuple[float, ...] = ()
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
-    networks: tuple[Network, ...] = ()
+    held_out: tuple[NDArray[np.float64], ...] = ()
 
     def going_on(
-        self, blocks: Sequence[SolvedBlock], value: float, loss: float, keeps_network: bool
+        self,
+        blocks: Sequence[SolvedBlock],
+        value: float,
+        loss: float,
+        held_out: Sequence[NDArray[np.float64]],
     ) -> FoldPath:
-        """With one penalty more: a network, its score and its loss."""
+        """With one penalty more: a network, its score, its loss, and its predictions if kept."""
         solution = blocks[-1].solution
         n_neurons = len(solution.neurons)
         return FoldPath(
@@ -231,7 +238,7 @@ class FoldPath:
             (*self.crowding, n_neurons / blocks[-1].sample.rows.n_rows),
             self.n_unconverged + (not solution.converged),
             (*self.solutions, blocks[0].solution),
-            (*self.networks, *([deep_network_of(blocks)] if keeps_network else [])),
+            (*self.held_out, *held_out),
         )
 
 
@@ -423,7 +430,7 @@ def _went_on(
     deepest, paths = max(combinations, key=lambda each: each.n_blocks), list(paths)
     problem, sample = task.problem(fold.train, deepest.options)
     scores = [scoring.on(task, fold, sample) for scoring in scorings]
-    n_before, keeps = len(paths[0].scores), isinstance(task.loss, Pinball)
+    n_before = len(paths[0].scores)
     alphas = deepest.alphas[n_before : n_before + n_more]
     last = paths[0].solutions[-1] if n_before else deepest.start_on(task, fold, problem)
     with closing(solve_blocks(problem, sample, alphas, deepest.options, last)) as solved:
@@ -434,10 +441,21 @@ def _went_on(
                 networks = next(solved)
                 for k, combination in enumerate(combinations):
                     blocks = networks[: combination.n_blocks][-1]
-                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks), keeps)
+                    kept = _held_out(task, fold, blocks)
+                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks), kept)
             for combination, path in zip(combinations, paths, strict=True):
                 _say(combination, fold, path)
     return paths
+
+
+def _held_out(task: Task, fold: Fold, blocks: Sequence[SolvedBlock]) -> list[NDArray[np.float64]]:
+    """What a network says of the rows held out, (n_test, q); nothing where nobody asks for it."""
+    if not isinstance(task.loss, Pinball):
+        return []
+    network, rows = deep_network_of(blocks), fold.test
+    at_once = rows_in_cache(network.intercepts, task.X.shape[1])
+    parts = [network.predict(task.X[rows[some]]) for some in row_chunks(len(rows), at_once)]
+    return [np.concatenate(parts)]
 
 
 def _say(combination: Combination, fold: Fold, path: FoldPath) -> None:

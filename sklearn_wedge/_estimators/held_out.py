@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn_wedge._core.losses import Pinball
 from sklearn_wedge._estimators.folds import Task
 from sklearn_wedge._estimators.race import Outcome
-from sklearn_wedge._settings.inputs import row_chunks, rows_in_cache
+from sklearn_wedge._estimators.race_rows import rows_of
 
 Array = NDArray[np.float64]
 
@@ -22,29 +22,26 @@ Array = NDArray[np.float64]
 LEAST_BEYOND = 5
 
 
-def held_out_shift(task: Task, outcome: Outcome, group: NDArray[np.intp]) -> Array:
+def held_out_shift(task: Task, outcome: Outcome) -> Array:
     """What to add to each output, in original units: zeros of losses that are not of quantiles.
 
     Parameters
     ----------
     task : Task
     outcome : Outcome
-        Of the candidate that was chosen: the networks of its folds at the best penalty.
-    group : int ndarray of shape (n,)
-        Rows of one group are equal, and count as one row with their weight.
+        Of the candidate that was chosen: what its networks say at the best penalty.
     """
-    networks = [path.networks[outcome.at] for path in outcome.paths if path.networks]
-    parts = [fold.test[task.fit_weight[fold.test] > 0] for fold in outcome.folds]
-    rows = np.concatenate(parts)
-    if not networks or len(rows) == 0:
-        return np.zeros(task.target.shape[1])
+    counts = [task.fit_weight[fold.test] > 0 for fold in outcome.folds]
+    rows = np.concatenate([fold.test[c] for fold, c in zip(outcome.folds, counts, strict=True)])
     predicted = [
-        network.predict(task.X[part[chunk]])
-        for network, part in zip(networks, parts, strict=True)
-        for chunk in row_chunks(len(part), rows_in_cache(network.intercepts, task.X.shape[1]))
+        path.held_out[outcome.at][c]
+        for path, c in zip(outcome.paths, counts, strict=True)
+        if path.held_out
     ]
+    if not predicted or len(rows) == 0:
+        return np.zeros(task.target.shape[1])
     weight = task.fit_weight[rows] / task.fit_weight[rows].max()
-    n_rows = effective_rows(weight, group[rows])
+    n_rows = effective_rows(weight, rows_of(task).group[rows])
     held_out = np.concatenate(predicted), task.target[rows], weight / weight.sum()
     return shrunken_shift(task.loss, *held_out, n_rows)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 
@@ -123,10 +122,10 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         name. Of a race ``"alpha"`` is the largest one as good as the best but for noise, by which
         candidates are compared.
     alpha_ : float
-        The alpha of the fit on all the data: the one chosen, of alphas that are given. Of a race
-        the top of the parabola through the best score and those beside it, times the root of the
-        share of the distinct rows that folds were fitted on (with noise, penalties fall so), to
-        three digits.
+        The alpha of the fit on all the data. If ``alphas`` is ``"auto"``: the top of the parabola
+        through the best score and those beside it, times the root of the share of the distinct rows
+        that folds were fitted on (with noise, penalties fall so), to three digits; 0.01 where
+        nothing could be validated. Else the one chosen.
     interaction_order_ : int or None
         The order chosen, as given.
     norm_ : {"l1", "l2"}
@@ -332,8 +331,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         return self
 
     def _learn_from(self, best: Outcome, race: Race) -> None:
-        rows = np.arange(len(race.task.labels)) if race.rows is None else race.rows.group
-        shift = held_out_shift(race.task, best, rows)
+        shift = held_out_shift(race.task, best)
         if race.rows is not None:
             # Of more rows, at the penalty for them, a network is off by less: on four times the
             # rows of California housing and bike_noleak by 0.26 of it.
