@@ -1,5 +1,6 @@
 """Displays: what is on their artists, without comparing pictures."""
 
+import re
 import sys
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
+    WedgeReLURegressorCV,
     wedge_relu_path,
 )
 from sklearn_wedge.inspection import (
@@ -362,13 +364,44 @@ def test_curves_share_a_scale_unless_one_would_be_flat_on_it():
         for model in (PLANE, LOPSIDED):
             display = EffectDisplay.from_estimator(model, [0, 1], share_scale=share_scale)
             assert len(limits_of(display)) == n_scales
-    with pytest.raises(ValueError, match="share_scale must be True, False or 'auto', got 'row'"):
-        EffectDisplay.from_estimator(PLANE, [0, 1], share_scale="row")
+    for wrong in ("row", 1, 0.0, None, np.array([1, 2]), ["auto"]):
+        said = re.escape(f"share_scale must be True, False or 'auto', got {wrong!r}")
+        with pytest.raises(ValueError, match=said):
+            EffectDisplay.from_estimator(PLANE, [0, 1], share_scale=wrong)
 
 
 def test_axes_that_share_a_scale_already_are_taken():
     _, axes = pyplot.subplots(1, 2, sharey=True)
     assert len(limits_of(EffectDisplay.from_estimator(PLANE, [0, 1], ax=axes))) == 1
+
+
+def test_curves_have_one_range_on_axes_of_which_some_are_shared():
+    _, axes = pyplot.subplots(2, 2, sharey="row")
+    display = EffectDisplay.from_estimator(LOPSIDED, [0, 0, 1, 1], ax=axes, share_scale=True)
+    ((low, high),) = limits_of(display)
+    assert (
+        low < display.artists_[0].get_ydata().min() < display.artists_[0].get_ydata().max() < high
+    )
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(80, 3))
+    y = np.abs(X[:, 0] - X[:, 1]) + np.abs(X[:, 0] + X[:, 2])
+    model = WedgeReLURegressor(1e-3).fit(X, y)
+    _, axes = pyplot.subplots(2, 2, sharey="row")
+    effects = [(0, 1), 0, (0, 2), 1]
+    drawn = EffectDisplay.from_estimator(model, effects, ax=axes, share_scale=True)
+    first, second = drawn.axes_[:, 1]
+    assert first.get_ylim() == second.get_ylim()
+
+
+def test_curves_of_a_new_figure_have_one_axis_that_holds_them_all():
+    first, second = EffectDisplay.from_estimator(LOPSIDED, [1, 0], share_scale=True).axes_.flat
+    assert first.get_shared_y_axes().joined(first, second)
+    second.set_ylim(-3, 3)
+    assert first.get_ylim() == (-3, 3)
+    display = EffectDisplay.from_estimator(LOPSIDED, [1, 0], share_scale=True)
+    ((low, high),) = limits_of(display)
+    values = display.artists_[1].get_ydata()
+    assert low < values.min() and values.max() < high < 1.2 * values.max()
 
 
 @pytest.mark.parametrize(("weight", "n_bars"), [(0.5, 1), (0.02, 2)])
@@ -397,6 +430,31 @@ def test_labels_that_are_longer_than_their_axis_are_in_lines_that_fit():
             assert figure.x0 <= box.x0 and box.x1 <= figure.x1
             assert figure.y0 <= box.y0 and box.y1 <= figure.y1
     assert "".join(display.axes_.flat[1].get_xlabel().split()) == names[1]
+
+
+def test_a_label_of_too_many_lines_keeps_its_ends():
+    name = "".join(f"part{k:02d}of" for k in range(24))
+    display = EffectDisplay.from_estimator(PLANE, [0, 1, (0, 1)], feature_names=[name, "b"])
+    for label in (panel.xaxis.label for panel in display.axes_.flat[::2]):
+        lines = label.get_text().split("\n")
+        assert 1 < len(lines) <= 5
+        start, end = "".join(lines).split("…")
+        assert name.startswith(start) and name.endswith(end) and len(start) > len(end) > 5
+    display.figure_.draw_without_rendering()
+    assert (
+        min(panel.bbox.height for panel in display.axes_.flat) > 0.4 * display.figure_.bbox.height
+    )
+
+
+def test_axes_of_a_part_of_a_figure_are_drawn_on():
+    part = pyplot.figure(figsize=(12, 3), layout="constrained").subfigures(1, 2)[0]
+    axes = part.subplots(1, 3)
+    names = ["length of the largest of all sides in metres", "b"]
+    display = EffectDisplay.from_estimator(PLANE, [0, 1, (0, 1)], ax=axes, feature_names=names)
+    assert [panel.get_figure() for panel in display.axes_] == [part] * 3
+    assert "\n" in axes[0].get_xlabel()
+    display.figure_.figure.draw_without_rendering()
+    assert axes[0].xaxis.label.get_window_extent().width <= axes[0].bbox.width
 
 
 def test_long_names_of_levels_keep_their_ends_beside_a_tick():
@@ -492,6 +550,18 @@ def test_the_path_of_cross_validation_is_drawn():
     error = model.score_path_.std(axis=1, ddof=1) / np.sqrt(3)
     top = display.bands_[0].get_paths()[0].vertices[:, 1].max()
     assert_allclose(top, (model.score_path_.mean(axis=1) + error).max())
+
+
+def test_the_penalty_that_is_marked_is_one_that_was_scored():
+    model = WedgeReLURegressorCV(effort="fast", interaction_order=1).fit(X2, Y2)
+    display = PathDisplay.from_estimator(model)
+    which, alpha = display.chosen
+    assert alpha == model.best_params_["alpha"] != model.alpha_
+    line = display.score_lines_[which]
+    (at,) = np.flatnonzero(line.get_xdata() == alpha)
+    assert_allclose(line.get_ydata()[at], model.best_score_)
+    assert [line.get_xdata()[0] for line in display.chosen_lines_] == [alpha] * 2
+    assert display.chosen_lines_[0].get_label().startswith("chosen of those tried: alpha = ")
 
 
 def test_a_path_is_drawn_as_far_as_its_folds_went():

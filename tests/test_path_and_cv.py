@@ -536,3 +536,26 @@ def test_who_gives_one_alpha_to_a_cv_estimator_is_told_what_to_write(estimator):
     assert clone(model).get_params() == model.get_params()
     with pytest.raises(TypeError, match="unexpected keyword argument 'alpho'"):
         estimator(alpho=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "advice"),
+    [
+        (
+            np.float64(0.1),
+            "ByMeCV(alphas=[0.1]) for one penalty, and a choice of the other "
+            "parameters, or WedgeReLURegressor(alpha=0.1) for a network of one penalty.",
+        ),
+        ("auto", "ByMeCV(alphas='auto')."),
+        (None, "ByMeCV(alphas='auto')."),
+        ([0.1, 0.01], "ByMeCV(alphas=[0.1, 0.01])."),
+        (np.array([0.1, 0.01]), "ByMeCV(alphas=[0.1, 0.01])."),
+    ],
+)
+def test_what_to_write_for_alpha_is_what_can_be_written(alpha, advice):
+    class ByMeCV(WedgeReLURegressorCV):
+        pass
+
+    with pytest.raises(TypeError) as refused:
+        ByMeCV(alpha=alpha)
+    assert str(refused.value).endswith(f"it chooses among alphas. Write {advice}")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_cv import regressor_cv
 from sklearn.base import clone
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
@@ -472,7 +473,7 @@ def test_few_rows_are_raced_briefly_and_said_to_be_few(n):
     assert len(model.cv_results_["iter"]) <= 6
     words = " ".join(model.summary().split())
     assert ("nothing to validate on" in words) == (n < 10)
-    warned = "; with 30 rows scored in all, other folds may well choose otherwise)"
+    warned = "; with 30 distinct rows scored in all, other folds may well choose otherwise)"
     assert (warned in words) == (n == 30)
 
 
@@ -481,7 +482,27 @@ def test_the_summary_says_that_chance_chooses_on_few_rows(model):
     for n in (99, 100):
         X = inputs(n)
         words = " ".join(model.fit(X, additive(X)).summary().split())
-        assert (f"with {n} rows scored in all, other folds may" in words) == (n == 99)
+        assert (f"with {n} distinct rows scored in all, other folds may" in words) == (n == 99)
+
+
+@pytest.mark.parametrize(
+    "model", [WedgeReLURegressorCV(effort="fast"), regressor_cv([0.1], cv=2), WedgeReLURegressor()]
+)
+def test_a_weight_is_told_as_copies_are(model):
+    X = inputs(60)
+    y = additive(X)
+    for rows, weight in ((X, [2.0] * 60), (np.vstack([X, X]), None)):
+        model.fit(rows, np.resize(y, len(rows)), sample_weight=weight)
+        assert "with 60 distinct rows scored in all" in " ".join(model.summary().split())
+
+
+def test_deviations_of_scores_are_finite_where_their_squares_are_not():
+    X = inputs(60)
+    one = regressor_cv([0.1], cv=3).fit(X, noisy(additive, X))
+    huge = regressor_cv([0.1], cv=3).fit(X, noisy(additive, X) * 1e100)
+    (of_one,), (of_huge,) = one.cv_results_["std_test_score"], huge.cv_results_["std_test_score"]
+    assert of_one == pytest.approx(np.std(one.score_path_))
+    assert of_huge == pytest.approx(of_one * 1e200, rel=1e-6)
 
 
 def test_the_summary_says_what_was_chosen_and_why(fitted):
@@ -492,7 +513,7 @@ def test_the_summary_says_what_was_chosen_and_why(fitted):
     folds = [name for name in fitted.cv_results_ if name.startswith("split")]
     scores = np.array([fitted.cv_results_[name][best] for name in folds])
     scores = scores[np.isfinite(scores)]
-    error = f" (standard error {scores.std(ddof=1) / len(scores) ** 0.5:.2g})"
+    error = f" (standard deviation over folds {scores.std():.2g})"
     score = f"mean score {fitted.best_score_:.4g}{error if len(scores) > 1 else ''}"
     assert f"{score}: minus the mean squared error)" in words
 
@@ -507,8 +528,8 @@ def test_the_summary_says_what_the_scores_are():
         return words.partition("mean score ")[2]
 
     y = noisy(additive, X)
-    assert ": r2; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring="r2"), y)
-    assert ": minus the mean Huber loss; with 60 rows scored" in ends(
+    assert ": r2; with 60 distinct rows scored" in ends(WedgeReLURegressorCV(scoring="r2"), y)
+    assert ": minus the mean Huber loss; with 60 distinct rows scored" in ends(
         WedgeReLURegressorCV(loss="huber"), y
     )
     own = make_scorer(mean_absolute_error, greater_is_better=False)
@@ -517,9 +538,13 @@ def test_the_summary_says_what_the_scores_are():
     def by_sign(model, X, y):
         return float(np.mean(np.sign(model.predict(X)) == np.sign(y)))
 
-    assert ": by_sign; with 60 rows scored" in ends(WedgeReLURegressorCV(scoring=by_sign), y)
+    assert ": by_sign; with 60 distinct rows scored" in ends(
+        WedgeReLURegressorCV(scoring=by_sign), y
+    )
     labels = y > np.median(y)
-    assert ": minus the mean log loss; with 60 rows scored" in ends(WedgeReLUClassifierCV(), labels)
+    assert ": minus the mean log loss; with 60 distinct rows scored" in ends(
+        WedgeReLUClassifierCV(), labels
+    )
 
 
 def test_verbose_names_the_stages_of_the_race(capfd):

@@ -169,6 +169,12 @@ def test_a_sparse_target_is_refused_with_advice():
             model.fit(X, scipy.sparse.csr_matrix(target[:, None]))
 
 
+def test_a_sparse_target_of_several_columns_is_not_to_be_flattened():
+    X, y = table()
+    with pytest.raises(TypeError, match=r"Pass y\.toarray\(\)\.$"):
+        WedgeReLURegressor(0.01).fit(X, scipy.sparse.csr_matrix(np.column_stack([y, y])))
+
+
 @pytest.mark.parametrize("make", [pd.DataFrame, lambda X: pl.DataFrame(X.to_dict("list"))])
 def test_columns_other_than_those_of_the_fit_are_refused_with_advice(make):
     X = table()[0]

@@ -247,7 +247,7 @@ class AlphaByCV:
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
         if not race.folds:
             best = self._not_raced(task, candidates)
-            self._publish_race([], best)
+            self._publish_race(task, [], best)
             self._learn_from(best, race)
             return None
         with fit.subtask("cross-validation", None) as validation:
@@ -264,7 +264,7 @@ class AlphaByCV:
         best = chosen(last)
         if not is_auto(self.alphas):
             self._warn_at_an_end(best)
-        self._publish_race(results, best)
+        self._publish_race(task, results, best)
         if race.rows is not None and is_auto(self.alphas):
             self.alpha_ = best.alpha_for(race.rows.n_groups)
         self._learn_from(best, race)
@@ -361,7 +361,7 @@ class AlphaByCV:
         folds = usable(task, folds_of(task, self.cv, split), score_weight)
         return folds if rows is None else placed(folds)
 
-    def _publish_race(self, results: list[list[Outcome]], best: Outcome) -> None:
+    def _publish_race(self, task: Task, results: list[list[Outcome]], best: Outcome) -> None:
         """What ran, what it scored, and what was chosen."""
         self.cv_results_ = cv_results(results, best)
         last = results[-1] if results else [best]
@@ -383,7 +383,8 @@ class AlphaByCV:
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
             (array[0] for array in arrays) if alone else arrays
         )
-        self._how_chosen = in_words(results, best, score_in_words(self.scoring, self.loss))
+        score = score_in_words(self.scoring, self.loss)
+        self._how_chosen = in_words(results, best, score, task)
 
     def _warn_at_an_end(self, best: Outcome) -> None:
         """Say that the penalty chosen is the smallest or the largest tried, if others are worse.

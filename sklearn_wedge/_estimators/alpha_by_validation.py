@@ -200,7 +200,7 @@ def _best(
     alphas = combination.alphas[: len(scores)]
     where = f"{len(folds)} folds" if len(folds) > 1 else "a fifth"
     tried = f"best of {len(scores)} on {where} of {len(task.labels)} distinct rows"
-    how = tried + chance_in_words(folds)
+    how = tried + chance_in_words(task, folds)
     return Choice(float(alphas[at]), alphas, scores, how, found)
 
 

@@ -219,7 +219,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         **CLASSIFICATION_CONSTRAINTS,
     }
 
-    @takes_several_alphas
+    @takes_several_alphas(WedgeReLUClassifier)
     def __init__(
         self,
         alphas: str | int | ArrayLike = "auto",

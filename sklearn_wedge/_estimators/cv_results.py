@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from sklearn_wedge._estimators.fold_paths import CANDIDATES
-from sklearn_wedge._estimators.folds import chance_in_words
+from sklearn_wedge._estimators.folds import Task, chance_in_words
 from sklearn_wedge._estimators.race import Outcome
 
 
@@ -38,7 +38,7 @@ def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str,
     found |= {f"split{k}_test_score": column for k, column in enumerate(scores.T)}
     means = np.array([each.score for _, each in rows])
     found["mean_test_score"] = means
-    found["std_test_score"] = np.array([each.scores.std() for _, each in rows])
+    found["std_test_score"] = np.array([_deviation(each.scores) for _, each in rows])
     is_best = np.array([each is best for _, each in rows], dtype=bool)
     found["rank_test_score"] = _ranks(found["iter"], means, is_best)
     found["mean_n_neurons"] = np.array(
@@ -61,23 +61,26 @@ def _ranks(stage: NDArray, means: NDArray, is_best: NDArray) -> NDArray[np.int32
     return rankdata([place[key] for key in keys], method="min").astype(np.int32)
 
 
-def in_words(results: Sequence[Sequence[Outcome]], best: Outcome, score: str) -> str:
+def in_words(results: Sequence[Sequence[Outcome]], best: Outcome, score: str, task: Task) -> str:
     """How the choice was made; ``score`` says what the scores are."""
     if not results:
         return "nothing to validate on: too few distinct rows"
     stages = [_stage_in_words(outcomes) for outcomes in results]
     is_first = best.score >= max(each.score for each in results[-1])
     reason = "the best" if is_first else "as good as the best but for noise, and simpler"
-    noise = f" (standard error {standard_error(best.scores):.2g})" if len(best.scores) > 1 else ""
+    # No standard error: folds of several divisions of the same rows are not independent.
+    noise = f" (standard deviation over folds {_deviation(best.scores):.2g})"
     return (
-        f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}{noise}: {score}"
-        f"{chance_in_words(best.folds)}"
+        f"{', then '.join(stages)}; {reason}, mean score {best.score:.4g}"
+        f"{noise if len(best.scores) > 1 else ''}: {score}{chance_in_words(task, best.folds)}"
     )
 
 
-def standard_error(scores: NDArray[np.float64]) -> float:
-    """Of the mean of scores on several folds."""
-    return float(scores.std(ddof=1) / np.sqrt(len(scores)))
+def _deviation(scores: NDArray[np.float64]) -> float:
+    """The standard deviation of scores, whose squares may be too large for a number."""
+    largest = np.abs(scores).max()
+    unit = largest if 0 < largest < np.inf else 1.0
+    return float(unit * (scores / unit).std())
 
 
 def _stage_in_words(outcomes: Sequence[Outcome]) -> str:

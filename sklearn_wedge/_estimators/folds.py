@@ -18,7 +18,8 @@ from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem
 
-# Of fewer rows scored, chance decides much: on 100 an accuracy of 0.8 has a standard error of 0.04.
+# Of fewer distinct rows scored, chance decides much: on 100 an accuracy of 0.8 has a standard error
+# of 0.04.
 FEW_SCORED = 100
 
 
@@ -61,12 +62,26 @@ class Fold:
         return f"fold {self.place + 1} of {self.n_folds}"
 
 
-def chance_in_words(folds: Sequence[Fold]) -> str:
-    """What chance has to do with a choice by these folds, if they score few rows."""
-    n_scored = len(np.unique(np.concatenate([fold.test for fold in folds])))
+def chance_in_words(task: Task, folds: Sequence[Fold]) -> str:
+    """What chance has to do with a choice by these folds, if they score few distinct rows."""
+    n_scored = _n_distinct(task, np.unique(np.concatenate([fold.test for fold in folds])))
     if n_scored >= FEW_SCORED:
         return ""
-    return f"; with {n_scored} rows scored in all, other folds may well choose otherwise"
+    return f"; with {n_scored} distinct rows scored in all, other folds may well choose otherwise"
+
+
+def _n_distinct(task: Task, rows: NDArray[np.intp]) -> int:
+    """How many of these rows differ, counted as far as ``FEW_SCORED``.
+
+    Copies are one row, as a weight instead of them is.
+    """
+    seen: set[bytes] = set()
+    for row in rows:
+        # Zeros of either sign are equal.
+        seen.add((np.append(task.X[row], task.target[row]) + 0.0).tobytes())
+        if len(seen) >= FEW_SCORED:
+            break
+    return len(seen)
 
 
 def folds_of(task: Task, cv: Any, params: dict[str, Any]) -> list[Fold]:

@@ -228,7 +228,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
 
     _parameter_constraints: ClassVar[dict] = {**CV_CONSTRAINTS, **REGRESSION_CONSTRAINTS}
 
-    @takes_several_alphas
+    @takes_several_alphas(WedgeReLURegressor)
     def __init__(
         self,
         alphas: str | int | ArrayLike = "auto",

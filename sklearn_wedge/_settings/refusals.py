@@ -277,7 +277,8 @@ def refuse_sparse(data: Any, name: str, caller: Caller, encodes: bool = False) -
     who = name_of_caller(caller)
     needs = f"Sparse data was passed for {name}, and {who} needs dense data."
     if name == "y":
-        raise TypeError(f"{needs} Pass y.toarray().ravel().")
+        is_column = data.ndim == 2 and data.shape[1] == 1
+        raise TypeError(f"{needs} Pass y.toarray(){'.ravel()' if is_column else ''}.")
     itself = (
         f" Or leave the encoder out: of a data frame {who} takes columns of text, and of type "
         "category, for categories."

@@ -22,6 +22,8 @@ LINES_BELOW = 3.6
 PART_OF_AXIS = 0.9
 # Layouts that are tried until all labels fit; two or three do.
 MOST_PASSES = 5
+# Lines of a label, of a longer one its ends: more take the room of a panel of 2.8 inches.
+MOST_LINES = 5
 
 
 def look(k: int) -> dict[str, str]:
@@ -43,10 +45,21 @@ def short_name(name: str, most: int) -> str:
 
 
 def share_y_axis(axes: Sequence[Any]) -> None:
-    """One range for the y axes, of those too that are shared already."""
-    for other in axes[1:]:
-        if not axes[0].get_shared_y_axes().joined(axes[0], other):
+    """One range for the y axes of panels that are drawn.
+
+    They become one axis, unless some are shared already: with others matplotlib refuses it.
+    """
+    shared = axes[0].get_shared_y_axes()
+    if all(shared.joined(axes[0], other) for other in axes[1:]):
+        return
+    if all(len(shared.get_siblings(panel)) == 1 for panel in axes):
+        for other in axes[1:]:
             other.sharey(axes[0])
+        axes[0].autoscale_view(scalex=False)
+        return
+    limits = [panel.get_ylim() for panel in axes]
+    for panel in axes:
+        panel.set_ylim(np.min(limits), np.max(limits))
 
 
 def wrap_labels(axes: Sequence[Any]) -> None:
@@ -54,10 +67,11 @@ def wrap_labels(axes: Sequence[Any]) -> None:
 
     Lines take room from the panels, so that others may be too long then.
     """
+    figure = axes[0].figure.figure  # of a subfigure the figure, of a figure itself
     labels = [(panel, axis.label) for panel in axes for axis in (panel.xaxis, panel.yaxis)]
     texts = [label.get_text() for _, label in labels]
     for _ in range(MOST_PASSES):
-        axes[0].figure.draw_without_rendering()
+        figure.draw_without_rendering()
         excess = [_excess(label, panel) for panel, label in labels]
         if max(excess) <= 1.0:
             return
@@ -66,8 +80,17 @@ def wrap_labels(axes: Sequence[Any]) -> None:
                 longest = max(map(len, label.get_text().split("\n")))
                 letters = max(int(PART_OF_AXIS * longest / times), 1)
                 # What is escaped is one letter.
-                lines = wrap(text.replace(r"\$", "$"), letters)
+                lines = _in_lines(text.replace(r"\$", "$"), letters)
                 label.set_text(as_it_is("\n".join(lines)))
+
+
+def _in_lines(text: str, letters: int) -> list[str]:
+    """Lines of so many letters; of a text that has too many lines its ends."""
+    lines, most = wrap(text, letters), MOST_LINES * letters
+    while len(lines) > MOST_LINES:
+        lines = wrap(short_name(text, most), letters)
+        most -= 1
+    return lines
 
 
 def _excess(label: Any, panel: Any) -> float:

@@ -245,14 +245,10 @@ class EffectDisplay:
             If matplotlib is not installed.
         """
         check_at_least(1, "n_cols", n_cols)
-        if share_scale not in (True, False, "auto"):
-            raise ValueError(f"share_scale must be True, False or 'auto', got {share_scale!r}.")
+        _check_share_scale(share_scale)
         curves, maps = ([e for e in self.effects if len(e.names) == order] for order in (1, 2))
         own_bars = not _shares(share_scale, maps)
         drawn = self._laid_out(ax, n_cols, PANEL_WITH_BAR if own_bars else PANEL)
-        if _shares(share_scale, curves):
-            every = zip(drawn, self.effects, strict=True)
-            share_y_axis([panel for panel, effect in every if len(effect.names) == 1])
         largest = max((float(np.abs(effect.values).max()) for effect in maps), default=0.0)
         self.artists_ = [
             self._draw_curve(panel, effect, line_kw or {})
@@ -260,6 +256,9 @@ class EffectDisplay:
             else self._draw_map(panel, effect, 0.0 if own_bars else largest, mesh_kw or {})
             for panel, effect in zip(drawn, self.effects, strict=True)
         ]
+        if curves and _shares(share_scale, curves):
+            every = zip(drawn, self.effects, strict=True)
+            share_y_axis([panel for panel, effect in every if len(effect.names) == 1])
         self._draw_colorbars(drawn, own_bars)
         wrap_labels([*drawn, *(bar.ax for bar in self.colorbars_)])
         return self
@@ -318,6 +317,13 @@ class EffectDisplay:
         panel.set(xlabel=first, ylabel=second)
         _set_ticks(panel, effect)
         return mesh
+
+
+def _check_share_scale(share_scale: Any) -> None:
+    """Refuse what is neither a boolean nor ``"auto"``: a number is none, an array has no truth."""
+    is_word = isinstance(share_scale, str) and share_scale == "auto"
+    if not (is_word or isinstance(share_scale, bool | np.bool_)):
+        raise ValueError(f"share_scale must be True, False or 'auto', got {share_scale!r}.")
 
 
 def _shares(share_scale: bool | str, effects: Sequence[EffectGrid]) -> bool:

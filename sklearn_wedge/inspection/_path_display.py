@@ -28,7 +28,7 @@ class PathDisplay:
     labels : sequence of str, default=("",)
         One for each path.
     chosen : tuple of (int, float), default=None
-        The path and the penalty chosen.
+        The path and the penalty chosen, of those tried.
     score_name : str, default="score"
         What the scores are.
 
@@ -43,7 +43,8 @@ class PathDisplay:
     bands_ : list of matplotlib artists
         One standard error of the mean score on either side.
     chosen_lines_ : list of matplotlib Line2D
-        The penalty chosen, in each panel.
+        The penalty chosen of those tried, in each panel. After a race that is not quite the one of
+        the last fit, ``alpha_`` of the estimator, which was not scored and is on no curve.
 
     Examples
     --------
@@ -85,6 +86,8 @@ class PathDisplay:
     ) -> PathDisplay:
         """Draw the paths of a fitted cross-validation estimator: means over its folds.
 
+        The penalty that is marked is the one chosen of those tried, ``best_params_["alpha"]``.
+
         Parameters
         ----------
         estimator : WedgeReLURegressorCV or WedgeReLUClassifierCV
@@ -121,7 +124,7 @@ class PathDisplay:
             )
         n_paths = len(estimator.combinations_)
         scores = np.reshape(estimator.score_path_, (-1, *np.shape(estimator.score_path_)[-2:]))
-        _, *choice = estimator.best_params_.values()
+        alpha, *choice = estimator.best_params_.values()
         chosen = estimator.combinations_.index(tuple(choice))
         neurons = np.reshape(estimator.n_neurons_path_, scores.shape)
         used = ~np.isnan(scores).all(axis=(0, 1))  # folds that were not left out
@@ -132,7 +135,7 @@ class PathDisplay:
             n_neurons=np.where(np.isnan(means), np.nan, neurons),
             scores=scores,
             labels=_labels(estimator.combinations_) if n_paths > 1 else ("",),
-            chosen=(chosen, estimator.alpha_),
+            chosen=(chosen, alpha),
             score_name=score_name,
         )
         return display.plot(ax=ax, **kwargs)
@@ -260,7 +263,7 @@ class PathDisplay:
         if self.chosen is not None:
             which, alpha = self.chosen
             name = self.labels[which]
-            label = f"chosen: alpha = {alpha:.3g}{', ' if name else ''}{name}"
+            label = f"chosen of those tried: alpha = {alpha:.3g}{', ' if name else ''}{name}"
             for panel in self.axes_.flat:
                 options = {"color": "0.3", "linestyle": ":", "label": label, "zorder": 0}
                 self.chosen_lines_.append(panel.axvline(alpha, **options))
