@@ -126,6 +126,7 @@ def test_constant_columns_make_no_fit_of_order_3(n_varying):
     assert found.gap < 0.0039 * found.objective
 
 
+@pytest.mark.filterwarnings("ignore:The penalty chosen")
 @pytest.mark.parametrize("n_varying", [1, 2])
 def test_paths_and_cross_validation_of_order_3_work_where_few_columns_vary(n_varying):
     X, y = partly_constant(n_varying)

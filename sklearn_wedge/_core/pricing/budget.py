@@ -65,8 +65,8 @@ class SearchBudget:
     order_of_exchanges : int
         Inputs of these hyperplanes at most; local moves give them more. Of all of many inputs, each
         random pencil takes as many points, and a hyperplane as many pencils to exchange them in: on
-        300 rows of 100 inputs whole fits took 13 times as long as without exchanges, and take three
-        times as long with three inputs.
+        300 rows of 50 and 100 inputs, neurons of any number, whole fits take 4.6 times as long as
+        without exchanges, with three inputs 1.3 and 1.6 times, and end as low.
     climbs : int
         Under l2: neurons of the restricted problem from which a round climbs, in turn.
     new_climbs, climbs_everywhere : int
