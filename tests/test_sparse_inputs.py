@@ -57,6 +57,12 @@ def test_bins_have_equal_shares_of_rows_and_of_distances_from_the_mean():
     assert np.abs(shares - 1 / BINS).max() <= largest
 
 
+def test_bins_of_the_largest_numbers_are_those_of_small_ones():
+    values = np.random.default_rng(0).lognormal(size=4000)
+    unit = 2.0 ** (1023 - np.ceil(np.log2(values.max())))
+    assert_array_equal(bin_starts(unit * values, BINS), unit * bin_starts(values, BINS))
+
+
 def test_of_few_values_each_has_a_bin():
     values = np.repeat([-1.0, 0.0, 2.0], [1, 1000, 3])
     assert_array_equal(bin_starts(values, BINS), [-1.0, 0.0, 2.0])

@@ -138,6 +138,20 @@ class NeuronClass:
         pairs = self.input_sets([int(k) for k in inputs], 2)
         return np.array(list(pairs), dtype=np.intp).reshape(-1, 2)
 
+    def groups_of(self, inputs: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """These inputs by group, ascending; all together if there are none."""
+        if self.groups is None:
+            return [np.asarray(inputs)]
+        return [np.intersect1d(inputs, group) for group in self.groups]
+
+    def most_together(self, inputs: NDArray[np.intp]) -> int:
+        """The most of these inputs that a neuron may have."""
+        most = 0
+        for group in self.groups_of(inputs):
+            kinds = self.kinds_apart(int(group.max(initial=0)) + 1)[group]
+            most = max(most, int(np.sum(kinds < 0)) + len(np.unique(kinds[kinds >= 0])))
+        return min(self.order, most)
+
     def n_input_sets(self, n_inputs: int, size: int) -> int:
         """The number of sets of that many inputs that go together.
 

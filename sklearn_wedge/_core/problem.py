@@ -203,7 +203,7 @@ class Problem:
         searches = [Effort.LOCAL_MOVES, Effort.SEARCH]
         if self.exact:
             return [*searches, Effort.EXACT]
-        if not (proves and self.sees_a_part):
+        if not (proves and self.is_sampled):
             return searches
         if not self.climbs:
             # Random pencils are cheaper than a search, and find more.
@@ -279,10 +279,14 @@ class Problem:
         return in_memory and kind.has_rejections and kind.order > 1 and not self.exact
 
     @property
-    def sees_a_part(self) -> bool:
+    def is_sampled(self) -> bool:
         """Whether searches look at a small part of the class, and miss some of the gap."""
-        many_sets = self.neuron_class.order > ORDER_OF_ALL_SETS and not self.exact
-        return self.climbs or many_sets
+        return self.climbs or (self._most_inputs > ORDER_OF_ALL_SETS and not self.exact)
+
+    @cached_property
+    def _most_inputs(self) -> int:
+        """Of a neuron; those that do not vary are none."""
+        return self.neuron_class.most_together(self.pricing.table.varying_inputs())
 
     @cached_property
     def _sliding_loss(self) -> SmoothLoss:

@@ -117,7 +117,7 @@ def gap_told(
     tell from nothing.
     """
     seen, allowed = objective - bound, rule.gap_allowed(problem, objective)
-    if not problem.sees_a_part:
+    if not problem.is_sampled:
         return seen, allowed
     above = above_floor(problem, objective)
     told = max(seen, min(allowed, OF_OWN_OBJECTIVE * above), RESOLUTION * above)

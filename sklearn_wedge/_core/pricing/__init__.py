@@ -269,9 +269,11 @@ class Pricing:
 
     def _exchange(self, dual: NDArray, tight: Neurons, seed: tuple[int, ...]) -> Hyperplanes:
         """From hyperplanes through random points to better ones."""
+        order = min(self.order, self.budget.order_of_exchanges)
         kind, how_many = self.neuron_class, self._pencils_at_most(self.table.n_points)
-        pencils = random_pencils(self.table, tight, kind, how_many, seed)
-        return exchange(self.table, dual, pencils, kind, self.threads, self.budget)
+        pencils = random_pencils(self.table, tight, replace(kind, order=order), how_many, seed)
+        found = exchange(self.table, dual, pencils, kind, self.threads, self.budget)
+        return Hyperplanes.concatenate([found], self.order)
 
     def _evaluate(self, planes: Hyperplanes, dual: NDArray, at_most: int) -> Priced:
         return evaluate(self.table, planes, dual, at_most, self.neuron_class, self.threads)

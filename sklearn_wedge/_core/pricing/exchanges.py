@@ -30,7 +30,10 @@ def random_pencils(
     how_many: int,
     seed: tuple[int, ...],
 ) -> Pencils:
-    """Pencils of the highest order through random points, in inputs of two neurons and another.
+    """Pencils through random points, in inputs of two neurons and another that may go together.
+
+    They are of the highest order that any neuron may have; none, if this is below two: hinges are
+    priced completely. Inputs in groups of fewer have no pencils here.
 
     Parameters
     ----------
@@ -38,31 +41,46 @@ def random_pencils(
     neurons : Neurons
         Those at hand, whose inputs matter; none: inputs are random.
     neuron_class : NeuronClass
-        How many inputs a neuron may have, and which go together: pencils of others are left out.
+        How many inputs a neuron may have, and which go together.
     how_many : int
+        Fewer, where inputs are drawn that are to be kept apart.
     seed : tuple of int
         From the round alone: the same data give the same network everywhere.
     """
     rng = np.random.default_rng(seed)
     varying = table.varying_inputs()
-    order = min(neuron_class.order, len(varying))
-    inputs = [_some_inputs(rng, neurons, varying, order) for _ in range(how_many)]
-    inputs = np.sort(np.array(inputs, dtype=np.intp).reshape(how_many, order), axis=1)
+    order = max(2, neuron_class.most_together(varying))
+    groups = [group for group in neuron_class.groups_of(varying) if len(group) >= order]
+    if not groups:
+        how_many = 0
+    of_neurons = [_within(neurons, group) for group in groups]
+    used = np.repeat(np.arange(len(groups)), [len(inside) for inside in of_neurons])
+    inputs = np.empty((how_many, order), dtype=np.intp)
+    for k in range(how_many):
+        # Every second one in any group: neurons at hand may all be in a few.
+        number = rng.choice(used) if k % 2 and len(used) else rng.integers(len(groups))
+        inputs[k] = _some_inputs(rng, of_neurons[number], groups[number], order)
     points = rng.integers(table.n_points, size=(how_many, order - 1))
-    pencils = Pencils(inputs, np.sort(points, axis=1))
-    return pencils.take(neuron_class.joins(inputs))
+    pencils = Pencils(np.sort(inputs, axis=1), np.sort(points, axis=1))
+    return pencils.take(neuron_class.joins(pencils.inputs))
+
+
+def _within(neurons: Neurons, group: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Inputs, padded with -1, of the neurons that have them all in a group."""
+    inside = np.isin(neurons.inputs, group) | (neurons.inputs < 0)
+    return neurons.inputs[inside.all(axis=1)]
 
 
 def _some_inputs(
-    rng: np.random.Generator, neurons: Neurons, varying: NDArray[np.intp], order: int
+    rng: np.random.Generator, of_neurons: NDArray[np.intp], group: NDArray[np.intp], order: int
 ) -> NDArray[np.intp]:
-    """Of two neurons and one more; any if these are too few."""
-    some = rng.choice(varying, 1)
-    if len(neurons):
-        of_neurons = neurons.inputs[rng.integers(len(neurons), size=2)].ravel()
-        some = np.union1d(some, of_neurons[of_neurons >= 0])
+    """In a group: of two neurons of it and one more; any if these are too few."""
+    some = rng.choice(group, 1)
+    if len(of_neurons):
+        of_two = of_neurons[rng.integers(len(of_neurons), size=2)].ravel()
+        some = np.union1d(some, of_two[of_two >= 0])
     if len(some) < order:
-        some = np.union1d(some, rng.choice(varying, order, replace=False))
+        some = np.union1d(some, rng.choice(group, order, replace=False))
     return rng.choice(some, order, replace=False)
 
 

@@ -80,16 +80,18 @@ def bin_starts(values: Array, n_bins: int) -> Array:
     distinct, count = np.unique(values, return_counts=True)
     if len(distinct) <= n_bins:
         return distinct
-    far = count * np.abs(distinct - values.mean())
+    # Sums of values themselves may overflow.
+    scaled = distinct / np.abs(distinct).max()
+    far = count * np.abs(scaled - count @ scaled / len(values))
     weight = count / len(values) + far / far.sum()
-    full = _full_bin(weight, n_bins)
+    full = _equal_share(weight, n_bins)
     # By as much as rounding, so that a value that fills a bin leaves none of it to the next.
     edges = (1 + ROUNDING) * full * np.arange(n_bins)
     first = np.searchsorted(np.cumsum(np.minimum(weight, full)), edges, side="right")
     return distinct[np.unique(first[first < len(distinct)])]
 
 
-def _full_bin(weight: Array, n_bins: int) -> float:
+def _equal_share(weight: Array, n_bins: int) -> float:
     """The share at which so many bins are filled, none more than once by one value."""
     descending = np.sort(weight)[::-1][:n_bins]
     others = weight.sum() - np.cumsum(descending) + descending
