@@ -746,6 +746,17 @@ def test_the_summary_has_inputs_bound_neurons_and_importances():
         unnamed.summary(["age"])
 
 
+def test_a_summary_names_an_input_that_works_against_others_by_the_size_of_its_share():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1)) + 0.5 * rng.normal(size=(300, 3))
+    model = WedgeReLURegressor(1e-3, interaction_order=1).fit(
+        X, 3 * X[:, 0] - X[:, 1] + X[:, 2] / 4
+    )
+    shares = model.feature_importances_
+    assert shares[1] < 0 < shares[2] < -shares[1] < shares[0]
+    assert f"Importances: x0 {shares[0]:.2f}, x1 {shares[1]:.2f}, x2" in model.summary()
+
+
 def test_the_html_has_certificate_and_neurons_and_is_escaped():
     X, y, _ = table()
     unfitted = WedgeReLURegressor(0.02)

@@ -236,7 +236,8 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     ]
     importances = getattr(estimator, "feature_importances_", None)
     if importances is not None and np.any(importances):
-        strongest = np.argsort(-importances, kind="stable")[:MOST_IN_SUMMARY]
+        # What works against others has a negative share.
+        strongest = np.argsort(-np.abs(importances), kind="stable")[:MOST_IN_SUMMARY]
         shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
         lines.append(f"Importances: {', '.join(shares)}")
     lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
