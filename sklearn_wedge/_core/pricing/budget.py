@@ -48,7 +48,7 @@ class SearchBudget:
         Cells per input and directions, over half a turn, of the fans. Lines of neighbouring
         directions differ by less than a cell.
     steps_per_fan_round : int
-        Cells × directions and points over all pairs looked at in one round: 0.15 seconds.
+        Cells × directions and points over all pairs looked at in one round.
     least_pairs : int
         Pairs looked at in one round at least, half of them the most promising.
     kept_per_pair : int
