@@ -225,7 +225,7 @@ class Race:
                 continue  # nothing to find out
             folds = self._folds_of(stage)
             first = folds[: stage.n_first]
-            results.append(self._stage(stage, runners, first, told, len(results)))
+            results.append(self.outcomes(stage, runners, first, told, len(results)))
             going_on = best(results[-1], stage)
             if len(first) < len(folds):
                 results.append(self._on_all(folds, going_on, told, len(results)))
@@ -237,7 +237,7 @@ class Race:
             return self.folds
         return fewer(self.folds, self.rows, stage.n_rows, stage.n_folds)
 
-    def _stage(
+    def outcomes(
         self,
         stage: Stage,
         runners: Sequence[Runner],
@@ -245,6 +245,7 @@ class Race:
         told: FitTask,
         n_before: int,
     ) -> list[Outcome]:
+        """Of those that run in a stage, on some folds."""
         n_rows = max(self._n_distinct(fold) for fold in folds)
         combinations = [self._combination(each, stage, folds, n_rows) for each in runners]
         paths = self._paths(combinations, folds, told, n_before)
@@ -284,6 +285,12 @@ class Race:
                 f"cross-validation, {name}",
             )
 
+    def alpha_of(self, outcome: Outcome) -> float:
+        """The penalty of its fit on all rows."""
+        if self.rows is None or self.grid_of is not None:
+            return outcome.alpha
+        return outcome.alpha_for(self.rows.n_groups)
+
     def _n_distinct(self, fold: Fold) -> int:
         return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
 
@@ -302,7 +309,7 @@ class Race:
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         at_most = None if self.grid_of else _n_promising(runner, n_rows, alphas)
-        how = patience, options.verbose, starts, at_most
+        how = patience, options.verbose, starts, at_most, stage.is_last
         return Combination(candidates, of_fold, alphas, *how)
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
