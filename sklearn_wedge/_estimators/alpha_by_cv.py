@@ -358,7 +358,7 @@ class AlphaByCV:
         warnings.warn(
             f"The penalty chosen, alpha_={best.alpha:.4g}, is the {which} tried. "
             f"{others} ones may be better: {change}.",
-            stacklevel=5,
+            stacklevel=7,
         )
 
     def _warn_of_unconverged(self, outcomes: Sequence[Outcome]) -> None:
@@ -373,7 +373,7 @@ class AlphaByCV:
                 "rounds; their scores are those of the networks reached. Increase max_iter or tol, "
                 "or use larger alphas.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
 
     def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:

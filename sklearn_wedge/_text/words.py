@@ -200,8 +200,8 @@ def _averaged(estimator: Any) -> list[str]:
         return []
     listed = "; ".join(f"{each.share:.2f} of {_kind(each.params)}" for each in members)
     return [
-        f"Average of {len(members)} networks, each optimal for a penalty of its own: {listed} (by "
-        "rows held out; the certificate is of the first, members_ has those of all)"
+        f"Average of {len(members)} networks: {listed} (shares by rows held out; the certificate "
+        "is of the first, members_ has those of all)"
     ]
 
 
