@@ -55,8 +55,8 @@ MOST_ROWS_OF_FOLDS = 1200
 # Each penalty is this fraction of the one before, down to so much of the first.
 FACTOR = 0.4
 LEAST_OF_FIRST = 1e-5
-# When a path ends. Small penalties take most of the time, so they go one by one: of 28 parts of 15
-# tables none had a better score after a loss as clear as this, which saves a fifth of the path.
+# When a path ends. Small penalties take most of the time, so they go one by one: on parts of 15
+# tables no next penalty was better after a loss as clear as this, which saves a fifth of the path.
 PATIENCE = Patience(2, least_gain=3e-3, hopeless=0.02, crowded=1.0)
 # What the fits of the parts are solved to, at the least.
 TOLERANCE = 1e-3
