@@ -204,6 +204,20 @@ def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> fl
     return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
 
 
+def for_rows(alpha: float, n_rows: int, more: float) -> float:
+    """A penalty chosen on some rows for more of them: with noise it falls with their root."""
+    return alpha * min(1.0, n_rows / more) ** 0.5
+
+
+def penalty_for(
+    alphas: NDArray[np.float64], scores: NDArray[np.float64], n_rows: int, more: float
+) -> float:
+    """The best penalty of any, by scores of fits on some rows, for a fit on more of them."""
+    best = best_penalty(alphas, scores)
+    # Scores of the same rows in another order differ by rounding.
+    return float(f"{for_rows(best, n_rows, more):.3g}")
+
+
 @dataclass(frozen=True)
 class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.

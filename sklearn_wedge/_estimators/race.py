@@ -24,12 +24,13 @@ from sklearn_wedge._estimators.fold_paths import (
     Scoring,
     as_good,
     best_of,
-    best_penalty,
     descending,
+    for_rows,
     left_to_gain,
     mean_losses,
     mean_scores,
     paths_in_step,
+    penalty_for,
     tied_with_best,
 )
 from sklearn_wedge._estimators.folds import Fold, Task
@@ -166,9 +167,7 @@ class Outcome:
 
     def alpha_for(self, n_rows: int) -> float:
         """The best penalty of any, as far as those tried tell, for a fit on so many rows."""
-        best = best_penalty(self.combination.alphas, self.means)
-        # Scores of the same rows in another order differ by rounding.
-        return float(f"{for_rows(best, self.n_rows, n_rows):.3g}")
+        return penalty_for(self.combination.alphas, self.means, self.n_rows, n_rows)
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -360,11 +359,6 @@ def _saves_work(
 ) -> bool:
     """Whether new variants cost much more to try in the next stage."""
     return later is not None and len(runners) > n_before and later.n_rows > MANY * stage.n_rows
-
-
-def for_rows(alpha: float, n_rows: int, more: float) -> float:
-    """A penalty chosen on some rows for more of them: with noise it falls with their root."""
-    return alpha * min(1.0, n_rows / more) ** 0.5
 
 
 def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float64]:
