@@ -79,11 +79,6 @@ def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float
     return chunk.target.astype(np.float64), chunk.weight
 
 
-def as_of_many_rows(options: FitOptions) -> FitOptions:
-    """Options of a fit that is not worth its last digits."""
-    return replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=OF_OWN)
-
-
 class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEstimator):
     """What every estimator shares: validation, the forward pass, the fitted network."""
 
@@ -224,7 +219,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             self._fit_problem(alpha, problem, sample, options, task)
             return
         if not problem.exact and problem.sample.rows.n_rows > MANY_ROWS:
-            options = as_of_many_rows(options)
+            options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=OF_OWN)
         after = found.carried_to(problem)
         self._fit_problem(alpha, problem, sample, options, task, after)
 

@@ -17,12 +17,12 @@ from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.network import Network, deep_network_of
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Certificate
-from sklearn_wedge._estimators.base import as_of_many_rows
+from sklearn_wedge._estimators.base import TOLERANCE_OF_ROUGH
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.fold_paths import as_good, left_to_gain
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.race import NOISE, Outcome, Race, Runner
-from sklearn_wedge._estimators.race_plan import Stage
+from sklearn_wedge._estimators.race_plan import CLOSELY, Stage
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
 
@@ -221,10 +221,11 @@ def fitted(
 ) -> tuple[Network, Sample, Certificate]:
     """The network of a candidate on all rows, from that of a fold; with its sample.
 
-    Under l2 on concrete, fits as rough as that of many rows take a twentieth of the time of closer
-    ones, and on fifths held out are as good.
+    It is as close to its optimum as the networks that are judged in the last stage of a race.
+    Three times closer, averages of power-plant and bike_noleak are better by 0.4 % of the error on
+    fifths held out, and these fits take two to three times as long.
     """
-    options = as_of_many_rows(options)
+    options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=CLOSELY)
     problem, sample = task.problem(slice(None), options)
     start = outcome.earlier().found(task).carried_to(problem)
     ((*_, blocks),) = solve_blocks(problem, sample, np.array([alpha]), options, start)
