@@ -67,7 +67,8 @@ def test_the_envelope_is_the_least_of_loss_and_square(name, seed):
         lambda g: near(g).item(), bounds=ends, method="bounded", options={"xatol": 1e-10}
     ).fun
     smoothed = loss.smoothed(width)
-    assert_allclose(smoothed.value(prediction, target, np.ones(1)), least, atol=1e-8)
+    # At a kink the search ends as far from it as the root of the rounding.
+    assert_allclose(smoothed.value(prediction, target, np.ones(1)), least, atol=1e-7)
 
 
 @each_loss

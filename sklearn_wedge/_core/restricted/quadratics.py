@@ -133,7 +133,7 @@ class ByOutput:
         """For inverses of Newton systems, one after the other: new memory takes a third as long."""
         return np.empty(self.grams.size), np.empty(self.grams[0].size)
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Largest entry."""
         return float(np.abs(self.grams).max(initial=0.0))
@@ -181,7 +181,7 @@ class AcrossOutputs:
         """The operator on some rows with the curvature of the penalty."""
         return _dense(self.tensor[rows][:, :, rows], penalty)
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Largest entry."""
         return float(np.abs(self.tensor).max(initial=0.0))
