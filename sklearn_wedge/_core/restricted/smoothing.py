@@ -38,7 +38,7 @@ FRUITLESS, LEFT_BY_PROGRESS = 3, 0.99
 GAP_OF_ACCURACY = 2.0
 # Of several outputs, what is left of a gap, as a fraction of the one wanted: their last digits take
 # more time than a few more rounds.
-ACCURACY_OF_SEVERAL = 0.3
+ACCURACY_OF_SEVERAL = 0.4
 # What the dual point of an envelope may lose of the accuracy asked for by being infeasible.
 OF_ENVELOPE = 0.3
 # Fraction of the objective that the gap may be where none is asked for; what the first envelope may
