@@ -39,6 +39,8 @@ GAP_OF_ACCURACY = 2.0
 # Of several outputs, what is left of a gap, as a fraction of the one wanted: their last digits take
 # more time than a few more rounds.
 ACCURACY_OF_SEVERAL = 0.4
+# So many coefficients of several outputs take longer than rounds that dual points more exact save.
+MANY_COEFFICIENTS = 300
 # What the dual point of an envelope may lose of the accuracy asked for by being infeasible.
 OF_ENVELOPE = 0.3
 # Fraction of the objective that the gap may be where none is asked for; what the first envelope may
@@ -109,12 +111,12 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         self.array_bytes = array_bytes
 
     def is_slow(self, coef: Array) -> bool:
-        """Of several outputs."""
-        return coef.shape[1] > 1
+        """Many coefficients of several outputs."""
+        return coef.shape[1] > 1 and coef.size > MANY_COEFFICIENTS
 
     def accuracy(self, coef: Array) -> float:
         """Coarser of several outputs."""
-        return ACCURACY_OF_SEVERAL if self.is_slow(coef) else super().accuracy(coef)
+        return ACCURACY_OF_SEVERAL if coef.shape[1] > 1 else super().accuracy(coef)
 
     def solve(
         self,
