@@ -136,7 +136,8 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         smoothed = accuracy if smoothed is None else smoothed
         best = self.start(columns, alpha, coef, intercept)
         # Who knows no objective yet may allow anything.
-        wanted, rough = min(GAP_OF_ACCURACY * smoothed, best.objective), accuracy - smoothed
+        wanted = min(GAP_OF_ACCURACY * smoothed, best.objective)
+        rough = min(accuracy - smoothed, best.objective) if accuracy > smoothed else 0.0
         few_rows = isinstance(self.rows, OneChunk) and self.rows.n_rows <= MANY_ROWS
         if len(intercept) == 1 and not few_rows:
             best = self._by_lumps(best, columns, alpha, wanted)
