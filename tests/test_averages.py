@@ -71,11 +71,16 @@ def test_of_one_network_it_is_that_network(models, name):
     network = models[name]._network
     alone = average([network], [1.0])
     for one, other in zip(alone.coefs, network.coefs, strict=True):
-        assert_array_equal(one, other)
+        assert_allclose(one, other, rtol=1e-14)
     for block, own in zip(alone.blocks, network.blocks, strict=True):
         assert_array_equal(block.neurons.inputs, own.neurons.inputs)
         assert_array_equal(block.neurons.rows, own.neurons.rows)
         assert block.certificate is own.certificate
+
+
+def test_a_layer_of_several_networks_has_no_certificate(models):
+    network = average([models["l1"]._network, models["two layers"]._network], (0.5, 0.5))
+    assert [block.certificate for block in network.blocks] == [None, None]
 
 
 def test_neurons_that_are_read_give_the_outputs_of_the_layer_weights(models):
@@ -106,6 +111,29 @@ def test_its_last_layer_is_balanced_and_by_descending_coefficient(models):
     for j, weights in enumerate(standardised.T):
         norms = np.abs(weights).sum(), np.linalg.norm(weights)
         assert np.isclose(norms, np.abs(out[j]), rtol=1e-8).any()
+
+
+def test_neurons_of_several_networks_are_one(models):
+    model, other = models["of one input"], fitted(alpha=2e-3, interaction_order=1)
+    own, others = (
+        {
+            (*inputs, *weights.round(8), round(offset, 8))
+            for inputs, weights, offset in zip(n.inputs, n.weights, n.offsets, strict=True)
+        }
+        for n in (model.neurons_, other.neurons_)
+    )
+    assert len(own & others) > 0
+    network = average([model._network, other._network], (0.5, 0.5))
+    assert len(network.neurons) == len(own | others)
+
+
+@pytest.mark.parametrize("name", ["of one input", "l1", "l2", "with ramps", "constant"])
+def test_of_a_network_with_itself_it_is_that_network(models, name):
+    network = models[name]._network
+    same = average([network, network], (0.25, 0.75))
+    assert len(same.neurons) == len(network.neurons)
+    assert_allclose(same.neurons.coef, network.neurons.coef, rtol=1e-12)
+    assert_allclose(same.predict(NEW), network.predict(NEW), rtol=1e-10, atol=1e-12)
 
 
 def test_logits_are_averaged_of_classifiers():

@@ -15,12 +15,16 @@ Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
 
 
+# Neurons are equal if their weights, offsets and heights differ by rounding: after this digit.
+DIGITS = 10
+
+
 def average(networks: Sequence[Network], shares: Sequence[float]) -> Network:
     """The network whose outputs are a weighted mean of those of others.
 
     The output sees the last hidden layer only, so that the last ones of all networks are one layer,
-    and earlier ones are joined from the first on. Certificates and histories are those of the first
-    network.
+    and earlier ones are joined from the first on. Neurons of the last layer that several networks
+    have are one. Layers of several networks have no certificate.
 
     Parameters
     ----------
@@ -35,17 +39,16 @@ def average(networks: Sequence[Network], shares: Sequence[float]) -> Network:
         With all neurons, those of the last layer by descending coefficient.
     """
     first = networks[0]
-    depth = max(len(each.blocks) for each in networks)
+    n_inputs, depth = first.clip_bounds.shape[1], max(len(each.blocks) for each in networks)
     members = [_Member(each, s, depth) for each, s in zip(networks, shares, strict=True)]
-    layers = [_Layer.joined(members, k, k == depth - 1) for k in range(depth)]
-    hidden = [_hidden(members, layers, k, first.clip_bounds.shape[1]) for k in range(depth)]
-    output = np.zeros((layers[-1].width, len(first.intercepts[-1])))
-    for each, units in zip(members, layers[-1].units, strict=True):
-        output[units] = each.network.coefs[-1] * each.share**0.5
+    layers: list[_Layer] = []
+    for k in range(depth):
+        layers.append(_joined(members, layers, k, n_inputs))
+    hidden = [_hidden(members, layers, k, n_inputs) for k in range(depth)]
     intercept = sum(each.share * each.network.intercepts[-1] for each in members)
-    blocks = tuple(_block(members, layers, k, first.clip_bounds.shape[1]) for k in range(depth))
+    blocks = tuple(_block(members, layer, k) for k, layer in enumerate(layers))
     return Network(
-        coefs=[*(weights for weights, _ in hidden), output],
+        coefs=[*(weights for weights, _ in hidden), _output(members, layers[-1])],
         intercepts=[*(biases for _, biases in hidden), intercept],
         clip_bounds=first.clip_bounds,
         encoding=first.encoding,
@@ -73,10 +76,16 @@ class _Member:
         """Its neurons there; those of the last layer with their coefficients in the average."""
         own = self.layer(k)
         if own is None:
-            nobody = np.zeros(0, dtype=np.intp)
-            return _take(self.network.neurons, nobody)
+            return _take(self.network.neurons, np.zeros(0, dtype=np.intp))
         neurons = self.network.blocks[own].neurons
         return replace(neurons, coef=self.share * neurons.coef) if k == self.depth - 1 else neurons
+
+    @property
+    def root(self) -> Array:
+        """Of each column of the last layer, second units of ramps last: what balances it."""
+        neurons = self.network.neurons
+        root = np.sqrt(np.linalg.norm(neurons.coef, axis=1))
+        return np.append(root, root[neurons.are_ramps])
 
 
 @dataclass(frozen=True)
@@ -85,77 +94,111 @@ class _Layer:
 
     Attributes
     ----------
-    order : int ndarray of shape (n_neurons,)
-        Its neurons, as numbers of those of all members, one member after the other.
+    neurons : HiddenNeurons
+        Numbered as in the average.
     numbers : list of int ndarrays
         Of each member the numbers of its neurons in the layer.
     units : list of int ndarrays
         The same of the columns of its weights: second units of ramps come after all neurons.
-    width : int
     """
 
-    order: Numbers
+    neurons: HiddenNeurons
     numbers: list[Numbers]
     units: list[Numbers]
-    width: int
 
-    @classmethod
-    def joined(cls, members: Sequence[_Member], k: int, is_last: bool) -> _Layer:
-        """The neurons of all members, of the last layer by descending coefficient."""
-        neurons = [each.neurons(k) for each in members]
-        order = np.arange(sum(map(len, neurons)))
-        if is_last:
-            sizes = np.concatenate([np.linalg.norm(each.coef, axis=1) for each in neurons])
-            order = np.argsort(-sizes, kind="stable")
-        place = np.argsort(order)
-        ends = list(accumulate(map(len, neurons)))
-        numbers = [place[end - len(each) : end] for each, end in zip(neurons, ends, strict=True)]
-        are_ramps = np.concatenate([each.are_ramps for each in neurons])[order]
-        second = len(order) - 1 + np.cumsum(are_ramps)
-        units = [
-            np.append(own, second[own[each.are_ramps]])
-            for own, each in zip(numbers, neurons, strict=True)
-        ]
-        return cls(order, numbers, units, len(order) + np.count_nonzero(are_ramps))
+    @property
+    def width(self) -> int:
+        """Columns of its weights."""
+        return len(self.neurons) + int(np.count_nonzero(self.neurons.are_ramps))
+
+    @property
+    def root(self) -> Array:
+        """See ``_Member.root``."""
+        root = np.sqrt(np.linalg.norm(self.neurons.coef, axis=1))
+        return np.append(root, root[self.neurons.are_ramps])
+
+
+def _joined(members: Sequence[_Member], layers: Sequence[_Layer], k: int, n_inputs: int) -> _Layer:
+    """The neurons of all members; in the last layer equal ones are one, the strongest first."""
+    parts = [_numbered(members, layers, m, k, n_inputs) for m in range(len(members))]
+    neurons = _together(parts)
+    place = np.arange(len(neurons))
+    if k == members[0].depth - 1:
+        neurons, place = _strongest_first(neurons)
+    ends = list(accumulate(map(len, parts)))
+    numbers = [place[end - len(each) : end] for each, end in zip(parts, ends, strict=True)]
+    second = len(neurons) - 1 + np.cumsum(neurons.are_ramps)
+    units = [
+        np.append(own, second[own[each.are_ramps]])
+        for own, each in zip(numbers, parts, strict=True)
+    ]
+    return _Layer(neurons, numbers, units)
+
+
+def _numbered(
+    members: Sequence[_Member], layers: Sequence[_Layer], m: int, k: int, n_inputs: int
+) -> HiddenNeurons:
+    """Neurons of a member whose inputs are numbered as in the average."""
+    neurons, own = members[m].neurons(k), members[m].layer(k) or 0
+    starts = accumulate((len(each.neurons) for each in layers[:own]), initial=n_inputs)
+    seen = [each.numbers[m] + start for each, start in zip(layers[:own], starts, strict=False)]
+    number = np.concatenate([np.arange(n_inputs), *seen, [-1]])  # the last one is the padding
+    return replace(neurons, inputs=number[neurons.inputs])
+
+
+def _strongest_first(neurons: HiddenNeurons) -> tuple[HiddenNeurons, Numbers]:
+    """Each distinct neuron once, by descending coefficient; and where each of those given is."""
+    heights = np.where(neurons.are_ramps, neurons.heights, -1.0)
+    numbers = np.column_stack([neurons.weights, neurons.offsets, heights]).round(DIGITS) + 0.0
+    keys = np.column_stack([neurons.inputs, numbers])
+    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    coef = np.zeros((len(first), neurons.coef.shape[1]))
+    np.add.at(coef, group.ravel(), neurons.coef)
+    # Of equal coefficients the one that comes first.
+    order = np.lexsort((first, -np.linalg.norm(coef, axis=1)))
+    distinct = replace(_take(neurons, first[order]), coef=coef[order])
+    return distinct, np.argsort(order)[group.ravel()]
 
 
 def _hidden(
     members: Sequence[_Member], layers: Sequence[_Layer], k: int, n_inputs: int
 ) -> tuple[Array, Array]:
     """Weights (inputs, width) and biases of a layer; of the last one for balanced outputs."""
-    width, is_last = layers[k].width, k == len(layers) - 1
-    weights = np.zeros((n_inputs + sum(each.width for each in layers[:k]), width))
-    biases = np.zeros(width)
+    layer, is_last = layers[k], k == len(layers) - 1
+    weights = np.zeros((n_inputs + sum(each.width for each in layers[:k]), layer.width))
+    biases = np.zeros(layer.width)
     starts = list(accumulate((each.width for each in layers[:k]), initial=n_inputs))
     for m, each in enumerate(members):
         own = each.layer(k)
         if own is None:
             continue
         seen = [layers[j].units[m] + starts[j] for j in range(min(own, k))]
-        rows, columns = np.concatenate([np.arange(n_inputs), *seen]), layers[k].units[m]
-        size = each.share**0.5 if is_last else 1.0
+        rows, columns = np.concatenate([np.arange(n_inputs), *seen]), layer.units[m]
+        size = layer.root[columns] / each.root if is_last else np.ones(len(columns))
         weights[np.ix_(rows, columns)] = each.network.coefs[own] * size
         biases[columns] = each.network.intercepts[own] * size
     return weights, biases
 
 
-def _block(members: Sequence[_Member], layers: Sequence[_Layer], k: int, n_inputs: int) -> Block:
-    """The neurons of a layer, numbered as in the average; what the first network says of it."""
-    starts = list(accumulate((len(each.order) for each in layers[:k]), initial=n_inputs))
-    parts = []
-    for m, each in enumerate(members):
-        neurons = each.neurons(k)
-        own = each.layer(k) or 0
-        seen = [layers[j].numbers[m] + starts[j] for j in range(own)]
-        number = np.concatenate([np.arange(n_inputs), *seen, [-1]])  # the last one is the padding
-        parts.append(replace(neurons, inputs=number[neurons.inputs]))
-    joined = _take(_together(parts), layers[k].order)
+def _output(members: Sequence[_Member], last: _Layer) -> Array:
+    """Weights of the output (width, n_outputs), balanced with those of the last layer."""
+    root = last.root
+    output = np.zeros((last.width, members[0].network.coefs[-1].shape[1]))
+    for each, units in zip(members, last.units, strict=True):
+        output[units] += each.share * each.root[:, None] * each.network.coefs[-1]
+    return np.divide(output, root[:, None], out=np.zeros_like(output), where=root[:, None] > 0)
+
+
+def _block(members: Sequence[_Member], layer: _Layer, k: int) -> Block:
+    """A layer, and how it was found if one network has it."""
     own = [(each.network, each.layer(k)) for each in members]
-    n_neurons = sum(net.blocks[j].n_neurons for net, j in own if j is not None)
-    first, j = own[0]
-    if j is None:
-        return Block(joined, n_neurons, None, ())
-    return Block(joined, n_neurons, first.blocks[j].certificate, first.blocks[j].history)
+    blocks = [network.blocks[j] for network, j in own if j is not None]
+    if len(members) == 1:
+        return replace(blocks[0], neurons=layer.neurons)
+    n_neurons = (
+        len(layer.neurons) if k == members[0].depth - 1 else sum(each.n_neurons for each in blocks)
+    )
+    return Block(layer.neurons, n_neurons, None, ())
 
 
 def _together(parts: Sequence[HiddenNeurons]) -> HiddenNeurons:

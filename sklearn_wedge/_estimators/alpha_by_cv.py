@@ -29,7 +29,7 @@ from sklearn.utils.metadata_routing import (
 
 from sklearn_wedge._core.averages import average
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.losses import OwnLoss
+from sklearn_wedge._core.losses import OwnLoss, Pinball
 from sklearn_wedge._core.network import Network
 from sklearn_wedge._estimators.alpha_by_validation import (
     CERTIFIED_UP_TO,
@@ -40,7 +40,7 @@ from sklearn_wedge._estimators.alpha_by_validation import (
 from sklearn_wedge._estimators.base import _WedgeNetwork
 from sklearn_wedge._estimators.blend import Blend, Member, blended, fitted
 from sklearn_wedge._estimators.by_scorer import ByScorer
-from sklearn_wedge._estimators.callbacks import FitTask
+from sklearn_wedge._estimators.callbacks import FitTask, Watcher
 from sklearn_wedge._estimators.candidates import is_auto, is_one, several
 from sklearn_wedge._estimators.cv_results import cv_results, in_words
 from sklearn_wedge._estimators.fold_paths import (
@@ -175,7 +175,8 @@ class AlphaByCV:
             results = race.run(stages, candidates, told)
             best = self._best_of(results[-1])
             if self._blends(race.task):
-                return results, blended(race, stages[-1], results, best, told)
+                shallowest = 1 if is_auto(self.n_blocks) else min(np.ravel(self.n_blocks).tolist())
+                return results, blended(race, stages[-1], results, best, shallowest, told)
         return results, Blend((best,), alphas=(race.alpha_of(best),))
 
     def _best_of(self, outcomes: Sequence[Outcome]) -> Outcome:
@@ -203,24 +204,31 @@ class AlphaByCV:
         was_raced = self._races and blend.chosen.paths[0].solutions
         return blend.chosen.earlier().found(task) if was_raced else None
 
-    def _take_in(self, blend: Blend, task: Task) -> None:
-        """Average the network that was chosen, which is fitted, with those of other kinds."""
-        n_outputs = task.target.shape[1]
+    def _take_in(self, blend: Blend, task: Task, told: FitTask) -> None:
+        """Average the network that was chosen, which is fitted, with the others.
+
+        Callbacks see the one that was chosen until that is done; who stops a fit keeps it alone.
+        """
         networks = [self._network]
-        params, certificate = {**self.best_params_, "alpha": self.alpha_}, self.certificate_
-        self.members_ = [Member(blend.shares[0], params, self.n_neurons_, certificate)]
+        params = {**self.best_params_, "alpha": self.alpha_}
+        members = [Member(blend.shares[0], params, self.n_neurons_, self.certificate_)]
+        watcher = Watcher(told, lambda solution: vars(self))
         for outcome, share, alpha in blend.others:
             parameters = outcome.combination.parameters
-            options = self._options(n_outputs, **parameters)
+            options = replace(self._options(task.target.shape[1], **parameters), watch=watcher)
             network, sample, certificate = fitted(outcome, alpha, task, options)
+            if watcher.stopped:
+                break
             networks.append(self._shifted(network))
-            told = {"alpha": alpha, **parameters}
-            self.members_.append(Member(share, told, len(network.neurons), certificate))
-        if blend.others:
-            network = average(networks, blend.shares)
-            self._publish_network(network)
-            self._publish_importances(network, sample)
-            self._publish_crossing(sample)
+            params = {"alpha": alpha, **parameters}
+            members.append(Member(share, params, len(network.neurons), certificate))
+        if len(members) == 1 or watcher.stopped:
+            self.members_, self.blend_gain_ = [replace(members[0], share=1.0)], 0.0
+            return
+        self.members_ = members
+        self._publish_network(average(networks, blend.shares))
+        self._publish_importances(self._network, sample)
+        self._publish_crossing(sample)
 
     def _shifted(self, network: Network) -> Network:
         """With what rows held out add to its outputs."""
@@ -280,6 +288,7 @@ class AlphaByCV:
             rows,
             self.n_jobs,
             NOISE if self._races else 0.0,
+            self._blends(task) or isinstance(task.loss, Pinball),
         )
         return race, stages, candidates
 
@@ -320,7 +329,8 @@ class AlphaByCV:
     def _publish_race(self, task: Task, results: list[list[Outcome]], blend: Blend) -> None:
         """What ran, what it scored, and what was chosen."""
         best = blend.chosen
-        self.cv_results_ = cv_results([*results, blend.tried], best)
+        self.cv_results_ = cv_results(results, best, blend.tried)
+        self.blend_gain_ = blend.gain
         last = results[-1] if results else [best]
         combinations = [each.combination for each in last]
         self.combinations_ = [combination.candidates for combination in combinations]

@@ -153,8 +153,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         ``param_alpha`` (the best penalty of the candidate) and the other parameters, ``params``,
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
-        ``mean_n_neurons``. Kinds that ran only to be averaged with the one chosen (``blend``) are
-        the last stage.
+        ``mean_n_neurons``. Kinds that ran only to be averaged with the one chosen (``blend``), on
+        the first folds and less close to their optima, are the last stage, ranked last.
     combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding, clip_quantile)
         The combinations tried, of a race those of its last stage. Of candidates that are given, all
         values of a later parameter come with the first one of an earlier before the second. Of
@@ -180,6 +180,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         was chosen), its ``n_neurons`` and its ``certificate``; first the one that was chosen, of
         which ``alpha_``, ``certificate_``, ``history_`` and ``best_params_`` are. One if there is
         nothing to average.
+    blend_gain_ : float
+        What the average gains of the loss of the first one on rows held out, those that the shares
+        were chosen on; 0 if that one is alone.
     certificate_, history_, n_iter_
         As in :class:`WedgeReLUClassifier`, of the first of ``members_``.
     feature_importances_ : ndarray of shape (n_features_in_,)
@@ -334,7 +337,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
             with task.subtask("refit", None) as refit:
                 start = self._start(blend, data)
                 self._fit_at(self.alpha_, inputs, y, fit_weight, refit, start)
-            self._take_in(blend, data)
+                self._take_in(blend, data, refit)
         return self
 
     def _default_scoring(self) -> Any:

@@ -197,6 +197,8 @@ class Race:
     n_jobs : int or None
     noise : float
         See ``Outcome``.
+    keeps_held_out : bool
+        Whether what networks of the last stage say of rows held out is kept.
     """
 
     task: Task
@@ -208,6 +210,7 @@ class Race:
     rows: RaceRows | None
     n_jobs: int | None
     noise: float = NOISE
+    keeps_held_out: bool = False
 
     def run(
         self, stages: Sequence[Stage], candidates: Sequence[dict[str, Any]], told: FitTask
@@ -308,7 +311,7 @@ class Race:
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         at_most = None if self.grid_of else _n_promising(runner, n_rows, alphas)
-        how = patience, options.verbose, starts, at_most, stage.is_last
+        how = patience, options.verbose, starts, at_most, stage.is_last and self.keeps_held_out
         return Combination(candidates, of_fold, alphas, *how)
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
