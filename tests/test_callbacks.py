@@ -15,6 +15,7 @@ from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
+    WedgeReLURegressorCV,
 )
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._settings.options import FitOptions

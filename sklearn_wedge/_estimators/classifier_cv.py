@@ -25,7 +25,7 @@ from sklearn_wedge._settings.objectives import (
 
 
 class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
-    """Globally optimal ReLU network for classification chosen by cross-validation.
+    """Globally optimal ReLU networks for classification, chosen and averaged by cross-validation.
 
     By default everything is chosen, in a race: networks of several kinds run on few rows, the
     better ones on more, with variants of their inputs, and at last on all rows (up to some 20,000);

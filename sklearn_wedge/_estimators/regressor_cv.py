@@ -27,7 +27,7 @@ from sklearn_wedge._settings.objectives import REGRESSION_CONSTRAINTS, targets_o
 
 
 class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
-    """Globally optimal ReLU network chosen by cross-validation.
+    """Globally optimal ReLU networks, chosen and averaged by cross-validation.
 
     By default everything is chosen, in a race: networks of several kinds run on few rows, the
     better ones on more, with variants of their inputs, and at last on all rows (up to some 20,000);
