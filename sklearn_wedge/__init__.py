@@ -5,6 +5,7 @@ from sklearn_wedge._core.losses import LossWithGradient
 from sklearn_wedge._core.marginals import Marginal
 from sklearn_wedge._core.network import Block, HiddenNeurons, Network
 from sklearn_wedge._core.solution import Certificate, Round
+from sklearn_wedge._estimators.blend import Member
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.classifier_cv import WedgeReLUClassifierCV
 from sklearn_wedge._estimators.features import WedgeFeatures
@@ -24,6 +25,7 @@ __all__ = [
     "HiddenNeurons",
     "LossWithGradient",
     "Marginal",
+    "Member",
     "Network",
     "PolishedNetwork",
     "Round",

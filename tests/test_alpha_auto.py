@@ -16,12 +16,14 @@ from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
 from sklearn_wedge._core.carried import carried
 from sklearn_wedge._core.rows import LocalChunks
 from sklearn_wedge._estimators import alpha_by_validation, parts
+from sklearn_wedge._estimators.fold_paths import Combination, FoldPath, Patience
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, rows_to_choose_on
 from sklearn_wedge._settings.objectives import regression_loss
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 
 QUICK = {"interaction_order": 1, "tol": 1e-3}
+PATIENCE = alpha_by_validation.PATIENCE
 STATE = ("alpha_", "alphas_", "validation_scores_", "coefs_", "intercepts_")
 
 
@@ -53,7 +55,7 @@ KINDS = {
 def fewer_penalties(monkeypatch):
     """Half as many as by default: what is tested here does not depend on it."""
     monkeypatch.setattr(alpha_by_validation, "FACTOR", 0.2)
-    monkeypatch.setattr(alpha_by_validation, "PATIENCE", 1)
+    monkeypatch.setattr(alpha_by_validation, "PATIENCE", Patience(1))
 
 
 def fitted(kind, X=X, weight=None, rows=slice(None), **parameters):
@@ -73,7 +75,6 @@ def bits(model):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_choice_ignores_the_order_of_rows_and_takes_weights_as_copies(kind):
     model = fitted(kind)
-    assert model.alpha_ in model.alphas_
     assert model.n_neurons_ > 0
     order = np.random.default_rng(1).permutation(len(X))
     in_chunks = kind.endswith("chunks")  # where hyperplanes pass through rows in their order
@@ -127,14 +128,67 @@ def slow_scores(model, y, n_parts=5):
 
 
 @pytest.mark.filterwarnings("ignore:The network is constant")
-def test_scores_are_those_of_separate_fits_and_the_best_penalty_is_chosen():
+def test_scores_are_those_of_separate_fits_and_the_penalty_is_near_the_best():
     model = fitted("squared")
     expected = slow_scores(model, Y)
     assert_allclose(model.validation_scores_, expected, rtol=0.1)
-    chosen = np.flatnonzero(model.alphas_ == model.alpha_)
+    chosen = np.argmin(np.abs(np.log(model.alphas_ / model.alpha_)))
     assert expected[chosen] >= expected.max() * 1.05
     assert expected[chosen] > expected[0] / 2
     assert np.all(np.diff(model.alphas_) < 0)
+
+
+def top_of_parabola(model):
+    """Over log alpha, through the best score and the two beside it."""
+    best = np.argmax(model.validation_scores_)
+    beside = slice(best - 1, best + 2)
+    a, b, _ = np.polyfit(np.log(model.alphas_[beside]), model.validation_scores_[beside], 2)
+    return np.exp(-b / (2 * a))
+
+
+@pytest.mark.parametrize("kind", ["squared", "two classes"])
+def test_the_penalty_is_at_the_top_of_the_parabola_lowered_for_all_rows(kind):
+    model = fitted(kind)
+    # Parts by class differ by a row or two.
+    assert_allclose(model.alpha_, top_of_parabola(model) * 0.8**0.5, rtol=2e-2)
+    assert model.alpha_ not in model.alphas_
+
+
+def test_a_penalty_chosen_on_a_sample_is_lowered_for_the_distinct_rows_of_the_table(monkeypatch):
+    monkeypatch.setattr(parts, "MOST_ROWS", 100)
+    large, y = table(500)
+    model = WedgeReLURegressor(**QUICK).fit(large, y)
+    assert_allclose(model.alpha_, top_of_parabola(model) * (80 / 500) ** 0.5, rtol=5e-3)
+    twice = WedgeReLURegressor(**QUICK).fit(np.tile(large, (2, 1)), np.tile(y, 2))
+    assert twice.alpha_ == model.alpha_
+
+
+@pytest.mark.parametrize(
+    ("after_the_best", "goes_on"),
+    [
+        ([], True),
+        ([-1.5], False),  # a clear loss
+        ([-1.01], True),  # none that is clear
+        ([-1.01, -1.005], False),
+        ([-0.999], True),  # no gain to speak of
+        ([-0.999, -0.998], False),
+        ([-0.9], True),
+    ],
+)
+def test_a_path_ends_after_a_clear_loss_or_two_penalties_without_a_gain(after_the_best, goes_on):
+    scores = np.array([-5.0, -2.0, -1.0, *after_the_best])
+    path = FoldPath(tuple(scores), tuple(-scores), crowding=(0.1,))
+    tried = Combination((), FitOptions(), 0.4 ** np.arange(9.0), PATIENCE)
+    assert tried.n_more([path]) == goes_on
+
+
+def test_where_no_network_is_better_than_the_constant_one_it_is_the_fit():
+    noise = np.random.default_rng(8).normal(size=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = WedgeReLURegressor(**QUICK).fit(X, noise)
+    assert np.argmax(model.validation_scores_) == 0
+    assert model.alpha_ == model.alphas_[0] and model.n_neurons_ == 0
 
 
 @pytest.mark.newest
@@ -301,11 +355,12 @@ def test_a_number_costs_no_validation(monkeypatch):
 
 def test_a_fit_at_a_number_forgets_the_choice_before():
     model = fitted("squared")
-    assert f"alpha {model.alpha_:.3g}, best of {len(model.alphas_)}" in model.summary()
+    how = f"alpha {model.alpha_:.3g}, by scores of {len(model.alphas_)} on 5 folds"
+    assert how in " ".join(model.summary().split())
     model.set_params(alpha=0.05).fit(X, Y)
     assert model.alpha_ == 0.05
     assert not hasattr(model, "alphas_") and not hasattr(model, "validation_scores_")
-    assert "best of" not in model.summary()
+    assert "by scores of" not in model.summary()
 
 
 def test_grid_search_tries_numbers_and_the_choice():

@@ -123,6 +123,7 @@ ALLOWED = {
         "_core.neurons",
         "_core.threads",
     },
+    "_core.averages": {"_core.network"},
 }
 CORE = set(ALLOWED)
 # What the core may import from elsewhere, besides the standard library.

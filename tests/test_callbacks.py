@@ -15,6 +15,7 @@ from sklearn_wedge import (
     WedgeFeatures,
     WedgeReLUClassifier,
     WedgeReLURegressor,
+    WedgeReLURegressorCV,
 )
 from sklearn_wedge._core.losses import SquaredError
 from sklearn_wedge._settings.options import FitOptions
@@ -145,6 +146,19 @@ def test_a_fit_that_was_stopped_adds_no_further_blocks():
     full = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder()).fit(X, y)
     stopped = WedgeReLURegressor(alpha=1e-3, n_blocks=2).set_callbacks(Recorder(stop=is_round))
     assert stopped.fit(X, y).n_blocks_ == 1 < full.n_blocks_
+
+
+def test_who_stops_the_last_fit_has_no_average():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-1, 1, size=(150, 3))
+    y = np.sin(3 * X[:, 0]) * X[:, 1] + np.exp(X[:, 2] * X[:, 0]) + 0.05 * rng.normal(size=150)
+    watched = WedgeReLURegressorCV().set_callbacks(Recorder()).fit(X, y)
+    stopped = WedgeReLURegressorCV().set_callbacks(Recorder(stop=is_round)).fit(X, y)
+    assert len(watched.members_) == 2
+    (member,) = stopped.members_
+    assert member.share == 1.0
+    assert stopped.blend_gain_ == 0.0 < watched.blend_gain_
+    assert stopped.n_iter_ == 1
 
 
 def test_a_callback_that_stops_the_way_to_the_penalty_leaves_its_warning():

@@ -102,7 +102,8 @@ class Block:
         Neurons of the block's own network, which was optimal given the blocks before when it was
         the last.
     certificate : Certificate or None
-        Of the block's own network, when it was the last; None of a layer that was given.
+        Of the block's own network, when it was the last; None of a layer that was given, or that
+        has neurons of several networks averaged.
     history : tuple of Round
         Its pricing rounds.
 
@@ -125,7 +126,7 @@ class Block:
 
     def __repr__(self) -> str:
         if self.certificate is None:
-            return f"Block(n_neurons={self.n_neurons}, given)"
+            return f"Block(n_neurons={self.n_neurons}, no certificate)"
         gap = self.certificate.relative_gap
         return f"Block(n_neurons={self.n_neurons}, relative_gap={gap:.1e})"
 

@@ -218,10 +218,19 @@ class Problem:
         return self.restricted.extend(columns, self.sample.activations(neurons), signs, kept)
 
     def solve(
-        self, columns: Columns, alpha: float, coef: Array, intercept: Array, accuracy: float = 0.0
+        self,
+        columns: Columns,
+        alpha: float,
+        coef: Array,
+        intercept: Array,
+        accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Restricted:
-        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``."""
-        found = self.restricted.solve(columns, alpha, coef, intercept, accuracy)
+        """Optimal coefficients and intercept, or ones whose objective is above by ``accuracy``.
+
+        See ``RestrictedProblem.solve``.
+        """
+        found = self.restricted.solve(columns, alpha, coef, intercept, accuracy, smoothed)
         dual = self.restricted.balanced(found.dual)
         objective = self.restricted.objective(found.predicted, found.coef, alpha)
         values = self.restricted.values(columns, found.coef, dual)

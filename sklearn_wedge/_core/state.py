@@ -75,12 +75,16 @@ def before_pricing(state: State) -> State:
     return replace(state, priced=None, lower_bound=-np.inf, rounds=())
 
 
-def solve_restricted(problem: Problem, state: State, accuracy: float = 0.0) -> State:
+def solve_restricted(
+    problem: Problem, state: State, accuracy: float = 0.0, smoothed: float | None = None
+) -> State:
     """Optimise the coefficients of the columns at hand; the dual point comes with them.
 
-    They need not be closer to the optimum than ``accuracy``, in units of the objective.
+    They need not be closer to the optimum than ``accuracy``, in units of the objective: see
+    ``RestrictedProblem.solve``.
     """
-    found = problem.solve(state.columns, state.alpha, state.coef, state.intercept, accuracy)
+    given = state.columns, state.alpha, state.coef, state.intercept
+    found = problem.solve(*given, accuracy, smoothed)
     return replace(
         state,
         coef=found.coef,
@@ -99,7 +103,9 @@ def solve_for(problem: Problem, state: State, rule: StoppingRule, seen: float = 
     """
     accuracy = accuracy_wanted(problem, state, rule, seen)
     while True:
-        state = replace(solve_restricted(problem, state, accuracy), accuracy=accuracy)
+        smoothed = min(accuracy, accuracy_wanted(problem, state, rule))
+        solved = solve_restricted(problem, state, accuracy, smoothed)
+        state = replace(solved, accuracy=accuracy)
         wanted = accuracy_wanted(problem, state, rule, seen)
         if not accuracy > TOO_COARSE * wanted:  # nor if one is not a number
             return state

@@ -8,22 +8,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils._param_validation import (
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -31,11 +27,10 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from sklearn_wedge._core.blocks import SolvedBlock
+from sklearn_wedge._core.averages import average
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.losses import OwnLoss
-from sklearn_wedge._core.network import deep_network_of
-from sklearn_wedge._core.rows import Sample
+from sklearn_wedge._core.losses import OwnLoss, Pinball
+from sklearn_wedge._core.network import Network
 from sklearn_wedge._estimators.alpha_by_validation import (
     CERTIFIED_UP_TO,
     FALLBACK,
@@ -43,14 +38,16 @@ from sklearn_wedge._estimators.alpha_by_validation import (
     TOLERANCE,
 )
 from sklearn_wedge._estimators.base import _WedgeNetwork
-from sklearn_wedge._estimators.callbacks import FitTask
+from sklearn_wedge._estimators.blend import Blend, Member, blended, fitted
+from sklearn_wedge._estimators.by_scorer import ByScorer
+from sklearn_wedge._estimators.callbacks import FitTask, Watcher
+from sklearn_wedge._estimators.candidates import is_auto, is_one, several
 from sklearn_wedge._estimators.cv_results import cv_results, in_words
 from sklearn_wedge._estimators.fold_paths import (
     CANDIDATES,
     Combination,
     FoldPath,
     Patience,
-    Score,
     by_penalty_and_fold,
     fold_tolerance,
     tied_with_best,
@@ -59,13 +56,12 @@ from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
 from sklearn_wedge._estimators.found import Found
 from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
 from sklearn_wedge._estimators.race_plan import (
-    AUTO,
     CLIP,
-    EFFORTS,
     LEAST_ROWS,
     FoldCounts,
     Size,
     Stage,
+    may_blend,
     most_folds,
     planned,
     with_given,
@@ -81,66 +77,13 @@ from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
     FitOptions,
-    NumberIn,
     descending_alphas,
 )
 
-
-def is_auto(given: Any) -> bool:
-    """Whether the race is to find candidates for a parameter."""
-    return isinstance(given, str) and given == AUTO
-
-
-def _of_candidates(name: str) -> list[Any]:
-    """The constraints of a candidate, and ``"auto"``."""
-    constraints = OPTION_CONSTRAINTS[name]
-    of_strings = [each for each in constraints if isinstance(each, StrOptions)]
-    others = [each for each in constraints if not isinstance(each, StrOptions)]
-    return [*others, StrOptions({AUTO}.union(*(each.options for each in of_strings)))]
-
-
-CV_CONSTRAINTS: dict[str, list[Any]] = {
-    "alphas": [StrOptions({AUTO}), NumberIn(Integral, 1, None, closed="left"), "array-like"],
-    "eps": [NumberIn(Real, 0, 1, closed="neither")],
-    "patience": [NumberIn(Integral, 1, None, closed="left"), None],
-    "cv": ["cv_object"],
-    "scoring": [StrOptions(set(get_scorer_names())), callable, None],
-    **CONSTRAINT_PARAMETERS,
-    **OPTION_CONSTRAINTS,
-    # Several candidates, which are validated one by one.
-    **{name: [*_of_candidates(name), list, tuple, np.ndarray] for name in CANDIDATES},
-    "effort": [StrOptions(set(EFFORTS))],
-}
 # Rows that one row counts as where CVXPY solves for a loss, and each fit takes that much longer.
 OF_CVXPY = 10
 # The stage of a race that is a grid: everything on every fold.
 ALL = Stage(None, None, 1, is_last=True)
-
-
-def _is_one(given: Any) -> bool:
-    """Whether a parameter is one value, not candidates."""
-    return not (is_auto(given) or (isinstance(given, list | tuple | np.ndarray) and len(given) > 1))
-
-
-def _several(name: str, given: Any, caller: str) -> list:
-    """The candidates for a parameter: one, or those of a list, tuple or array.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or one is not valid.
-    """
-    if isinstance(given, np.ndarray):
-        given = given.tolist()
-    if not isinstance(given, list | tuple):
-        return [given]
-    if not given:
-        raise ValueError(f"{name} is empty: give one candidate for {caller}, or a list of several.")
-    for candidate in given:
-        validate_parameter_constraints(
-            {name: OPTION_CONSTRAINTS[name]}, {name: candidate}, caller_name=caller
-        )
-    return list(given)
 
 
 def fold_options(options: FitOptions) -> FitOptions:
@@ -152,43 +95,6 @@ def fold_options(options: FitOptions) -> FitOptions:
 def rough_options(options: FitOptions) -> FitOptions:
     """The same in a race, where networks are only to be told apart."""
     return replace(fold_options(options), tol=max(TOLERANCE, options.tol), rough=True)
-
-
-@dataclass(frozen=True)
-class ByScorer:
-    """Scores by a scorer of scikit-learn; see ``Scoring``.
-
-    ``unfitted`` is the network to be scored, ``params`` what the scorer is given by row.
-    ``of_loss`` scores by the loss that is minimised; None: the scorer does. Where categories are
-    target means, the network is scored on its inputs: those of a row hold means of other rows,
-    where what is made of the table as given has the target of the row itself.
-    """
-
-    unfitted: _WedgeNetwork
-    scorer: Callable
-    params: dict[str, NDArray]
-    of_loss: Callable | None
-
-    def on(self, task: Task, fold: Fold, sample: Sample) -> Score:
-        """See ``Scoring``."""
-        rows, unfitted, given = fold.test, copy(self.unfitted), task.given
-        if unfitted.table_.has_target_means:
-            unfitted, given = unfitted._on_inputs(), task.X
-        held_out = {name: values[rows] for name, values in self.params.items()}
-        unfitted._publish_marginals(sample)
-        weighted = {name: held_out[name] for name in ("sample_weight",) if name in held_out}
-        X, labels = _safe_indexing(given, rows), task.labels[rows]
-
-        def score(blocks: Sequence[SolvedBlock]) -> tuple[float, float]:
-            solution = blocks[-1].solution
-            model = copy(unfitted).set_params(alpha=solution.alpha)
-            model._publish(deep_network_of(blocks), sample, solution)
-            value = float(self.scorer(model, X, labels, **held_out))
-            if self.of_loss is None:
-                return value, -value
-            return value, -float(self.of_loss(model, X, labels, **weighted))
-
-        return score
 
 
 class AlphaByCV:
@@ -234,8 +140,8 @@ class AlphaByCV:
         """The combination that was chosen, by name."""
         return {name: self.best_params_[name] for name in CANDIDATES}
 
-    def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> Found | None:
-        """Set what was chosen, and how; what the fit on all rows starts from.
+    def _choose(self, task: Task, weight: NDArray, routed: Bunch, fit: FitTask) -> Blend:
+        """Set what was chosen, and how; the candidates whose networks are averaged.
 
         ``weight`` are the sample weights, for a scorer that is given some.
         """
@@ -245,33 +151,88 @@ class AlphaByCV:
         if of_loss or "sample_weight" in params:
             params["sample_weight"] = task.fit_weight if self.scoring is None else weight
         race, stages, candidates = self._planned(task, params, routed.splitter.split)
-        if not race.folds:
-            best = self._not_raced(task, candidates)
-            self._publish_race(task, [], best)
-            self._learn_from(best, race)
-            return None
+        if race.folds:
+            results, blend = self._raced(race, stages, candidates, fit)
+        else:
+            results, blend = [], Blend((self._not_raced(task, candidates),))
+        self._publish_race(task, results, blend)
+        if results:
+            self.alpha_ = race.alpha_of(blend.chosen)
+        self._learn_from(blend, race)
+        return blend
+
+    def _raced(
+        self,
+        race: Race,
+        stages: Sequence[Stage],
+        candidates: Sequence[dict[str, Any]],
+        fit: FitTask,
+    ) -> tuple[list[list[Outcome]], Blend]:
+        """The outcomes of the stages, and what is chosen of those of the last."""
         with fit.subtask("cross-validation", None) as validation:
             # Workers tell of it. A splitter may be a generator, which does not travel.
             told = validation.elsewhere(copy(self).set_params(cv=None))
             results = race.run(stages, candidates, told)
-        last = results[-1]
-        self._warn_of_unconverged(last)
-        if all(np.isnan(each.score) for each in last):
+            best = self._best_of(results[-1])
+            if self._blends(race.task):
+                shallowest = 1 if is_auto(self.n_blocks) else min(np.ravel(self.n_blocks).tolist())
+                return results, blended(race, stages[-1], results, best, shallowest, told)
+        return results, Blend((best,), alphas=(race.alpha_of(best),))
+
+    def _best_of(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """What is chosen; warnings and errors about the scores."""
+        self._warn_of_unconverged(outcomes)
+        if all(np.isnan(each.score) for each in outcomes):
             raise ValueError(
                 f"No alpha has a score on every fold: scoring={self.scoring!r} gave NaN. Check it "
                 "on parts of the data as small as a fold, or use fewer folds."
             )
-        best = chosen(last)
+        best = chosen(outcomes)
         if not is_auto(self.alphas):
             self._warn_at_an_end(best)
-        self._publish_race(task, results, best)
-        if race.rows is not None and is_auto(self.alphas):
-            self.alpha_ = best.alpha_for(race.rows.n_groups)
-        self._learn_from(best, race)
-        return best.earlier().found(task) if self._races else None
+        return best
 
-    def _learn_from(self, best: Outcome, race: Race) -> None:
+    def _blends(self, task: Task) -> bool:
+        """Whether networks of other kinds may be taken in."""
+        return self.blend and self._races and may_blend(self.effort, self._cost(task))
+
+    def _learn_from(self, blend: Blend, race: Race) -> None:
         """What rows held out tell of the network, besides how it is to be chosen."""
+
+    def _start(self, blend: Blend, task: Task) -> Found | None:
+        """What the fit of the network chosen on all rows starts from."""
+        was_raced = self._races and blend.chosen.paths[0].solutions
+        return blend.chosen.earlier().found(task) if was_raced else None
+
+    def _take_in(self, blend: Blend, task: Task, told: FitTask) -> None:
+        """Average the network that was chosen, which is fitted, with the others.
+
+        Callbacks see the one that was chosen until that is done; who stops a fit keeps it alone.
+        """
+        networks = [self._network]
+        params = {**self.best_params_, "alpha": self.alpha_}
+        members = [Member(blend.shares[0], params, self.n_neurons_, self.certificate_)]
+        watcher = Watcher(told, lambda solution: vars(self))
+        for outcome, share, alpha in blend.others:
+            parameters = outcome.combination.parameters
+            options = replace(self._options(task.target.shape[1], **parameters), watch=watcher)
+            network, sample, certificate = fitted(outcome, alpha, task, options)
+            if watcher.stopped:
+                break
+            networks.append(self._shifted(network))
+            params = {"alpha": alpha, **parameters}
+            members.append(Member(share, params, len(network.neurons), certificate))
+        if len(members) == 1 or watcher.stopped:
+            self.members_, self.blend_gain_ = [replace(members[0], share=1.0)], 0.0
+            return
+        self.members_ = members
+        self._publish_network(average(networks, blend.shares))
+        self._publish_importances(self._network, sample)
+        self._publish_crossing(sample)
+
+    def _shifted(self, network: Network) -> Network:
+        """With what rows held out add to its outputs."""
+        return network
 
     def _not_raced(self, task: Task, candidates: Sequence[dict[str, Any]]) -> Outcome:
         """What is taken where nothing can be validated: order 2, if it takes part.
@@ -306,7 +267,7 @@ class AlphaByCV:
     ) -> tuple[Race, list[Stage], list[dict[str, Any]]]:
         """The race, its stages and who takes part."""
         given = {
-            name: _several(name, getattr(self, name), type(self).__name__)
+            name: several(name, getattr(self, name), type(self).__name__)
             for name in CANDIDATES
             if not is_auto(getattr(self, name))
         }
@@ -327,12 +288,16 @@ class AlphaByCV:
             rows,
             self.n_jobs,
             NOISE if self._races else 0.0,
+            self._blends(task) or isinstance(task.loss, Pinball),
         )
         return race, stages, candidates
 
     def _size(self, task: Task, rows: RaceRows) -> Size:
-        cost = OF_CVXPY if isinstance(task.loss, OwnLoss) else 1.0
-        return Size(rows.n_groups, task.X.shape[1], task.target.shape[1], cost)
+        return Size(rows.n_groups, task.X.shape[1], task.target.shape[1], self._cost(task))
+
+    def _cost(self, task: Task) -> float:
+        """What the loss costs; see ``Size``."""
+        return OF_CVXPY if isinstance(task.loss, OwnLoss) else 1.0
 
     def _fold_counts(self, folds: Sequence[Fold], rows: RaceRows) -> FoldCounts:
         # A scorer without weights sees rows that have none.
@@ -361,9 +326,11 @@ class AlphaByCV:
         folds = usable(task, folds_of(task, self.cv, split), score_weight)
         return folds if rows is None else placed(folds)
 
-    def _publish_race(self, task: Task, results: list[list[Outcome]], best: Outcome) -> None:
+    def _publish_race(self, task: Task, results: list[list[Outcome]], blend: Blend) -> None:
         """What ran, what it scored, and what was chosen."""
-        self.cv_results_ = cv_results(results, best)
+        best = blend.chosen
+        self.cv_results_ = cv_results(results, best, blend.tried)
+        self.blend_gain_ = blend.gain
         last = results[-1] if results else [best]
         combinations = [each.combination for each in last]
         self.combinations_ = [combination.candidates for combination in combinations]
@@ -379,7 +346,7 @@ class AlphaByCV:
             by_penalty_and_fold(combinations, paths, folds, "scores", np.nan),
             by_penalty_and_fold(combinations, paths, folds, "neurons", 0),
         )
-        alone = all(_is_one(getattr(self, name)) for name in CANDIDATES)
+        alone = all(is_one(getattr(self, name)) for name in CANDIDATES)
         self.alphas_, self.score_path_, self.n_neurons_path_ = (
             (array[0] for array in arrays) if alone else arrays
         )
@@ -401,7 +368,7 @@ class AlphaByCV:
         warnings.warn(
             f"The penalty chosen, alpha_={best.alpha:.4g}, is the {which} tried. "
             f"{others} ones may be better: {change}.",
-            stacklevel=5,
+            stacklevel=7,
         )
 
     def _warn_of_unconverged(self, outcomes: Sequence[Outcome]) -> None:
@@ -416,7 +383,7 @@ class AlphaByCV:
                 "rounds; their scores are those of the networks reached. Increase max_iter or tol, "
                 "or use larger alphas.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
 
     def _routed(self, sample_weight: ArrayLike | None, params: dict[str, Any]) -> Bunch:

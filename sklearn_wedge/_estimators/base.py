@@ -182,22 +182,26 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
         """Fitted attributes."""
+        self._publish_network(network)
+        self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
+        self.certificate_ = solution.certificate
+        self.history_ = solution.history
+        self.n_iter_ = len(solution.history)
+        self._importances = None
+
+    def _publish_network(self, network: Network) -> None:
+        """Those that say what the network is."""
         self._network = network
         self.coefs_ = network.coefs
         self.intercepts_ = network.intercepts
         self.clip_bounds_ = network.clip_bounds
         self.encoding_ = network.encoding
-        self.x_mean_, self.x_scale_ = sample.input_scaling.mean, sample.input_scaling.scale
         self.neurons_ = network.neurons
         self.n_neurons_ = len(network.neurons)
         self.blocks_ = network.blocks
         self.n_blocks_ = len(network.blocks)
         rows = np.concatenate([block.neurons.every_row.ravel() for block in network.blocks])
         self.support_ = np.unique(rows[rows >= 0])
-        self.certificate_ = solution.certificate
-        self.history_ = solution.history
-        self.n_iter_ = len(solution.history)
-        self._importances = None
 
     def _fit_network(
         self,

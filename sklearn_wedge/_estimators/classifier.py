@@ -45,8 +45,11 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
         distinct rows each of five parts, with its share of every class, is held out in turn; of
         more, one. At most 12,500 rows, a sample by their values if there are more (of dask arrays
         too: these are fetched), take part in the choice. Penalties fall by factors of 0.4 from the
-        one at which the network is constant, to 1e-5 of it at most, and end two after the best.
-        Fewer than ten distinct rows, or rows of which no part can be held out, get 0.01.
+        one at which the network is constant, to 1e-5 of it at most, and end two after the last that
+        gains 0.3 % of the loss, or one after a clear loss. The choice is where the parabola through
+        the best score and those beside it is highest, lowered for all rows by the root of the share
+        that was fitted. Fewer than ten distinct rows, or rows of which no part can be held out, get
+        0.01.
     loss : {"log_loss", "hinge", "squared_hinge"}, default="log_loss"
         ``"log_loss"``: binomial or, for several classes, multinomial. The hinge losses give no
         probabilities; several classes are then one against the rest, still with shared neurons.
@@ -142,7 +145,7 @@ class WedgeReLUClassifier(AlphaByValidation, _WedgeClassifier):
     Attributes
     ----------
     alpha_ : float
-        The penalty of the fit, given or chosen.
+        The penalty of the fit, given or chosen: see ``alpha``.
     alphas_ : ndarray of shape (n_alphas,)
         The penalties tried, descending; only if ``alpha`` was chosen on rows held out.
     validation_scores_ : ndarray of shape (n_alphas,)

@@ -10,9 +10,10 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_wedge._core.threads import single_threaded_blas
-from sklearn_wedge._estimators.alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
+from sklearn_wedge._estimators.alpha_by_cv import AlphaByCV
 from sklearn_wedge._estimators.base_classifier import _WedgeClassifier
 from sklearn_wedge._estimators.callbacks import fit_task
+from sklearn_wedge._estimators.candidates import CV_CONSTRAINTS
 from sklearn_wedge._estimators.classifier import WedgeReLUClassifier
 from sklearn_wedge._estimators.folds import Task
 from sklearn_wedge._estimators.misnamed import takes_several_alphas
@@ -24,7 +25,7 @@ from sklearn_wedge._settings.objectives import (
 
 
 class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
-    """Globally optimal ReLU network for classification chosen by cross-validation.
+    """Globally optimal ReLU networks for classification, chosen and averaged by cross-validation.
 
     By default everything is chosen, in a race: networks of several kinds run on few rows, the
     better ones on more, with variants of their inputs, and at last on all rows (up to some 20,000);
@@ -82,6 +83,13 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     effort : {"fast", "balanced", "thorough"}, default="balanced"
         How far a race goes: how many kinds of networks run, on how many rows and folds. Counts of
         work, no clock: the same data give the same network on every machine.
+    blend : bool, default=True
+        Whether a race ends with an average of networks: of the one chosen, of those that were close
+        to it, and of the other kinds, on inputs encoded and clipped alike. Shares are chosen by the
+        loss of rows held out; one network stays alone if the average does not gain 1 % of that and
+        half a standard error over the folds. The average is one network with the neurons of all
+        (``members_``): what is read, explained or exported is that. False, or ``effort="fast"``, or
+        a loss of your own without a gradient: the network chosen, alone.
     cv : int, cross-validation generator or iterable, default=None
         The folds. None: of a race, parts of the rows by their content, so that their order does not
         count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the
@@ -145,7 +153,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         ``param_alpha`` (the best penalty of the candidate) and the other parameters, ``params``,
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
-        ``mean_n_neurons``.
+        ``mean_n_neurons``. Kinds that ran only to be averaged with the one chosen (``blend``), on
+        the first folds and less close to their optima, are the last stage, ranked last.
     combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding, clip_quantile)
         The combinations tried, of a race those of its last stage. Of candidates that are given, all
         values of a later parameter come with the first one of an earlier before the second. Of
@@ -166,8 +175,16 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         The network refitted on all the data, as in :class:`WedgeReLUClassifier`.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_
         As in :class:`WedgeReLUClassifier`.
+    members_ : list of Member
+        The networks that were averaged, each with its ``share``, its ``params`` (``alpha`` and what
+        was chosen), its ``n_neurons`` and its ``certificate``; first the one that was chosen, of
+        which ``alpha_``, ``certificate_``, ``history_`` and ``best_params_`` are. One if there is
+        nothing to average.
+    blend_gain_ : float
+        What the average gains of the loss of the first one on rows held out, those that the shares
+        were chosen on; 0 if that one is alone.
     certificate_, history_, n_iter_
-        As in :class:`WedgeReLUClassifier`.
+        As in :class:`WedgeReLUClassifier`, of the first of ``members_``.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLUClassifier`.
     n_features_in_ : int
@@ -239,6 +256,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         ramps: bool | str = "auto",
         class_weight: dict | str | None = None,
         effort: str = "balanced",
+        blend: bool = True,
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
@@ -264,6 +282,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         self.ramps = ramps
         self.class_weight = class_weight
         self.effort = effort
+        self.blend = blend
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
@@ -314,9 +333,11 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         inputs, X = self._inputs_to_fit(table, target, fit_weight, loss), self._as_told(X, table)
         data = Task(inputs, y, target, fit_weight, loss, self.fitted_classes_, X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            found = self._choose(data, weight, routed, task)
+            blend = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, inputs, y, fit_weight, refit, found)
+                start = self._start(blend, data)
+                self._fit_at(self.alpha_, inputs, y, fit_weight, refit, start)
+                self._take_in(blend, data, refit)
         return self
 
     def _default_scoring(self) -> Any:

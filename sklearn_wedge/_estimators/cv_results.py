@@ -14,12 +14,17 @@ from sklearn_wedge._estimators.folds import Task, chance_in_words
 from sklearn_wedge._estimators.race import Outcome
 
 
-def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str, Any]:
+def cv_results(
+    results: Sequence[Sequence[Outcome]], best: Outcome, beside: Sequence[Outcome] = ()
+) -> dict[str, Any]:
     """Arrays and lists with an entry per candidate and stage, as ``HalvingGridSearchCV`` has them.
 
-    Those of later stages have better ranks, and the one that was chosen has the best.
+    Those of later stages have better ranks, and the one that was chosen has the best. Those that
+    ran ``beside`` it come last, and are ranked last: nothing was chosen of them.
     """
     rows = [(stage, each) for stage, outcomes in enumerate(results) for each in outcomes]
+    n_ranked = len(rows)
+    rows += [(len(results), each) for each in beside]
     scores = _by_fold([each.scores for _, each in rows])
     alphas = np.array([each.alpha for _, each in rows])
     parameters = [each.combination.parameters for _, each in rows]
@@ -40,7 +45,8 @@ def cv_results(results: Sequence[Sequence[Outcome]], best: Outcome) -> dict[str,
     found["mean_test_score"] = means
     found["std_test_score"] = np.array([_deviation(each.scores) for _, each in rows])
     is_best = np.array([each is best for _, each in rows], dtype=bool)
-    found["rank_test_score"] = _ranks(found["iter"], means, is_best)
+    stage = np.where(np.arange(len(rows)) < n_ranked, found["iter"], -1)
+    found["rank_test_score"] = _ranks(stage, means, is_best)
     found["mean_n_neurons"] = np.array(
         [np.mean([path.neurons[each.at] for path in each.paths]) for _, each in rows]
     )

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
-from sklearn_wedge._core.losses import Pinball
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
@@ -76,6 +75,7 @@ class Combination:
     All of these are tried if ``patience`` is None, or ``at_most`` so many, if that is given.
     ``verbose``: 1, a line when it is done; 2, also one for each penalty and fold. ``starts`` are
     networks that the path of each fold starts from, by place; without one: the constant model.
+    ``keeps_held_out``: whether what networks say of rows held out is kept.
     """
 
     candidates: tuple
@@ -85,6 +85,7 @@ class Combination:
     verbose: int = 0
     starts: tuple[Earlier | None, ...] = ()
     at_most: int | None = None
+    keeps_held_out: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -203,14 +204,27 @@ def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> fl
     return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
 
 
+def for_rows(alpha: float, n_rows: int, more: float) -> float:
+    """A penalty chosen on some rows for more of them: with noise it falls with their root."""
+    return alpha * min(1.0, n_rows / more) ** 0.5
+
+
+def penalty_for(
+    alphas: NDArray[np.float64], scores: NDArray[np.float64], n_rows: int, more: float
+) -> float:
+    """The best penalty of any, by scores of fits on some rows, for a fit on more of them."""
+    best = best_penalty(alphas, scores)
+    # Scores of the same rows in another order differ by rounding.
+    return float(f"{for_rows(best, n_rows, more):.3g}")
+
+
 @dataclass(frozen=True)
 class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
-    above their tolerance; ``solutions`` are of the first block. Of losses of quantiles what the
-    networks say of the rows held out is kept, ``held_out``, each (n_test, q): it tells how to shift
-    the one that is chosen.
+    above their tolerance; ``solutions`` are of the first block; ``held_out`` is what the networks
+    say of the rows held out, each (n_test, q), if that is kept.
     """
 
     scores: tuple[float, ...] = ()
@@ -441,21 +455,19 @@ def _went_on(
                 networks = next(solved)
                 for k, combination in enumerate(combinations):
                     blocks = networks[: combination.n_blocks][-1]
-                    kept = _held_out(task, fold, blocks)
+                    kept = [_held_out(task, fold, blocks)] if combination.keeps_held_out else []
                     paths[k] = paths[k].going_on(blocks, *scores[k](blocks), kept)
             for combination, path in zip(combinations, paths, strict=True):
                 _say(combination, fold, path)
     return paths
 
 
-def _held_out(task: Task, fold: Fold, blocks: Sequence[SolvedBlock]) -> list[NDArray[np.float64]]:
-    """What a network says of the rows held out, (n_test, q); nothing where nobody asks for it."""
-    if not isinstance(task.loss, Pinball):
-        return []
+def _held_out(task: Task, fold: Fold, blocks: Sequence[SolvedBlock]) -> NDArray[np.float64]:
+    """What a network says of the rows held out, (n_test, q)."""
     network, rows = deep_network_of(blocks), fold.test
     at_once = rows_in_cache(network.intercepts, task.X.shape[1])
     parts = [network.predict(task.X[rows[some]]) for some in row_chunks(len(rows), at_once)]
-    return [np.concatenate(parts)]
+    return np.concatenate(parts)
 
 
 def _say(combination: Combination, fold: Fold, path: FoldPath) -> None:

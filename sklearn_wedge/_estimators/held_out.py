@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses import Pinball
+from sklearn_wedge._estimators.blend import Blend
 from sklearn_wedge._estimators.folds import Task
-from sklearn_wedge._estimators.race import Outcome
 from sklearn_wedge._estimators.race_rows import rows_of
 
 Array = NDArray[np.float64]
@@ -22,24 +22,22 @@ Array = NDArray[np.float64]
 LEAST_BEYOND = 5
 
 
-def held_out_shift(task: Task, outcome: Outcome) -> Array:
+def held_out_shift(task: Task, blend: Blend) -> Array:
     """What to add to each output, in original units: zeros of losses that are not of quantiles.
 
     Parameters
     ----------
     task : Task
-    outcome : Outcome
-        Of the candidate that was chosen: what its networks say at the best penalty.
+    blend : Blend
+        What was chosen.
     """
-    counts = [task.fit_weight[fold.test] > 0 for fold in outcome.folds]
-    rows = np.concatenate([fold.test[c] for fold, c in zip(outcome.folds, counts, strict=True)])
-    predicted = [
-        path.held_out[outcome.at][c]
-        for path, c in zip(outcome.paths, counts, strict=True)
-        if path.held_out
-    ]
-    if not predicted or len(rows) == 0:
+    if not isinstance(task.loss, Pinball):
         return np.zeros(task.target.shape[1])
+    counts = [task.fit_weight[fold.test] > 0 for fold in blend.folds]
+    rows = np.concatenate([fold.test[c] for fold, c in zip(blend.folds, counts, strict=True)])
+    if len(rows) == 0:
+        return np.zeros(task.target.shape[1])
+    predicted = [said[c] for said, c in zip(blend.held_out, counts, strict=True)]
     weight = task.fit_weight[rows] / task.fit_weight[rows].max()
     n_rows = effective_rows(weight, rows_of(task).group[rows])
     held_out = np.concatenate(predicted), task.target[rows], weight / weight.sum()

@@ -6,7 +6,7 @@ and rows in another order, make the same parts, bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,19 @@ class DistinctRows:
     target : ndarray of shape (n, q)
         As the loss sees it.
     weight : ndarray of shape (n,)
+    share : float, default=1.0
+        What part of the distinct rows of a table these are.
     """
 
     X: Array
     target: Array
     weight: Array
+    share: float = 1.0
+
+    @property
+    def n_of_table(self) -> float:
+        """How many distinct rows the table has."""
+        return len(self.weight) / self.share
 
 
 def rows_to_choose_on(rows: Rows, by_class: bool) -> DistinctRows:
@@ -50,13 +58,14 @@ def rows_to_choose_on(rows: Rows, by_class: bool) -> DistinctRows:
         return _merged(rows.map(_contents))
     hashes, codes = (np.concatenate(part) for part in zip(*rows.map(_hashes), strict=True))
     codes = codes if by_class else np.zeros_like(codes)
-    return _merged(rows.map(_contents_below, _limits(hashes, codes), by_class))
+    hashes, first = np.unique(hashes, return_index=True)
+    limits = _limits(hashes, codes[first])
+    found = _merged(rows.map(_contents_below, limits, by_class))
+    return replace(found, share=len(found.weight) / len(hashes))
 
 
 def _limits(hashes: Hashes, codes: NDArray[np.intp]) -> Hashes:
-    """The largest hash of each class of which rows are in the sample."""
-    hashes, first = np.unique(hashes, return_index=True)
-    codes = codes[first]
+    """The largest hash of each class of which rows are in the sample, of sorted distinct ones."""
     limits = np.zeros(codes.max() + 1, dtype=np.uint64)
     for code in np.unique(codes):
         mine = hashes[codes == code]

@@ -24,12 +24,13 @@ from sklearn_wedge._estimators.fold_paths import (
     Scoring,
     as_good,
     best_of,
-    best_penalty,
     descending,
+    for_rows,
     left_to_gain,
     mean_losses,
     mean_scores,
     paths_in_step,
+    penalty_for,
     tied_with_best,
 )
 from sklearn_wedge._estimators.folds import Fold, Task
@@ -166,9 +167,7 @@ class Outcome:
 
     def alpha_for(self, n_rows: int) -> float:
         """The best penalty of any, as far as those tried tell, for a fit on so many rows."""
-        best = best_penalty(self.combination.alphas, self.means)
-        # Scores of the same rows in another order differ by rounding.
-        return float(f"{for_rows(best, self.n_rows, n_rows):.3g}")
+        return penalty_for(self.combination.alphas, self.means, self.n_rows, n_rows)
 
     def earlier(self, place: int = 0) -> Earlier:
         """The first block of its network on a fold."""
@@ -198,6 +197,8 @@ class Race:
     n_jobs : int or None
     noise : float
         See ``Outcome``.
+    keeps_held_out : bool
+        Whether what networks of the last stage say of rows held out is kept.
     """
 
     task: Task
@@ -209,6 +210,7 @@ class Race:
     rows: RaceRows | None
     n_jobs: int | None
     noise: float = NOISE
+    keeps_held_out: bool = False
 
     def run(
         self, stages: Sequence[Stage], candidates: Sequence[dict[str, Any]], told: FitTask
@@ -225,7 +227,7 @@ class Race:
                 continue  # nothing to find out
             folds = self._folds_of(stage)
             first = folds[: stage.n_first]
-            results.append(self._stage(stage, runners, first, told, len(results)))
+            results.append(self.outcomes(stage, runners, first, told, len(results)))
             going_on = best(results[-1], stage)
             if len(first) < len(folds):
                 results.append(self._on_all(folds, going_on, told, len(results)))
@@ -237,7 +239,7 @@ class Race:
             return self.folds
         return fewer(self.folds, self.rows, stage.n_rows, stage.n_folds)
 
-    def _stage(
+    def outcomes(
         self,
         stage: Stage,
         runners: Sequence[Runner],
@@ -245,6 +247,7 @@ class Race:
         told: FitTask,
         n_before: int,
     ) -> list[Outcome]:
+        """Of those that run in a stage, on some folds."""
         n_rows = max(self._n_distinct(fold) for fold in folds)
         combinations = [self._combination(each, stage, folds, n_rows) for each in runners]
         paths = self._paths(combinations, folds, told, n_before)
@@ -284,6 +287,12 @@ class Race:
                 f"cross-validation, {name}",
             )
 
+    def alpha_of(self, outcome: Outcome) -> float:
+        """The penalty of its fit on all rows."""
+        if self.rows is None or self.grid_of is not None:
+            return outcome.alpha
+        return outcome.alpha_for(self.rows.n_groups)
+
     def _n_distinct(self, fold: Fold) -> int:
         return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
 
@@ -302,7 +311,7 @@ class Race:
         candidates = tuple(runner.parameters[name] for name in CANDIDATES)
         starts = _starts(runner, folds)
         at_most = None if self.grid_of else _n_promising(runner, n_rows, alphas)
-        how = patience, options.verbose, starts, at_most
+        how = patience, options.verbose, starts, at_most, stage.is_last and self.keeps_held_out
         return Combination(candidates, of_fold, alphas, *how)
 
     def _coarse(self, options: FitOptions, fold: Fold) -> NDArray[np.float64]:
@@ -353,11 +362,6 @@ def _saves_work(
 ) -> bool:
     """Whether new variants cost much more to try in the next stage."""
     return later is not None and len(runners) > n_before and later.n_rows > MANY * stage.n_rows
-
-
-def for_rows(alpha: float, n_rows: int, more: float) -> float:
-    """A penalty chosen on some rows for more of them: with noise it falls with their root."""
-    return alpha * min(1.0, n_rows / more) ** 0.5
 
 
 def _around(before: Outcome, n_rows: int, n_penalties: int) -> NDArray[np.float64]:

@@ -175,12 +175,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class Effort:
-    """The stages, the most folds of one, the kinds that run, and how they are varied."""
+    """The stages, the most folds of one, the kinds that run, how they are varied, and averaged."""
 
     stages: tuple[Counts, ...]
     n_folds: int
     kinds: tuple[tuple, ...]
     variants: dict[str, tuple]
+    blends: bool = True
 
 
 BY_EFFORT = {
@@ -193,6 +194,7 @@ BY_EFFORT = {
         5,
         SHALLOW_KINDS,
         VARIANTS,
+        blends=False,
     ),
     "balanced": Effort(
         (
@@ -223,6 +225,11 @@ BY_EFFORT = {
 def most_folds(effort: str) -> int:
     """Folds that any stage may have."""
     return BY_EFFORT[effort].n_folds
+
+
+def may_blend(effort: str, cost_of_loss: float) -> bool:
+    """Whether networks of other kinds may be averaged with the one chosen."""
+    return BY_EFFORT[effort].blends and cost_of_loss == 1.0
 
 
 def planned(

@@ -12,20 +12,22 @@ from sklearn_wedge._core.network import Network
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.threads import single_threaded_blas
-from sklearn_wedge._estimators.alpha_by_cv import CV_CONSTRAINTS, AlphaByCV
+from sklearn_wedge._estimators.alpha_by_cv import AlphaByCV
 from sklearn_wedge._estimators.base import _WedgeRegressor
+from sklearn_wedge._estimators.blend import Blend
 from sklearn_wedge._estimators.callbacks import fit_task
+from sklearn_wedge._estimators.candidates import CV_CONSTRAINTS
 from sklearn_wedge._estimators.folds import Task
 from sklearn_wedge._estimators.held_out import held_out_shift
 from sklearn_wedge._estimators.misnamed import takes_several_alphas
-from sklearn_wedge._estimators.race import Outcome, Race
+from sklearn_wedge._estimators.race import Race
 from sklearn_wedge._estimators.regressor import WedgeReLURegressor
 from sklearn_wedge._estimators.scoring import regression_scoring
 from sklearn_wedge._settings.objectives import REGRESSION_CONSTRAINTS, targets_of
 
 
 class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
-    """Globally optimal ReLU network chosen by cross-validation.
+    """Globally optimal ReLU networks, chosen and averaged by cross-validation.
 
     By default everything is chosen, in a race: networks of several kinds run on few rows, the
     better ones on more, with variants of their inputs, and at last on all rows (up to some 20,000);
@@ -85,6 +87,13 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
     effort : {"fast", "balanced", "thorough"}, default="balanced"
         How far a race goes: how many kinds of networks run, on how many rows and folds. Counts of
         work, no clock: the same data give the same network on every machine.
+    blend : bool, default=True
+        Whether a race ends with an average of networks: of the one chosen, of those that were close
+        to it, and of the other kinds, on inputs encoded and clipped alike. Shares are chosen by the
+        loss of rows held out; one network stays alone if the average does not gain 1 % of that and
+        half a standard error over the folds. The average is one network with the neurons of all
+        (``members_``): what is read, explained or exported is that. False, or ``effort="fast"``, or
+        a loss of your own without a gradient: the network chosen, alone.
     cv : int, cross-validation generator or iterable, default=None
         The folds. None: of a race, parts of the rows by their content, so that their order does not
         count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the
@@ -144,7 +153,8 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         ``param_alpha`` (the best penalty of the candidate) and the other parameters, ``params``,
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
-        ``mean_n_neurons``.
+        ``mean_n_neurons``. Kinds that ran only to be averaged with the one chosen (``blend``), on
+        the first folds and less close to their optima, are the last stage, ranked last.
     combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding, clip_quantile)
         The combinations tried, of a race those of its last stage. Of candidates that are given, all
         values of a later parameter come with the first one of an earlier before the second. Of
@@ -177,8 +187,16 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         The network refitted on all the data, as in :class:`WedgeReLURegressor`, and shifted.
     neurons_, support_, n_neurons_, n_blocks_, blocks_, marginals_, crossing_
         As in :class:`WedgeReLURegressor`.
+    members_ : list of Member
+        The networks that were averaged, each with its ``share``, its ``params`` (``alpha`` and what
+        was chosen), its ``n_neurons`` and its ``certificate``; first the one that was chosen, of
+        which ``alpha_``, ``certificate_``, ``history_`` and ``best_params_`` are. One if there is
+        nothing to average.
+    blend_gain_ : float
+        What the average gains of the loss of the first one on rows held out, those that the shares
+        were chosen on; 0 if that one is alone.
     certificate_, history_, n_iter_
-        As in :class:`WedgeReLURegressor`.
+        As in :class:`WedgeReLURegressor`, of the first of ``members_``.
     feature_importances_ : ndarray of shape (n_features_in_,)
         As in :class:`WedgeReLURegressor`.
     n_features_in_ : int
@@ -249,6 +267,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         monotonic_cst: ArrayLike | dict | None = None,
         ramps: bool | str = "auto",
         effort: str = "balanced",
+        blend: bool = True,
         cv: Any = None,
         scoring: Any = None,
         pricing: str = "auto",
@@ -275,6 +294,7 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         self.monotonic_cst = monotonic_cst
         self.ramps = ramps
         self.effort = effort
+        self.blend = blend
         self.cv = cv
         self.scoring = scoring
         self.pricing = pricing
@@ -325,21 +345,26 @@ class WedgeReLURegressorCV(AlphaByCV, _WedgeRegressor):
         inputs, X = self._inputs_to_fit(table, target, weight, loss), self._as_told(X, table)
         data = Task(inputs, y, target, weight, loss, given=X)
         with single_threaded_blas(), fit_task(self, 2, X, y, weight) as task:
-            found = self._choose(data, weight, routed, task)
+            blend = self._choose(data, weight, routed, task)
             with task.subtask("refit", None) as refit:
-                self._fit_at(self.alpha_, inputs, target, weight, loss, refit, found)
+                start = self._start(blend, data)
+                self._fit_at(self.alpha_, inputs, target, weight, loss, refit, start)
+                self._take_in(blend, data, refit)
         return self
 
-    def _learn_from(self, best: Outcome, race: Race) -> None:
-        shift = held_out_shift(race.task, best)
+    def _learn_from(self, blend: Blend, race: Race) -> None:
+        shift = held_out_shift(race.task, blend)
         if race.rows is not None:
             # Of more rows, at the penalty for them, a network is off by less: on four times the
             # rows of California housing and bike_noleak by 0.26 of it.
-            shift = min(1.0, best.n_rows / race.rows.n_groups) * shift
+            shift = min(1.0, blend.chosen.n_rows / race.rows.n_groups) * shift
         self.held_out_shift_ = float(shift[0]) if len(shift) == 1 else shift
 
     def _publish(self, network: Network, sample: Sample, solution: Solution) -> None:
-        super()._publish(network.shifted(self.held_out_shift_), sample, solution)
+        super()._publish(self._shifted(network), sample, solution)
+
+    def _shifted(self, network: Network) -> Network:
+        return network.shifted(self.held_out_shift_)
 
     def _default_scoring(self) -> Any:
         return regression_scoring(self.loss, self.quantile, self.epsilon)

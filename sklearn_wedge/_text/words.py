@@ -193,6 +193,32 @@ def _shifted(estimator: Any) -> list[str]:
     ]
 
 
+def _averaged(estimator: Any) -> list[str]:
+    """A line on the networks that were averaged, if there are several."""
+    members = getattr(estimator, "members_", [])
+    if len(members) < 2:
+        return []
+    listed = "; ".join(f"{each.share:.2f} of {_kind(each.params)}" for each in members)
+    return [
+        f"Average of {len(members)} networks: {listed}; on rows held out, which shares are chosen "
+        f"by, its loss is {100 * estimator.blend_gain_:.2g} % below that of the first, which the "
+        "certificate is of; members_ has those of all"
+    ]
+
+
+def of_first_member(n_averaged: int) -> str:
+    """Whose certificate it is, if networks were averaged."""
+    return f" of the first of {n_averaged} networks averaged" if n_averaged > 1 else ""
+
+
+def _kind(params: dict[str, Any]) -> str:
+    """Order, norm and layers of a network, with its penalty."""
+    order, n_blocks = params["interaction_order"], params["n_blocks"]
+    neurons = "neurons of any number of inputs" if order is None else f"order {order}"
+    layers = f", {n_blocks} hidden layers" if n_blocks > 1 else ""
+    return f"{neurons} under {params['norm']}{layers}, alpha {params['alpha']:.3g}"
+
+
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
@@ -232,6 +258,7 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
         *_quantiles(estimator),
         *_shifted(estimator),
         *_chosen(estimator),
+        *_averaged(estimator),
         f"Certificate: {estimator.certificate_}",
     ]
     importances = getattr(estimator, "feature_importances_", None)

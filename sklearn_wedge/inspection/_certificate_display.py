@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearn_wedge._text.words import of_first_member
 from sklearn_wedge.inspection._axes import BLUE, ORANGE, one_axes
 from sklearn_wedge.inspection._checks import check_network
 
@@ -29,6 +30,8 @@ class CertificateDisplay:
         have missed is counted in the certificate.
     estimate : array-like of shape (n_rounds,), default=None
         The bound as each round alone saw it, over the neurons that it priced.
+    n_averaged : int, default=1
+        Of how many networks the estimator is the average; the curves are of the first.
 
     Attributes
     ----------
@@ -59,12 +62,14 @@ class CertificateDisplay:
         exact: bool,
         relative_gap: float,
         estimate: ArrayLike | None = None,
+        n_averaged: int = 1,
     ):
         self.objective = objective
         self.lower_bound = lower_bound
         self.exact = exact
         self.relative_gap = relative_gap
         self.estimate = estimate
+        self.n_averaged = n_averaged
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> CertificateDisplay:
@@ -99,6 +104,7 @@ class CertificateDisplay:
             exact=estimator.certificate_.exact,
             relative_gap=estimator.certificate_.relative_gap,
             estimate=np.array([each.estimate for each in history]),
+            n_averaged=len(getattr(estimator, "members_", [None])),
         )
         return display.plot(ax=ax, **kwargs)
 
@@ -149,7 +155,7 @@ class CertificateDisplay:
         (self.bound_line_,) = ax.plot(rounds[known], bound[known], **{**style, **(bound_kw or {})})
         ax.set(xlabel="pricing round", ylabel="training objective")
         ax.locator_params(axis="x", integer=True)
-        ax.set_title(f"relative gap {self.relative_gap:.1e}")
+        ax.set_title(f"relative gap {self.relative_gap:.1e}{of_first_member(self.n_averaged)}")
         # The objective falls from the upper left: there is room on the right.
         ax.legend(frameon=False, loc="upper right")
         return self

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from sklearn_wedge._text.readable import readable_neurons
-from sklearn_wedge._text.words import chosen_lines, network_in_words
+from sklearn_wedge._text.words import chosen_lines, network_in_words, of_first_member
 
 # Neurons in the HTML representation.
 MOST_IN_HTML = 30
@@ -38,7 +38,8 @@ def caption(estimator: Any) -> str:
     """What is below the name of the estimator in a diagram."""
     certificate = estimator.certificate_
     kind = "certified" if certificate.exact else "estimated, not certified"
-    return f"relative gap {certificate.relative_gap:.1e}, {kind}"
+    whose = of_first_member(len(getattr(estimator, "members_", [])))
+    return f"relative gap {certificate.relative_gap:.1e}{whose}, {kind}"
 
 
 def tables(estimator: Any) -> str:

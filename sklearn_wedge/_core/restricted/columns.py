@@ -173,11 +173,13 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         coef: Array,
         intercept: Array,
         accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given.
 
         The objective may be above the least one by ``accuracy``, where that saves time; by rounding
-        only if it is 0.
+        only if it is 0. So much of it as ``smoothed`` (None: all) may be what a loss with kinks
+        loses by being smoothed.
         """
 
     def predict(self, columns: AnyColumns, coef: Array, intercept: Array) -> Kept:

@@ -71,6 +71,7 @@ class InteriorPoint(RestrictedProblem[Columns, Loss]):
         coef: Array,
         intercept: Array,
         accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Optimum:
         """Optimal coefficients and intercept.
 

@@ -94,6 +94,7 @@ class LeastSquares(RestrictedProblem[MomentColumns, SquaredError]):
         coef: Array,
         intercept: Array,
         accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
         gram, linear = columns.gram, columns.linear

@@ -102,6 +102,7 @@ class ProximalNewton(RestrictedProblem[Columns, SmoothLoss]):
         coef: Array,
         intercept: Array,
         accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Optimum:
         """Optimal coefficients and intercept, started from those given."""
         point = Point(self, columns, alpha, columns.feasible(coef), intercept)

@@ -24,8 +24,9 @@ from sklearn_wedge._core import kernels
 
 Array = NDArray[np.float64]
 
-# Steps of iterative refinement of a solution by the formula.
-REFINEMENTS = 2
+# Steps of iterative refinement of a solution by the formula, at most; a residual of so much of the
+# right side needs none.
+REFINEMENTS, EXACTLY = 2, 1e-12
 # Entries of rows in use up to which one matrix takes less time than the formula.
 FEW_ENTRIES = 200
 # The square of outputs times rows that stay, per matrix and row in use, up to which a Schur
@@ -133,7 +134,7 @@ class ByOutput:
         """For inverses of Newton systems, one after the other: new memory takes a third as long."""
         return np.empty(self.grams.size), np.empty(self.grams[0].size)
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Largest entry."""
         return float(np.abs(self.grams).max(initial=0.0))
@@ -181,7 +182,7 @@ class AcrossOutputs:
         """The operator on some rows with the curvature of the penalty."""
         return _dense(self.tensor[rows][:, :, rows], penalty)
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Largest entry."""
         return float(np.abs(self.tensor).max(initial=0.0))
@@ -379,6 +380,8 @@ class _SystemByOutput:
             rest = right - self._times(solution) - ridge * solution
             if staying is not None:
                 rest[staying] = 0.0
+            if np.abs(rest).max() <= EXACTLY * np.abs(right).max():
+                break
             solution = solution + approximately(rest[:, :, None])[:, :, 0]
         return solution
 

@@ -37,8 +37,10 @@ FRUITLESS, LEFT_BY_PROGRESS = 3, 0.99
 # has a part only.
 GAP_OF_ACCURACY = 2.0
 # Of several outputs, what is left of a gap, as a fraction of the one wanted: their last digits take
-# more time than a few more rounds. (At 0.1 fits of three quantiles take a quarter longer.)
-ACCURACY_OF_SEVERAL = 0.2
+# more time than a few more rounds.
+ACCURACY_OF_SEVERAL = 0.4
+# So many coefficients of several outputs take longer than rounds that dual points more exact save.
+MANY_COEFFICIENTS = 300
 # What the dual point of an envelope may lose of the accuracy asked for by being infeasible.
 OF_ENVELOPE = 0.3
 # Fraction of the objective that the gap may be where none is asked for; what the first envelope may
@@ -109,12 +111,12 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         self.array_bytes = array_bytes
 
     def is_slow(self, coef: Array) -> bool:
-        """Of several outputs."""
-        return coef.shape[1] > 1
+        """Many coefficients of several outputs."""
+        return coef.shape[1] > 1 and coef.size > MANY_COEFFICIENTS
 
     def accuracy(self, coef: Array) -> float:
         """Coarser of several outputs."""
-        return ACCURACY_OF_SEVERAL if self.is_slow(coef) else super().accuracy(coef)
+        return ACCURACY_OF_SEVERAL if coef.shape[1] > 1 else super().accuracy(coef)
 
     def solve(
         self,
@@ -123,19 +125,24 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         coef: Array,
         intercept: Array,
         accuracy: float = 0.0,
+        smoothed: float | None = None,
     ) -> Optimum:
         """Coefficients and intercept, no worse than those given, within ``accuracy``, about.
 
-        If it is 0, of the duality gap over the columns nothing is left but rounding.
+        If it is 0, of the duality gap over the columns nothing is left but rounding. Envelopes are
+        as narrow as ``smoothed`` takes, however rough steps on them may be: wider ones would lead
+        away from where rounds before have come to.
         """
+        smoothed = accuracy if smoothed is None else smoothed
         best = self.start(columns, alpha, coef, intercept)
         # Who knows no objective yet may allow anything.
-        wanted = min(GAP_OF_ACCURACY * accuracy, best.objective)
+        wanted = min(GAP_OF_ACCURACY * smoothed, best.objective)
+        rough = min(accuracy - smoothed, best.objective) if accuracy > smoothed else 0.0
         few_rows = isinstance(self.rows, OneChunk) and self.rows.n_rows <= MANY_ROWS
         if len(intercept) == 1 and not few_rows:
             best = self._by_lumps(best, columns, alpha, wanted)
-        best = self.by_envelopes(best, columns, alpha, wanted)
-        if best.gap > max(wanted, UNSOLVED * best.objective) and self._is_small:
+        best = self.by_envelopes(best, columns, alpha, wanted, rough)
+        if best.gap > max(wanted + rough, UNSOLVED * best.objective) and self._is_small:
             best = self._by_interior_point(best, columns, alpha)
         return best.optimum()
 
@@ -203,11 +210,12 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         return float(margins[max(np.count_nonzero(within <= n_rows) - 1, 0)])
 
     def by_envelopes(
-        self, best: _Reached, columns: Columns, alpha: float, accuracy: float
+        self, best: _Reached, columns: Columns, alpha: float, accuracy: float, rough: float = 0.0
     ) -> _Reached:
         """Steps on one envelope after the other."""
         coef, intercept = best.coef, best.intercept
         wanted = max(accuracy, ROUNDING * best.objective)
+        close = OF_ENVELOPE * wanted + rough
         if best.gap <= wanted:
             return best
         farthest = max(self.rows.map(passes.farthest_from_kink, self.loss, intercept))
@@ -217,14 +225,13 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         for _ in range(MAX_ENVELOPES):
             envelope = Envelope(self.loss, self.rows, self.nothing, width, around)
             start = Point(envelope, columns, alpha, coef, intercept)
-            close = OF_ENVELOPE * wanted
             point, n_steps = envelope.descended(start, close, farthest, min(MAX_STEPS, left))
             coef, intercept, around = point.coef, point.intercept, point.dual
             reached = Optimum(coef, intercept, self.predict(columns, coef, intercept), around)
             last, best = best.gap, self._better(best, columns, alpha, reached)
             fruitless = 0 if best.gap < LEFT_BY_PROGRESS * last else fruitless + 1
             left -= n_steps
-            if best.gap <= wanted or fruitless >= FRUITLESS or left <= 0:
+            if best.gap <= wanted + rough or fruitless >= FRUITLESS or left <= 0:
                 break
             width = max(width * NARROWER, narrowest)
         return best

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_wedge._core.losses import Loss, PiecewiseLinear, Smoothed, SmoothLoss
 from sklearn_wedge._core.rows import matrices
@@ -182,29 +183,49 @@ def bent_model_sums(
 ) -> tuple[Array, ...]:
     """``model_sums`` of the rows whose loss is curved there, and of the others if damped.
 
-    If not, the diagonal of what a slight curvature of theirs would add stands for them: it keeps
-    the model from being singular.
+    Damping is the same for all outputs: one matrix of all rows, besides those of few rows each. If
+    there is none, the diagonal of what a slight curvature of the others would add stands for them:
+    it keeps the model from being singular.
     """
     curvature = loss.curvature(predicted, chunk.target, chunk.weight)
     lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight, damping)
-    if damping > 0.0:
-        curvature, lines = curvature + lines, np.zeros_like(lines)
     values = activations.values(chunk)
     centre = activations.centre(values, chunk.weight)
-    values = values - centre[:, None]
-    grams, centred = [], []
-    for c in curvature.T:
-        bent = np.flatnonzero(c)
-        some = values[:, bent]
-        centred.append(some @ c[bent])
-        grams.append(matrices.gram(some * np.sqrt(c[bent]), chunk.threads))
-    grams, centred = np.array(grams), np.array(centred)
-    if damping == 0.0:
+    everywhere = np.arange(len(chunk.weight))
+    bent = [
+        _curved(chunk, values, centre, rows, c[rows])
+        for c, rows in ((c, np.flatnonzero(c)) for c in curvature.T)
+    ]
+    grams, centred = np.array([g for g, _ in bent]), np.array([c for _, c in bent])
+    total, of_lines = curvature.sum(axis=0), lines.sum(axis=0)
+    if damping > 0.0:
+        shared = lines.mean(axis=1)
+        gram, moments = _curved(chunk, values, centre, everywhere, shared)
+        grams, centred, total = grams + gram, centred + moments, total + shared.sum()
+        of_lines = np.zeros_like(of_lines)
+    else:
         columns = np.arange(len(values))
-        grams[:, columns, columns] += (values**2 @ lines).T
-    total = curvature.sum(axis=0)
-    moments = centred + total[:, None] * centre
-    return grams, centred, moments, total + lines.sum(axis=0)
+        grams[:, columns, columns] += np.outer(of_lines, _spread(chunk, values, centre))
+    return grams, centred, centred + total[:, None] * centre, total + of_lines
+
+
+def _spread(chunk: Chunk, values: Array, centre: Array) -> Array:
+    """The weighted mean square of columns relative to their centres, (m,); no copy of them."""
+    share = chunk.weight / chunk.weight.sum()
+    squares = np.einsum("ji,ji,i->j", values, values, share)
+    # A column that does not vary keeps a little, too.
+    least = np.finfo(float).eps * squares
+    return np.maximum(squares + centre * (centre - 2.0 * (values @ share)), least)
+
+
+def _curved(
+    chunk: Chunk, values: Array, centre: Array, rows: NDArray[np.intp], curvature: Array
+) -> tuple[Array, Array]:
+    """``Σ c k k``, (m, m), and ``Σ c k``, (m,), over some rows, ``k`` relative to the centre."""
+    root = np.sqrt(curvature)
+    some = (values if len(rows) == values.shape[1] else values[:, rows]) - centre[:, None]
+    some *= root
+    return matrices.gram(some, chunk.threads), some @ root
 
 
 def curvature_operators(

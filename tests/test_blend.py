@@ -1,0 +1,254 @@
+"""CV estimators average networks of several kinds where rows held out gain by it."""
+
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from sklearn_wedge import (
+    WedgeReLUClassifier,
+    WedgeReLUClassifierCV,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+from sklearn_wedge._core.losses import Pinball, SquaredError
+from sklearn_wedge._estimators.blend import PARTS_OF_A_BLEND, Blend, _losses, selected_shares
+from sklearn_wedge._estimators.fold_paths import FoldPath
+from sklearn_wedge._estimators.folds import Fold, Task
+from sklearn_wedge._estimators.held_out import held_out_shift
+from sklearn_wedge.inspection import CertificateDisplay
+
+LOSS = SquaredError()
+
+
+def data(n=150, seed=1):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 3))
+    smooth = np.sin(3 * X[:, 0]) * X[:, 1] + np.exp(X[:, 2] * X[:, 0])
+    return X, smooth + 0.05 * rng.normal(size=n)
+
+
+X, Y = data()
+NEW, _ = data(500, seed=2)
+
+
+@pytest.fixture(scope="module")
+def blended():
+    model = WedgeReLURegressorCV().fit(X, Y)
+    assert len(model.members_) > 1
+    return model
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return WedgeReLURegressorCV(blend=False).fit(X, Y)
+
+
+# Shares
+
+
+def shares_of(*predictions, target):
+    columns = [np.reshape(each, (-1, 1)) for each in predictions]
+    weight = np.full(len(target), 1 / len(target))
+    return selected_shares(LOSS, columns, np.reshape(target, (-1, 1)), weight)
+
+
+def test_errors_that_cancel_have_equal_shares():
+    target, error = np.zeros(4), np.array([1.0, -1.0, 2.0, -2.0])
+    assert_array_equal(shares_of(error, -error, target=target), [0.5, 0.5])
+
+
+def test_what_only_makes_it_worse_has_no_share():
+    target = np.arange(5.0)
+    assert_array_equal(shares_of(target, target + 1, target=target), [1.0, 0.0])
+
+
+def test_shares_are_near_those_of_least_squares():
+    rng = np.random.default_rng(0)
+    target, one, other = rng.normal(size=(3, 400))
+    first, second = target + one, target + 0.5 * other
+    found = shares_of(first, second, target=target)
+    between = first - second
+    best = between @ (target - second) / (between @ between)
+    assert found.sum() == pytest.approx(1.0)
+    assert_allclose(found[0], best, atol=1 / PARTS_OF_A_BLEND)
+
+
+# Estimators
+
+
+def test_the_network_chosen_is_the_first_member_as_it_is_alone(blended, alone):
+    first = blended.members_[0]
+    assert blended.best_params_ == alone.best_params_
+    assert first.params == {**blended.best_params_, "alpha": blended.alpha_}
+    assert first.certificate == blended.certificate_ == alone.certificate_
+    assert first.n_neurons == alone.n_neurons_ == alone.members_[0].n_neurons
+    most = sum(each.n_neurons for each in blended.members_)
+    assert first.n_neurons < blended.n_neurons_ <= most
+
+
+def test_it_predicts_the_average_of_its_members(blended, alone):
+    first, *others = blended.members_
+    assert sum(each.share for each in blended.members_) == pytest.approx(1.0)
+    expected = first.share * alone.predict(NEW)
+    for each in others:
+        # Its penalty means the same in a fit of one's own, which is closer to the optimum.
+        model = WedgeReLURegressor(**each.params, tol=1e-3).fit(X, Y)
+        expected += each.share * model.predict(NEW)
+    distance = np.sqrt(np.mean((blended.predict(NEW) - expected) ** 2))
+    assert distance < 0.03 * Y.std()
+    assert distance < 0.7 * np.sqrt(np.mean((alone.predict(NEW) - expected) ** 2))
+
+
+def test_all_members_have_inputs_as_the_one_chosen(blended):
+    for each in blended.members_:
+        for name in ("encoding", "clip_quantile"):
+            assert each.params[name] == blended.best_params_[name]
+
+
+def test_kinds_that_ran_to_be_averaged_are_the_last_stage(blended, alone):
+    ran, before = blended.cv_results_, alone.cv_results_
+    assert ran["iter"].max() == before["iter"].max() + 1
+    assert ran["params"][np.argmin(ran["rank_test_score"])] == blended.best_params_
+    assert_array_equal(ran["mean_test_score"][: len(before["iter"])], before["mean_test_score"])
+
+
+@pytest.mark.parametrize("parameters", [{"blend": False}, {"effort": "fast"}])
+def test_without_it_there_is_one_member(parameters):
+    model = WedgeReLURegressorCV(**parameters).fit(X, Y)
+    (member,) = model.members_
+    assert member.share == 1.0
+    assert member.n_neurons == model.n_neurons_
+
+
+def test_a_grid_of_candidates_chooses_one_network():
+    one = {"n_blocks": 1, "encoding": None, "clip_quantile": None}
+    kinds = {"interaction_order": (1, 2), "norm": ("l1", "l2")}
+    assert len(WedgeReLURegressorCV(5, **kinds, **one, cv=3).fit(X, Y).members_) == 1
+
+
+def test_where_nothing_can_be_validated_there_is_one_member():
+    assert len(WedgeReLURegressorCV().fit(X[:5], Y[:5]).members_) == 1
+
+
+def test_a_weight_is_as_many_copies(blended):
+    weight = np.random.default_rng(0).integers(0, 3, len(Y))
+    weighted = WedgeReLURegressorCV().fit(X, Y, sample_weight=weight)
+    copies = WedgeReLURegressorCV().fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight))
+    assert [each.share for each in weighted.members_] == [each.share for each in copies.members_]
+    assert_allclose(weighted.predict(NEW), copies.predict(NEW), rtol=1e-5, atol=1e-6)
+
+
+def test_the_order_of_rows_is_nothing(blended):
+    order = np.random.default_rng(0).permutation(len(Y))
+    other = WedgeReLURegressorCV().fit(X[order], Y[order])
+    assert [each.share for each in other.members_] == [each.share for each in blended.members_]
+    assert_allclose(other.predict(NEW), blended.predict(NEW), rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_read_and_saved_as_one_network(blended):
+    copied = pickle.loads(pickle.dumps(blended))
+    assert_array_equal(copied.predict(NEW), blended.predict(NEW))
+    assert blended.feature_importances_.sum() == pytest.approx(1.0)
+    assert len(blended.neurons_frame()) == blended.n_neurons_
+    text = blended.summary()
+    assert f"Average of {len(blended.members_)} networks" in text
+    assert f"{blended.members_[0].share:.2f} of" in text
+
+
+def test_effects_of_an_average_add_up_to_it():
+    kinds = {"interaction_order": (1, 2), "n_blocks": 1}
+    model = WedgeReLURegressorCV(**kinds).fit(X, Y)
+    assert len(model.members_) > 1
+    explanation = model.explain(NEW)
+    parts = explanation.contributions.sum(axis=1) + explanation.intercept
+    assert_allclose(parts, model.predict(NEW), rtol=1e-6, atol=1e-6)
+
+
+def test_log_odds_are_averaged_of_classifiers():
+    X, y = data(200, 2)
+    labels = (y + 0.2 * np.random.default_rng(2).normal(size=200) > 1).astype(int)
+    model = WedgeReLUClassifierCV().fit(X, labels)
+    assert len(model.members_) > 1
+    alone = clone(model).set_params(blend=False).fit(X, labels)
+    assert model.members_[0].certificate == alone.certificate_
+    expected = model.members_[0].share * alone.decision_function(NEW)
+    for each in model.members_[1:]:
+        one = WedgeReLUClassifier(**each.params, tol=1e-3).fit(X, labels)
+        expected += each.share * one.decision_function(NEW)
+    off = model.decision_function(NEW) - expected
+    assert np.std(off) < 0.5 * np.std(alone.decision_function(NEW) - expected)
+
+
+def test_other_kinds_have_as_many_layers_as_are_given():
+    kinds = {"interaction_order": (1, 2), "encoding": None, "clip_quantile": None}
+    model = WedgeReLURegressorCV(n_blocks=2, **kinds).fit(X, Y)
+    assert {each.params["n_blocks"] for each in model.members_} == {2}
+    assert set(model.cv_results_["param_n_blocks"]) == {2}
+
+
+def test_what_ran_only_to_be_averaged_is_ranked_last(blended):
+    ran = blended.cv_results_
+    beside = ran["iter"] == ran["iter"].max()
+    assert beside.any()
+    assert ran["rank_test_score"][beside].min() > ran["rank_test_score"][~beside].max()
+
+
+def test_whose_certificate_is_shown_is_said(blended, alone):
+    whose = f"of the first of {len(blended.members_)} networks averaged"
+    assert whose in blended._repr_html_()
+    assert whose not in alone._repr_html_()
+    title = CertificateDisplay.from_estimator(blended).ax_.get_title()
+    assert title.endswith(whose)
+    assert [block.certificate for block in blended.blocks_] == [None]
+
+
+def test_a_fold_without_weight_does_not_count():
+    folds = [(np.arange(75, 150), np.arange(75)), (np.arange(75), np.arange(75, 150))]
+    weight = np.where(np.arange(150) < 75, 0.0, 1.0)
+    target = Y[:, None]
+    task = Task(X, Y, target, weight, LOSS)
+    some = [Fold(*fold, place, 2) for place, fold in enumerate(folds)]
+
+    def outcome(factor):
+        said = tuple(FoldPath(held_out=(factor * target[fold.test],)) for fold in some)
+        return SimpleNamespace(at=0, folds=some, paths=said)
+
+    blend = Blend((outcome(0.5), outcome(1.5)), (0.5, 0.5))
+    assert_allclose(_losses(task, blend, some), [0.0])
+
+
+def test_predictions_that_are_no_numbers_have_no_share():
+    assert_array_equal(shares_of([0.0, 0.0], [np.nan, 1.0], [1.0, 1.0], target=[1, 1])[1], 0.0)
+    assert shares_of([0.0, 0.0], [np.nan, 1.0], [1.0, 1.0], target=[1.0, 1.0])[2] > 0.9
+
+
+def test_what_an_average_says_of_rows_held_out_is_the_average_of_what_its_members_say():
+    folds = [Fold(np.arange(6), np.arange(2), 0, 2), Fold(np.arange(6), np.arange(2, 5), 1, 2)]
+
+    def outcome(factor, n_folds):
+        said = [factor * np.ones((len(fold.test), 1)) for fold in folds[:n_folds]]
+        paths = [FoldPath(held_out=(each * np.nan, each)) for each in said]
+        return SimpleNamespace(at=1, folds=folds[:n_folds], paths=paths)
+
+    two, one = (Blend((outcome(1.0, 2), outcome(5.0, n)), (0.75, 0.25)) for n in (2, 1))
+    assert [each.tolist() for each in two.held_out] == [[[2.0]] * 2, [[2.0]] * 3]
+    # A kind that ran on fewer folds says nothing of the rest.
+    assert [each.tolist() for each in one.held_out] == [[[2.0]] * 2]
+
+
+def test_a_quantile_is_shifted_by_what_the_average_is_off():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(400, 1))
+    task = Task(rng.normal(size=(400, 2)), target[:, 0], target, np.ones(400), Pinball(0.8, 0.2))
+    fold = Fold(np.arange(0), np.arange(400), 0, 1)
+
+    def outcome(constant):
+        path = FoldPath(held_out=(np.full((400, 1), constant),))
+        return SimpleNamespace(at=0, folds=[fold], paths=[path])
+
+    shift = held_out_shift(task, Blend((outcome(-1.0), outcome(1.0)), (0.5, 0.5)))
+    assert_allclose(shift, np.quantile(target, 0.8), rtol=0.02)
