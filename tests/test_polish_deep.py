@@ -137,7 +137,7 @@ def test_a_trained_network_of_two_layers_is_lowered_with_a_bound_and_exports_pre
     assert estimator.n_blocks_ == len(estimator.blocks_) == 2
     given_block, last = estimator.blocks_
     assert given_block.certificate is None
-    assert "given" in repr(given_block)
+    assert "no certificate" in repr(given_block)
     assert last.certificate is result.certificate
     assert "the bound is about the last hidden layer given these" in result.certificate.scope
     new = np.random.default_rng(1).uniform(-1, 1, size=(50, 2))

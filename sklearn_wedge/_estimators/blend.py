@@ -68,8 +68,8 @@ class Member:
     >>> X = np.random.default_rng(0).uniform(-1, 1, size=(60, 2))
     >>> model = WedgeReLURegressorCV(blend=False).fit(X, np.abs(X[:, 0]))
     >>> (member,) = model.members_
-    >>> member.share, member.params["interaction_order"]
-    (1.0, 1)
+    >>> member.share, member.n_neurons == model.n_neurons_
+    (1.0, True)
     """
 
     share: float
