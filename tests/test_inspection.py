@@ -757,6 +757,15 @@ def test_a_summary_names_an_input_that_works_against_others_by_the_size_of_its_s
     assert f"Importances: x0 {shares[0]:.2f}, x1 {shares[1]:.2f}, x2" in model.summary()
 
 
+def test_a_summary_says_how_many_importances_it_leaves_out():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 8))
+    model = WedgeReLURegressor(1e-2, interaction_order=1).fit(X, np.abs(X) @ np.arange(1.0, 9.0))
+    n_used = np.count_nonzero(model.feature_importances_)
+    assert n_used > 5
+    assert f", and {n_used - 5} more" in " ".join(model.summary().split())
+
+
 def test_the_html_has_certificate_and_neurons_and_is_escaped():
     X, y, _ = table()
     unfitted = WedgeReLURegressor(0.02)

@@ -264,9 +264,11 @@ def summary(estimator: Any, feature_names: Sequence[str] | None = None) -> str:
     importances = getattr(estimator, "feature_importances_", None)
     if importances is not None and np.any(importances):
         # What works against others has a negative share.
-        strongest = np.argsort(-np.abs(importances), kind="stable")[:MOST_IN_SUMMARY]
+        strongest = np.argsort(-np.abs(importances), kind="stable")
         shares = [f"{names[k]} {importances[k]:.2f}" for k in strongest if importances[k]]
-        lines.append(f"Importances: {', '.join(shares)}")
+        n_more = len(shares) - MOST_IN_SUMMARY
+        more = f", and {n_more} more" if n_more > 0 else ""
+        lines.append(f"Importances: {', '.join(shares[:MOST_IN_SUMMARY])}{more}")
     lines = [fill(line, WIDTH, subsequent_indent="  ") for line in lines]
     strongest, before = chosen_lines(neurons, MOST_IN_SUMMARY)
     for title, part in (("Strongest neurons", strongest), ("Where", before)):
