@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from plain_cv import classifier_cv, regressor_cv
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,7 @@ from sklearn_wedge import (
     WedgeReLURegressorCV,
 )
 from sklearn_wedge._core.losses import SquaredError
+from sklearn_wedge._estimators import blend
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem, solve_alphas
 
@@ -148,13 +150,16 @@ def test_a_fit_that_was_stopped_adds_no_further_blocks():
     assert stopped.fit(X, y).n_blocks_ == 1 < full.n_blocks_
 
 
-def test_who_stops_the_last_fit_has_no_average():
+def test_who_stops_the_last_fit_has_no_average(monkeypatch):
+    monkeypatch.setattr(blend, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(blend, "NOISE", 0.0)
     rng = np.random.default_rng(1)
     X = rng.uniform(-1, 1, size=(150, 3))
     y = np.sin(3 * X[:, 0]) * X[:, 1] + np.exp(X[:, 2] * X[:, 0]) + 0.05 * rng.normal(size=150)
-    watched = WedgeReLURegressorCV().set_callbacks(Recorder()).fit(X, y)
-    stopped = WedgeReLURegressorCV().set_callbacks(Recorder(stop=is_round)).fit(X, y)
-    assert len(watched.members_) == 2
+    model = WedgeReLURegressorCV(interaction_order=(1, 2), n_blocks=1)
+    watched = clone(model).set_callbacks(Recorder()).fit(X, y)
+    stopped = clone(model).set_callbacks(Recorder(stop=is_round)).fit(X, y)
+    assert len(watched.members_) > 1
     (member,) = stopped.members_
     assert member.share == 1.0
     assert stopped.blend_gain_ == 0.0 < watched.blend_gain_
