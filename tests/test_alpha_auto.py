@@ -258,7 +258,7 @@ def test_rare_classes_stop_no_choice_and_those_without_weight_do_not_count(rare)
 def test_a_class_of_one_row_is_never_held_out():
     few = [0, *np.flatnonzero(Y > 0.5)[:12]]
     labels = np.arange(13) == 0
-    rows = DistinctRows(X[few], labels[:, np.newaxis].astype(float), np.ones(13))
+    rows = DistinctRows(X[few], labels[:, np.newaxis].astype(float), np.ones(13), 13)
     assert_array_equal(dealt(rows, 5, by_class=True) == -1, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the network may be constant
@@ -313,14 +313,14 @@ def test_a_large_table_is_validated_on_one_part_of_a_sample(monkeypatch):
 def test_parts_have_targets_and_classes_as_the_whole():
     rng = np.random.default_rng(3)
     target = np.sort(rng.normal(size=101))[:, None]
-    part = dealt(DistinctRows(target, target, np.ones(101)), 5, by_class=False)
+    part = dealt(DistinctRows(target, target, np.ones(101), 101), 5, by_class=False)
     assert sorted(np.bincount(part)) == [20, 20, 20, 20, 21]
     for k in range(5):
         places = np.flatnonzero(part == k)
         assert np.diff(places).max() <= 9  # one in each run of five
     assert len(set(part[::5].tolist())) > 1  # not the same one
     labels = np.repeat([0.0, 1.0, 2.0], [1, 3, 40])[:, None]
-    part = dealt(DistinctRows(labels, labels, np.ones(44)), 5, by_class=True)
+    part = dealt(DistinctRows(labels, labels, np.ones(44), 44), 5, by_class=True)
     assert part[0] == -1
     assert len(set(part[1:4].tolist())) == 3
     assert np.bincount(part[4:]).tolist() == [8] * 5

@@ -9,11 +9,10 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.network import Block, HiddenNeurons, Network
+from sklearn_wedge._core.network import Block, HiddenNeurons, Network, balance
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
-
 
 # Neurons are equal if their weights, offsets and heights differ by rounding: after this digit.
 DIGITS = 10
@@ -80,13 +79,6 @@ class _Member:
         neurons = self.network.blocks[own].neurons
         return replace(neurons, coef=self.share * neurons.coef) if k == self.depth - 1 else neurons
 
-    @property
-    def root(self) -> Array:
-        """Of each column of the last layer, second units of ramps last: what balances it."""
-        neurons = self.network.neurons
-        root = np.sqrt(np.linalg.norm(neurons.coef, axis=1))
-        return np.append(root, root[neurons.are_ramps])
-
 
 @dataclass(frozen=True)
 class _Layer:
@@ -110,12 +102,6 @@ class _Layer:
     def width(self) -> int:
         """Columns of its weights."""
         return len(self.neurons) + int(np.count_nonzero(self.neurons.are_ramps))
-
-    @property
-    def root(self) -> Array:
-        """See ``_Member.root``."""
-        root = np.sqrt(np.linalg.norm(self.neurons.coef, axis=1))
-        return np.append(root, root[self.neurons.are_ramps])
 
 
 def _joined(members: Sequence[_Member], layers: Sequence[_Layer], k: int, n_inputs: int) -> _Layer:
@@ -174,7 +160,9 @@ def _hidden(
             continue
         seen = [layers[j].units[m] + starts[j] for j in range(min(own, k))]
         rows, columns = np.concatenate([np.arange(n_inputs), *seen]), layer.units[m]
-        size = layer.root[columns] / each.root if is_last else np.ones(len(columns))
+        size = np.ones(len(columns))
+        if is_last:
+            size = balance(layer.neurons)[columns] / balance(each.network.neurons)
         weights[np.ix_(rows, columns)] = each.network.coefs[own] * size
         biases[columns] = each.network.intercepts[own] * size
     return weights, biases
@@ -182,10 +170,11 @@ def _hidden(
 
 def _output(members: Sequence[_Member], last: _Layer) -> Array:
     """Weights of the output (width, n_outputs), balanced with those of the last layer."""
-    root = last.root
+    root = balance(last.neurons)
     output = np.zeros((last.width, members[0].network.coefs[-1].shape[1]))
     for each, units in zip(members, last.units, strict=True):
-        output[units] += each.share * each.root[:, None] * each.network.coefs[-1]
+        own = balance(each.network.neurons)
+        output[units] += each.share * own[:, None] * each.network.coefs[-1]
     return np.divide(output, root[:, None], out=np.zeros_like(output), where=root[:, None] > 0)
 
 

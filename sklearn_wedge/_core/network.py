@@ -89,6 +89,12 @@ class HiddenNeurons:
         return f"HiddenNeurons(n_neurons={len(self)}, order={self.inputs.shape[1]})"
 
 
+def balance(neurons: HiddenNeurons) -> Array:
+    """By what units of the last layer are multiplied: of neurons, then of second units of ramps."""
+    root = np.sqrt(np.linalg.norm(neurons.coef, axis=1))
+    return np.append(root, root[neurons.are_ramps])
+
+
 @dataclass(frozen=True, repr=False)
 class Block:
     """One block of a network: a hidden layer, and how it was found.

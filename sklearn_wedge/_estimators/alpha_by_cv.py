@@ -175,9 +175,9 @@ class AlphaByCV:
             results = race.run(stages, candidates, told)
             best = self._best_of(results[-1])
             if self._blends(race.task):
-                shallowest = 1 if is_auto(self.n_blocks) else min(np.ravel(self.n_blocks).tolist())
+                shallowest = min(each["n_blocks"] for each in candidates)
                 return results, blended(race, stages[-1], results, best, shallowest, told)
-        return results, Blend((best,), alphas=(race.alpha_of(best),))
+        return results, Blend((best,))
 
     def _best_of(self, outcomes: Sequence[Outcome]) -> Outcome:
         """What is chosen; warnings and errors about the scores."""

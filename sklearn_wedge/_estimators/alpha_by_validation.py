@@ -203,7 +203,7 @@ def _best(
     combination: Combination,
     folds: Sequence[Fold],
     paths: Sequence[FoldPath],
-    n_rows: float,
+    n_rows: int,
 ) -> Choice:
     """The choice for a fit on so many distinct rows."""
     scores = mean_scores(paths)

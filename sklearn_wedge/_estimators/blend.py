@@ -19,9 +19,9 @@ from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Certificate
 from sklearn_wedge._estimators.base import MANY_ROWS, TOLERANCE_OF_ROUGH
 from sklearn_wedge._estimators.callbacks import FitTask
-from sklearn_wedge._estimators.fold_paths import as_good, left_to_gain
+from sklearn_wedge._estimators.fold_paths import as_good
 from sklearn_wedge._estimators.folds import Fold, Task
-from sklearn_wedge._estimators.race import NOISE, Outcome, Race, Runner
+from sklearn_wedge._estimators.race import NOISE, Outcome, Race, Runner, left_of
 from sklearn_wedge._estimators.race_plan import CLOSELY, Stage
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
@@ -86,8 +86,9 @@ class Member:
 class Blend:
     """Candidates and their shares in the average; the one that was chosen is the first.
 
-    ``alphas`` are the penalties of their fits on all rows, ``tried`` the outcomes of kinds that ran
-    for it only, ``gain`` is what it gains of the loss of the winner on rows held out.
+    ``alphas`` are the penalties of their fits on all rows, if there are several, ``tried`` the
+    outcomes of kinds that ran for it only, ``gain`` is what it gains of the loss of the winner on
+    rows held out.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -163,7 +164,7 @@ def blended(
     gain = _gain(race.task, blend, folds)
     if gain > 0:
         return replace(blend, gain=gain)
-    return Blend((best,), alphas=alphas[:1], tried=blend.tried)
+    return Blend((best,), tried=blend.tried)
 
 
 def roughness(n_rows: int) -> float:
@@ -197,9 +198,7 @@ def _of_other_kinds(
 
 def _is_far_behind(one: Outcome, outcomes: Sequence[Outcome]) -> bool:
     top = max(outcomes, key=lambda each: each.finite_score)
-    scores, losses = np.hstack([each.up_to_best for each in outcomes])
-    left = left_to_gain(top.up_to_best[1, -1], scores, losses)
-    return not one.score >= top.score - FAR_BEHIND * left
+    return not one.score >= top.score - FAR_BEHIND * left_of(top, outcomes)
 
 
 def _shares(task: Task, outcomes: Sequence[Outcome], folds: Sequence[Fold]) -> Array:

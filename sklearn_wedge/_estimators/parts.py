@@ -33,19 +33,14 @@ class DistinctRows:
     target : ndarray of shape (n, q)
         As the loss sees it.
     weight : ndarray of shape (n,)
-    share : float, default=1.0
-        What part of the distinct rows of a table these are.
+    n_of_table : int
+        How many distinct rows the table has that these are from.
     """
 
     X: Array
     target: Array
     weight: Array
-    share: float = 1.0
-
-    @property
-    def n_of_table(self) -> float:
-        """How many distinct rows the table has."""
-        return len(self.weight) / self.share
+    n_of_table: int
 
 
 def rows_to_choose_on(rows: Rows, by_class: bool) -> DistinctRows:
@@ -61,7 +56,7 @@ def rows_to_choose_on(rows: Rows, by_class: bool) -> DistinctRows:
     hashes, first = np.unique(hashes, return_index=True)
     limits = _limits(hashes, codes[first])
     found = _merged(rows.map(_contents_below, limits, by_class))
-    return replace(found, share=len(found.weight) / len(hashes))
+    return replace(found, n_of_table=len(hashes))
 
 
 def _limits(hashes: Hashes, codes: NDArray[np.intp]) -> Hashes:
@@ -79,7 +74,7 @@ def _merged(parts: list[tuple[Array, Array, Array]]) -> DistinctRows:
     # A power of two: huge weights do not overflow in a sum, and nothing is rounded.
     weight = np.ldexp(weight, -np.frexp(weight.max())[1])
     rows, weight, _ = merge_samples(X, target, weight, np.arange(len(weight)))
-    return DistinctRows(X[rows], target[rows], weight)
+    return DistinctRows(X[rows], target[rows], weight, len(weight))
 
 
 def _contents(chunk: Chunk) -> tuple[Array, Array, Array]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -393,6 +394,12 @@ def _shares_inputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.get("encoding") == other.get("encoding")
 
 
+def left_of(one: Outcome, outcomes: Sequence[Outcome]) -> float:
+    """What one leaves to gain, as far as all of them tell; see ``left_to_gain``."""
+    scores, losses = np.hstack([each.up_to_best for each in outcomes])
+    return left_to_gain(one.up_to_best[1, -1], scores, losses)
+
+
 def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     """Those that go on, the best first; of equal ones the simplest.
 
@@ -400,11 +407,7 @@ def best(outcomes: Sequence[Outcome], stage: Stage) -> list[Outcome]:
     that out.
     """
     ranked = sorted(outcomes, key=lambda each: (-each.finite_score, each.combination.complexity))
-    scores, losses = np.hstack([each.up_to_best for each in outcomes])
-
-    def left(one: Outcome) -> float:
-        return left_to_gain(one.up_to_best[1, -1], scores, losses)
-
+    left = partial(left_of, outcomes=outcomes)
     choose = _best_of_kinds if stage.kinds_first else _close_to_best
     ranked = choose(ranked, left)
     kept = ranked[: stage.n_kept]
@@ -465,9 +468,7 @@ def chosen(outcomes: Sequence[Outcome]) -> Outcome:
     scores = np.array([each.score for each in outcomes])
     top = outcomes[best_of(scores)]
     tied = [outcomes[k] for k in tied_with_best(scores)]
-    enough = OF_LEFT * left_to_gain(
-        top.up_to_best[1, -1], *np.hstack([each.up_to_best for each in outcomes])
-    )
+    enough = OF_LEFT * left_of(top, outcomes)
     good = [
         each
         for each in outcomes

@@ -99,7 +99,7 @@ def rows_of(task: Task) -> RaceRows:
     group = np.full(len(task.X), NOWHERE)
     group[present[order]] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
     X, target = X[order[starts]], target[order[starts]]
-    distinct = DistinctRows(X, target, np.ones(len(X)))
+    distinct = DistinctRows(X, target, np.ones(len(X)), len(X))
     keys = mixed(np.arange(len(X), dtype=np.uint64) ^ np.uint64(1 << 40))
     return RaceRows(group, distinct, _codes(task, target), np.argsort(keys, kind="stable"))
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core.network import balance
 from sklearn_wedge.export._outputs import with_output_layer
 
 Array = NDArray[np.float64]
@@ -207,9 +208,7 @@ def unit_norm_layers(model: Any) -> tuple[list[Array], list[Array]]:
     coefs, intercepts : lists of ndarrays
         Without those of the output.
     """
-    neurons = model.neurons_
-    root = np.sqrt(np.linalg.norm(neurons.coef, axis=1))
-    root = np.append(root, root[neurons.are_ramps])
+    root = balance(model.neurons_)
     *coefs, last = model.coefs_[:-1]
     *intercepts, bias = model.intercepts_[:-1]
     return [*coefs, last / root], [*intercepts, bias / root]
