@@ -28,8 +28,8 @@ LOSS = SquaredError()
 def data(n=150, seed=1):
     rng = np.random.default_rng(seed)
     X = rng.uniform(-1, 1, size=(n, 3))
-    smooth = np.sin(3 * X[:, 0]) * X[:, 1] + np.exp(X[:, 2] * X[:, 0])
-    return X, smooth + 0.05 * rng.normal(size=n)
+    smooth = np.sin(3 * X[:, 0]) + np.sin(3 * X[:, 1]) + np.sin(3 * X[:, 2] + X[:, 0])
+    return X, smooth + 0.4 * rng.normal(size=n)
 
 
 X, Y = data()

@@ -17,12 +17,21 @@ import joblib
 import numpy as np
 import pytest
 from joblib._parallel_backends import SequentialBackend
+from plain_cv import regressor_cv
+from sklearn.base import clone
 from threadpoolctl import threadpool_info
 
-from sklearn_wedge import WedgeFeatures, WedgeReLUClassifier, WedgeReLURegressor
-from sklearn_wedge._core.losses import OwnLoss
+from sklearn_wedge import (
+    WedgeFeatures,
+    WedgeReLUClassifier,
+    WedgeReLURegressor,
+    WedgeReLURegressorCV,
+)
+from sklearn_wedge._core.losses import OwnLoss, SquaredError
 from sklearn_wedge._core.pricing.pencils import KeptWhileThereIsRoom
 from sklearn_wedge._core.threads import _OneThread
+from sklearn_wedge._estimators.workers import Workers
+from sklearn_wedge._settings import options as options_module
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import build_problem
 
@@ -260,3 +269,54 @@ def test_a_fit_does_not_wait_for_the_workers_that_run_fits_of_a_search(n_jobs):
             joblib.Parallel(prefer="threads")([joblib.delayed(abs)(1)])
         model.fit(X, np.abs(X[:, 0] - X[:, 1]))
     assert model.certificate_.exact
+
+
+class TwoAtATime:
+    """A scorer that waits until it runs in two threads at once."""
+
+    def __init__(self):
+        self.met, self.threads = Barrier(2), set()
+
+    def __call__(self, model, X, y):
+        self.threads.add(current_thread())
+        self.met.wait(timeout=60)
+        return model.score(X, y)
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """Cores that a fit may use."""
+    monkeypatch.setattr(options_module, "_openmp_effective_n_threads", lambda: 2)
+
+
+def test_folds_share_the_threads_that_a_fit_may_use(two_threads):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 2))
+    scorer = TwoAtATime()
+    regressor_cv([0.1], cv=2, scoring=scorer).fit(X, np.abs(X[:, 0]))
+    assert len(scorer.threads) == 2
+
+
+def test_folds_have_one_thread_if_told_so(two_threads):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 2))
+    scorer = TwoAtATime()
+    scorer.met = Barrier(1)
+    regressor_cv([0.1], cv=2, scoring=scorer, n_jobs=1).fit(X, np.abs(X[:, 0]))
+    assert scorer.threads == {current_thread()}
+
+
+def test_folds_of_a_loss_that_cvxpy_solves_have_one_thread(two_threads):
+    assert Workers.of(None, FitOptions(), OwnLoss(absolute)).n_threads == 1
+    assert Workers.of(None, FitOptions(solver="cvxpy"), SquaredError()).n_threads == 1
+    assert Workers.of(None, FitOptions(), SquaredError()).n_threads == 2
+
+
+@pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLURegressorCV(effort="fast")])
+def test_what_is_chosen_does_not_depend_on_the_threads_of_folds(model, monkeypatch):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(120, 3))
+    y = np.abs(X[:, 0] - X[:, 1]) + 0.1 * np.random.default_rng(1).normal(size=120)
+    found = []
+    for n_threads in (1, 2, 4):
+        monkeypatch.setattr(options_module, "_openmp_effective_n_threads", lambda k=n_threads: k)
+        fit = clone(model).fit(X, y)
+        found.append((fit.alpha_, fit.predict(X).tobytes()))
+    assert found[0] == found[1] == found[2]

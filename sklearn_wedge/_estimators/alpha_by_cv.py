@@ -73,6 +73,7 @@ from sklearn_wedge._estimators.race_rows import (
     rows_of,
 )
 from sklearn_wedge._estimators.scoring import score_in_words
+from sklearn_wedge._estimators.workers import Workers
 from sklearn_wedge._settings.constraints import CONSTRAINT_PARAMETERS
 from sklearn_wedge._settings.options import (
     OPTION_CONSTRAINTS,
@@ -286,7 +287,7 @@ class AlphaByCV:
             lambda combination: self._scoring(combination, params),
             None if is_auto(self.alphas) else partial(self._alpha_grid, task),
             rows,
-            self.n_jobs,
+            Workers.of(self.n_jobs, FitOptions(n_jobs=self.n_jobs, solver=self.solver), task.loss),
             NOISE if self._races else 0.0,
             self._blends(task) or isinstance(task.loss, Pinball),
         )

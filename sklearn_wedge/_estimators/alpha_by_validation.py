@@ -35,6 +35,7 @@ from sklearn_wedge._estimators.fold_paths import (
 from sklearn_wedge._estimators.folds import Fold, Task, chance_in_words, judged
 from sklearn_wedge._estimators.found import Earlier, Found
 from sklearn_wedge._estimators.parts import DistinctRows, dealt, labels_of, rows_to_choose_on
+from sklearn_wedge._estimators.workers import Workers
 from sklearn_wedge._settings.objectives import targets_of
 from sklearn_wedge._settings.options import FitOptions, NumberIn
 from sklearn_wedge._text.names import column_names, names_of_several
@@ -153,7 +154,7 @@ def chosen_alpha(
     folds = [fold for fold in folds if not wrong[fold.place]]
     if not folds:
         return nothing_validated("no part of the rows can be held out")
-    combination, units = _tried(task, options, ROUGHLY if len(folds) > 1 else ROUGHLY_OF_ONE)
+    combination, units = _tried(task, options, len(folds))
     if combination is None:
         return nothing_validated("the network is constant at every alpha")
     (paths,) = paths_in_step(
@@ -161,7 +162,7 @@ def chosen_alpha(
         [combination],
         folds,
         [ByLoss(loss, units)],
-        1,
+        Workers.of(None, options, loss),
         told.elsewhere(told.estimator),
         f"alpha={AUTO!r}",
     )
@@ -183,12 +184,11 @@ def _folds(rows: DistinctRows, by_class: bool) -> list[Fold]:
     ]
 
 
-def _tried(task: Task, options: FitOptions, roughly: float) -> tuple[Combination | None, Sample]:
-    """What is tried, if a penalty makes a difference, and the sample whose units scores are in.
-
-    ``roughly`` is what networks are solved to, as a part of their own objective.
-    """
-    how = {"tol": max(TOLERANCE, options.tol), "rough": True, "roughly": roughly}
+def _tried(task: Task, options: FitOptions, n_folds: int) -> tuple[Combination | None, Sample]:
+    """What is tried, if a penalty makes a difference, and the sample whose units scores are in."""
+    how = {"tol": max(TOLERANCE, options.tol), "rough": True, "roughly": ROUGHLY_OF_ONE}
+    if n_folds > 1:  # that share the threads
+        how |= {"roughly": ROUGHLY, "n_jobs": None}
     loose = replace(options, pricing="search", verbose=0, proves=False, **how)
     problem, sample = task.problem(slice(None), loose)
     first = largest_value_of_constant(problem, problem.efforts(proves=False)[0])

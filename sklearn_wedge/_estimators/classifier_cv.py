@@ -115,7 +115,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads of the last fit;
-        each worker uses the threads that joblib leaves to it.
+        each worker uses the threads that joblib leaves to it. None: on as many threads as
+        scikit-learn's boosting would use (``OMP_NUM_THREADS`` counts), or as a context of joblib
+        says; what is chosen does not depend on it.
     verbose : int, default=0
         As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per
         combination as it is done, of 2 also one per penalty and fold.

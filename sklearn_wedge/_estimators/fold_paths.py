@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.network import deep_network_of
@@ -20,6 +20,7 @@ from sklearn_wedge._core.threads import single_threaded_blas
 from sklearn_wedge._estimators.callbacks import FitTask
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.found import Earlier
+from sklearn_wedge._estimators.workers import Workers
 from sklearn_wedge._settings.inputs import row_chunks, rows_in_cache
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge._training.problems import solve_blocks
@@ -319,7 +320,7 @@ def paths_in_step(
     combinations: Sequence[Combination],
     folds: Sequence[Fold],
     scorings: Sequence[Scoring],
-    n_jobs: int | None,
+    workers: Workers,
     validation: FitTask,
     name: str = "cross-validation",
 ) -> list[list[FoldPath]]:
@@ -335,8 +336,8 @@ def paths_in_step(
     folds : sequence of Fold
     scorings : sequence of Scoring
         Of each combination.
-    n_jobs : int or None
-        Folds and combinations in parallel.
+    workers : Workers
+        That folds and combinations are shared out over.
     validation : FitTask
         What is told of them.
     name : str, default="cross-validation"
@@ -364,7 +365,7 @@ def paths_in_step(
         which = [
             (some, j) for some in _together(combinations, paths, going) for j in range(len(folds))
         ]
-        results = Parallel(n_jobs=n_jobs)(
+        results = workers.parallel(len(which))(
             delayed(_went_on)(
                 [told[i][j] for i in some],
                 task,

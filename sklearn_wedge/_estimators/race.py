@@ -38,6 +38,7 @@ from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.found import Earlier
 from sklearn_wedge._estimators.race_plan import Stage, others
 from sklearn_wedge._estimators.race_rows import RaceRows, fewer
+from sklearn_wedge._estimators.workers import Workers
 from sklearn_wedge._settings.options import FitOptions
 
 # Penalties of a candidate that nothing is known of: each this fraction of the one before, down to
@@ -195,7 +196,7 @@ class Race:
         From options to penalties and the patience of the path; None: chosen stage by stage.
     rows : RaceRows or None
         Which rows come first; None: every stage has all.
-    n_jobs : int or None
+    workers : Workers
     noise : float
         See ``Outcome``.
     keeps_held_out : bool
@@ -209,7 +210,7 @@ class Race:
     scoring_of: Callable[[Combination], Scoring]
     grid_of: Callable[[FitOptions], tuple[NDArray, int | None]] | None
     rows: RaceRows | None
-    n_jobs: int | None
+    workers: Workers
     noise: float = NOISE
     keeps_held_out: bool = False
 
@@ -283,7 +284,7 @@ class Race:
                 combinations,
                 folds,
                 scorings,
-                self.n_jobs,
+                self.workers,
                 task,
                 f"cross-validation, {name}",
             )
