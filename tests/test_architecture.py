@@ -64,6 +64,7 @@ ALLOWED = {
         "_core.neurons",
         "_core.pricing",
         "_core.restricted",
+        "_core.sliding",
         "_core.solution",
     },
     "_core.warm_path": {

@@ -16,10 +16,20 @@ from sklearn_wedge import (
 )
 from sklearn_wedge._core.losses import Pinball, SquaredError
 from sklearn_wedge._estimators import blend
-from sklearn_wedge._estimators.blend import PARTS_OF_A_BLEND, Blend, _losses, selected_shares
-from sklearn_wedge._estimators.fold_paths import FoldPath
+from sklearn_wedge._estimators.blend import (
+    PARTS_OF_A_BLEND,
+    ROUGHLY,
+    Blend,
+    _losses,
+    _of_runners,
+    selected_shares,
+)
+from sklearn_wedge._estimators.fold_paths import Combination, FoldPath
 from sklearn_wedge._estimators.folds import Fold, Task
 from sklearn_wedge._estimators.held_out import held_out_shift
+from sklearn_wedge._estimators.race import Outcome, Runner
+from sklearn_wedge._estimators.race_plan import Stage
+from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge.inspection import CertificateDisplay
 
 LOSS = SquaredError()
@@ -278,3 +288,48 @@ def test_a_quantile_is_shifted_by_what_the_average_is_off():
 
     shift = held_out_shift(task, Blend((outcome(-1.0), outcome(1.0)), (0.5, 0.5)))
     assert_allclose(shift, np.quantile(target, 0.8), rtol=0.02)
+
+
+class FakeRace:
+    """A race in which each runner has the score of its order."""
+
+    def __init__(self, scores):
+        self.scores, self.calls = scores, []
+
+    def folds_of(self, stage):
+        return [Fold(np.arange(stage.n_rows), np.arange(3), 0, 1)]
+
+    def outcomes(self, stage, runners, folds, told, number):
+        self.calls.append((stage.n_rows, stage.roughly, number, [r.before for r in runners]))
+        return [
+            outcome_of(r.parameters["interaction_order"], self.scores, stage.n_rows, folds)
+            for r in runners
+        ]
+
+
+def outcome_of(order, scores, n_rows, folds):
+    path = FoldPath(scores=(-9.0, scores[order]), losses=(9.0, -scores[order]))
+    alphas, kind = np.array([1.0, 0.1]), (order, "l1", 1, None, None)
+    return Outcome(Combination(kind, FitOptions(), alphas, None), folds, [path], n_rows)
+
+
+def test_other_kinds_run_on_fewer_rows_first_and_drop_out_there_if_far_behind():
+    race = FakeRace({1: -4.0, 2: -1.2, 3: -1.0})
+    few, many = Stage(4_000, None, 4), Stage(20_000, None, 4, is_last=True)
+    rivals = [outcome_of(3, race.scores, 4_000, race.folds_of(few))]
+    best = outcome_of(3, race.scores, 20_000, race.folds_of(many))
+    runners = [Runner({"interaction_order": order}) for order in (1, 2)]
+    before, last = _of_runners(race, [few, many], runners, [rivals, [best]], None, best)
+    assert [each.combination.parameters["interaction_order"] for each in before] == [1, 2]
+    assert [each.combination.parameters["interaction_order"] for each in last] == [2]
+    rough = [(4_000, few.roughly, 2, [None, None]), (20_000, ROUGHLY, 3, [before[1]])]
+    assert race.calls == rough
+
+
+def test_other_kinds_run_on_all_rows_at_once_if_these_are_few():
+    race = FakeRace({1: -4.0, 2: -1.2, 3: -1.0})
+    stages = [Stage(500, None, 4), Stage(500, None, 4, is_last=True)]
+    best = outcome_of(3, race.scores, 500, race.folds_of(stages[1]))
+    runners = [Runner({"interaction_order": order}) for order in (1, 2)]
+    (last,) = _of_runners(race, stages, runners, [[best], [best]], None, best)
+    assert len(last) == 2

@@ -31,6 +31,7 @@ from sklearn_wedge._core.pricing import Pricing, SearchBudget
 from sklearn_wedge._core.problem import Effort, Problem
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
+    SlideRule,
     Weights,
     as_neurons,
     balanced_weights,
@@ -358,10 +359,33 @@ def test_a_slide_ends_that_gains_less_than_what_came_before():
     start = random_weights(X, target.mean(axis=0), 20, (0,))
     data = X, target, weight, loss
     little, much, all_steps = (
-        objective(slid(NetworkLoss(*data), start, 1e-3, True, 400, gained), *data, 1e-3)
-        for gained in (0.0, 10.0, None)
+        objective(slid(NetworkLoss(*data), start, 1e-3, True, 400, rule), *data, 1e-3)
+        for rule in (SlideRule(0.0), SlideRule(10.0), None)
     )
     assert all_steps <= little < much < objective(start, *data, 1e-3)
+
+
+def test_a_slide_ends_whose_steps_gain_less_than_the_least():
+    X, target, weight, loss = rows_of("squared")
+    start = random_weights(X, target.mean(axis=0), 20, (0,))
+    data = X, target, weight, loss
+    before = objective(start, *data, 1e-3)
+    long, short = (
+        before - objective(slid(NetworkLoss(*data), start, 1e-3, True, 400, rule), *data, 1e-3)
+        for rule in (SlideRule(-before), SlideRule(-before, least=0.1 * before))
+    )
+    assert 0.5 * long < short < long
+
+
+def test_slides_of_a_rough_network_leave_a_part_of_the_gap_wanted():
+    problem = problem_of()
+    state = column_generation.start(problem, 0.01)
+    for rough in (True, False):
+        rule = StoppingRule(1e-3, 5, rough=rough)
+        state = column_generation.step(problem, state, rule, problem.efforts(proves=False)[:1])
+        found = column_generation._slide_rule(problem, state, rule)
+        wanted = rule.gap_wanted(problem, state.objective)
+        assert found.least == (column_generation.LEFT_TO_A_ROUGH_SLIDE * wanted if rough else 0.0)
 
 
 def test_a_draft_is_fixed_by_its_seed_and_better_than_a_constant():

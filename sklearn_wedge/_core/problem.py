@@ -19,6 +19,7 @@ from sklearn_wedge._core.restricted import Columns, DualPoint, RestrictedProblem
 from sklearn_wedge._core.rows import Sample, TrainingSample, passes
 from sklearn_wedge._core.sliding import (
     NetworkLoss,
+    SlideRule,
     Weights,
     as_neurons,
     balanced_weights,
@@ -311,15 +312,17 @@ class Problem:
         return NetworkLoss(*data, self._sliding_loss, threads=chunk.threads)
 
     def slid(
-        self, neurons: Neurons, coef: Array, intercept: Array, alpha: float, gained: float | None
+        self,
+        neurons: Neurons,
+        coef: Array,
+        intercept: Array,
+        alpha: float,
+        rule: SlideRule | None,
     ) -> tuple[Neurons, Array, Array]:
-        """Neurons in use, their coefficients and the intercept after a slide, as a network.
-
-        ``gained`` is what was gained since the last one; None: it takes all its steps.
-        """
+        """Neurons in use, their coefficients and the intercept after a slide, as a network."""
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
-        moved = slid(self._network_loss, start, alpha, self.is_dense, STEPS_PER_SLIDE, gained)
+        moved = slid(self._network_loss, start, alpha, self.is_dense, STEPS_PER_SLIDE, rule)
         return as_neurons(moved, self.sample.points, self.neuron_class)
 
     def slid_layers(self, start: Weights, alpha: float, dense: bool, n_steps: int) -> Weights:
@@ -327,7 +330,7 @@ class Problem:
         chunk = self.restricted.rows.chunk
         data = chunk.inputs, chunk.target, chunk.weight
         loss = layered_loss(*data, self._sliding_loss, start, dense, chunk.threads)
-        return slid(loss, start, alpha, dense, n_steps, 0.0, self.neuron_class.norm)
+        return slid(loss, start, alpha, dense, n_steps, SlideRule(), self.neuron_class.norm)
 
     @property
     def is_dense(self) -> bool:

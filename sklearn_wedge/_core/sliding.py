@@ -318,25 +318,37 @@ class _EndsEarly(ABC):
         """Whether that is what the latest steps brought, down to this value."""
 
 
-class _WhileItPays(_EndsEarly):
-    """Ends a slide once its last steps gain less each than all since the last slide on average.
+@dataclass(frozen=True)
+class SlideRule:
+    """When a slide has gained enough.
 
-    That average has in it what was gained before the slide, for the price of some steps.
+    Once its latest steps gain less each than all since the last slide on average. That average has
+    in it what was gained before the slide, for the price of some steps.
 
-    Parameters
+    Attributes
     ----------
     gained : float
         Between the last slide and this one.
+    least : float
+        What the latest steps together have to gain in any case.
     """
 
-    def __init__(self, gained: float):
+    gained: float = 0.0
+    least: float = 0.0
+
+
+class _WhileItPays(_EndsEarly):
+    """Ends a slide by its rule."""
+
+    def __init__(self, rule: SlideRule):
         super().__init__()
-        self.gained = gained
+        self.rule = rule
 
     def is_little(self, latest: float, value: float) -> bool:
         """See ``_EndsEarly``."""
-        gained = self.gained + self.values[0] - value
-        return latest / LATEST_STEPS < gained / (PRICE_IN_STEPS + len(self.values))
+        gained = self.rule.gained + self.values[0] - value
+        on_average = gained / (PRICE_IN_STEPS + len(self.values))
+        return latest < max(LATEST_STEPS * on_average, self.rule.least)
 
 
 class _WhileItGains(_EndsEarly):
@@ -361,7 +373,7 @@ def slid(
     alpha: float,
     dense: bool,
     n_steps: int,
-    gained: float | None = None,
+    rule: SlideRule | None = None,
     norm: Norm = "l2",
 ) -> Weights:
     """Some steps of L-BFGS on mean loss ``+ α/2 Σ_j (‖w_j‖² + ‖a_j‖₂²)`` of the last hidden layer.
@@ -378,9 +390,8 @@ def slid(
         Whether any neuron may use any input; else weights that are zero stay so.
     n_steps : int
         At most.
-    gained : float, default=None
-        What was gained since the last slide, which tells when this one has gained enough; None: it
-        takes all its steps.
+    rule : SlideRule, default=None
+        When it has gained enough; None: it takes all its steps.
     norm : {"l1", "l2"}, default="l2"
         Of the weights of neurons, ``w_j``. Under l1 they keep their signs.
 
@@ -389,7 +400,7 @@ def slid(
     Weights
         Of an objective that is no higher, as far as the precision of the loss tells.
     """
-    pays = None if gained is None else _WhileItPays(gained)
+    pays = None if rule is None else _WhileItPays(rule)
     return _descended(loss, start, alpha, _Packing(start, dense, norm), n_steps, pays)
 
 

@@ -177,7 +177,7 @@ class AlphaByCV:
             best = self._best_of(results[-1])
             if self._blends(race.task):
                 shallowest = min(each["n_blocks"] for each in candidates)
-                return results, blended(race, stages[-1], results, best, shallowest, told)
+                return results, blended(race, stages, results, best, shallowest, told)
         return results, Blend((best,))
 
     def _best_of(self, outcomes: Sequence[Outcome]) -> Outcome:

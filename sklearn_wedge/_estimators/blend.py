@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _held_out(outcome: Outcome, n_folds: int) -> list[Array]:
 
 def blended(
     race: Race,
-    stage: Stage,
+    stages: Sequence[Stage],
     results: Sequence[Sequence[Outcome]],
     best: Outcome,
     n_blocks: int,
@@ -140,10 +141,9 @@ def blended(
     Parameters
     ----------
     race : Race
-    stage : Stage
-        The last one.
+    stages : sequence of Stage
     results : sequence of sequences of Outcome
-        Of the stages.
+        Of those that were run.
     best : Outcome
         The winner.
     n_blocks : int
@@ -152,19 +152,58 @@ def blended(
     """
     beside = [each for each in results[-1] if each is not best and _has_inputs_of(best, each)]
     runners = _of_other_kinds(results, [best, *beside], n_blocks)
-    folds = best.folds[: stage.n_first]
-    stage = replace(stage, roughly=roughness(best.n_rows))
-    tried = race.outcomes(stage, runners, folds, told, len(results)) if runners else []
-    together = [best, *(each for each in (*beside, *tried) if np.isfinite(each.score))]
+    *tried, last = _of_runners(race, stages, runners, results, told, best)
+    together = [best, *(each for each in (*beside, *last) if np.isfinite(each.score))]
+    folds = best.folds[: stages[-1].n_first]
     shares = _shares(race.task, together, folds)
     taken = [k for k, share in enumerate(shares) if share > 0]
     outcomes = tuple(together[k] for k in taken)
     alphas = tuple(map(race.alpha_of, outcomes))
-    blend = Blend(outcomes, tuple(shares[taken].tolist()), alphas, tuple(tried))
+    tried = tuple(chain(*tried, last))
+    blend = Blend(outcomes, tuple(shares[taken].tolist()), alphas, tried)
     gain = _gain(race.task, blend, folds)
     if gain > 0:
         return replace(blend, gain=gain)
     return Blend((best,), tried=blend.tried)
+
+
+def _of_runners(
+    race: Race,
+    stages: Sequence[Stage],
+    runners: Sequence[Runner],
+    results: Sequence[Sequence[Outcome]],
+    told: FitTask,
+    best: Outcome,
+) -> list[list[Outcome]]:
+    """Outcomes of other kinds in the last stage, and before it in that of fewer rows, if any.
+
+    On few rows a kind may have had other inputs, or dropped out early: on all of them its way down
+    to a penalty would cost more.
+    """
+    *early, last = stages
+    found: list[list[Outcome]] = []
+    if early and early[-1].n_rows < last.n_rows and runners:
+        folds = race.folds_of(early[-1])[: early[-1].n_first]
+        before = race.outcomes(early[-1], runners, folds, told, len(results))
+        found, runners = [before], _not_far_behind(before, results)
+    last = replace(last, roughly=roughness(best.n_rows))
+    number, folds = len(results) + len(found), best.folds[: last.n_first]
+    found.append(race.outcomes(last, runners, folds, told, number) if runners else [])
+    return found
+
+
+def _not_far_behind(
+    outcomes: Sequence[Outcome], results: Sequence[Sequence[Outcome]]
+) -> list[Runner]:
+    """Those that go on, by what they and others did on as many rows."""
+    sizes = {(each.n_rows, len(each.folds)) for each in outcomes}
+    beside = [each for each in chain(*results) if (each.n_rows, len(each.folds)) in sizes]
+    together = [*outcomes, *beside]
+    return [
+        Runner(each.combination.parameters, each)
+        for each in outcomes
+        if not _is_far_behind(each, together)
+    ]
 
 
 def roughness(n_rows: int) -> float:

@@ -227,7 +227,7 @@ class Race:
             is_wanted = len(runners) > stage.n_kept or _saves_work(stage, later, n_before, runners)
             if knows_penalties and not (is_wanted or stage.is_last):
                 continue  # nothing to find out
-            folds = self._folds_of(stage)
+            folds = self.folds_of(stage)
             first = folds[: stage.n_first]
             results.append(self.outcomes(stage, runners, first, told, len(results)))
             going_on = best(results[-1], stage)
@@ -236,7 +236,7 @@ class Race:
             runners = [Runner(each.combination.parameters, each) for each in going_on]
         return results
 
-    def _folds_of(self, stage: Stage) -> Sequence[Fold]:
+    def folds_of(self, stage: Stage) -> Sequence[Fold]:
         if self.rows is None:
             return self.folds
         return fewer(self.folds, self.rows, stage.n_rows, stage.n_folds)
