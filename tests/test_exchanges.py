@@ -73,6 +73,32 @@ def test_random_pencils_go_half_to_groups_of_neurons_and_half_anywhere():
     assert len(np.unique(inputs[:, 0])) > 10
 
 
+def pencils_beside_two_neurons(inputs):
+    weights, points = np.full((2, 3), 1 / 3), np.random.default_rng(0).normal(size=(50, 12))
+    at_hand = Neurons.unbounded(np.array(inputs), weights, np.zeros(2))
+    return random_pencils(PointTable(canonical(points)), at_hand, NeuronClass(3), 500, (0,)).inputs
+
+
+def test_random_pencils_are_in_distinct_inputs_of_two_neurons_and_one_more():
+    inputs = pencils_beside_two_neurons([[0, 1, 2], [2, 3, 4]])
+    assert np.all(np.diff(inputs, axis=1) > 0)
+    n_others = (inputs > 4).sum(axis=1)
+    assert n_others.max() == 1
+    assert 0.2 < n_others.mean() < 0.6
+    of_both = np.isin(inputs, [0, 1]).any(axis=1) & np.isin(inputs, [3, 4]).any(axis=1)
+    assert 0.2 < of_both.mean() < 0.7
+    assert set(range(12)) == set(inputs.ravel().tolist())
+
+
+def test_random_pencils_beside_neurons_of_two_inputs_take_any_others():
+    at_hand = Neurons.unbounded(np.array([[0, 1]]), np.full((1, 2), 0.5), np.zeros(1)).padded(3)
+    points = PointTable(canonical(np.random.default_rng(0).normal(size=(50, 12))))
+    inputs = random_pencils(points, at_hand, NeuronClass(3), 500, (0,)).inputs
+    assert np.all(np.diff(inputs, axis=1) > 0)
+    assert set(range(12)) == set(inputs.ravel().tolist())
+    assert np.mean((inputs[:, :2] == [0, 1]).all(axis=1)) > 0.5
+
+
 def test_groups_of_fewer_inputs_than_others_have_no_random_pencils():
     pencils = pencils_in_groups(((0, 1), (2, 3, 4), (5, 6, 7, 8)), 9)
     assert len(pencils) == 300

@@ -7,6 +7,8 @@ continuum, these are where best hyperplanes pass through samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,12 +56,12 @@ def random_pencils(
     if not groups:
         how_many = 0
     of_neurons = [_within(neurons, group) for group in groups]
-    used = np.repeat(np.arange(len(groups)), [len(inside) for inside in of_neurons])
     inputs = np.empty((how_many, order), dtype=np.intp)
-    for k in range(how_many):
-        # Every second one in any group: neurons at hand may all be in a few.
-        number = rng.choice(used) if k % 2 and len(used) else rng.integers(len(groups))
-        inputs[k] = _some_inputs(rng, of_neurons[number], groups[number], order)
+    numbers = _groups_drawn(rng, [len(inside) for inside in of_neurons], how_many)
+    for number in np.unique(numbers):
+        rows = np.flatnonzero(numbers == number)
+        drawn = _inputs_drawn(rng, of_neurons[number], groups[number], (len(rows), order))
+        inputs[rows] = drawn
     points = rng.integers(table.n_points, size=(how_many, order - 1))
     pencils = Pencils(np.sort(inputs, axis=1), np.sort(points, axis=1))
     return pencils.take(neuron_class.joins(pencils.inputs))
@@ -71,17 +73,52 @@ def _within(neurons: Neurons, group: NDArray[np.intp]) -> NDArray[np.intp]:
     return neurons.inputs[inside.all(axis=1)]
 
 
-def _some_inputs(
-    rng: np.random.Generator, of_neurons: NDArray[np.intp], group: NDArray[np.intp], order: int
+def _groups_drawn(
+    rng: np.random.Generator, n_neurons: Sequence[int], how_many: int
 ) -> NDArray[np.intp]:
-    """In a group: of two neurons of it and one more; any if these are too few."""
-    some = rng.choice(group, 1)
+    """Which of the groups, each with so many neurons; of every second draw one of a neuron.
+
+    The others are of any: neurons at hand may all be in a few.
+    """
+    if how_many == 0:
+        return np.empty(0, dtype=np.intp)
+    numbers = rng.integers(len(n_neurons), size=how_many)
+    used = np.repeat(np.arange(len(n_neurons)), n_neurons)
+    if len(used):
+        numbers[1::2] = rng.choice(used, how_many // 2)
+    return numbers
+
+
+def _inputs_drawn(
+    rng: np.random.Generator,
+    of_neurons: NDArray[np.intp],
+    group: NDArray[np.intp],
+    shape: tuple[int, int],
+) -> NDArray[np.intp]:
+    """Inputs of a group, (n, order): of two neurons of it and one more; any if these are too few.
+
+    Rows are drawn together: one by one that took as long as all sweeps of a long search.
+    """
+    n, order = shape
+    some = rng.choice(group, (n, 1))
     if len(of_neurons):
-        of_two = of_neurons[rng.integers(len(of_neurons), size=2)].ravel()
-        some = np.union1d(some, of_two[of_two >= 0])
-    if len(some) < order:
-        some = np.union1d(some, rng.choice(group, order, replace=False))
-    return rng.choice(some, order, replace=False)
+        of_two = of_neurons[rng.integers(len(of_neurons), size=(n, 2))].reshape(n, -1)
+        some = np.hstack([some, of_two])
+    some = np.hstack([_each_once(some), np.full(shape, -1)])
+    few = np.flatnonzero((some >= 0).sum(axis=1) < order)
+    any_inputs = rng.permuted(np.tile(group, (len(few), 1)), axis=1)
+    some[few, -order:] = any_inputs[:, :order]
+    some = _each_once(some)
+    # What is padding comes last.
+    place = np.where(some >= 0, rng.random(some.shape), 1.0)
+    return np.take_along_axis(some, np.argsort(place, axis=1, kind="stable")[:, :order], axis=1)
+
+
+def _each_once(inputs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Each row in ascending order; what is there already becomes padding, -1."""
+    inputs = np.sort(inputs, axis=1)
+    inputs[:, 1:][inputs[:, 1:] == inputs[:, :-1]] = -1
+    return inputs
 
 
 def exchange(
