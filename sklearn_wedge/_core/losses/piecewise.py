@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core import kernels
+from sklearn_wedge._core.kernels import ready
 from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
 if TYPE_CHECKING:
@@ -125,25 +127,12 @@ class Smoothed(SmoothLoss):
 
     def best_shift(self, prediction: Array, target: Array, weight: Array) -> Array:
         """The constants to add to predictions at which the mean of the envelopes is least, (q,)."""
-        distance = self.loss.kinks(target) - prediction
-        low, high = (np.broadcast_to(slope, distance.shape) for slope in self.loss.slopes(target))
-        # Where rows come to be around their kinks as the constant rises, and where they leave.
-        places = np.concatenate([distance - self.width * high, distance - self.width * low])
-        order = np.argsort(places, axis=0, kind="stable")
-        places = np.take_along_axis(places, order, axis=0)
-        curvature = np.cumsum(np.concatenate([weight, -weight])[order], axis=0) / self.width
-        lengths = np.diff(places, axis=0)
-        # What the slope has fallen by there, of what it falls by in all to be zero.
-        fallen = np.zeros_like(places)
-        np.cumsum(lengths * curvature[:-1], axis=0, out=fallen[1:])
-        wanted, outputs = weight @ high, np.arange(distance.shape[1])
-        place = np.clip(np.count_nonzero(fallen <= wanted, axis=0) - 1, 0, len(lengths) - 1)
-        rest = wanted - fallen[place, outputs]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = rest / (curvature * np.append(lengths, lengths[-1:], axis=0))[place, outputs]
-        # Where no row is around its kink, any constant is as good.
-        share = np.where(np.isfinite(share), np.clip(share, 0.0, 1.0), 0.0)
-        return places[place, outputs] + share * lengths[place, outputs]
+        distance = ready(self.loss.kinks(target) - prediction)
+        slopes = (np.broadcast_to(each, distance.shape) for each in self.loss.slopes(target))
+        low, high = (ready(each.astype(float)) for each in slopes)
+        shift = np.zeros(distance.shape[1])
+        kernels.envelopes.best_shift(distance, low, high, ready(weight), self.width, shift)
+        return shift
 
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivative of the mean loss in the prediction: 0 on the lines."""
