@@ -97,8 +97,7 @@ def test_the_parabola_of_a_damped_step_is_nowhere_below_the_envelope(name, seed)
     target, _, rng = sample(name, seed, 1)
     target, weight = target[:, :1], np.ones(1)
     prediction, other = 3 * rng.standard_normal((2, 1, 1))
-    curvature = smoothed.curvature(prediction, target, weight)
-    curvature = curvature + smoothed.curvature_of_lines(prediction, target, weight, 1.0)
+    curvature = smoothed.touching(prediction, target, weight)
     falls = smoothed.dual_point(prediction, target, weight)
     move = other - prediction
     parabola = smoothed.value(prediction, target, weight) - falls * move + curvature / 2 * move**2

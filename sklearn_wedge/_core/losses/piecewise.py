@@ -139,21 +139,21 @@ class Smoothed(SmoothLoss):
         _, slope, steep = self._slope(prediction, target)
         return np.where(slope == steep, weight[:, None] / self.width, 0.0)
 
-    def curvature_of_lines(
-        self, prediction: Array, target: Array, weight: Array, damping: float
-    ) -> Array:
-        """What a step takes for the curvature on the lines, (n, q).
+    def curvature_of_lines(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """What an undamped step takes for the curvature on the lines, (n, q): very little."""
+        _, slope, steep = self._slope(prediction, target)
+        return np.where(slope == steep, 0.0, weight[:, None] * (CURVATURE_OF_LINES / self.width))
 
-        So much of that of the parabola that touches the envelope there and its other line, and is
-        nowhere below; but always a little.
+    def touching(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The curvature of parabolas that touch the envelope and are nowhere below, (n, q).
+
+        On a line: of the one that touches the other line too. Around the kink: its own.
         """
-        distance, slope, steep = self._slope(prediction, target)
+        distance = self.loss.kinks(target) - prediction
         low, high = self.loss.slopes(target)
         from_centre = np.abs(distance - self.width / 2 * (low + high))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            touching = damping * (high - low) / 2 / from_centre
-        above = np.maximum(touching, CURVATURE_OF_LINES / self.width)
-        return np.where(slope == steep, 0.0, weight[:, None] * above)
+        half = (high - low) / 2
+        return weight[:, None] * (half / np.maximum(from_centre, self.width * half))
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """That of the loss, less ``width / 2 Σ v²/w``."""
