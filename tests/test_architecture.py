@@ -23,7 +23,7 @@ ALLOWED = {
     "_core.threads": set(),
     "_core.marginals": set(),
     "_core.encoding": set(),
-    "_core.losses": set(),
+    "_core.losses": {"_core.kernels"},
     "_core.kernels": {"_core.threads"},
     "_core.neurons": {"geometry", "_core.kernels"},
     "_core.rows": {

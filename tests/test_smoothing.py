@@ -23,6 +23,7 @@ from sklearn_wedge._core.rows import (
     OneChunk,
     Scaling,
     lumps,
+    passes,
 )
 
 LOSSES = {
@@ -97,8 +98,7 @@ def test_the_parabola_of_a_damped_step_is_nowhere_below_the_envelope(name, seed)
     target, _, rng = sample(name, seed, 1)
     target, weight = target[:, :1], np.ones(1)
     prediction, other = 3 * rng.standard_normal((2, 1, 1))
-    curvature = smoothed.curvature(prediction, target, weight)
-    curvature = curvature + smoothed.curvature_of_lines(prediction, target, weight, 1.0)
+    curvature = smoothed.touching(prediction, target, weight)
     falls = smoothed.dual_point(prediction, target, weight)
     move = other - prediction
     parabola = smoothed.value(prediction, target, weight) - falls * move + curvature / 2 * move**2
@@ -372,3 +372,44 @@ def test_the_best_shift_balances_the_dual_point_of_an_envelope(n, width):
     balanced = envelope.dual_point(prediction + shift, target, weight).sum(axis=0)
     # A row is steep: what rounding of its prediction may do.
     assert_allclose(balanced, 0.0, atol=1e-14 / width + 1e-14)
+
+
+@pytest.mark.parametrize("n_chunks", [1, 3])
+def test_a_damped_model_has_the_curvature_of_kinks_and_a_part_of_parabolas(n_chunks):
+    rng = np.random.default_rng(3)
+    X, target = rng.standard_normal((90, 2)), rng.standard_normal((90, 3))
+    weight, working = np.full(90, 1 / 90), np.array([0, 2, 3, 7])
+    neurons = neurons_through(X, np.tile([0, 1], (9, 1)), rng.integers(90, size=(9, 2)))
+    values = neurons.activations(X.T)
+    rows, activations = OneChunk(X, target, weight), KeptActivations(values)
+    if n_chunks > 1:
+        rows = LocalChunks(X, target, weight, 90 // n_chunks)
+        unscaled = Scaling(np.full(2, -np.inf), np.full(2, np.inf), np.zeros(2), np.ones(2))
+        activations = ComputedActivations(neurons, unscaled, values @ weight)
+    pinball = Pinball((0.1, 0.5, 0.9), (0.9, 0.5, 0.1))
+    envelope = envelopes.Envelope(pinball, rows, activations.take([]), 0.3, None)
+    predicted = rows.keep(lambda chunk: 0.1 * chunk.target)
+    grams, _, moments, total = envelope.model_sums(activations, working, predicted, False)
+    loss, at = envelope.loss, (0.1 * target, target, weight)
+    curvature = loss.curvature(*at) + loss.touching(*at).mean(axis=1)[:, None]
+    assert_allclose(total, curvature.sum(axis=0))
+    assert_allclose(moments, curvature.T @ values[working].T)
+    off = values[working] - (values @ weight)[working, None]
+    assert_allclose(grams, np.einsum("ra,jr,kr->ajk", curvature, off, off), atol=1e-12)
+
+
+def test_sums_over_all_rows_are_taken_once_for_steps_in_full(monkeypatch):
+    steps, taken = [], []
+    step, sums = envelopes.newton_step, passes.sums_of_touching
+
+    def counted(*args):
+        steps.append(step(*args))
+        return steps[-1]
+
+    monkeypatch.setattr(envelopes, "newton_step", counted)
+    monkeypatch.setattr(passes, "sums_of_touching", lambda *a: taken.append(1) or sums(*a))
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(300, 2))
+    y = np.sin(3 * X[:, 0]) + np.abs(X[:, 1]) + 0.3 * rng.standard_normal(300)
+    WedgeReLURegressor(alpha=3e-3, loss="absolute_error", pricing="search").fit(X, y)
+    assert sum(each.length == 1.0 for each in steps) > 2 * len(taken) > 0

@@ -21,6 +21,7 @@ __all__ = [
     "Threads",
     "active_set",
     "bins",
+    "envelopes",
     "fans",
     "filling",
     "groups",

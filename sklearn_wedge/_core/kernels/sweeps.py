@@ -155,6 +155,13 @@ def _lengths_l2(slope, sign, length):
 
 
 @compiled()
+def _invert(length):
+    """One over each length in place, 0 where there is none: once for all outputs."""
+    for p in range(len(length)):
+        length[p] = 0.0 if length[p] == 0 else 1.0 / length[p]
+
+
+@compiled()
 def _sides(slope, length, sum_x, sum_y, total_x, total_y, value, opposite):
     """What the dual makes of the two orientations of each line, of one output."""
     last = len(slope) - 1
@@ -166,6 +173,18 @@ def _sides(slope, length, sum_x, sum_y, total_x, total_y, value, opposite):
         inverse = 0.0 if length[p] == 0 else 1.0 / length[p]
         value[p] = active * inverse
         opposite[p] = inactive * inverse
+
+
+@compiled()
+def _add_sides(slope, inverse, sum_x, sum_y, total_x, total_y, squares, opposite_squares):
+    """Add the squares of the same of one of several outputs."""
+    last = len(slope) - 1
+    start_x, start_y = (total_x + sum_x[last]) / 2, (total_y + sum_y[last]) / 2
+    for p in range(len(slope)):
+        active = (start_y - sum_y[p]) - slope[p] * (start_x - sum_x[p])
+        inactive = active - (total_y - slope[p] * total_x)
+        squares[p] += (active * inverse[p]) * (active * inverse[p])
+        opposite_squares[p] += (inactive * inverse[p]) * (inactive * inverse[p])
 
 
 @compiled()
@@ -205,9 +224,8 @@ def largest(values):
 
 
 @compiled()
-def _first_position(values, best, order):
+def _first_position(values, threshold, order):
     """Of hyperplanes that are equally good but for rounding, that through the first sample."""
-    threshold = (1 - TIE) * best
     first = np.uint32(0xFFFF_FFFF)
     for p in range(len(values)):
         first = min(first, order[p] if values[p] >= threshold else np.uint32(0xFFFF_FFFF))
@@ -338,6 +356,8 @@ def turn(
         else:
             _lengths_l1(basis[b], slope, sign, length)
         if n_outputs > 1:
+            _invert(length)
+        if n_outputs > 1:
             squares[:] = 0.0
             opposite_squares[:] = 0.0
             products[:] = 0.0
@@ -349,23 +369,26 @@ def turn(
             else:
                 _cumulate(dual[k], order[b], right_x, right_y, sign, sum_x, sum_y)
             total_x, total_y = total[b, k, 0], total[b, k, 1]
-            _sides(slope, length, sum_x, sum_y, total_x, total_y, value, opposite)
-            if n_outputs > 1:
-                for p in range(n_positions):
-                    squares[p] += value[p] * value[p]
-                    opposite_squares[p] += opposite[p] * opposite[p]
-                if rejections:
-                    _add_products(sum_x, sum_y, total_x, total_y, products)
+            sums = sum_x, sum_y, total_x, total_y
+            if n_outputs == 1:
+                _sides(slope, length, *sums, value, opposite)
+                continue
+            _add_sides(slope, length, *sums, squares, opposite_squares)
+            if rejections:
+                _add_products(*sums, products)
         if n_outputs > 1:
             for p in range(n_positions):
-                found[p] = sqrt(max(squares[p], opposite_squares[p]))
+                found[p] = max(squares[p], opposite_squares[p])
         elif directions.shape[1] > 0:
             _monotone(basis[b], slope, directions[b], value, opposite, found)
         else:
             for p in range(n_positions):
                 found[p] = max(abs(value[p]), abs(opposite[p]))
-        best = largest(found)
-        event = np.int64(_first_position(found, best, order[b]))
+        best, tied = largest(found), 1 - TIE
+        if n_outputs > 1:
+            tied *= tied  # of squares
+        event = np.int64(_first_position(found, tied * best, order[b]))
+        best = sqrt(best) if n_outputs > 1 else best
         slope_at = VERTICAL if x[b, event] == 0 else y[b, event] / x[b, event]
         slope_at = min(max(slope_at, -VERTICAL), VERTICAL)
         if rejections:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_wedge._core import kernels
+from sklearn_wedge._core.kernels import ready
 from sklearn_wedge._core.losses.base import Array, KinkedLoss, SmoothLoss, sum_of_squares
 
 if TYPE_CHECKING:
@@ -125,46 +127,33 @@ class Smoothed(SmoothLoss):
 
     def best_shift(self, prediction: Array, target: Array, weight: Array) -> Array:
         """The constants to add to predictions at which the mean of the envelopes is least, (q,)."""
-        distance = self.loss.kinks(target) - prediction
-        low, high = (np.broadcast_to(slope, distance.shape) for slope in self.loss.slopes(target))
-        # Where rows come to be around their kinks as the constant rises, and where they leave.
-        places = np.concatenate([distance - self.width * high, distance - self.width * low])
-        order = np.argsort(places, axis=0, kind="stable")
-        places = np.take_along_axis(places, order, axis=0)
-        curvature = np.cumsum(np.concatenate([weight, -weight])[order], axis=0) / self.width
-        lengths = np.diff(places, axis=0)
-        # What the slope has fallen by there, of what it falls by in all to be zero.
-        fallen = np.zeros_like(places)
-        np.cumsum(lengths * curvature[:-1], axis=0, out=fallen[1:])
-        wanted, outputs = weight @ high, np.arange(distance.shape[1])
-        place = np.clip(np.count_nonzero(fallen <= wanted, axis=0) - 1, 0, len(lengths) - 1)
-        rest = wanted - fallen[place, outputs]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = rest / (curvature * np.append(lengths, lengths[-1:], axis=0))[place, outputs]
-        # Where no row is around its kink, any constant is as good.
-        share = np.where(np.isfinite(share), np.clip(share, 0.0, 1.0), 0.0)
-        return places[place, outputs] + share * lengths[place, outputs]
+        distance = ready(self.loss.kinks(target) - prediction)
+        slopes = (np.broadcast_to(each, distance.shape) for each in self.loss.slopes(target))
+        low, high = (ready(each.astype(float)) for each in slopes)
+        shift = np.zeros(distance.shape[1])
+        kernels.envelopes.best_shift(distance, low, high, ready(weight), self.width, shift)
+        return shift
 
     def curvature(self, prediction: Array, target: Array, weight: Array) -> Array:
         """Second derivative of the mean loss in the prediction: 0 on the lines."""
         _, slope, steep = self._slope(prediction, target)
         return np.where(slope == steep, weight[:, None] / self.width, 0.0)
 
-    def curvature_of_lines(
-        self, prediction: Array, target: Array, weight: Array, damping: float
-    ) -> Array:
-        """What a step takes for the curvature on the lines, (n, q).
+    def curvature_of_lines(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """What an undamped step takes for the curvature on the lines, (n, q): very little."""
+        _, slope, steep = self._slope(prediction, target)
+        return np.where(slope == steep, 0.0, weight[:, None] * (CURVATURE_OF_LINES / self.width))
 
-        So much of that of the parabola that touches the envelope there and its other line, and is
-        nowhere below; but always a little.
+    def touching(self, prediction: Array, target: Array, weight: Array) -> Array:
+        """The curvature of parabolas that touch the envelope and are nowhere below, (n, q).
+
+        On a line: of the one that touches the other line too. Around the kink: its own.
         """
-        distance, slope, steep = self._slope(prediction, target)
+        distance = self.loss.kinks(target) - prediction
         low, high = self.loss.slopes(target)
         from_centre = np.abs(distance - self.width / 2 * (low + high))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            touching = damping * (high - low) / 2 / from_centre
-        above = np.maximum(touching, CURVATURE_OF_LINES / self.width)
-        return np.where(slope == steep, 0.0, weight[:, None] * above)
+        half = (high - low) / 2
+        return weight[:, None] * (half / np.maximum(from_centre, self.width * half))
 
     def dual_value(self, dual: Array, target: Array, weight: Array) -> float:
         """That of the loss, less ``width / 2 Σ v²/w``."""

@@ -198,11 +198,15 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         return Optimum(coef, intercept, predicted, dual)
 
     def model_sums(
-        self, activations: Activations, predicted: Kept, levelled: bool
+        self,
+        activations: Activations,
+        working: NDArray[np.intp],
+        predicted: Kept,
+        levelled: bool,
     ) -> tuple[Array, ...]:
         """What the quadratic model of a smooth loss is made of: see ``passes.model_sums``."""
-        sums = passes.model_sums
-        return self.rows.sum(sums, activations, self.loss, levelled, along=(predicted,))
+        some, sums = activations.take(working), passes.model_sums
+        return self.rows.sum(sums, some, self.loss, levelled, along=(predicted,))
 
     def balanced(self, dual: Kept) -> DualPoint:
         """A dual point of the domain made to sum to zero without leaving it."""

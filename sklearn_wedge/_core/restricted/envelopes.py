@@ -10,6 +10,7 @@ from sklearn_wedge._core.restricted.columns import Columns, total_length
 from sklearn_wedge._core.restricted.groups import STATIONARITY_TOLERANCE
 from sklearn_wedge._core.restricted.model import Point
 from sklearn_wedge._core.restricted.newton import CLOSE, ProximalNewton, newton_step
+from sklearn_wedge._core.restricted.touching import Touching
 from sklearn_wedge._core.rows import Activations, Kept, OneChunk, Rows, passes
 
 Array = NDArray[np.float64]
@@ -49,6 +50,7 @@ class Envelope(ProximalNewton):
         super().__init__(loss.smoothed(width), rows, nothing)
         self.width, self.around = width, around
         self._damping = 1.0
+        self._touching: Touching | None = None
 
     def predict(self, columns: Columns, coef: Array, intercept: Array) -> Kept:
         """Where the envelope around zero is evaluated."""
@@ -58,11 +60,25 @@ class Envelope(ProximalNewton):
         return self.rows.keep(passes.moved, self.width, along=(predicted, self.around))
 
     def model_sums(
-        self, activations: Activations, predicted: Kept, levelled: bool
+        self,
+        activations: Activations,
+        working: NDArray[np.intp],
+        predicted: Kept,
+        levelled: bool,
     ) -> tuple[Array, ...]:
-        """Those of the rows around their kinks and, as far as steps are damped, of the others."""
-        sums = passes.bent_model_sums
-        return self.rows.sum(sums, activations, self.loss, self._damping, along=(predicted,))
+        """Those of the rows around their kinks and, as far as steps are damped, of all of them."""
+        if self._damping == 0.0:
+            sums, some = passes.bent_model_sums, activations.take(working)
+            return self.rows.sum(sums, some, self.loss, along=(predicted,))
+        if self._touching is None:
+            self._touching = Touching(self.rows, self.loss, activations, predicted)
+        of_kinks = self.rows.sum(
+            passes.damped_model_sums,
+            *(activations, working, self.loss),
+            along=(predicted, self._touching.centres),
+        )
+        of_all = self._touching.sums(working)
+        return tuple(a + self._damping * b for a, b in zip(of_kinks, of_all, strict=True))
 
     def descended(
         self, start: Point, accuracy: float, farthest: float, at_most: int
@@ -71,11 +87,12 @@ class Envelope(ProximalNewton):
 
         The decrease that a step promises does not tell: a narrow envelope is steep, and far from
         its optimum only in the gradient. The first models have some of the curvature of the
-        parabolas that touch the envelope where it is a line, and are nowhere below: with all of it
-        a step is in full, if a modest one. The more steps are taken in full, the less of that, down
-        to Newton's own.
+        parabolas that touch the envelope where steps began, and are nowhere below: with all of it
+        the first step is in full, if a modest one. The more steps are taken in full, the less of
+        that, down to Newton's own; after a shorter one the parabolas are those at its end.
         """
         point, close, self._damping = self._with_best_intercept(start), 0, FIRST_DAMPING
+        self._touching = None
         for n_steps in range(at_most):
             gap = _gap(point, farthest)
             if gap <= accuracy:
@@ -86,6 +103,8 @@ class Envelope(ProximalNewton):
                 return point, n_steps
             point = self._with_best_intercept(step.after)
             self._damping = _damping_after(self._damping, step.length)
+            if step.length < 1.0:  # only parabolas at the point itself are nowhere below
+                self._touching = None
             close = close + 1 if step.promised <= CLOSE * abs(point.objective) else 0
             if close >= CLOSE_STEPS:
                 return point, n_steps + 1

@@ -160,7 +160,7 @@ class Point:
 
     def model(self, working: NDArray[np.intp], levelled: bool) -> QuadraticModel:
         """The quadratic model of the loss over some of the columns."""
-        activations = self.columns.activations.take(working)
-        sums = self.problem.model_sums(activations, self.predicted, levelled)
+        activations, predicted = self.columns.activations, self.predicted
+        sums = self.problem.model_sums(activations, working, predicted, levelled)
         products, dual_sum = self.products
         return quadratic_model(sums, products[working], dual_sum)

@@ -41,6 +41,12 @@ class Activations(Protocol):
     def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
         """On some rows of a chunk, (m, k)."""
 
+    def part(self, chunk: Chunk, columns: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """Of some columns on some rows of a chunk."""
+
+    def centres(self, chunk: Chunk) -> Array:
+        """What values may be taken relative to on the rows of a chunk, (m,)."""
+
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """``Σ_j coef_j h_j`` on the rows of a chunk, (r, q), of coefficients (m, q)."""
 
@@ -91,6 +97,14 @@ class KeptActivations:
     def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
         """See ``Activations``."""
         return self.array[:, which]
+
+    def part(self, chunk: Chunk, columns: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """See ``Activations``."""
+        return self.array[np.ix_(columns, rows)]
+
+    def centres(self, chunk: Chunk) -> Array:
+        """See ``Activations``: the means."""
+        return self.centre(self.array, chunk.weight)
 
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """See ``Activations``."""
@@ -151,6 +165,14 @@ class ComputedActivations:
     def of_rows(self, chunk: Chunk, which: NDArray[np.intp]) -> Array:
         """See ``Activations``."""
         return self.neurons.activations(self.scaling.columns(chunk.inputs[which]))
+
+    def part(self, chunk: Chunk, columns: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """See ``Activations``."""
+        return self.take(columns).of_rows(chunk, rows)
+
+    def centres(self, chunk: Chunk) -> Array:
+        """See ``Activations``."""
+        return self.means
 
     def combined(self, chunk: Chunk, coef: Array) -> Array:
         """See ``Activations``."""

@@ -6,6 +6,7 @@ Functions of a chunk for ``Rows``, and what becomes of their sums.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,34 +180,74 @@ def model_sums(
 
 
 def bent_model_sums(
-    chunk: Chunk, predicted: Array, activations: Activations, loss: Smoothed, damping: float
+    chunk: Chunk, predicted: Array, activations: Activations, loss: Smoothed
 ) -> tuple[Array, ...]:
-    """``model_sums`` of the rows whose loss is curved there, and of the others if damped.
+    """``model_sums`` of the rows whose loss is curved there.
 
-    Damping is the same for all outputs: one matrix of all rows, besides those of few rows each. If
-    there is none, the diagonal of what a slight curvature of the others would add stands for them:
-    it keeps the model from being singular.
+    The diagonal of what a slight curvature of the others would add stands for them: it keeps the
+    model from being singular.
     """
-    curvature = loss.curvature(predicted, chunk.target, chunk.weight)
-    lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight, damping)
     values = activations.values(chunk)
     centre = activations.centre(values, chunk.weight)
-    everywhere = np.arange(len(chunk.weight))
-    bent = [
-        _curved(chunk, values, centre, rows, c[rows])
-        for c, rows in ((c, np.flatnonzero(c)) for c in curvature.T)
-    ]
-    grams, centred = np.array([g for g, _ in bent]), np.array([c for _, c in bent])
-    total, of_lines = curvature.sum(axis=0), lines.sum(axis=0)
-    if damping > 0.0:
-        shared = lines.mean(axis=1)
-        gram, moments = _curved(chunk, values, centre, everywhere, shared)
-        grams, centred, total = grams + gram, centred + moments, total + shared.sum()
-        of_lines = np.zeros_like(of_lines)
-    else:
-        columns = np.arange(len(values))
-        grams[:, columns, columns] += np.outer(of_lines, _spread(chunk, values, centre))
+    curvature = loss.curvature(predicted, chunk.target, chunk.weight)
+    grams, centred, total = _bent(chunk, curvature, centre, lambda rows: values[:, rows])
+    of_lines = loss.curvature_of_lines(predicted, chunk.target, chunk.weight).sum(axis=0)
+    columns = np.arange(len(values))
+    grams[:, columns, columns] += np.outer(of_lines, _spread(chunk, values, centre))
     return grams, centred, centred + total[:, None] * centre, total + of_lines
+
+
+def damped_model_sums(
+    chunk: Chunk,
+    predicted: Array,
+    centres: Array,
+    activations: Activations,
+    working: NDArray[np.intp],
+    loss: Smoothed,
+) -> tuple[Array, ...]:
+    """The same of some columns, and nothing for the others: see ``sums_of_touching``."""
+    curvature, centre = loss.curvature(predicted, chunk.target, chunk.weight), centres[working]
+    some = partial(activations.part, chunk, working)
+    grams, centred, total = _bent(chunk, curvature, centre, some)
+    return grams, centred, centred + total[:, None] * centre, total
+
+
+def centres(chunk: Chunk, activations: Activations) -> Array:
+    """What columns are taken relative to, (m,)."""
+    return activations.centres(chunk)
+
+
+def root_of_touching(chunk: Chunk, predicted: Array, loss: Smoothed) -> Array:
+    """The root of the curvature of parabolas that touch, (r,): its mean over outputs."""
+    return np.sqrt(loss.touching(predicted, chunk.target, chunk.weight).mean(axis=1))
+
+
+def sums_of_touching(
+    chunk: Chunk, root: Array, centres: Array, activations: Activations
+) -> tuple[Array, ...]:
+    """``model_sums`` of one output with curvatures that have this root."""
+    values = activations.values(chunk) - centres[:, None]
+    values *= root
+    total, centred = root @ root, values @ root
+    moments = centred + total * centres
+    return matrices.gram(values, chunk.threads), centred, moments, np.atleast_1d(total)
+
+
+def _bent(
+    chunk: Chunk, curvature: Array, centre: Array, some: Callable[[NDArray[np.intp]], Array]
+) -> tuple[Array, Array, Array]:
+    """``Σ W k k``, (q, m, m), ``Σ W k``, (q, m), and ``Σ W``, (q,), of few rows of each output.
+
+    ``some`` are the values on some rows.
+    """
+    found = []
+    for of_output in curvature.T:
+        rows = np.flatnonzero(of_output)
+        root = np.sqrt(of_output[rows])
+        values = (some(rows) - centre[:, None]) * root
+        found.append((matrices.gram(values, chunk.threads), values @ root))
+    grams, centred = np.array([g for g, _ in found]), np.array([c for _, c in found])
+    return grams, centred, curvature.sum(axis=0)
 
 
 def _spread(chunk: Chunk, values: Array, centre: Array) -> Array:
@@ -216,16 +257,6 @@ def _spread(chunk: Chunk, values: Array, centre: Array) -> Array:
     # A column that does not vary keeps a little, too.
     least = np.finfo(float).eps * squares
     return np.maximum(squares + centre * (centre - 2.0 * (values @ share)), least)
-
-
-def _curved(
-    chunk: Chunk, values: Array, centre: Array, rows: NDArray[np.intp], curvature: Array
-) -> tuple[Array, Array]:
-    """``Σ c k k``, (m, m), and ``Σ c k``, (m,), over some rows, ``k`` relative to the centre."""
-    root = np.sqrt(curvature)
-    some = (values if len(rows) == values.shape[1] else values[:, rows]) - centre[:, None]
-    some *= root
-    return matrices.gram(some, chunk.threads), some @ root
 
 
 def curvature_operators(
