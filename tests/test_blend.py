@@ -333,3 +333,11 @@ def test_other_kinds_run_on_all_rows_at_once_if_these_are_few():
     runners = [Runner({"interaction_order": order}) for order in (1, 2)]
     (last,) = _of_runners(race, stages, runners, [[best], [best]], None, best)
     assert len(last) == 2
+
+
+def test_losses_with_kinks_have_no_average():
+    model = cv(loss="absolute_error").fit(X, Y)
+    assert [each.share for each in model.members_] == [1.0]
+    assert model.blend_gain_ == 0.0
+    assert not model._blends(SimpleNamespace(loss=Pinball(0.5, 0.5)))
+    assert model._blends(SimpleNamespace(loss=SquaredError()))

@@ -89,7 +89,8 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         loss of rows held out; one network stays alone if the average does not gain 1 % of that and
         half a standard error over the folds. The average is one network with the neurons of all
         (``members_``): what is read, explained or exported is that. False, or ``effort="fast"``, or
-        a loss of your own without a gradient: the network chosen, alone.
+        a loss with kinks (whose fits take several times as long) or of your own without a gradient:
+        the network chosen, alone.
     cv : int, cross-validation generator or iterable, default=None
         The folds. None: of a race, parts of the rows by their content, so that their order does not
         count and a weight of k is k copies, repeated if rows are few; else 5-fold. An int for the
