@@ -41,8 +41,8 @@ FAR = [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
 # After the turns every second round is one, for as long as so many pairs of rounds take this
 # fraction off the objective. On fifths held out of kin8nm, concrete, Boston and phoneme, order 3,
 # fits to a tolerance of 1e-3 took 1.6 to 2.7 times as long, for objectives that were 0.2 % lower in
-# the mean; losses were from 5 % higher to 2 % lower, and as noisy. Half the pairs and two thirds
-# of the fraction left 1 % of the objective.
+# the mean and losses that were no lower. Half as many pairs and two thirds of the fraction left 1 %
+# of the objective.
 PAIRS_OF_ROUNDS, LEAST_GAIN_OF_PAIRS = 6, 3e-3
 
 
