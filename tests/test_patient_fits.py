@@ -86,10 +86,3 @@ def test_the_first_block_of_a_patient_fit_is_solved_to_its_tolerance():
     )
     assert patient.converged
     assert patient.certificate == plain.certificate
-
-
-def test_the_number_of_threads_leaves_every_bit_of_a_patient_fit():
-    one, two = (last_solution(replace(OPTIONS, n_jobs=k, max_iter=6)) for k in (1, 2))
-    assert one.certificate == two.certificate
-    np.testing.assert_array_equal(one.neurons.weights, two.neurons.weights)
-    np.testing.assert_array_equal(one.coef, two.coef)
