@@ -35,15 +35,12 @@ STEPS, STEPS_OF_ROUGH = 300, 50
 TURNS, TURNS_OF_ROUGH, LEAST_GAIN_OF_TURN = 4, 1, 3e-3
 # Rounds of local moves in a turn, at most: the next turn gains as much as more of them.
 ROUNDS_OF_TURN = 5
-# Where local moves see a small part of the class, and nothing is proved, each turn ends with such a
-# round. On kin8nm, order 3, the objective is 2 % lower by that in the end.
-FAR = [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
-# After the turns every second round is one, for as long as so many pairs of rounds take this
-# fraction off the objective. On fifths held out of kin8nm, concrete, Boston and phoneme, order 3,
-# fits to a tolerance of 1e-3 took 1.6 to 2.7 times as long, for objectives that were 0.2 % lower in
-# the mean and losses that were no lower. Half as many pairs and two thirds of the fraction left 1 %
-# of the objective.
-PAIRS_OF_ROUNDS, LEAST_GAIN_OF_PAIRS = 6, 3e-3
+# Where local moves see a small part of the class, and nothing is proved, every second round after
+# the turns has a long search, for as long as so many pairs of rounds take this fraction off the
+# objective. On fifths held out of concrete, kin8nm, phoneme and Boston, order 3, fits to a
+# tolerance of 1e-3 took 2 to 5 times as long and ended 1 % lower; losses were the same but for
+# chance.
+PAIRS_OF_ROUNDS, LEAST_GAIN_OF_PAIRS = 3, 2e-3
 
 
 @dataclass(frozen=True)
@@ -98,27 +95,21 @@ def _searched(whole: Whole, rule: StoppingRule) -> Whole:
     problem = replace(whole.problem, certified=False)
     few = replace(rule, max_rounds=min(ROUNDS_OF_TURN, rule.max_rounds))
     state = solve_penalty(problem, whole.state, few, few.efforts(problem)[:1])
-    if _looks_far(problem, rule):
-        state = whole_round(problem, state, rule, FAR)
     return replace(whole, state=before_pricing(state))
 
 
 def searched_far(whole: Whole, rule: StoppingRule) -> Whole:
     """With what long searches find for the last block, where nothing else says when it is over."""
     problem, state = whole.problem, whole.state
-    if not _looks_far(problem, rule):
+    if not (rule.patient and problem.is_sampled):
         return whole
+    near, far = [Effort.LOCAL_MOVES], [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
     reached = [state.objective]
     while len(state.rounds) + 2 < rule.max_rounds and _gain_enough(problem, reached):
-        for efforts in (FAR, FAR[:1]):
+        for efforts in (far, near):
             state = whole_round(problem, state, rule, efforts)
         reached.append(state.objective)
     return replace(whole, state=state)
-
-
-def _looks_far(problem: Problem, rule: StoppingRule) -> bool:
-    """Whether rounds have long searches, as local moves see a small part and nothing is proved."""
-    return rule.patient and problem.is_sampled
 
 
 def _gain_enough(problem: Problem, reached: Sequence[float]) -> bool:
