@@ -38,8 +38,7 @@ ROUNDS_OF_TURN = 5
 # Where local moves see a small part of the class, and nothing is proved, every second round after
 # the turns has a long search, for as long as so many pairs of rounds take this fraction off the
 # objective. On fifths held out of concrete, kin8nm, phoneme and Boston, order 3, fits to a
-# tolerance of 1e-3 took 2 to 5 times as long and ended 1 % lower; losses were the same but for
-# chance.
+# tolerance of 1e-3 took 2 to 5 times as long and ended 1 % lower, with the same loss but for chance.
 PAIRS_OF_ROUNDS, LEAST_GAIN_OF_PAIRS = 3, 2e-3
 
 
