@@ -356,13 +356,6 @@ def solve_penalty(
         state = replace(state, priced=None)
 
 
-def whole_round(problem: Problem, state: State, rule: StoppingRule, efforts: list[Effort]) -> State:
-    """One round of all these efforts, whatever less of them has found; with its columns."""
-    as_the_last = replace(rule, max_rounds=len(state.rounds) + 1)
-    state = improved(problem, step(problem, state, as_the_last, efforts), rule)
-    return replace(state, priced=None)
-
-
 def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
     reached = partial(solution, problem, state, rule)
     return Progress(state.alpha, len(state.rounds), rule.max_rounds, done, reached)

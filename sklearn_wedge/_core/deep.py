@@ -18,13 +18,7 @@ from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
 from sklearn_wedge._core.warm_path import solve_from
-from sklearn_wedge._core.whole import (
-    PASSED_ON,
-    Whole,
-    alternated,
-    searched_far,
-    with_work_of_their_own,
-)
+from sklearn_wedge._core.whole import PASSED_ON, Whole, alternated, with_work_of_their_own
 
 # A block is kept if it takes at least this fraction off the objective.
 LEAST_GAIN = 1e-3
@@ -99,7 +93,6 @@ def _deeper(
     _say(verbose, len(before), f"objective {whole.state.objective:.6g} before the last search")
     problem = whole.problem
     problem = replace(problem, scope=problem.scope + _given(problem.sample.n_activations, last))
-    whole = searched_far(replace(whole, problem=problem), rule)
     _, solution = solve_from(problem, whole.state, rule, verbose)
     return (*whole.before, last_block(problem, problem.sample, solution))
 

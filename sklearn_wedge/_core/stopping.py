@@ -49,7 +49,7 @@ class StoppingRule:
     prove, small beside the objective reached: where a network explains nearly everything, the
     constant model is no measure of how good it is. A ``rough`` network is one to be scored: local
     moves find its neurons, and its gap may be ``roughly`` this part of its own objective if this is
-    more. A ``patient`` one is rough, and all its blocks take turns as if it were not.
+    more.
     """
 
     tolerance: float
@@ -58,17 +58,11 @@ class StoppingRule:
     proves: bool = True
     rough: bool = False
     roughly: float = ROUGHLY
-    patient: bool = False
 
     @property
     def thorough(self) -> bool:
         """Whether much is asked for: who asks for little is not kept waiting."""
         return self.proves and not self.rough and _fraction_of_own(self.tolerance) is not None
-
-    @property
-    def quick(self) -> bool:
-        """Whether blocks of a deep network have few turns."""
-        return self.rough and not self.patient
 
     def efforts(self, problem: Problem) -> list[Effort]:
         """What a round may have to go through."""

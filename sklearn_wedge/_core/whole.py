@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.blocks import Build, LastLayer, SolvedBlock, moved_together
-from sklearn_wedge._core.column_generation import solve_penalty, whole_round
+from sklearn_wedge._core.column_generation import solve_penalty
 from sklearn_wedge._core.neurons import Neurons, inputs_in_use, widened
 from sklearn_wedge._core.pricing import diverse
-from sklearn_wedge._core.problem import Effort, Problem
+from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.repricing import priced_by_patterns
 from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.state import State, before_pricing, resume
@@ -35,11 +35,6 @@ STEPS, STEPS_OF_ROUGH = 300, 50
 TURNS, TURNS_OF_ROUGH, LEAST_GAIN_OF_TURN = 4, 1, 3e-3
 # Rounds of local moves in a turn, at most: the next turn gains as much as more of them.
 ROUNDS_OF_TURN = 5
-# Where local moves see a small part of the class, and nothing is proved, every second round after
-# the turns has a long search, for as long as so many pairs of rounds take this fraction off the
-# objective. On fifths held out of concrete, kin8nm, phoneme and Boston, order 3, fits to a
-# tolerance of 1e-3 took 2 to 5 times as long and ended 1 % lower, with the same loss but for chance.
-PAIRS_OF_ROUNDS, LEAST_GAIN_OF_PAIRS = 3, 2e-3
 
 
 @dataclass(frozen=True)
@@ -76,13 +71,13 @@ def alternated(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
 
     What is proved in the end need not be proved on the way: neurons are found by local moves.
     """
-    for turns_left in reversed(range(TURNS_OF_ROUGH if rule.quick else TURNS)):
+    for turns_left in reversed(range(TURNS_OF_ROUGH if rule.rough else TURNS)):
         earlier = whole.state.objective
         whole = moved(_searched(whole, rule), build, rule)
         gained = earlier - whole.state.objective
         enough = LEAST_GAIN_OF_TURN * above_floor(whole.problem, earlier)
         in_the_end = turns_left == 0 or gained < enough
-        if not rule.quick:
+        if not rule.rough:
             whole = with_more_inputs(whole, build, rule, in_the_end)
         if in_the_end:
             break
@@ -97,34 +92,12 @@ def _searched(whole: Whole, rule: StoppingRule) -> Whole:
     return replace(whole, state=before_pricing(state))
 
 
-def searched_far(whole: Whole, rule: StoppingRule) -> Whole:
-    """With what long searches find for the last block, where nothing else says when it is over."""
-    problem, state = whole.problem, whole.state
-    if not (rule.patient and problem.is_sampled):
-        return whole
-    near, far = [Effort.LOCAL_MOVES], [Effort.LOCAL_MOVES, Effort.LONG_SEARCH]
-    reached = [state.objective]
-    while len(state.rounds) + 2 < rule.max_rounds and _gain_enough(problem, reached):
-        for efforts in (far, near):
-            state = whole_round(problem, state, rule, efforts)
-        reached.append(state.objective)
-    return replace(whole, state=state)
-
-
-def _gain_enough(problem: Problem, reached: Sequence[float]) -> bool:
-    """Whether the latest pairs of rounds, by the objectives before and after each, gain enough."""
-    if len(reached) <= PAIRS_OF_ROUNDS:
-        return True
-    before, last = reached[-1 - PAIRS_OF_ROUNDS], reached[-1]
-    return before - last >= LEAST_GAIN_OF_PAIRS * above_floor(problem, before)
-
-
 def moved(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
     """After a slide of all layers, unless that is no better; ramps are not moved."""
     problem = whole.problem
     if problem.neuron_class.ramps or not (problem.has_gradient and whole.state.coef.any()):
         return whole
-    steps = STEPS_OF_ROUGH if rule.quick else STEPS
+    steps = STEPS_OF_ROUGH if rule.rough else STEPS
     before, last = moved_together(whole.before, whole.last, problem, whole.state.alpha, steps)
     after = whole.resumed(before, last, build, rule)
     return after if after.state.objective < whole.state.objective else whole

@@ -220,8 +220,6 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
             return
         if not problem.exact and problem.sample.rows.n_rows > MANY_ROWS:
             options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=OF_OWN)
-        elif options.n_blocks > 1 and problem.is_sampled:
-            options = replace(options, patient=True, roughly=OF_OWN)
         after = found.carried_to(problem)
         self._fit_problem(alpha, problem, sample, options, task, after)
 
@@ -262,9 +260,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         self._publish_crossing(sample)
         if not watcher.stopped:
             if not options.rough:  # which is not solved to a tolerance
-                # Nor are blocks of a patient fit, but for the first.
-                solved = [each.solution for each in blocks[: 1 if options.patient else None]]
-                self._warn_unless_converged(solved, options.tol)
+                self._warn_unless_converged([block.solution for block in blocks], options.tol)
             self._warn_if_constant(blocks[-1].solution)
 
     def _publish_crossing(self, sample: Sample) -> None:

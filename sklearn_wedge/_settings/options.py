@@ -70,9 +70,8 @@ class FitOptions:
     ``apart``, see ``NeuronClass``, are constraints as ``constraints`` resolves them: not what
     users write, and not validated again. ``proves`` says whether the gap must be small beside the
     objective of the network too, ``rough`` whether a network is only to be scored, ``roughly`` what
-    its gap may be, ``patient`` whether blocks after the first are rough, but not quick; see
-    ``StoppingRule``. Up to ``certified_up_to`` pencils × points ``pricing="auto"`` is exact; None:
-    up to ``AUTO_EXACT_LIMIT``.
+    its gap may be; see ``StoppingRule``. Up to ``certified_up_to`` pencils × points
+    ``pricing="auto"`` is exact; None: up to ``AUTO_EXACT_LIMIT``.
     """
 
     interaction_order: int | None = 2
@@ -92,7 +91,6 @@ class FitOptions:
     proves: bool = True
     rough: bool = False
     roughly: float = ROUGHLY
-    patient: bool = False
     groups: tuple[tuple[int, ...], ...] | None = None
     monotone: tuple[int, ...] | None = None
     apart: tuple[int, ...] | None = None

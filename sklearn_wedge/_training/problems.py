@@ -24,10 +24,6 @@ from sklearn_wedge._core.whole import PASSED_ON
 from sklearn_wedge._settings.options import FitOptions, certifies, scope
 from sklearn_wedge._training.chunked import chunked_problem, goes_in_chunks, local_chunks
 
-# No gap below this part of the scale of a problem keeps blocks that are rough, but not quick: what
-# new neurons gain of the objective itself does.
-PATIENTLY = 1e-4
-
 
 def build_problem(
     X: NDArray,
@@ -92,14 +88,6 @@ def _rule(options: FitOptions) -> StoppingRule:
     )
 
 
-def _rule_of_blocks(options: FitOptions) -> StoppingRule:
-    """The same of blocks after the first."""
-    rule = _rule(options)
-    if not options.patient:
-        return rule
-    return replace(rule, rough=True, patient=True, tolerance=min(rule.tolerance, PATIENTLY))
-
-
 def solve_alphas(
     problem: Problem, alphas: NDArray, options: FitOptions, after: Solution | None = None
 ) -> Iterator[Solution]:
@@ -130,7 +118,7 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule = _rule_of_blocks(options)
+    rule = _rule(options)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = last_block(problem, sample, solution)
         # Who asks to stop wants no further blocks.
