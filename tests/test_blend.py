@@ -299,6 +299,9 @@ class FakeRace:
     def folds_of(self, stage):
         return [Fold(np.arange(stage.n_rows), np.arange(3), 0, 1)]
 
+    def n_distinct(self, fold):
+        return len(fold.train)
+
     def outcomes(self, stage, runners, folds, told, number):
         self.calls.append((stage.n_rows, stage.roughly, number, [r.before for r in runners]))
         return [
@@ -309,8 +312,9 @@ class FakeRace:
 
 def outcome_of(order, scores, n_rows, folds):
     path = FoldPath(scores=(-9.0, scores[order]), losses=(9.0, -scores[order]))
-    alphas, kind = np.array([1.0, 0.1]), (order, "l1", 1, None, None)
-    return Outcome(Combination(kind, FitOptions(), alphas, None), folds, [path], n_rows)
+    alphas, candidates = np.array([1.0, 0.1]), (order, "l1", 1, None, None)
+    options = FitOptions(interaction_order=order)
+    return Outcome(Combination(candidates, options, alphas, None), folds, [path], n_rows)
 
 
 def test_other_kinds_run_on_fewer_rows_first_and_drop_out_there_if_far_behind():
@@ -324,6 +328,18 @@ def test_other_kinds_run_on_fewer_rows_first_and_drop_out_there_if_far_behind():
     assert [each.combination.parameters["interaction_order"] for each in last] == [2]
     rough = [(4_000, few.roughly, 2, [None, None]), (20_000, ROUGHLY, 3, [before[1]])]
     assert race.calls == rough
+
+
+@pytest.mark.parametrize("n_rows", [4_000, 20_000])
+def test_a_kind_that_ran_on_as_many_rows_does_not_run_on_them_again(n_rows):
+    race = FakeRace({1: -4.0, 2: -1.2, 3: -1.0})
+    few, many = Stage(4_000, None, 4), Stage(20_000, None, 4, is_last=True)
+    best = outcome_of(3, race.scores, 20_000, race.folds_of(many))
+    before = outcome_of(2, race.scores, n_rows, race.folds_of(few))
+    runners = [Runner(before.combination.parameters, before)]
+    (last,) = _of_runners(race, [few, many], runners, [[before], [best]], None, best)
+    assert [call[0] for call in race.calls] == [20_000]
+    assert len(last) == 1
 
 
 def test_other_kinds_run_on_all_rows_at_once_if_these_are_few():

@@ -305,9 +305,19 @@ def test_folds_have_one_thread_if_told_so(two_threads):
 
 
 def test_folds_of_a_loss_that_cvxpy_solves_have_one_thread(two_threads):
-    assert Workers.of(None, FitOptions(), OwnLoss(absolute)).n_threads == 1
-    assert Workers.of(None, FitOptions(solver="cvxpy"), SquaredError()).n_threads == 1
-    assert Workers.of(None, FitOptions(), SquaredError()).n_threads == 2
+    assert Workers.of(FitOptions(), OwnLoss(absolute)).n_threads == 1
+    assert Workers.of(FitOptions(solver="cvxpy"), SquaredError()).n_threads == 1
+    assert Workers.of(FitOptions(), SquaredError()).n_threads == 2
+
+
+def test_parts_that_choose_alpha_have_no_more_threads_than_a_fit_is_given(two_threads):
+    one = Workers.of(FitOptions(n_jobs=1), SquaredError())
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert one.parallel(3).n_jobs == 1
+        # Who has a context of several workers shares them out.
+        assert Workers.of(FitOptions(), SquaredError()).parallel(3).n_jobs == 1
+    assert one.parallel(3).n_jobs == 1
+    assert Workers.of(FitOptions(), SquaredError()).parallel(3).n_jobs == 2
 
 
 @pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLURegressorCV(effort="fast")])

@@ -29,7 +29,7 @@ from sklearn.utils.metadata_routing import (
 
 from sklearn_wedge._core.averages import average
 from sklearn_wedge._core.column_generation import largest_value_of_constant
-from sklearn_wedge._core.losses import OwnLoss, PiecewiseLinear, Pinball
+from sklearn_wedge._core.losses import Loss, OwnLoss, PiecewiseLinear, Pinball
 from sklearn_wedge._core.network import Network
 from sklearn_wedge._estimators.alpha_by_validation import (
     CERTIFIED_UP_TO,
@@ -293,11 +293,16 @@ class AlphaByCV:
             lambda combination: self._scoring(combination, params),
             None if is_auto(self.alphas) else partial(self._alpha_grid, task),
             rows,
-            Workers.of(self.n_jobs, FitOptions(n_jobs=self.n_jobs, solver=self.solver), task.loss),
+            self._workers(task.loss),
             NOISE if self._races else 0.0,
             self._blends(task) or isinstance(task.loss, Pinball),
         )
         return race, stages, candidates
+
+    def _workers(self, loss: Loss) -> Workers:
+        if self.n_jobs is not None:
+            return Workers(1, self.n_jobs)
+        return replace(Workers.of(FitOptions(solver=self.solver), loss), n_jobs=None)
 
     def _size(self, task: Task, rows: RaceRows) -> Size:
         return Size(rows.n_groups, task.X.shape[1], task.target.shape[1], self._cost(task))

@@ -162,7 +162,7 @@ def chosen_alpha(
         [combination],
         folds,
         [ByLoss(loss, units)],
-        Workers.of(None, options, loss),
+        Workers.of(options, loss),
         told.elsewhere(told.estimator),
         f"alpha={AUTO!r}",
     )

@@ -88,14 +88,14 @@ class Blend:
     """Candidates and their shares in the average; the one that was chosen is the first.
 
     ``alphas`` are the penalties of their fits on all rows, if there are several, ``tried`` the
-    outcomes of kinds that ran for it only, ``gain`` is what it gains of the loss of the winner on
-    rows held out.
+    outcomes, by stage, of kinds that ran for it only, ``gain`` is what it gains of the loss of the
+    winner on rows held out.
     """
 
     outcomes: tuple[Outcome, ...]
     shares: tuple[float, ...] = (1.0,)
     alphas: tuple[float, ...] = ()
-    tried: tuple[Outcome, ...] = ()
+    tried: tuple[tuple[Outcome, ...], ...] = ()
     gain: float = 0.0
 
     @property
@@ -152,15 +152,14 @@ def blended(
     """
     beside = [each for each in results[-1] if each is not best and _has_inputs_of(best, each)]
     runners = _of_other_kinds(results, [best, *beside], n_blocks)
-    *tried, last = _of_runners(race, stages, runners, results, told, best)
-    together = [best, *(each for each in (*beside, *last) if np.isfinite(each.score))]
+    tried = _of_runners(race, stages, runners, results, told, best)
+    together = [best, *(each for each in (*beside, *tried[-1]) if np.isfinite(each.score))]
     folds = best.folds[: stages[-1].n_first]
     shares = _shares(race.task, together, folds)
     taken = [k for k, share in enumerate(shares) if share > 0]
     outcomes = tuple(together[k] for k in taken)
     alphas = tuple(map(race.alpha_of, outcomes))
-    tried = tuple(chain(*tried, last))
-    blend = Blend(outcomes, tuple(shares[taken].tolist()), alphas, tried)
+    blend = Blend(outcomes, tuple(shares[taken].tolist()), alphas, tuple(map(tuple, tried)))
     gain = _gain(race.task, blend, folds)
     if gain > 0:
         return replace(blend, gain=gain)
@@ -182,14 +181,25 @@ def _of_runners(
     """
     *early, last = stages
     found: list[list[Outcome]] = []
-    if early and early[-1].n_rows < last.n_rows and runners:
-        folds = race.folds_of(early[-1])[: early[-1].n_first]
-        before = race.outcomes(early[-1], runners, folds, told, len(results))
-        found, runners = [before], _not_far_behind(before, results)
+    folds = race.folds_of(early[-1])[: early[-1].n_first] if early else []
+    n_rows = max(map(race.n_distinct, folds), default=best.n_rows)
+    new = [each for each in runners if n_rows < best.n_rows and _is_new_on(each, n_rows)]
+    if new:
+        found.append(race.outcomes(early[-1], new, folds, told, len(results)))
+        known = [each for each in runners if not _is_new_on(each, n_rows)]
+        runners = [*known, *_not_far_behind(found[0], results)]
     last = replace(last, roughly=roughness(best.n_rows))
     number, folds = len(results) + len(found), best.folds[: last.n_first]
     found.append(race.outcomes(last, runners, folds, told, number) if runners else [])
     return found
+
+
+def _is_new_on(runner: Runner, n_rows: int) -> bool:
+    """Whether a candidate has not run on so many rows as it is, nor on more."""
+    before = runner.before
+    if before is None or before.n_rows != n_rows:
+        return before is None or before.n_rows < n_rows
+    return before.combination.parameters != runner.parameters
 
 
 def _not_far_behind(

@@ -117,8 +117,9 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
     n_jobs : int or None, default=None
         Folds and combinations fitted in parallel through joblib, and threads of the last fit;
         each worker uses the threads that joblib leaves to it. None: on as many threads as
-        scikit-learn's boosting would use (``OMP_NUM_THREADS`` counts), or as a context of joblib
-        says; what is chosen does not depend on it.
+        scikit-learn's boosting would use (``OMP_NUM_THREADS`` counts), four at most, or on the
+        workers of a context of joblib; then scorers and losses of your own have to bear several
+        calls at once. What is chosen does not depend on it.
     verbose : int, default=0
         As in :class:`WedgeReLUClassifier`, for the final fit; before it, a line per
         combination as it is done, of 2 also one per penalty and fold.
@@ -157,7 +158,7 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         ``split0_test_score`` and so on (NaN on folds that a stage left out), ``mean_test_score``,
         ``std_test_score``, ``rank_test_score`` (1 is what was chosen, later stages come first) and
         ``mean_n_neurons``. Kinds that ran only to be averaged with the one chosen (``blend``), on
-        the first folds and less close to their optima, are the last stage, ranked last.
+        the first folds and less close to their optima, are the last stages, ranked last.
     combinations_ : list of tuples (interaction_order, norm, n_blocks, encoding, clip_quantile)
         The combinations tried, of a race those of its last stage. Of candidates that are given, all
         values of a later parameter come with the first one of an earlier before the second. Of

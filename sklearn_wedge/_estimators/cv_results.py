@@ -15,7 +15,7 @@ from sklearn_wedge._estimators.race import Outcome
 
 
 def cv_results(
-    results: Sequence[Sequence[Outcome]], best: Outcome, beside: Sequence[Outcome] = ()
+    results: Sequence[Sequence[Outcome]], best: Outcome, beside: Sequence[Sequence[Outcome]] = ()
 ) -> dict[str, Any]:
     """Arrays and lists with an entry per candidate and stage, as ``HalvingGridSearchCV`` has them.
 
@@ -24,7 +24,7 @@ def cv_results(
     """
     rows = [(stage, each) for stage, outcomes in enumerate(results) for each in outcomes]
     n_ranked = len(rows)
-    rows += [(len(results), each) for each in beside]
+    rows += [(k, each) for k, some in enumerate(beside, start=len(results)) for each in some]
     scores = _by_fold([each.scores for _, each in rows])
     alphas = np.array([each.alpha for _, each in rows])
     parameters = [each.combination.parameters for _, each in rows]

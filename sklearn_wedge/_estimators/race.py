@@ -237,6 +237,7 @@ class Race:
         return results
 
     def folds_of(self, stage: Stage) -> Sequence[Fold]:
+        """As many folds of as many rows as a stage says."""
         if self.rows is None:
             return self.folds
         return fewer(self.folds, self.rows, stage.n_rows, stage.n_folds)
@@ -250,7 +251,7 @@ class Race:
         n_before: int,
     ) -> list[Outcome]:
         """Of those that run in a stage, on some folds."""
-        n_rows = max(self._n_distinct(fold) for fold in folds)
+        n_rows = max(self.n_distinct(fold) for fold in folds)
         combinations = [self._combination(each, stage, folds, n_rows) for each in runners]
         paths = self._paths(combinations, folds, told, n_before)
         return [
@@ -295,7 +296,8 @@ class Race:
             return outcome.alpha
         return outcome.alpha_for(self.rows.n_groups)
 
-    def _n_distinct(self, fold: Fold) -> int:
+    def n_distinct(self, fold: Fold) -> int:
+        """Distinct rows that a fold is fitted on."""
         return len(fold.train) if self.rows is None else self.rows.n_distinct(fold.train)
 
     def _combination(

@@ -44,6 +44,9 @@ def best_shift(distance, low, high, weight, width, shift):
     """
     for k in range(len(shift)):
         first, last, rounding = _interval(distance, low, high, weight, width, k)
+        if not first <= last:  # a prediction is no number
+            shift[k] = np.nan
+            continue
         at = min(max(0.0, first), last)
         for step in range(MOST_STEPS):
             slope, curvature = _slope(distance, low, high, weight, width, k, at)

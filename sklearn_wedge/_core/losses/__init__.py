@@ -6,10 +6,11 @@ from sklearn_wedge._core.losses.own import OwnLoss
 from sklearn_wedge._core.losses.own_gradient import LossWithGradient, OwnSmoothLoss, root_of_slope
 from sklearn_wedge._core.losses.piecewise import PiecewiseLinear, Smoothed
 from sklearn_wedge._core.losses.regression import Gamma, Huber, Pinball, Poisson, SquaredError
-from sklearn_wedge._core.losses.solver import FAILED, solve_in_place
+from sklearn_wedge._core.losses.solver import FAILED, ONE_AT_A_TIME, solve_in_place
 
 __all__ = [
     "FAILED",
+    "ONE_AT_A_TIME",
     "Gamma",
     "Hinge",
     "Huber",

@@ -24,6 +24,9 @@ from sklearn_wedge._core.pricing.pencils import (
 from sklearn_wedge._core.pricing.search import replace_a_point
 from sklearn_wedge._core.pricing.sweep import sweep
 
+# Inputs of a group permuted at a time, for all rows of a block: some megabytes.
+AT_ONCE = 1_000_000
+
 
 def random_pencils(
     table: PointTable,
@@ -106,8 +109,9 @@ def _inputs_drawn(
         some = np.hstack([some, of_two])
     some = np.hstack([_each_once(some), np.full(shape, -1)])
     few = np.flatnonzero((some >= 0).sum(axis=1) < order)
-    any_inputs = rng.permuted(np.tile(group, (len(few), 1)), axis=1)
-    some[few, -order:] = any_inputs[:, :order]
+    n_blocks = 1 + len(few) * len(group) // AT_ONCE
+    for rows in np.array_split(few, n_blocks):
+        some[rows, -order:] = rng.permuted(np.tile(group, (len(rows), 1)), axis=1)[:, :order]
     some = _each_once(some)
     # What is padding comes last.
     place = np.where(some >= 0, rng.random(some.shape), 1.0)

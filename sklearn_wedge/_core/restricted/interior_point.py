@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.losses import FAILED, Loss, SmoothLoss, Units, solve_in_place
+from sklearn_wedge._core.losses import (
+    FAILED,
+    ONE_AT_A_TIME,
+    Loss,
+    SmoothLoss,
+    Units,
+    solve_in_place,
+)
 from sklearn_wedge._core.restricted.columns import Columns, Optimum, RestrictedProblem
 from sklearn_wedge._core.rows import Kept, OneChunk
 
@@ -117,7 +124,8 @@ class InteriorPoint(RestrictedProblem[Columns, Loss]):
         """Objective, coefficients, intercept and multipliers of every attempt that ended well."""
         import cvxpy
 
-        statement, found = self._statement(columns, alpha), []
+        with ONE_AT_A_TIME:  # CVXPY numbers its variables
+            statement, found = self._statement(columns, alpha), []
         for settings in ATTEMPTS:
             status = solve_in_place(statement.problem, **TOLERANCES, **settings)
             if statement.intercept.value is not None and status != FAILED:
