@@ -181,7 +181,7 @@ def _of_runners(
     """
     *early, last = stages
     found: list[list[Outcome]] = []
-    folds = race.folds_of(early[-1])[: early[-1].n_first] if early else []
+    folds = race.folds_of(early[-1])[: early[-1].n_first] if early and runners else []
     n_rows = max(map(race.n_distinct, folds), default=best.n_rows)
     new = [each for each in runners if n_rows < best.n_rows and _is_new_on(each, n_rows)]
     if new:

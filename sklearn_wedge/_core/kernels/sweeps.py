@@ -357,7 +357,6 @@ def turn(
             _lengths_l1(basis[b], slope, sign, length)
         if n_outputs > 1:
             _invert(length)
-        if n_outputs > 1:
             squares[:] = 0.0
             opposite_squares[:] = 0.0
             products[:] = 0.0
