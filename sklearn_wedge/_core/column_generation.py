@@ -356,6 +356,22 @@ def solve_penalty(
         state = replace(state, priced=None)
 
 
+def judged(problem: Problem, state: State) -> State:
+    """Priced once more, by all searches: local moves see little of what is left to gain."""
+    efforts = [each for each in problem.efforts(proves=True) if each is not Effort.CONFIRMATION]
+    rounds = state.rounds if _improved_since(state) else state.rounds[:-1]
+    state = replace(state, priced=None, lower_bound=-np.inf)
+    for effort in efforts:
+        state = replace(state, rounds=rounds)
+        state = price(problem, state, effort, conclusive=effort is efforts[-1])
+    return state
+
+
+def ended(problem: Problem, state: State, rule: StoppingRule) -> bool:
+    """Whether a fit ended of its own accord: on request it ends before."""
+    return _improved_since(state) or finished(problem, state, rule, rule.efforts(problem))
+
+
 def _progress(problem: Problem, state: State, rule: StoppingRule, done: bool) -> Progress:
     reached = partial(solution, problem, state, rule)
     return Progress(state.alpha, len(state.rounds), rule.max_rounds, done, reached)
@@ -404,9 +420,13 @@ def _stopped_by(problem: Problem, state: State, rule: StoppingRule) -> str:
         return "coefficients"
     if len(state.rounds) >= rule.max_rounds:
         return "max_iter"
-    if _improved_since(state) or finished(problem, state, rule, rule.efforts(problem)):
+    if ended(problem, state, rule) or (rule.rough and _is_judged(state)):
         return "no progress"
     return "request"
+
+
+def _is_judged(state: State) -> bool:
+    return state.rounds[-1].pricing != Effort.LOCAL_MOVES.value
 
 
 def _is_unsolved(problem: Problem, state: State, rule: StoppingRule) -> bool:

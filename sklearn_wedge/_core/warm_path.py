@@ -10,6 +10,8 @@ import numpy as np
 from sklearn_wedge._core.column_generation import (
     Array,
     at_penalty,
+    ended,
+    judged,
     largest_value_of_constant,
     solution,
     solve_penalty,
@@ -71,6 +73,8 @@ def solve_from(
     reached : Solution
     """
     state = solve_penalty(problem, state, rule, rule.efforts(problem))
+    if rule.rough and rule.proves and ended(problem, state, rule):
+        state = judged(problem, state)
     reached = solution(problem, state, rule)
     if verbose:
         print(_report(reached, every_round=verbose > 1))

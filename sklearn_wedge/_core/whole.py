@@ -33,6 +33,10 @@ STEPS, STEPS_OF_ROUGH = 300, 50
 # Turns at most, and of networks that are only to be scored; the last one is the first that takes
 # less than this fraction off the objective.
 TURNS, TURNS_OF_ROUGH, LEAST_GAIN_OF_TURN = 4, 1, 3e-3
+# A rough network that is predicted with has as many turns, of so many rows at most. On fifths held
+# out the squared error is 0.84 times that after one turn on yacht, 0.94 times on concrete, 0.96
+# times on Boston; on kin8nm it is no better, and takes three times as long.
+MOST_ROWS_OF_TURNS = 2_000
 # Rounds of local moves in a turn, at most: the next turn gains as much as more of them.
 ROUNDS_OF_TURN = 5
 
@@ -71,17 +75,25 @@ def alternated(whole: Whole, build: Build, rule: StoppingRule) -> Whole:
 
     What is proved in the end need not be proved on the way: neurons are found by local moves.
     """
-    for turns_left in reversed(range(TURNS_OF_ROUGH if rule.rough else TURNS)):
+    takes_turns = _takes_turns(whole.problem, rule)
+    for turns_left in reversed(range(TURNS if takes_turns else TURNS_OF_ROUGH)):
         earlier = whole.state.objective
         whole = moved(_searched(whole, rule), build, rule)
         gained = earlier - whole.state.objective
         enough = LEAST_GAIN_OF_TURN * above_floor(whole.problem, earlier)
         in_the_end = turns_left == 0 or gained < enough
-        if not rule.rough:
+        if takes_turns:
             whole = with_more_inputs(whole, build, rule, in_the_end)
         if in_the_end:
             break
     return whole
+
+
+def _takes_turns(problem: Problem, rule: StoppingRule) -> bool:
+    """Whether more than one turn is worth its time."""
+    if not rule.rough:
+        return True
+    return rule.proves and problem.sample.rows.n_rows <= MOST_ROWS_OF_TURNS
 
 
 def _searched(whole: Whole, rule: StoppingRule) -> Whole:

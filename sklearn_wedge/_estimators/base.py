@@ -69,9 +69,22 @@ from sklearn_wedge.export._mixin import ExportMixin
 # part saves a third of the time of this fit, and costs adult 0.5 % of its loss, California 1 %.
 MANY_ROWS = 2_000
 OF_OWN = 0.003
+# A deep one on fewer rows: there a tolerance speaks of the last layer alone, given the others. On
+# held-out fifths networks solved to the tolerance take 7 to 17 times as long, and have 1.03 times
+# the squared error on concrete, 1.01 times on Boston, 0.85 times on yacht, all within the noise.
+OF_OWN_OF_DEEP = 0.001
 TOLERANCE_OF_ROUGH = 1e-4
 # A penalty as small as this is what rounding leaves of none.
 ROUNDING = 1e-10
+
+
+def _roughness(problem: Problem, n_blocks: int) -> float | None:
+    """What the fit of a race's winner may leave to gain, of its objective; None: the tolerance."""
+    if problem.exact:
+        return None
+    if problem.sample.rows.n_rows > MANY_ROWS:
+        return OF_OWN
+    return OF_OWN_OF_DEEP if n_blocks > 1 else None
 
 
 def numeric_targets(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -218,8 +231,9 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         if found is None:
             self._fit_problem(alpha, problem, sample, options, task)
             return
-        if not problem.exact and problem.sample.rows.n_rows > MANY_ROWS:
-            options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=OF_OWN)
+        roughly = _roughness(problem, options.n_blocks)
+        if roughly is not None:
+            options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=roughly)
         after = found.carried_to(problem)
         self._fit_problem(alpha, problem, sample, options, task, after)
 

@@ -108,10 +108,10 @@ class WedgeReLUClassifierCV(AlphaByCV, _WedgeClassifier):
         As in :class:`WedgeReLUClassifier`.
     tol : float, default=1e-4
         As in :class:`WedgeReLUClassifier`, of the final fit; folds, whose networks are only
-        scored, are solved to ten times that. After a race the final fit is, too, up to 2,000
-        rows or if it can be certified; else it ends when new neurons gain less than some
-        thousandth of its own loss, without a warning about the gap that is left. The networks of
-        the race are rough.
+        scored, are solved to ten times that. After a race the final fit is, too, of one block and
+        up to 2,000 rows, or if it can be certified; else it ends when new neurons gain less than
+        some thousandth of its own loss, without a warning about the gap that is left, which a long
+        search judges. The networks of the race are rough.
     max_iter : int, default=100
         Pricing rounds at most, for each alpha.
     n_jobs : int or None, default=None

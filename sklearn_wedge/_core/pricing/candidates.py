@@ -22,7 +22,7 @@ SAME_DIRECTION = 0.95
 CHUNK = 256
 # Whether neurons differ enough is judged on so many points, and on some more for each neuron that
 # is idle on these.
-POINTS_COMPARED, TELLING_POINTS = 2048, 8
+POINTS_COMPARED, TELLING_POINTS = 512, 8
 # Entries of what is computed to find those.
 ACTIVATIONS_AT_ONCE = 2**22
 # Differences of activations that are rounding.
@@ -222,13 +222,15 @@ def diverse(activations: NDArray[np.float64], weight: NDArray, at_most: int) -> 
         Indices of the rows chosen, ascending.
     """
     root, total = np.sqrt(weight), weight.sum()
-    chosen, chosen_rows = np.empty((0, activations.shape[1])), np.empty(0, dtype=np.intp)
+    # Single precision is enough to tell what correlates.
+    chosen = np.empty((0, activations.shape[1]), dtype=np.float32)
+    chosen_rows = np.empty(0, dtype=np.intp)
     # A chunk at a time: as a rule enough are found long before the last.
     for begin in range(0, len(activations), CHUNK):
         chunk = activations[begin : begin + CHUNK]
         centred = (chunk - (chunk @ weight)[:, None] / total) * root
         length = np.linalg.norm(centred, axis=1)
-        unit = centred / np.where(length > 0, length, 1.0)[:, None]
+        unit = (centred / np.where(length > 0, length, 1.0)[:, None]).astype(np.float32)
         new = np.flatnonzero(length > 0)
         if len(chosen):
             new = new[~_similar(unit[new], chosen).any(axis=1)]
