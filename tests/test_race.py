@@ -180,11 +180,22 @@ def test_the_best_penalty_is_where_the_parabola_is_highest(step, bend, at):
     assert_allclose(best_penalty(alphas, scores), alphas[at] * 0.4 ** (0.99 * step), rtol=1e-4)
 
 
+@given(st.floats(-0.49, 0.49), st.floats(1e-6, 1e6))
+def test_the_top_of_the_parabola_may_be_half_a_step_after_the_last_penalty(step, bend):
+    alphas = 3.0 * 0.4 ** np.arange(6.0)
+    scores = 7.0 - bend * (np.arange(6.0) - 3 - step) ** 2
+    assert_allclose(best_penalty(alphas, scores[:4]), alphas[3] * 0.4**step, rtol=1e-4)
+    further = 7.0 - bend * (np.arange(6.0) - 3.7 - step) ** 2
+    expected = alphas[3] * 0.4 ** (0.7 + step) if step < -0.2 else alphas[3]
+    assert_allclose(best_penalty(alphas, further[:4]), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "scores",
     [
         [3.0, 2.0, 1.0],
         [1.0, 2.0, 3.0],
+        [1.0, 2.5, 3.75],
         [np.nan, 3.0, 2.0],
         [2.0, 3.0, np.nan],
         [2.0, 3.0, -np.inf],
@@ -301,13 +312,31 @@ def test_a_smaller_penalty_needs_a_gain_beyond_noise_but_not_for_the_last_fit():
     scores = [noise - 2.0, noise - 1.0, np.full(5, -0.95)]
     assert outcome(scores).at == 1
     assert outcome(scores, noise=0.0).at == 2
-    assert outcome(scores).alpha_for(100) == 0.16
+    assert outcome(scores).alpha_for(100) == 0.244
 
 
 def test_a_penalty_for_more_rows_has_three_digits_and_is_lower_by_the_root_of_the_share():
     found = outcome([np.full(5, each) for each in (-2.0, -1.0, -2.0)])
     assert found.alpha_for(100) == found.alpha == 0.4
     assert found.alpha_for(125) == 0.358
+
+
+@pytest.mark.parametrize(
+    ("scores", "end"),
+    [
+        ([-0.256, -0.236], 3),
+        ([-0.256, -0.236, -0.227], 3),  # the next one of the parabola: -0.229
+        ([-0.256, -0.236, -0.222], 4),
+        ([-0.256, -0.266, -0.227], 4),
+        ([-0.300, -0.256, -0.236, -0.227], 4),
+        ([-0.256, -0.236, -0.240], 3),
+        ([np.nan, -0.236, -0.227], 4),
+    ],
+)
+def test_a_path_ends_where_the_parabola_has_nothing_better(scores, end):
+    scores = np.array(scores)
+    assert Patience(1, foresees=True).end(scores, -scores) == end
+    assert Patience(1).end(scores, -scores) >= end
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ class Patience:
     at once where it loses ``hopeless`` of that, or of all that was gained since the first penalty,
     and where there are more than ``crowded`` neurons for each row fitted: then penalties go
     one by one. It ends, too, where its best score is below the best of all paths by ``behind`` of
-    what that one leaves to gain.
+    what that one leaves to gain, and, if it ``foresees``, where the parabola through its last three
+    scores, each better than the one before, has nothing better at the next penalty.
     """
 
     n: int
@@ -52,6 +53,7 @@ class Patience:
     hopeless: float = np.inf
     crowded: float = np.inf
     behind: float = np.inf
+    foresees: bool = False
 
     def end(self, scores: NDArray, losses: NDArray) -> int:
         """How many penalties are tried, as far as those of the first ones tell."""
@@ -66,6 +68,8 @@ class Patience:
             size = min(left, scores[at] - scores[0])
             if scores[at] - scores[-1] > self.hopeless * size:
                 return len(scores)
+        if self.foresees and at == len(scores) - 1 and _is_past_its_top(scores[-3:]):
+            return len(scores)
         return at + self.n + 1
 
 
@@ -148,6 +152,14 @@ class Combination:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
 
 
+def _is_past_its_top(scores: NDArray) -> bool:
+    """Whether the parabola through three scores goes down after them."""
+    if len(scores) < 3 or not np.isfinite(scores).all():
+        return False
+    before, latest = np.diff(scores)
+    return bool(latest + (latest - before) <= 0)
+
+
 def descending(largest: float, factor: float, least: float) -> NDArray[np.float64]:
     """Penalties, each this fraction of the one before, down to so much of the largest."""
     return largest * factor ** np.arange(1 + int(np.log(least) / np.log(factor)))
@@ -193,16 +205,21 @@ def as_good(scores: NDArray, better: NDArray, noise: float, least: float = 0.0) 
 def best_penalty(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Where the parabola through the best score and the two beside it is highest.
 
-    Over the logarithm of penalties that are evenly spaced on that scale. The best one of those
-    tried if it is the first or the last, or a score beside it is not known.
+    Over the logarithm of penalties that are evenly spaced on that scale. If the best one is the
+    last one known, through the last three, where its top is no more than half a step further on.
+    The best one of those tried if it is the first, or a score beside it is not known.
     """
+    scores = scores[: 1 + np.flatnonzero(~np.isnan(scores)).max(initial=0)]
     at = int(tied_with_best(scores)[0])
-    beside = scores[max(at - 1, 0) : at + 2]
+    middle = at - 1 if at == len(scores) - 1 else at
+    beside = scores[max(middle - 1, 0) : middle + 2]
     is_known = len(beside) == 3 and np.isfinite(beside).all()
     if not (is_known and 2 * beside[1] > beside[0] + beside[2]):
         return float(alphas[at])
     step = (beside[2] - beside[0]) / (2 * beside[1] - beside[0] - beside[2]) / 2
-    return float(alphas[at] * (alphas[at + 1] / alphas[at]) ** step)
+    if abs(middle + step - at) > 0.5:
+        return float(alphas[at])
+    return float(alphas[middle] * (alphas[middle + 1] / alphas[middle]) ** step)
 
 
 def for_rows(alpha: float, n_rows: int, more: float) -> float:

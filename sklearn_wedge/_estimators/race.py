@@ -63,16 +63,16 @@ NOISE = 0.5
 NOISE_OF_ENCODINGS = 1.0
 # Of folds too few for a standard error, a variant must be better by this part of what is left.
 OF_LEFT = 0.01
-# A candidate goes on only if it is behind the best one by this part at most of what that one leaves
-# to gain.
+# A candidate goes on if it is behind the best by at most this part of what that leaves to gain.
 HOPELESS = 0.25
-FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS)
+# The penalty after the best one takes as long as all before it, where neurons are many.
+FINE_PATIENCE = Patience(1, least_gain=3e-3, behind=HOPELESS, foresees=True)
 # The same late in a race, where early stages have left few.
 CLOSE = 0.02
-# A penalty that lost this part of what was left to gain is not tried on up to ``MANY`` times the
-# rows, nor closer. On fifths of concrete and Boston networks are as good, in 0.8 of the time.
+# A penalty that lost this part of what was left to gain is not tried on ``MANY`` times the rows or
+# closer: networks on fifths of concrete and Boston are as good, in 0.8 of the time.
 LOST = 0.05
-# So many times the rows are many more: variants that may all go on are tried before.
+# So many times the rows are many more: all variants are tried before.
 MANY = 2
 # Parameters that say what a neuron is.
 OF_ONE_NEURON = ("interaction_order", "norm")
