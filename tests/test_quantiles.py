@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.metrics import d2_pinball_score, mean_pinball_loss, mean_poisson_deviance
 
 from sklearn_wedge import WedgeReLURegressor, alpha_max, wedge_relu_path
+from sklearn_wedge._core import warm_path
 from sklearn_wedge._estimators.scoring import regression_scoring
 from sklearn_wedge.inspection import EffectDisplay, NeuronDisplay
 
@@ -110,6 +111,33 @@ def test_quantiles_cover_their_shares_and_share_their_neurons():
     assert model.coefs_[-1].shape == (model.n_neurons_, 3)
     assert np.isscalar(model.y_mean_)
     assert_allclose((y[:, None] <= model.predict(rows)).mean(axis=0), LEVELS, atol=0.02)
+
+
+def test_a_joint_fit_starts_from_the_neurons_of_the_quantile_next_to_the_median(monkeypatch):
+    of_start = []
+
+    def left_at(problem, alpha, kept):
+        of_start.append(kept)
+        return original(problem, alpha, kept)
+
+    original = warm_path._left_at
+    monkeypatch.setattr(warm_path, "_left_at", left_at)
+    quantiles(0.01, LEVELS).fit(X, Y)
+    (kept,) = of_start
+    assert len(kept.neurons) > 0
+    assert_array_equal(kept.coef, np.tile(kept.coef[:, [0]], 3))
+    of_start.clear()
+    quantiles(0.01, 0.5).fit(X, Y)
+    assert of_start == []
+
+
+def test_a_joint_fit_needs_no_neuron_of_the_median():
+    X = np.linspace(-1, 1, 121)[:, None]
+    Y = (1.0 + 4.0 * np.abs(X[:, 0])) * np.tile([-1.0, 0.0, 1.0], 41)[:121]
+    assert quantiles(0.002, 0.5).fit(X, Y).n_neurons_ == 0
+    joint = quantiles(0.002).fit(X, Y)
+    assert joint.n_neurons_ > 0
+    assert joint.certificate_.gap <= joint.certificate_.tolerance
 
 
 def test_one_level_in_a_tuple_is_a_column_of_that_quantile():

@@ -166,6 +166,14 @@ class Problem:
         """The neurons that may enter."""
         return self.pricing.neuron_class
 
+    def of_one_output(self) -> Problem | None:
+        """That of one output whose neurons are a start for all; None: there is none like that."""
+        restricted = self.restricted.of_one_output()
+        if restricted is None:
+            return None
+        sample = replace(self.sample, rows=restricted.rows)
+        return replace(self, sample=sample, restricted=restricted, certified=False)
+
     @property
     def dual_is_unique(self) -> bool:
         """Whether columns that do not lower the objective leave the dual point where it is."""

@@ -17,7 +17,7 @@ from sklearn_wedge._core.column_generation import (
     solve_penalty,
 )
 from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.solution import Solution
+from sklearn_wedge._core.solution import Solution, WarmStart, nobody_watches
 from sklearn_wedge._core.state import State, draft, start, starts_anew
 from sklearn_wedge._core.stopping import StoppingRule
 
@@ -27,6 +27,8 @@ WARM_UP_TOLERANCE = 0.01
 WARM_UP_ROUNDS = 6
 # Where neurons slide: more columns at a large penalty would have to move again.
 WARM_UP_ROUNDS_OF_SLIDES = 2
+# Where one of several outputs goes the way alone, the same: its fit is no more than a start.
+TOLERANCE_OF_ONE_OUTPUT, ROUNDS_OF_ONE_OUTPUT = 0.02, 10
 
 
 def _warm_up(state_alpha: float, target: float) -> list[float]:
@@ -37,6 +39,32 @@ def _warm_up(state_alpha: float, target: float) -> list[float]:
         steps.append(alpha)
         alpha *= WARM_UP_FACTOR
     return steps
+
+
+def _from_one_output(problem: Problem, alpha: float, rule: StoppingRule) -> State | None:
+    """What one of several outputs comes to alone, with its coefficients for all of them.
+
+    For all of them to go the way to a penalty takes several times as long. None if there is no
+    output that is a start for the others, or it has no neurons. Nobody is told of the way: its
+    networks are of one output.
+    """
+    alone = problem.of_one_output()
+    if alone is None:
+        return None
+    tolerance = max(TOLERANCE_OF_ONE_OUTPUT, rule.tolerance)
+    told = {"watch": nobody_watches, "proves": False}
+    loose = replace(rule, tolerance=tolerance, max_rounds=ROUNDS_OF_ONE_OUTPUT, **told)
+    quick = loose.efforts(alone)[:1]
+    state = start(alone, max(largest_value_of_constant(alone, quick[0]), alpha))
+    for between in [*_warm_up(state.alpha, alpha), alpha]:
+        state = solve_penalty(alone, at_penalty(alone, state, between, loose), loose, quick)
+    used = np.flatnonzero(state.coef.any(axis=1))
+    if len(used) == 0:
+        return None
+    intercept = problem.constant.intercept
+    coef = np.tile(state.coef[used], len(intercept))
+    kept = WarmStart(state.neurons.take(used), coef, intercept, turn=0)
+    return _left_at(problem, alpha, kept)
 
 
 def _report(reached: Solution, every_round: bool) -> str:
@@ -81,11 +109,10 @@ def solve_from(
     return state, reached
 
 
-def _left_at(problem: Problem, reached: Solution) -> State:
-    """The columns and coefficients with which the search at a penalty ended."""
-    kept = reached.warm_start
+def _left_at(problem: Problem, alpha: float, kept: WarmStart) -> State:
+    """The columns and coefficients with which a search ended, at a penalty."""
     return State(
-        alpha=reached.alpha,
+        alpha=alpha,
         neurons=kept.neurons,
         columns=problem.extend(problem.restricted.no_columns(), kept.neurons),
         coef=kept.coef,
@@ -133,13 +160,15 @@ def solve_path(
         of_constant = largest_value_of_constant(problem, quick[0])
         state = start(problem, max(of_constant, float(alphas[0])))
     else:
-        state = _left_at(problem, after)
+        state = _left_at(problem, after.alpha, after.warm_start)
     for alpha in map(float, alphas):
         on_the_way = _warm_up(state.alpha, alpha)
         if anew or (problem.drafts and on_the_way and not len(state.columns)):
             state = draft(problem, alpha, rule)
         else:
-            for between in on_the_way:
+            if on_the_way and not len(state.columns):
+                state = _from_one_output(problem, alpha, rule) or state
+            for between in _warm_up(state.alpha, alpha):
                 state = at_penalty(problem, state, between, loose)
                 state = solve_penalty(problem, state, loose, quick)
             state = at_penalty(problem, state, alpha, rule)

@@ -42,6 +42,10 @@ class PiecewiseLinear(KinkedLoss):
         """Which pair of slopes a row of one output has, (n,): a number below ``n_pairs``."""
         return np.zeros(len(target), dtype=np.intp)
 
+    def hardest_output(self) -> tuple[int, PiecewiseLinear] | None:
+        """Of several outputs of one target the one with the largest loss, and its own loss."""
+        return None
+
     def value(self, prediction: Array, target: Array, weight: Array) -> float:
         """Weighted mean loss."""
         distance = self.kinks(target) - prediction

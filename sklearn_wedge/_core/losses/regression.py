@@ -144,6 +144,14 @@ class Pinball(PiecewiseLinear):
         """How many outputs are of one target."""
         return np.size(self.above)
 
+    def hardest_output(self) -> tuple[int, Pinball] | None:
+        """Of several quantiles the one next to the median."""
+        if self.outputs_of_target == 1:
+            return None
+        above, below = np.array(self.above), np.array(self.below)
+        hardest = int(np.argmax(above * below / (above + below)))
+        return hardest, Pinball(float(above[hardest]), float(below[hardest]))
+
     def kinks(self, target: Array) -> Array:
         """The targets."""
         return target

@@ -139,6 +139,10 @@ class RestrictedProblem(ABC, Generic[AnyColumns, AnyLoss]):
         """The problem without a neuron."""
         return Columns(self.nothing, np.empty(0, dtype=np.int8))
 
+    def of_one_output(self) -> RestrictedProblem | None:
+        """That of one output whose columns are a start for all; None: there is none like that."""
+        return None
+
     def extend(
         self,
         columns: AnyColumns,

@@ -110,6 +110,14 @@ class Smoothing(RestrictedProblem[Columns, PiecewiseLinear]):
         super().__init__(loss, rows, nothing)
         self.array_bytes = array_bytes
 
+    def of_one_output(self) -> Smoothing | None:
+        """See ``RestrictedProblem``: of several quantiles the hardest."""
+        hardest = self.loss.hardest_output()
+        if hardest is None or not isinstance(self.rows, OneChunk):
+            return None
+        output, loss = hardest
+        return Smoothing(loss, self.rows.with_output(output), self.nothing, self.array_bytes)
+
     def is_slow(self, coef: Array) -> bool:
         """Many coefficients of several outputs."""
         return coef.shape[1] > 1 and coef.size > MANY_COEFFICIENTS

@@ -169,6 +169,11 @@ class OneChunk:
         """The same rows, their work shared out over threads."""
         return OneChunk(self.chunk.inputs, self.chunk.target, self.chunk.weight, threads)
 
+    def with_output(self, output: int) -> OneChunk:
+        """The same rows with one of their targets."""
+        target = np.ascontiguousarray(self.chunk.target[:, [output]])
+        return OneChunk(self.chunk.inputs, target, self.chunk.weight, self.chunk.threads)
+
     def map(self, function: ChunkFunction, *args: Any, along: Sequence[Kept] = ()) -> list:
         """See ``Rows``."""
         return [function(self.chunk, *(kept[0] for kept in along), *args)]
