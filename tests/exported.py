@@ -129,7 +129,7 @@ def fitted():
             "two blocks, two classes": lambda: WedgeReLUClassifier(**deep).fit(
                 X, kinks > np.median(kinks)
             ),
-            "two blocks, classes": lambda: WedgeReLUClassifier(**deep).fit(
+            "two blocks, classes": lambda: WedgeReLUClassifier(**{**deep, "alpha": 0.03}).fit(
                 X, np.digitize(kinks, thirds)
             ),
             "missing values": lambda: WedgeReLURegressor(0.01, encoding="normal").fit(

@@ -368,7 +368,7 @@ def test_the_certificate_says_what_it_covers(deep):
 
 @pytest.mark.parametrize(("ties", "tol"), [(False, 1e-4), (True, 1e-4), (False, 1e-8)])
 def test_copies_for_weights_order_and_units_leave_a_deep_network(ties, tol):
-    X, y = table(6, n=30, ties=ties)
+    X, y = table(6, n=20, ties=ties)
     rng = np.random.default_rng(0)
     weight = rng.integers(0, 4, size=len(y))
     copies = rng.permutation(np.repeat(np.arange(len(y)), weight))

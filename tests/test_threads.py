@@ -75,8 +75,8 @@ def outcome(kind):
 
 
 def in_threads():
-    """200 fits with ten predictions each, in threads."""
-    kinds = [*(k % CHEAP for k in range(168)), *(k % COSTLY for k in range(32))]
+    """100 fits with ten predictions each, in threads."""
+    kinds = [*(k % CHEAP for k in range(82)), *(k % COSTLY for k in range(18))]
     with ThreadPoolExecutor(N_THREADS) as pool:
         return kinds, list(pool.map(outcome, kinds))
 
@@ -86,7 +86,7 @@ def under_dask():
     import dask
     from dask import array
 
-    kinds = [k % COSTLY for k in range(27)]
+    kinds = [k % COSTLY for k in range(18)]
     X = np.random.default_rng(0).normal(size=(300, 9))
     blocks = array.from_array(X, chunks=(100, -1)), array.from_array(np.abs(X[:, 0]), chunks=100)
     with dask.config.set(scheduler="threads", num_workers=N_THREADS):
