@@ -43,7 +43,7 @@ def best(n_blocks, at_most=np.inf):
     """The network of the best validation error among those that are not too wide."""
     fits = [
         WedgeReLURegressor(alpha, n_blocks=n_blocks, pricing="search", tol=1e-3).fit(X, y)
-        for alpha in np.geomspace(1e-2, 1e-3, 7)
+        for alpha in (3e-3, 2e-3, 1e-3)
     ]
     return min(
         (model for model in fits if width(model) <= at_most),

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def table(seed=0, n=60, d=3, ties=False):
 
 @pytest.fixture(scope="module")
 def deep():
-    X, y = table(n=80)
+    X, y = table(n=50)
     model = WedgeReLURegressor(0.01, n_blocks=3).fit(X, y)
     assert model.n_blocks_ == 3
     return model, X, y
@@ -154,19 +155,25 @@ def test_activations_are_those_of_unit_norm_neurons_unscaled(data):
 SEEDS = {"gamma": 4, "hinge": 4, "squared hinge": 4}
 
 
-@each_case
-def test_with_any_loss_a_further_block_is_optimal_and_its_bounds_hold(name):
-    """Over the dictionary on the activations that the network has: the optimum uses no others."""
+@cache
+def exact_deep_fit(name):
+    """A case, its data, and its network of two blocks, solved to the last digit."""
     case = CASES[name]
     X = np.random.default_rng(SEEDS.get(name, 7)).uniform(-1, 1, size=(12, 2))
     y, target = targets(X, case.target)
-    alpha = 3e-3
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        model = exact(case, alpha, 2, n_blocks=2).fit(X, y)
+        model = exact(case, 3e-3, 2, n_blocks=2).fit(X, y)
     assert model.n_blocks_ == 2
+    return case, X, target, model
+
+
+@each_case
+def test_with_any_loss_a_further_block_is_optimal_and_its_bounds_hold(name):
+    """Over the dictionary on the activations that the network has: the optimum uses no others."""
+    case, X, target, model = exact_deep_fit(name)
     inputs = np.concatenate([X, activations(model, X)[0]], axis=1)
-    task = task_of(case, inputs, target, alpha, 2)
+    task = task_of(case, inputs, target, model.alpha, 2)
     best, _ = sharp_bounds(task)
     # Activations are rounded relative to their size, as inputs are.
     rounding = 1e-9 * task.constant.objective
@@ -179,16 +186,11 @@ def test_with_any_loss_a_further_block_is_optimal_and_its_bounds_hold(name):
 @each_case
 def test_the_objective_reported_is_that_of_the_last_block(name):
     """Mean loss plus ``alpha / 2 Σ (‖w‖² + ‖a‖²)`` of the last hidden layer."""
-    case = CASES[name]
-    X = np.random.default_rng(SEEDS.get(name, 7)).uniform(-1, 1, size=(12, 2))
-    y, target = targets(X, case.target)
-    alpha = 3e-3
-    model = exact(case, alpha, 2, n_blocks=2, tol=1e-4).fit(X, y)
-    assert model.n_blocks_ == 2
+    case, X, target, model = exact_deep_fit(name)
     network = output(model, X).reshape(target.shape)
     loss = case.loss.value(network, target, np.full(len(X), 1 / len(X)))
     hidden = np.abs(model.coefs_[-2]).sum(axis=0)
-    penalty = alpha / 2 * ((hidden**2).sum() + (model.coefs_[-1] ** 2).sum())
+    penalty = model.alpha / 2 * ((hidden**2).sum() + (model.coefs_[-1] ** 2).sum())
     # Activations are rounded relative to their size, as inputs are.
     assert_allclose(model.certificate_.objective, loss + penalty, rtol=1e-8)
 
@@ -303,15 +305,15 @@ def test_layers_that_nothing_builds_on_are_left_out_of_the_network():
     ("order", "norm"), [(1, "l1"), (2, "l1"), (3, "l2"), (None, "l1"), (None, "l2")]
 )
 def test_predict_is_the_forward_pass_of_the_layers(order, norm):
-    X, y = table(1, n=25)
+    X, y = table(1, n=20)
     Y = np.column_stack([y, X[:, 0] * X[:, 1]])
     new = 2 * table(2)[0]
-    for target in (y, Y):
+    for n_blocks, target in ((3, y), (2, Y)):
         model = WedgeReLURegressor(
             5e-3,
             interaction_order=order,
             norm=norm,
-            n_blocks=3,
+            n_blocks=n_blocks,
             max_iter=3,
             pricing="search",
             tol=1e-2,
@@ -366,7 +368,7 @@ def test_the_certificate_says_what_it_covers(deep):
 # --- invariances --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ties", "tol"), [(False, 1e-4), (True, 1e-4), (False, 1e-8)])
+@pytest.mark.parametrize(("ties", "tol"), [(True, 1e-4), (False, 1e-8)])
 def test_copies_for_weights_order_and_units_leave_a_deep_network(ties, tol):
     X, y = table(6, n=20, ties=ties)
     rng = np.random.default_rng(0)
@@ -388,7 +390,7 @@ def test_copies_for_weights_order_and_units_leave_a_deep_network(ties, tol):
 @each_case
 def test_weights_are_copies_with_any_loss(name):
     case = CASES[name]
-    X = np.random.default_rng(3).uniform(-1, 1, size=(25, 2))
+    X = np.random.default_rng(3).uniform(-1, 1, size=(15, 2))
     y, _ = targets(X, case.target)
     copies = np.random.default_rng(1).integers(0, 4, size=len(X))
     model = case.estimator(alpha=0.03, n_blocks=2)
@@ -475,9 +477,9 @@ def test_dask_arrays_are_refused_with_further_blocks():
 
 
 def test_a_fit_beyond_the_working_memory_keeps_its_further_blocks():
-    X, y = table(n=120)
+    X, y = table(n=60)
     plain = WedgeReLURegressor(0.01, n_blocks=2).fit(X, y)
-    with sklearn.config_context(working_memory=0.1):
+    with sklearn.config_context(working_memory=0.05):
         limited = WedgeReLURegressor(0.01, n_blocks=2).fit(X, y)
     assert limited.n_blocks_ == 2
     assert_array_equal(limited.predict(X), plain.predict(X))
@@ -499,27 +501,3 @@ def test_a_number_of_blocks_that_is_none_is_refused(n_blocks):
     X, y = table()
     with pytest.raises(ValueError, match="'n_blocks' parameter"):
         WedgeReLURegressor(0.01, n_blocks=n_blocks).fit(X, y)
-
-
-# --- what it is for -----------------------------------------------------------------------------
-
-
-def test_a_function_of_kinks_of_kinks_is_fitted_better_by_two_blocks():
-    """At a quarter of the error or less, on no more neurons; both penalties by validation."""
-    rng = np.random.default_rng(0)
-    X, V, T = (rng.uniform(-1, 1, size=(n, 3)) for n in (400, 200, 2000))
-    noisy = [composed(Z) + 0.02 * rng.normal(size=len(Z)) for Z in (X, V)]
-
-    def fits(n_blocks):
-        """Validation RMSE, hidden neurons and test RMSE at each penalty."""
-        for alpha in (3e-3, 2e-3, 1e-3):
-            model = WedgeReLURegressor(alpha, n_blocks=n_blocks, pricing="search", tol=1e-3)
-            model.fit(X, noisy[0])
-            validation = np.sqrt(np.mean((model.predict(V) - noisy[1]) ** 2))
-            error = np.sqrt(np.mean((model.predict(T) - composed(T)) ** 2))
-            yield validation, sum(map(len, model.intercepts_[:-1])), error
-
-    _, at_most, one = min(fits(1))
-    _, width, two = min(found for found in fits(2) if found[1] <= at_most)
-    assert width <= at_most
-    assert two <= 0.25 * one

@@ -1,5 +1,6 @@
 """Pricing against enumeration: right values, on neurons that exist, and none better left out."""
 
+from functools import cache
 from itertools import combinations
 from math import comb
 
@@ -38,17 +39,29 @@ from sklearn_wedge._core.pricing.sweep import sweep
 pytestmark = pytest.mark.newest
 
 TABLES = awkward_tables()
-DUALS = [(1, "normal"), (2, "sparse"), (3, "integer"), (1, "integer")]
+DUALS = [(1, "normal"), (2, "sparse"), (3, "integer")]
 
 on_every_table = pytest.mark.parametrize("table", TABLES)
 
 
+@cache
 def problems(name):
     """Points, order, dual point: every order, one to three outputs, three kinds of duals."""
     points = TABLES[name]
-    for order in range(1, points.shape[1] + 1):
-        for seed, (q, kind) in enumerate(DUALS):
-            yield points, order, random_dual(np.random.default_rng(seed), len(points), q, kind)
+    return [
+        (points, order, random_dual(np.random.default_rng(seed), len(points), q, kind))
+        for order in range(1, points.shape[1] + 1)
+        for seed, (q, kind) in enumerate(DUALS)
+    ]
+
+
+@cache
+def priced_exactly(name):
+    """The problems of a table, each with what exact pricing finds."""
+    return [
+        (points, order, dual, Pricing(points, NeuronClass(order)).price_exactly(dual))
+        for points, order, dual in problems(name)
+    ]
 
 
 def value_size(points, dual, dictionary):
@@ -178,17 +191,14 @@ def test_no_hinge_has_a_value_of_its_own(table):
 
 @on_every_table
 def test_exact_pricing_returns_neurons_with_their_values(table):
-    for points, order, dual in problems(table):
-        assert_neurons_have_their_values(
-            points, Pricing(points, NeuronClass(order)).price_exactly(dual), dual
-        )
+    for points, _, dual, priced in priced_exactly(table):
+        assert_neurons_have_their_values(points, priced, dual)
 
 
 @on_every_table
 def test_search_returns_neurons_with_their_values_none_beyond_the_whole_class(table):
-    for points, order, dual in problems(table):
+    for points, order, dual, exact in priced_exactly(table):
         pricing = Pricing(points, NeuronClass(order))
-        exact = pricing.price_exactly(dual)
         found = propose(pricing, dual, exact.neurons.take(np.arange(len(exact.values))[:3]), 1)
         assert_neurons_have_their_values(points, found, dual)
         assert_valid(points, found.neurons, order)
@@ -216,18 +226,16 @@ def test_a_binned_sweep_proposes_pencils(table):
 @on_every_table
 def test_the_bound_is_the_maximum_over_the_class(table):
     dictionaries = {}
-    for points, order, dual in problems(table):
+    for points, order, dual, priced in priced_exactly(table):
         neurons = dictionaries.setdefault(order, every_neuron(points, order))
         maximum = neurons.values(points, dual).max(initial=0.0)
-        bound = Pricing(points, NeuronClass(order)).price_exactly(dual).bound
         rounding = 1e-13 * value_size(points, dual, neurons)
-        assert_allclose(bound, maximum, rtol=1e-10, atol=rounding, err_msg=f"order {order}")
+        assert_allclose(priced.bound, maximum, rtol=1e-10, atol=rounding, err_msg=f"order {order}")
 
 
 @on_every_table
 def test_the_best_neuron_attains_the_bound(table):
-    for points, order, dual in problems(table):
-        priced = Pricing(points, NeuronClass(order)).price_exactly(dual)
+    for points, _, dual, priced in priced_exactly(table):
         if priced.bound > 1e-12 * np.abs(dual).sum() * np.abs(points).max():
             assert_allclose(priced.values[0], priced.bound, rtol=1e-10)
             assert np.all(priced.values <= priced.values[0] * (1 + 1e-8))
@@ -303,17 +311,14 @@ def test_a_dual_point_of_zeros_has_the_bound_zero():
 
 @on_every_table
 def test_neurons_are_what_they_say(table):
-    for points, order, dual in problems(table):
-        assert_valid(points, Pricing(points, NeuronClass(order)).price_exactly(dual).neurons, order)
+    for points, order, _, priced in priced_exactly(table):
+        assert_valid(points, priced.neurons, order)
 
 
 @on_every_table
 def test_no_neuron_is_returned_twice(table):
-    for points, order, dual in problems(table):
-        for priced in (
-            Pricing(points, NeuronClass(order)).price_exactly(dual),
-            propose(Pricing(points, NeuronClass(order)), dual),
-        ):
+    for points, order, dual, exact in priced_exactly(table):
+        for priced in (exact, propose(Pricing(points, NeuronClass(order)), dual)):
             neurons = as_dictionary(priced.neurons, points.shape[1])
             offsets = neurons.offsets / np.abs(points).max() if len(points) > 1 else neurons.offsets
             rounded = np.round(np.column_stack([neurons.weights, offsets]), 8) + 0.0
