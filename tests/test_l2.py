@@ -32,10 +32,10 @@ from sklearn_wedge._core.pricing.sweep import sweep
 
 pytestmark = pytest.mark.newest
 
-INTEGERS = np.random.default_rng(0).integers(-2, 3, size=(4, 8, 3)) * 1.0
+INTEGERS = np.random.default_rng(0).integers(-2, 3, size=(12, 8, 3)) * 1.0
 TABLES = awkward_tables()
 TABLES |= {f"integers {k}": np.unique(X[:, : k % 3 + 1], axis=0) for k, X in enumerate(INTEGERS)}
-DUALS = [(1, "normal"), (2, "sparse"), (2, "integer")]
+DUALS = [(1, "normal"), (2, "sparse"), (2, "integer"), (1, "integer"), (2, "normal")]
 PAIRS = NeuronClass(2, "l2")
 RAW = {"standardize": False, "clip_quantile": None, "max_iter": 500}
 KINDS = ["generic", "ties"]
@@ -67,7 +67,7 @@ def best_by_ascent(rng, points, dual, order, how_many=150):
     return best
 
 
-def duals(points, how_many=3):
+def duals(points, how_many=5):
     for seed, (q, kind) in enumerate(DUALS[:how_many]):
         yield random_dual(np.random.default_rng(seed), len(points), q, kind)
 
@@ -362,7 +362,7 @@ def assert_same(actual, expected, tolerance=1e-7):
     assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-in_each_case = pytest.mark.parametrize(("kind", "tol"), [("generic", 1e-8), ("ties", 1e-4)])
+in_each_case = pytest.mark.parametrize(("kind", "tol"), list(product(KINDS, [1e-4, 1e-8])))
 
 
 @in_each_case

@@ -39,7 +39,7 @@ from sklearn_wedge._core.pricing.sweep import sweep
 pytestmark = pytest.mark.newest
 
 TABLES = awkward_tables()
-DUALS = [(1, "normal"), (2, "sparse"), (3, "integer")]
+DUALS = [(1, "normal"), (2, "sparse"), (3, "integer"), (1, "integer")]
 
 on_every_table = pytest.mark.parametrize("table", TABLES)
 
