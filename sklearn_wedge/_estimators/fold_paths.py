@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
 from sklearn_wedge._core.network import deep_network_of
@@ -382,8 +381,8 @@ def paths_in_step(
         which = [
             (some, j) for some in _together(combinations, paths, going) for j in range(len(folds))
         ]
-        results = workers.parallel(len(which))(
-            delayed(_went_on)(
+        tasks = [
+            (
                 [told[i][j] for i in some],
                 task,
                 [combinations[i] for i in some],
@@ -393,7 +392,8 @@ def paths_in_step(
                 [scorings[i] for i in some],
             )
             for some, j in which
-        )
+        ]
+        results = workers.map(_went_on, tasks)
         for (some, j), found in zip(which, results, strict=True):
             for i, path in zip(some, found, strict=True):
                 paths[i][j] = path
