@@ -15,7 +15,7 @@ from sklearn_wedge import (
     WedgeReLUClassifier,
     WedgeReLURegressor,
 )
-from sklearn_wedge._estimators.fold_paths import fold_tolerance
+from sklearn_wedge._estimators.folds import fold_tolerance
 
 pytestmark = pytest.mark.newest
 

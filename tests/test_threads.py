@@ -16,6 +16,7 @@ from threading import Barrier, current_thread
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from joblib._parallel_backends import SequentialBackend
 from plain_cv import regressor_cv
 from sklearn.base import clone
@@ -318,6 +319,20 @@ def test_parts_that_choose_alpha_have_no_more_threads_than_a_fit_is_given(two_th
         assert Workers.of(FitOptions(), SquaredError()).parallel(3).n_jobs == 1
     assert one.parallel(3).n_jobs == 1
     assert Workers.of(FitOptions(), SquaredError()).parallel(3).n_jobs == 2
+
+
+def test_tasks_at_once_leave_the_filters_of_warnings_as_they_are_and_know_the_configuration():
+    at_once = Barrier(2)
+
+    def seen(_):
+        at_once.wait(timeout=60)
+        return sklearn.get_config()["assume_finite"]
+
+    with warnings.catch_warnings(), sklearn.config_context(assume_finite=True):
+        warnings.simplefilter("ignore")
+        before = list(warnings.filters)
+        assert Workers(2).map(seen, [(k,) for k in range(20)]) == [True] * 20
+        assert warnings.filters == before
 
 
 @pytest.mark.parametrize("model", [WedgeReLURegressor(), WedgeReLURegressorCV(effort="fast")])

@@ -14,52 +14,65 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sklearn_wedge._core.blocks import Build, SolvedBlock, last_block
+from sklearn_wedge._core.deep_start import DeepStart, whole_from
+from sklearn_wedge._core.problem import Problem
+from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
 from sklearn_wedge._core.warm_path import solve_from
-from sklearn_wedge._core.whole import PASSED_ON, Whole, alternated, with_work_of_their_own
+from sklearn_wedge._core.whole import (
+    PASSED_ON,
+    Whole,
+    alternated,
+    with_work_of_their_own,
+)
 
 # A block is kept if it takes at least this fraction off the objective.
 LEAST_GAIN = 1e-3
 
 
 def deepened(
-    first: SolvedBlock,
+    blocks: tuple[SolvedBlock, ...],
     n_blocks: int,
     build: Build,
     rule: StoppingRule,
     verbose: int = 0,
+    on_the_way: StoppingRule | None = None,
 ) -> list[tuple[SolvedBlock, ...]]:
-    """Blocks on top of the first, until there are enough or one gains next to nothing.
+    """Blocks on top of others, until there are enough or one gains next to nothing.
 
     Parameters
     ----------
-    first : SolvedBlock
-        In memory, unless no more are asked for.
+    blocks : tuple of SolvedBlock
+        The first, or several; in memory, unless no more are asked for.
     n_blocks : int
-        At most so many, the first included.
+        At most so many in all.
     build : callable
         The training problem of samples with more inputs: the same loss, options and penalty.
     rule : StoppingRule
         Of each block.
     verbose : int, default=0
         1: print lines per block; 2: a line per round, too.
+    on_the_way : StoppingRule, default=None
+        Of those before the last that is wanted; None: the same.
 
     Returns
     -------
     list of tuples of SolvedBlock
-        The network of the first block, that of two, and so on as long as one is kept. Their
+        The network that was given, that of one block more, and so on as long as one is kept. Their
         objectives fall.
     """
-    networks = [(first,)]
-    while len(networks) < n_blocks:
+    networks = [blocks]
+    while len(networks[-1]) < n_blocks:
         *before, last = blocks = networks[-1]
         last = passing_on(last)
         if len(last.passed_on) == 0:
             _say(verbose, len(blocks), "nothing to build on: the block before passes nothing on")
             break
-        deeper = _deeper([*before, last], build, rule, verbose)
+        is_last = len(blocks) + 1 == n_blocks
+        its_rule = rule if is_last or on_the_way is None else on_the_way
+        deeper = _deeper([*before, last], build, its_rule, verbose)
         gain = _gain(last, deeper[-1])
         if gain < LEAST_GAIN:
             _say(verbose, len(blocks), f"gains {gain:.2%} of the objective: not kept")
@@ -67,6 +80,20 @@ def deepened(
         _say(verbose, len(blocks), f"gains {gain:.2%} of the objective")
         networks.append(deeper)
     return networks
+
+
+def gone_on(
+    start: DeepStart,
+    problem: Problem,
+    sample: Sample,
+    alpha: float,
+    build: Build,
+    rule: StoppingRule,
+    verbose: int = 0,
+) -> tuple[SolvedBlock, ...]:
+    """The blocks of a start at another penalty, after turns of all layers and a last search."""
+    whole = whole_from(start, problem, sample, alpha, build, rule)
+    return _searched_last(alternated(whole, build, rule), rule, verbose)
 
 
 def _say(verbose: int, n_before: int, what: str) -> None:
@@ -91,19 +118,27 @@ def _deeper(
     start = resume(problem, last.alpha, last.neurons, rule, last.coef, last.intercept)
     whole = alternated(Whole(tuple(before), problem, start), build, rule)
     _say(verbose, len(before), f"objective {whole.state.objective:.6g} before the last search")
+    return _searched_last(whole, rule, verbose)
+
+
+def _searched_last(whole: Whole, rule: StoppingRule, verbose: int) -> tuple[SolvedBlock, ...]:
+    """The blocks with the last one solved, given the others."""
     problem = whole.problem
-    problem = replace(problem, scope=problem.scope + _given(problem.sample.n_activations, last))
+    given = _given(problem.sample.n_activations, whole.before[-1].solution)
+    problem = replace(problem, scope=problem.scope + given)
     _, solution = solve_from(problem, whole.state, rule, verbose)
     return (*whole.before, last_block(problem, problem.sample, solution))
 
 
-def _given(n_activations: int, before: Solution) -> str:
+def _given(n_activations: int, before: Solution | None) -> str:
     """What the bound of a further block is about, in words."""
-    return (
+    words = (
         f", on the inputs and the {n_activations} activations that earlier blocks pass on; the "
-        "bound is about the last block given these, not about all blocks together (the objective "
-        f"of the block before was {before.certificate.objective:.6g})"
+        "bound is about the last block given these, not about all blocks together"
     )
+    if before is None:
+        return words
+    return f"{words} (the objective of the block before was {before.certificate.objective:.6g})"
 
 
 def _gain(last: SolvedBlock, block: SolvedBlock) -> float:

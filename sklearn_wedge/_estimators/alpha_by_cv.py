@@ -49,10 +49,9 @@ from sklearn_wedge._estimators.fold_paths import (
     FoldPath,
     Patience,
     by_penalty_and_fold,
-    fold_tolerance,
     tied_with_best,
 )
-from sklearn_wedge._estimators.folds import Fold, Task, folds_of, usable
+from sklearn_wedge._estimators.folds import Fold, Task, fold_tolerance, folds_of, usable
 from sklearn_wedge._estimators.found import Found
 from sklearn_wedge._estimators.race import NOISE, Outcome, Race, chosen
 from sklearn_wedge._estimators.race_plan import (

@@ -267,7 +267,7 @@ class _WedgeNetwork(ReadableNetwork, ExportMixin, CallbackSupportMixin, SavedEst
         options = replace(options, watch=watcher)
         self._publish_marginals(sample)
         alphas = np.array([alpha], dtype=np.float64)
-        ((*_, blocks),) = solve_blocks(problem, sample, alphas, options, after)
+        ((*_, blocks),) = solve_blocks(problem, sample, alphas, options, after, only_deepest=True)
         network = deep_network_of(blocks)
         self._publish(network, sample, blocks[-1].solution)
         self._publish_importances(network, sample)

@@ -307,5 +307,7 @@ def fitted(
     options = replace(options, tol=TOLERANCE_OF_ROUGH, rough=True, roughly=roughness(n_rows))
     problem, sample = task.problem(slice(None), options)
     start = outcome.earlier().found(task).carried_to(problem)
-    ((*_, blocks),) = solve_blocks(problem, sample, np.array([alpha]), options, start)
+    ((*_, blocks),) = solve_blocks(
+        problem, sample, np.array([alpha]), options, start, only_deepest=True
+    )
     return deep_network_of(blocks), sample, blocks[-1].solution.certificate

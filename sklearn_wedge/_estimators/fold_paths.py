@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from sklearn_wedge._core.blocks import SolvedBlock
+from sklearn_wedge._core.deep_start import DeepStart, left_by
 from sklearn_wedge._core.network import deep_network_of
 from sklearn_wedge._core.problem import Problem
 from sklearn_wedge._core.rows import Sample
@@ -23,11 +23,8 @@ from sklearn_wedge._estimators.found import Earlier
 from sklearn_wedge._estimators.workers import Workers
 from sklearn_wedge._settings.inputs import row_chunks, rows_in_cache
 from sklearn_wedge._settings.options import FitOptions
-from sklearn_wedge._training.problems import solve_blocks
+from sklearn_wedge._training.problems import solve_blocks, solve_deep_path
 
-# On folds of yacht, concrete and breast cancer a tolerance of 1e-3 chooses what 1e-4 chooses, in
-# 0.7 of the time; on yacht 1e-2 chooses another penalty, and the error is a third larger.
-FOLDS_LOOSER_BY = 10.0
 # Scores that differ by this fraction or less are equal.
 TIED = 1e-12
 # Folds from which a standard error says something.
@@ -241,8 +238,9 @@ class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
-    above their tolerance; ``solutions`` are of the first block; ``held_out`` is what the networks
-    say of the rows held out, each (n_test, q), if that is kept.
+    above their tolerance; ``solutions`` are of the first block, the latest solved alone; ``deep``
+    are the blocks of the last network, if several; ``held_out`` is what the networks say of the
+    rows held out, each (n_test, q), if that is kept.
     """
 
     scores: tuple[float, ...] = ()
@@ -251,6 +249,7 @@ class FoldPath:
     crowding: tuple[float, ...] = ()
     n_unconverged: int = 0
     solutions: tuple[Solution, ...] = ()
+    deep: DeepStart | None = None
     held_out: tuple[NDArray[np.float64], ...] = ()
 
     def going_on(
@@ -269,7 +268,8 @@ class FoldPath:
             (*self.neurons, n_neurons),
             (*self.crowding, n_neurons / blocks[-1].sample.rows.n_rows),
             self.n_unconverged + (not solution.converged),
-            (*self.solutions, blocks[0].solution),
+            (*self.solutions, blocks[0].solution or self.solutions[-1]),
+            left_by(blocks),
             (*self.held_out, *held_out),
         )
 
@@ -382,8 +382,8 @@ def paths_in_step(
         which = [
             (some, j) for some in _together(combinations, paths, going) for j in range(len(folds))
         ]
-        results = workers.parallel(len(which))(
-            delayed(_went_on)(
+        tasks = [
+            (
                 [told[i][j] for i in some],
                 task,
                 [combinations[i] for i in some],
@@ -393,7 +393,8 @@ def paths_in_step(
                 [scorings[i] for i in some],
             )
             for some, j in which
-        )
+        ]
+        results = workers.map(_went_on, tasks)
         for (some, j), found in zip(which, results, strict=True):
             for i, path in zip(some, found, strict=True):
                 paths[i][j] = path
@@ -443,11 +444,6 @@ def _end(combination: Combination, paths: Sequence[FoldPath], told: Sequence[Fit
         )
 
 
-def fold_tolerance(tol: float) -> float:
-    """The tolerance of a fold: a score needs a good network, not a proof."""
-    return FOLDS_LOOSER_BY * tol
-
-
 @single_threaded_blas()  # a worker knows of no limit
 def _went_on(
     told: Sequence[FitTask],
@@ -465,7 +461,10 @@ def _went_on(
     n_before = len(paths[0].scores)
     alphas = deepest.alphas[n_before : n_before + n_more]
     last = paths[0].solutions[-1] if n_before else deepest.start_on(task, fold, problem)
-    with closing(solve_blocks(problem, sample, alphas, deepest.options, last)) as solved:
+    given = problem, sample, alphas, deepest.options, last
+    is_alone = len(combinations) == 1 and deepest.options.rough and deepest.n_blocks > 1
+    path = solve_deep_path(*given, paths[0].deep) if is_alone else solve_blocks(*given)
+    with closing(path) as solved:
         for number, alpha in enumerate(alphas, start=n_before):
             with ExitStack() as tasks:
                 for each in told:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_wedge._core.blocks import SolvedBlock, last_block
-from sklearn_wedge._core.deep import deepened
+from sklearn_wedge._core.deep import deepened, gone_on
+from sklearn_wedge._core.deep_start import DeepStart, left_by
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
@@ -23,6 +24,11 @@ from sklearn_wedge._core.warm_path import solve_path
 from sklearn_wedge._core.whole import PASSED_ON
 from sklearn_wedge._settings.options import FitOptions, certifies, scope
 from sklearn_wedge._training.chunked import chunked_problem, goes_in_chunks, local_chunks
+
+# Blocks between the first and the last are this many times as rough. On fifths held out of
+# California and bike_noleak errors are the same in 0.96 and 0.73 of the time; where the first is as
+# rough, they are 0.6 % higher on California.
+ROUGHER_ON_THE_WAY = 3.0
 
 
 def build_problem(
@@ -53,6 +59,8 @@ def build_problem(
 
 def _refuse_uncertain_blocks(options: FitOptions, n_points: int, n_inputs: int) -> None:
     """Further blocks that could be out of reach of ``pricing="exact"``: before any is solved."""
+    if options.n_blocks == 1 or options.pricing != "exact":
+        return
     most_inputs = n_inputs + PASSED_ON * (options.n_blocks - 1)
     try:
         certifies(options, options.neuron_class(most_inputs, False), n_points, most_inputs)
@@ -102,6 +110,7 @@ def solve_blocks(
     alphas: NDArray,
     options: FitOptions,
     after: Solution | None = None,
+    only_deepest: bool = False,
 ) -> Iterator[list[tuple[SolvedBlock, ...]]]:
     """Networks at descending penalties: of one block, of two, up to ``options.n_blocks``.
 
@@ -109,8 +118,7 @@ def solve_blocks(
     them further ones are built, if asked for, as long as they are kept.
     """
     build = partial(problem_on, loss=problem.loss, options=options)
-    if options.n_blocks > 1 and options.pricing == "exact":
-        _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
+    _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
     stopped = False
 
     def watch(progress: Progress) -> bool:
@@ -118,9 +126,38 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule = _rule(options)
+    rule, on_the_way = _rule(options), options
+    if only_deepest and options.n_blocks > 1:
+        on_the_way = replace(options, roughly=ROUGHER_ON_THE_WAY * options.roughly)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
-        first = last_block(problem, sample, solution)
+        first = (last_block(problem, sample, solution),)
         # Who asks to stop wants no further blocks.
         n_blocks = 1 if stopped else options.n_blocks
-        yield deepened(first, n_blocks, build, rule, options.verbose)
+        yield deepened(first, n_blocks, build, rule, options.verbose, _rule(on_the_way))
+
+
+def solve_deep_path(
+    problem: Problem,
+    sample: Sample,
+    alphas: NDArray,
+    options: FitOptions,
+    after: Solution | None = None,
+    start: DeepStart | None = None,
+) -> Iterator[list[tuple[SolvedBlock, ...]]]:
+    """Networks of ``options.n_blocks`` at descending penalties, each from all blocks of the last.
+
+    For those that are only compared: in half of the time of ``solve_blocks``, and errors on rows
+    held out go the same way, if a little higher. Each comes as a list of it alone. The first goes
+    on from ``start``, or is built on a first block, whose search goes on ``after`` a solution.
+    """
+    build, rule = partial(problem_on, loss=problem.loss, options=options), _rule(options)
+    _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
+    for alpha in alphas:
+        if start is None:
+            (after,) = solve_alphas(problem, np.array([alpha]), options, after)
+            blocks = (last_block(problem, sample, after),)
+        else:
+            blocks = gone_on(start, problem, sample, alpha, build, rule, options.verbose)
+        *_, blocks = deepened(blocks, options.n_blocks, build, rule, options.verbose)
+        yield [blocks]
+        start = left_by(blocks)
