@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from verdict import Reading
 
 from sklearn_wedge._core import column_generation
 from sklearn_wedge._core.kernels import Threads
+from sklearn_wedge._core.layers import WIDTH, LayeredLoss, SmoothedLoss
 from sklearn_wedge._core.losses import (
     Gamma,
     Huber,
@@ -105,12 +107,45 @@ def test_the_gradient_of_a_network_is_that_of_its_loss(name, monkeypatch):
 
 
 @each_loss
-def test_the_number_of_threads_leaves_every_bit_of_a_gradient(name, monkeypatch):
+def test_one_layer_is_smoothed_as_several_layers_are(name, monkeypatch):
+    monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
+    X, target, weight, loss = rows_of(name)
+    start, at = (some_weights(np.random.default_rng(k), 4, 5, target.shape[1]) for k in (0, 1))
+    data = X, target, weight, loss, start
+    value, slope = SmoothedLoss(*data, WIDTH, np.float64)(at)
+    expected, slope_of_layers = LayeredLoss(*data, np.float64)(at)
+    assert_allclose(value, expected, rtol=1e-12)
+    for part, other in zip(slope.parts, slope_of_layers.parts, strict=True):
+        assert_allclose(part, other, rtol=1e-9, atol=1e-12 * np.abs(other).max())
+
+
+def test_smoothed_slides_go_on_where_kinks_end_others():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4))
+    target = np.sin(X @ rng.standard_normal((4, 2))).sum(axis=1, keepdims=True)
+    data = X, target, np.full(300, 1 / 300), SquaredError()
+    at, alpha = random_weights(X, np.zeros(1), 60, (0,)), 1e-4
+
+    def lowered(start, loss):
+        return slid(loss, start, alpha, True, 400)
+
+    for _ in range(4):
+        at = lowered(at, NetworkLoss(*data, np.float64))
+    with_kinks = lowered(at, NetworkLoss(*data, np.float64))
+    smoothed = lowered(at, SmoothedLoss(*data, at, 0.003, np.float64))
+    before, little, much = (objective(each, *data, alpha) for each in (at, with_kinks, smoothed))
+    assert before - much > 1.5 * (before - little)
+
+
+@pytest.mark.parametrize("smoothed", [False, True])
+@each_loss
+def test_the_number_of_threads_leaves_every_bit_of_a_gradient(name, smoothed, monkeypatch):
     # 24 blocks of 64 rows, four at a time.
     monkeypatch.setattr("sklearn_wedge._core.sliding.ACTIVATIONS_AT_ONCE", 1)
     X, target, weight, loss = rows_of(name, n=1500)
     at = some_weights(np.random.default_rng(1), 4, 5, target.shape[1])
-    one, *others = (NetworkLoss(X, target, weight, loss, threads=Threads(k))(at) for k in (1, 2, 4))
+    kind = partial(SmoothedLoss, start=at, width=WIDTH) if smoothed else NetworkLoss
+    one, *others = (kind(X, target, weight, loss, threads=Threads(k))(at) for k in (1, 2, 4))
     for value, slope in others:
         assert value == one[0]
         for part in ("hidden", "outer", "intercept"):
@@ -266,7 +301,7 @@ def test_a_slide_that_gains_nothing_leaves_the_network(monkeypatch):
     added = column_generation.add_columns(problem, state, rule)
     state = column_generation.solve_for(problem, added, rule)
 
-    def worse(self, neurons, coef, intercept, alpha, gained):
+    def worse(self, neurons, coef, intercept, alpha, pays, width):
         return neurons.take(np.arange(1)), coef[:1], intercept
 
     assert column_generation.slide(problem, state, rule).objective < state.objective
@@ -386,6 +421,42 @@ def test_slides_of_a_rough_network_leave_a_part_of_the_gap_wanted():
         found = column_generation._slide_rule(problem, state, rule)
         wanted = rule.gap_wanted(problem, state.objective)
         assert found.least == (column_generation.LEFT_TO_A_ROUGH_SLIDE * wanted if rough else 0.0)
+
+
+def test_kinks_are_smoothed_to_other_widths_in_turn_and_those_of_rough_networks_are_not(
+    monkeypatch,
+):
+    problem, widths, slide_of = problem_of(), [], Problem.slid
+
+    def noted(self, *how):
+        widths.append(how[-1])
+        return slide_of(self, *how)
+
+    monkeypatch.setattr(Problem, "slid", noted)
+    for rough in (False, True):
+        rule = StoppingRule(1e-4, 4, rough=rough, proves=False)
+        list(solve_path(problem, np.array([1e-3]), rule))
+        smoothed = {width for width in widths if width is not None}
+        assert len(smoothed) == (0 if rough else 3)
+        assert rough == (None in widths)
+        widths.clear()
+
+
+def test_after_expensive_searches_a_slide_goes_on_for_longer():
+    problem, rule = problem_of(), StoppingRule(1e-3, 5)
+    state = column_generation.start(problem, 0.01)
+    prices = []
+    for effort in (Effort.LOCAL_MOVES, Effort.SEARCH, Effort.LONG_SEARCH):
+        state = column_generation.price(problem, state, effort, conclusive=False)
+        prices.append(column_generation._slide_rule(problem, state, rule).price)
+    assert prices[0] < prices[1] < prices[2]
+    data = rows_of("squared")
+    start = random_weights(data[0], data[1].mean(axis=0), 20, (0,))
+    short, long = (
+        objective(slid(NetworkLoss(*data), start, 1e-3, True, 400, rule), *data, 1e-3)
+        for rule in (SlideRule(1.0, prices[0]), SlideRule(1.0, prices[2]))
+    )
+    assert long < short
 
 
 def test_a_draft_is_fixed_by_its_seed_and_better_than_a_constant():

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_wedge._core.layers import layered_loss
+from sklearn_wedge._core.layers import SmoothedLoss, layered_loss
 from sklearn_wedge._core.losses import Loss, Multinomial, OwnLoss, PiecewiseLinear, SmoothLoss
 from sklearn_wedge._core.neurons import NeuronClass, Neurons
 from sklearn_wedge._core.pricing import Priced, diverse_neurons, price_all
@@ -319,6 +319,11 @@ class Problem:
         data = chunk.inputs, chunk.target, chunk.weight
         return NetworkLoss(*data, self._sliding_loss, threads=chunk.threads)
 
+    def _smoothed_loss(self, start: Weights, width: float) -> SmoothedLoss:
+        chunk = self.restricted.rows.chunk
+        data = chunk.inputs, chunk.target, chunk.weight, self._sliding_loss
+        return SmoothedLoss(*data, start, width, threads=chunk.threads)
+
     def slid(
         self,
         neurons: Neurons,
@@ -326,11 +331,16 @@ class Problem:
         intercept: Array,
         alpha: float,
         rule: SlideRule | None,
+        width: float | None,
     ) -> tuple[Neurons, Array, Array]:
-        """Neurons in use, their coefficients and the intercept after a slide, as a network."""
+        """Neurons in use, their coefficients and the intercept after a slide, as a network.
+
+        Its kinks are smoothed to this width, if any; see ``SmoothedLoss``.
+        """
         d = self.sample.n_inputs
         start = balanced_weights(neurons, coef, intercept, d)
-        moved = slid(self._network_loss, start, alpha, self.is_dense, STEPS_PER_SLIDE, rule)
+        loss = self._network_loss if width is None else self._smoothed_loss(start, width)
+        moved = slid(loss, start, alpha, self.is_dense, STEPS_PER_SLIDE, rule)
         return as_neurons(moved, self.sample.points, self.neuron_class)
 
     def slid_layers(self, start: Weights, alpha: float, dense: bool, n_steps: int) -> Weights:

@@ -38,10 +38,10 @@ BLOCKS_AT_ONCE = 4
 MEMORY = 20
 # Evaluations of the objective that a step may take on average.
 EVALUATIONS_PER_STEP = 1.5
-# A slide goes on as long as its latest steps, so many, gain more each than was gained on average;
-# what comes between two slides costs as much as so many steps.
+# A slide goes on as long as its latest steps, so many, gain more each than was gained on average.
 LATEST_STEPS = 25
-PRICE_IN_STEPS = 30
+# What local moves and a restricted problem cost, in steps of a slide.
+LEAST_PRICE = 30
 # A draft ends once its latest steps together gain less than this part of its objective: on yacht
 # at alpha=1e-4 a fit is below L-BFGS then, with all steps it was not.
 GAIN_OF_DRAFT = 3e-4
@@ -329,11 +329,14 @@ class SlideRule:
     ----------
     gained : float
         Between the last slide and this one.
+    price : int
+        In steps of a slide, of what was done between the two.
     least : float
         What the latest steps together have to gain in any case.
     """
 
     gained: float = 0.0
+    price: int = LEAST_PRICE
     least: float = 0.0
 
 
@@ -347,7 +350,7 @@ class _WhileItPays(_EndsEarly):
     def is_little(self, latest: float, value: float) -> bool:
         """See ``_EndsEarly``."""
         gained = self.rule.gained + self.values[0] - value
-        on_average = gained / (PRICE_IN_STEPS + len(self.values))
+        on_average = gained / (self.rule.price + len(self.values))
         return latest < max(LATEST_STEPS * on_average, self.rule.least)
 
 
