@@ -32,6 +32,8 @@ from sklearn_wedge._estimators.race_plan import Stage
 from sklearn_wedge._settings.options import FitOptions
 from sklearn_wedge.inspection import CertificateDisplay
 
+pytestmark = pytest.mark.newest
+
 LOSS = SquaredError()
 
 

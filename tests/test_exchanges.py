@@ -11,6 +11,8 @@ from sklearn_wedge._core.pricing.exact import price_all
 from sklearn_wedge._core.pricing.exchanges import exchange, random_pencils
 from sklearn_wedge._core.pricing.pencils import PointTable
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture(params=range(4))
 def searched(request):

@@ -14,6 +14,8 @@ from sklearn_wedge import WedgeReLURegressor, WedgeReLURegressorCV
 from sklearn_wedge._core.losses import Pinball
 from sklearn_wedge._estimators.held_out import effective_rows, shrunken_shift
 
+pytestmark = pytest.mark.newest
+
 # At a penalty so small that networks follow the rows that they are fitted to.
 ALPHA, LEVEL = 1e-3, 0.2
 ONE_FOLD = [(np.arange(180), np.arange(180, 240))]

@@ -26,6 +26,8 @@ from sklearn_wedge._core.rows import (
     passes,
 )
 
+pytestmark = pytest.mark.newest
+
 LOSSES = {
     "absolute": Pinball(1.0, 1.0),
     "quantile": Pinball(0.9, 0.1),
