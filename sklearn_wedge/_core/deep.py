@@ -55,7 +55,7 @@ def deepened(
     verbose : int, default=0
         1: print lines per block; 2: a line per round, too.
     on_the_way : StoppingRule, default=None
-        Of those before the last that is wanted; None: the same.
+        Of those that others are built on; None: the same.
 
     Returns
     -------
@@ -79,6 +79,8 @@ def deepened(
             break
         _say(verbose, len(blocks), f"gains {gain:.2%} of the objective")
         networks.append(deeper)
+    if on_the_way is not None and 1 < len(networks[-1]) < n_blocks:
+        networks[-1] = _finished(networks[-1], rule, verbose)
     return networks
 
 
@@ -128,6 +130,18 @@ def _searched_last(whole: Whole, rule: StoppingRule, verbose: int) -> tuple[Solv
     problem = replace(problem, scope=problem.scope + given)
     _, solution = solve_from(problem, whole.state, rule, verbose)
     return (*whole.before, last_block(problem, problem.sample, solution))
+
+
+def _finished(
+    blocks: Sequence[SolvedBlock], rule: StoppingRule, verbose: int
+) -> tuple[SolvedBlock, ...]:
+    """The blocks with the last one solved more closely, as nothing is built on it."""
+    *before, last = blocks
+    kept = last.solution.warm_start
+    given = kept.neurons, rule, kept.coef, kept.intercept
+    state = resume(last.problem, last.solution.alpha, *given)
+    _, solution = solve_from(last.problem, state, rule, verbose)
+    return (*before, last_block(last.problem, last.sample, solution))
 
 
 def _given(n_activations: int, before: Solution | None) -> str:

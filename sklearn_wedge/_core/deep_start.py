@@ -15,7 +15,11 @@ from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import WarmStart
 from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule
-from sklearn_wedge._core.whole import Whole
+from sklearn_wedge._core.whole import PASSED_ON, Whole
+
+# What blocks pass on is chosen when they are built. At a smaller penalty there would be more: a
+# network is no start for others unless each of its blocks passes on this part of what it may.
+ENOUGH_PASSED_ON = 0.8
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,12 @@ class DeepStart:
 
 
 def left_by(blocks: Sequence[SolvedBlock]) -> DeepStart | None:
-    """What a network is as a start; None if there is one block only."""
+    """What a network is as a start; None if one built anew would have more to build on."""
     *before, last = blocks
+    if not before or min(len(each.passed_on) for each in before) < ENOUGH_PASSED_ON * PASSED_ON:
+        return None
     passed_on = tuple((each.passed_on, each.coef) for each in before)
-    return DeepStart(passed_on, last.solution.warm_start) if before else None
+    return DeepStart(passed_on, last.solution.warm_start)
 
 
 def whole_from(

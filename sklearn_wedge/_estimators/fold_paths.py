@@ -238,9 +238,9 @@ class FoldPath:
     """A path on a fold so far: scores, losses and neurons by penalty, and where it goes on.
 
     ``crowding`` are neurons of the last block for each distinct row. ``n_unconverged`` counts fits
-    above their tolerance; ``solutions`` are of the first block, the latest solved alone; ``deep``
-    are the blocks of the last network, if several; ``held_out`` is what the networks say of the
-    rows held out, each (n_test, q), if that is kept.
+    above their tolerance; ``solutions`` are of the first block, the latest alone; ``deep`` are all
+    blocks, if the next network goes on from them; ``held_out`` is what networks say of the rows
+    held out, each (n_test, q), if that is kept.
     """
 
     scores: tuple[float, ...] = ()
@@ -258,8 +258,9 @@ class FoldPath:
         value: float,
         loss: float,
         held_out: Sequence[NDArray[np.float64]],
+        goes_on: bool,
     ) -> FoldPath:
-        """With one penalty more: a network, its score, its loss, and its predictions if kept."""
+        """With one penalty more: a network, and whether the next ``goes_on`` from all of it."""
         solution = blocks[-1].solution
         n_neurons = len(solution.neurons)
         return FoldPath(
@@ -269,7 +270,7 @@ class FoldPath:
             (*self.crowding, n_neurons / blocks[-1].sample.rows.n_rows),
             self.n_unconverged + (not solution.converged),
             (*self.solutions, blocks[0].solution or self.solutions[-1]),
-            left_by(blocks),
+            left_by(blocks) if goes_on else None,
             (*self.held_out, *held_out),
         )
 
@@ -419,8 +420,8 @@ def _together(
     groups: dict[Hashable, list[int]] = {}
     for i, n_more in going.items():
         path = paths[i][0]
-        key = combinations[i].first_block, len(path.scores), n_more, *map(id, path.solutions[-1:])
-        groups.setdefault(key, []).append(i)
+        at = len(path.scores), *map(id, (*path.solutions[-1:], path.deep))
+        groups.setdefault((combinations[i].first_block, n_more, at), []).append(i)
     return list(groups.values())
 
 
@@ -473,7 +474,7 @@ def _went_on(
                 for k, combination in enumerate(combinations):
                     blocks = networks[: combination.n_blocks][-1]
                     kept = [_held_out(task, fold, blocks)] if combination.keeps_held_out else []
-                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks), kept)
+                    paths[k] = paths[k].going_on(blocks, *scores[k](blocks), kept, is_alone)
             for combination, path in zip(combinations, paths, strict=True):
                 _say(combination, fold, path)
     return paths

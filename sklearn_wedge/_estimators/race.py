@@ -172,7 +172,7 @@ class Outcome:
         return penalty_for(self.combination.alphas, self.means, self.n_rows, n_rows)
 
     def earlier(self, place: int = 0) -> Earlier:
-        """The first block of its network on a fold."""
+        """The first block of its network on a fold, or of one at a larger penalty."""
         fold, path = self.folds[place], self.paths[place]
         return Earlier(path.solutions[self.at], fold.train, self.combination.options)
 
