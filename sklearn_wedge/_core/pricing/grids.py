@@ -122,16 +122,21 @@ class Grids:
     ):
         self.table = table
         self.n_bins = n_bins
-        varying = map(int, table.varying_inputs())
-        self._bins = {k: quantile_bins(table.columns[k], n_bins) for k in varying}
+        self._bins: dict[int, NDArray[np.int32]] = {}
         self._cells = KeptWhileThereIsRoom(cache_bytes)
 
     def cells(self, pair: tuple[int, int]) -> Cells:
         """The grid of one pair of inputs."""
         return self._cells.get(pair, self._cells_of)
 
+    def _bins_of(self, k: int) -> NDArray[np.int32]:
+        """Those of an input, when they are first needed: fits by local moves need none."""
+        if k not in self._bins:
+            self._bins[k] = quantile_bins(self.table.columns[k], self.n_bins)
+        return self._bins[k]
+
     def _cells_of(self, pair: tuple[int, int]) -> Cells:
-        grid = self._bins[pair[0]] * self.n_bins + self._bins[pair[1]]
+        grid = self._bins_of(pair[0]) * self.n_bins + self._bins_of(pair[1])
         count = np.bincount(grid)
         occupied = np.flatnonzero(count)
         number = np.zeros(len(count), dtype=np.uint16)

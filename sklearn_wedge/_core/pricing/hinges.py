@@ -59,14 +59,18 @@ def price_hinges(
     neuron_class : NeuronClass
         Which inputs may be used, and in which direction.
     """
-    parts = [Hyperplanes.empty(1)]
+    inputs, points, found = [], [], []
     varying = [int(k) for k in table.varying_inputs()]
     for (k,) in neuron_class.input_sets(varying, 1):
         projection = table.projection((k,))
         direction = 0 if neuron_class.monotone is None else neuron_class.monotone[k]
         values = hinge_values(projection.positions[0], projection.sum(dual), direction)
         best = local_maxima(values, per_input)
-        points = projection.representatives(best)
-        inputs = np.full((len(best), 1), k, dtype=np.intp)
-        parts.append(Hyperplanes.through(inputs, points[:, None], values[best]))
-    return Hyperplanes.concatenate(parts, order=1)
+        inputs += [k] * len(best)
+        points.append(projection.representatives(best))
+        found.append(values[best])
+    if not found:
+        return Hyperplanes.empty(1)
+    # In one go: of few rows, arrays of each input would take most of the time.
+    named = np.array(inputs, dtype=np.intp)[:, None]
+    return Hyperplanes.through(named, np.concatenate(points)[:, None], np.concatenate(found))
