@@ -126,14 +126,14 @@ def solve_blocks(
         stopped = options.watch(progress)
         return stopped
 
-    rule, on_the_way = _rule(options), options
-    if only_deepest and options.n_blocks > 1:
-        on_the_way = replace(options, roughly=ROUGHER_ON_THE_WAY * options.roughly)
+    rule, on_the_way = _rule(options), None
+    if only_deepest and rule.rough:
+        on_the_way = replace(rule, roughly=ROUGHER_ON_THE_WAY * rule.roughly)
     for solution in solve_alphas(problem, alphas, replace(options, watch=watch), after):
         first = (last_block(problem, sample, solution),)
         # Who asks to stop wants no further blocks.
         n_blocks = 1 if stopped else options.n_blocks
-        yield deepened(first, n_blocks, build, rule, options.verbose, _rule(on_the_way))
+        yield deepened(first, n_blocks, build, rule, options.verbose, on_the_way)
 
 
 def solve_deep_path(
