@@ -115,7 +115,8 @@ def solve_blocks(
     """Networks at descending penalties: of one block, of two, up to ``options.n_blocks``.
 
     The first blocks are a warm path, which may go on ``after`` one of its solutions; on each of
-    them further ones are built, if asked for, as long as they are kept.
+    them further ones are built, if asked for, as long as they are kept. If of
+    rough networks ``only_deepest`` is wanted, blocks between its first and last are rougher.
     """
     build = partial(problem_on, loss=problem.loss, options=options)
     _refuse_uncertain_blocks(options, len(sample.points), sample.n_inputs)
