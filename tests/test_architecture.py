@@ -119,9 +119,6 @@ ALLOWED = {
     },
     "_core.deep": {
         "_core.blocks",
-        "_core.deep_start",
-        "_core.problem",
-        "_core.rows",
         "_core.whole",
         "_core.state",
         "_core.warm_path",

@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sklearn_wedge._core.blocks import Build, SolvedBlock, last_block
-from sklearn_wedge._core.deep_start import DeepStart, whole_from
-from sklearn_wedge._core.problem import Problem
-from sklearn_wedge._core.rows import Sample
 from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
@@ -85,16 +82,9 @@ def deepened(
 
 
 def gone_on(
-    start: DeepStart,
-    problem: Problem,
-    sample: Sample,
-    alpha: float,
-    build: Build,
-    rule: StoppingRule,
-    verbose: int = 0,
+    whole: Whole, build: Build, rule: StoppingRule, verbose: int = 0
 ) -> tuple[SolvedBlock, ...]:
-    """The blocks of a start at another penalty, after turns of all layers and a last search."""
-    whole = whole_from(start, problem, sample, alpha, build, rule)
+    """The blocks of a network that another one started, after turns and a last search."""
     return _searched_last(alternated(whole, build, rule), rule, verbose)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_wedge._core.blocks import SolvedBlock, last_block
 from sklearn_wedge._core.deep import deepened, gone_on
-from sklearn_wedge._core.deep_start import DeepStart, left_by
+from sklearn_wedge._core.deep_start import DeepStart, left_by, whole_from
 from sklearn_wedge._core.kernels import Threads
 from sklearn_wedge._core.losses import Loss
 from sklearn_wedge._core.pricing import Pricing
@@ -159,7 +159,8 @@ def solve_deep_path(
             (after,) = solve_alphas(problem, np.array([alpha]), options, after)
             blocks = (last_block(problem, sample, after),)
         else:
-            blocks = gone_on(start, problem, sample, alpha, build, rule, options.verbose)
+            whole = whole_from(start, problem, sample, alpha, build, rule)
+            blocks = gone_on(whole, build, rule, options.verbose)
         *_, blocks = deepened(blocks, options.n_blocks, build, rule, options.verbose)
         yield [blocks]
         start = left_by(blocks)
