@@ -18,12 +18,7 @@ from sklearn_wedge._core.solution import Solution
 from sklearn_wedge._core.state import resume
 from sklearn_wedge._core.stopping import StoppingRule, above_floor
 from sklearn_wedge._core.warm_path import solve_from
-from sklearn_wedge._core.whole import (
-    PASSED_ON,
-    Whole,
-    alternated,
-    with_work_of_their_own,
-)
+from sklearn_wedge._core.whole import PASSED_ON, Whole, alternated, with_work_of_their_own
 
 # A block is kept if it takes at least this fraction off the objective.
 LEAST_GAIN = 1e-3
