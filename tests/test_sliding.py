@@ -423,7 +423,7 @@ def test_slides_of_a_rough_network_leave_a_part_of_the_gap_wanted():
         assert found.least == (column_generation.LEFT_TO_A_ROUGH_SLIDE * wanted if rough else 0.0)
 
 
-def test_kinks_are_smoothed_to_other_widths_in_turn_and_those_of_rough_networks_are_not(
+def test_kinks_are_smoothed_to_other_widths_in_turn_and_those_of_loose_fits_are_not(
     monkeypatch,
 ):
     problem, widths, slide_of = problem_of(), [], Problem.slid
@@ -433,12 +433,13 @@ def test_kinks_are_smoothed_to_other_widths_in_turn_and_those_of_rough_networks_
         return slide_of(self, *how)
 
     monkeypatch.setattr(Problem, "slid", noted)
-    for rough in (False, True):
-        rule = StoppingRule(1e-4, 4, rough=rough, proves=False)
+    loose = [{"rough": True}, {"proves": False}, {"tolerance": 0.01}]
+    for how_loose in ({}, *loose):
+        rule = StoppingRule(**{"tolerance": 1e-4, "max_rounds": 4, **how_loose})
         list(solve_path(problem, np.array([1e-3]), rule))
         smoothed = {width for width in widths if width is not None}
-        assert len(smoothed) == (0 if rough else 3)
-        assert rough == (None in widths)
+        assert len(smoothed) == (0 if how_loose else 3)
+        assert widths
         widths.clear()
 
 

@@ -67,8 +67,8 @@ ROUNDS_OF_ONE_REPETITION = 10
 # smoothed, to one after the other of these fractions of the standard deviation of their arguments.
 # On concrete at alpha=1e-4, any number of inputs, what took 111 seconds with kinks takes 49, and
 # what took 82 takes 32; 46 if all are of the middle width. A slide that one width makes worse is
-# not tried again with a smaller one: that searches for other neurons come sooner gains more. Rough
-# networks, with larger gaps, keep their kinks: on concrete and kin8nm they are no better without.
+# not tried again with a smaller one: that searches for other neurons come sooner gains more. Loose
+# fits, with larger gaps, keep their kinks: on concrete and kin8nm they are no better without.
 WIDTHS_OF_KINKS = 0.01, 0.003, 0.001
 # What the searches of a round cost, in steps of a slide: it goes on for longer after long ones.
 # On concrete at alpha=1e-4, any number of inputs, the objective of 49 seconds is reached in 40.
@@ -204,7 +204,7 @@ def slide(problem: Problem, state: State, rule: StoppingRule) -> State:
     """Move the neurons in use as a network; the same state if that is no better."""
     used = np.flatnonzero(state.coef.any(axis=1))
     start = state.neurons.take(used), state.coef[used], state.intercept
-    width = None if rule.rough else WIDTHS_OF_KINKS[state.turn % len(WIDTHS_OF_KINKS)]
+    width = WIDTHS_OF_KINKS[state.turn % len(WIDTHS_OF_KINKS)] if rule.thorough else None
     how = state.alpha, _slide_rule(problem, state, rule), width
     neurons, coef, intercept = problem.slid(*start, *how)
     given = replace(
