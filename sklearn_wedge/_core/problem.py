@@ -313,16 +313,19 @@ class Problem:
             return self.loss.smoothed(WIDTH_OF_SLIDES * self.scale)
         return self.loss
 
+    @property
+    def _slid_on(self) -> tuple[Array, Array, Array, SmoothLoss]:
+        """Inputs, target and weight of the rows that a slide is on, and the loss."""
+        chunk = self.restricted.rows.chunk
+        return chunk.inputs, chunk.target, chunk.weight, self._sliding_loss
+
     @cached_property
     def _network_loss(self) -> NetworkLoss:
-        chunk = self.restricted.rows.chunk
-        data = chunk.inputs, chunk.target, chunk.weight
-        return NetworkLoss(*data, self._sliding_loss, threads=chunk.threads)
+        return NetworkLoss(*self._slid_on, threads=self.restricted.rows.chunk.threads)
 
     def _smoothed_loss(self, start: Weights, width: float) -> SmoothedLoss:
-        chunk = self.restricted.rows.chunk
-        data = chunk.inputs, chunk.target, chunk.weight, self._sliding_loss
-        return SmoothedLoss(*data, start, width, threads=chunk.threads)
+        threads = self.restricted.rows.chunk.threads
+        return SmoothedLoss(*self._slid_on, start, width, threads=threads)
 
     def slid(
         self,
@@ -345,9 +348,7 @@ class Problem:
 
     def slid_layers(self, start: Weights, alpha: float, dense: bool, n_steps: int) -> Weights:
         """A network of several hidden layers on the inputs of this problem, after a slide."""
-        chunk = self.restricted.rows.chunk
-        data = chunk.inputs, chunk.target, chunk.weight
-        loss = layered_loss(*data, self._sliding_loss, start, dense, chunk.threads)
+        loss = layered_loss(*self._slid_on, start, dense, self.restricted.rows.chunk.threads)
         return slid(loss, start, alpha, dense, n_steps, SlideRule(), self.neuron_class.norm)
 
     @property
